@@ -1,0 +1,56 @@
+"""What a site decides about the mapping: plain values, made from the settings at the rim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from syncd.model.ids import ArchiveName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivePolicy:
+    """One archive's identifier systems, time zone and public addresses; nothing is invented where one is empty.
+
+    `timezone` is an IANA name for studies without (0008,0201), empty: dates only (MAPPING C.1-7). `issuers` maps an
+    issuer's name to a system (MAPPING B). Addresses are service roots without trailing slash (MAPPING E).
+    """
+
+    name: ArchiveName
+    dicomweb_url: str = ""
+    wado_uri_url: str = ""
+    qido_url: str = ""
+    viewer_url: str = ""
+    timezone: str = ""
+    patient_id_system: str = ""
+    accession_system: str = ""
+    study_id_system: str = ""
+    issuers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingPolicy:
+    """`patient` is POLICY__PATIENT, `bad_uid` POLICY__BAD_UID, `modality_scope` POLICY__MODALITY_SCOPE (CONTRACT.md)."""
+
+    archive: ArchivePolicy
+    installation_id: str = "syncd"
+    endpoint_prefix: str = ""
+    patient: str = "create"
+    bad_uid: str = "park"
+    modality_scope: str = "all"
+    max_instances: int = 10000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientKey:
+    """Who a study's patient is: one (system, value), and the id of the Patient that we would write (RULES B4).
+
+    `system` is empty when no assigning authority is known: then nothing is searched on the server. `unidentified` when
+    there is no usable PatientID: such a Patient is never shared between studies (MAPPING I case 11).
+    """
+
+    system: str
+    value: str
+    resource_id: str
+    unidentified: bool = False
+    issuer: str = ""

@@ -1,0 +1,166 @@
+"""`StudySnapshot`: what a study is now, version-neutral; DICOM values cleaned, nothing said in FHIR yet.
+
+Every value that was odd leaves a `Note` (tag, rule, what was done; never the value, RULES S1). Everything is ordered
+(by number, nulls last, then UID), so the snapshot does not depend on the order in which the archive lists things.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from syncd.model.ids import ArchiveName, StudyInstanceUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something odd and what was done about it. `rule` cites MAPPING.md (`C.1-4`); `tag` is `gggg,eeee` or empty."""
+
+    tag: str
+    rule: str
+    done: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A DICOM date with optional time (MAPPING C.1): `date` is `YYYY[-MM[-DD]]`, `time` is `HH:MM:SS[.fff]` or empty,
+    `offset` is `±hh:mm` or empty when (0008,0201) does not say."""
+
+    date: str
+    time: str = ""
+    offset: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameGroup:
+    """One component group of a PN (PS3.5 6.2.1)."""
+
+    family: str = ""
+    given: str = ""
+    middle: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    text: str = ""
+    """Only filled when the group has no caret and cannot be split safely (MAPPING C.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonName:
+    alphabetic: NameGroup | None = None
+    ideographic: NameGroup | None = None
+    phonetic: NameGroup | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """An assigning authority: a plain issuer text (0010,0021), or qualifiers (0040,0031/0032/0033)."""
+
+    local: str = ""
+    universal_id: str = ""
+    universal_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedId:
+    """An identifier value and who issued it; `type_code` is (0040,0035) where present."""
+
+    value: str
+    issuer: Issuer | None = None
+    type_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A coded entry (PS3.3 8.8): value from (0008,0100), (0008,0119) or (0008,0120)."""
+
+    value: str
+    scheme: str
+    meaning: str = ""
+    scheme_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody named in the study, with the codes that identify them ((0040,1101))."""
+
+    name: PersonName
+    identifiers: tuple[Code, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientFacts:
+    """The Patient IE. `gender` is a FHIR code or empty (MAPPING C.3); `birth_date` may be partial (C.1-10)."""
+
+    ids: tuple[IssuedId, ...] = ()
+    """Primary first; empty when PatientID is missing or blank."""
+    names: tuple[PersonName, ...] = ()
+    gender: str = ""
+    birth_date: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceFacts:
+    uid: str
+    sop_class: str
+    number: int | None = None
+    title: str = ""
+    frames: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesFacts:
+    uid: str
+    number: int | None = None
+    modality: str = ""
+    """Cleaned token; inferred from the SOP class when missing (MAPPING C.7), empty when that fails too."""
+    description: str = ""
+    body_part: str = ""
+    """Body Part Examined (0018,0015), cleaned."""
+    anatomic_region: Code | None = None
+    laterality: str = ""
+    """`L`, `R`, `B` or empty (MAPPING C.6, RULES B6)."""
+    started: Moment | None = None
+    performing_physicians: tuple[Person, ...] = ()
+    operators: tuple[Person, ...] = ()
+    instances: tuple[InstanceFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyObject:
+    """A Key Object Selection document's title code ((0040,A043), CID 7010) and where it lies."""
+
+    instance_uid: str
+    title: Code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySnapshot:
+    """One StudyInstanceUID as it is now (the union of its copies, RULES C8)."""
+
+    archive: ArchiveName
+    study_uid: StudyInstanceUID
+    patient: PatientFacts
+    started: Moment | None = None
+    study_date: str = ""
+    """Raw sort keys for RULES B4 (greatest study by StudyDate, StudyTime, UID): cleaned digits or empty."""
+    study_time: str = ""
+    description: str = ""
+    study_id: str = ""
+    accessions: tuple[IssuedId, ...] = ()
+    placer_orders: tuple[IssuedId, ...] = ()
+    filler_orders: tuple[IssuedId, ...] = ()
+    admission: IssuedId | None = None
+    referrer: Person | None = None
+    interpreters: tuple[Person, ...] = ()
+    procedure_codes: tuple[Code, ...] = ()
+    procedure_text: str = ""
+    reason_codes: tuple[Code, ...] = ()
+    reason_text: str = ""
+    location_text: str = ""
+    series: tuple[SeriesFacts, ...] = ()
+    key_objects: tuple[KeyObject, ...] = ()
+    notes: tuple[Note, ...] = ()
+    is_stable: bool = True
+
+    @property
+    def number_of_instances(self) -> int:
+        return sum(len(series.instances) for series in self.series)

@@ -1,0 +1,90 @@
+"""A study as the archive's answers give it, before any DICOM value is interpreted.
+
+`RawStudy` is what one pass of RULES A7 read of one Orthanc study: bulk answers plus the full tags of a few chosen
+instances. Tags are in Orthanc's "short" JSON form (`{"0010,0020": "value", "0008,1110": [{...}]}`): unambiguous,
+independent of any dictionary's names. The room `snapshot` turns it into a `StudySnapshot`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from syncd.model.ids import ArchiveName, OrthancId
+
+Tags = Mapping[str, Any]
+"""Orthanc short-form tags: `"gggg,eeee"` (lower-case hexadecimal) → text, or a list of item dictionaries, or None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyHeader:
+    """`GET /studies/{id}`: cheap, and enough to decide whether to wait."""
+
+    archive: ArchiveName
+    orthanc_id: OrthancId
+    study_uid: str
+    is_stable: bool
+    last_update: str
+    series_ids: tuple[OrthancId, ...]
+    main_tags: Tags = field(default_factory=dict)
+    """Study and patient main DICOM tags by tag, e.g. `{"0008,0020": "20260301", "0010,0020": "P1"}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawInstance:
+    """One instance from the bulk answer. `sop_class_uid` is Orthanc's metadata SopClassUid, empty if it has none."""
+
+    orthanc_id: OrthancId
+    series_id: OrthancId
+    sop_class_uid: str
+    tags: Tags
+    """Main DICOM tags of the instance (0008,0018; 0020,0013; …)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawSeries:
+    """One series: its main tags, and the full tags of its representative (lowest InstanceNumber, RULES A7)."""
+
+    orthanc_id: OrthancId
+    tags: Tags
+    representative: Tags = field(default_factory=dict)
+    lateralities: tuple[Tags, ...] = ()
+    """Full tags of every instance, read only where RULES B6 asks for them; empty if not all could be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawStudy:
+    """All that one consistent pass read of one Orthanc study (one *copy* of a StudyInstanceUID)."""
+
+    header: StudyHeader
+    """From the last call of the pass: `is_stable` and `last_update` are those after everything was read."""
+    series: tuple[RawSeries, ...]
+    instances: tuple[RawInstance, ...]
+    documents: Mapping[str, Tags] = field(default_factory=dict)
+    """Full tags of each KO, SR, PR and encapsulated document, by Orthanc instance id."""
+    read_started_at: str = ""
+    """The archive's LastUpdate before the pass (the raw tuple of RULES A8 is taken before the snapshot)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyListing:
+    """One row of the archive's inventory (RULES A1, A8): what tells whether a known study may have changed."""
+
+    orthanc_id: OrthancId
+    study_uid: str
+    is_stable: bool
+    last_update: str
+    series_ids: tuple[OrthancId, ...] = ()
+    study_date: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveInfo:
+    """What `GET /system` and `/plugins` say. `dicomweb_root` is empty without the DICOMweb plugin."""
+
+    name: ArchiveName
+    version: str
+    api_version: int
+    dicomweb_root: str
+    storage_capabilities: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,57 @@
+"""The words of CONTRACT.md, the same in ledger, logs, pages and JSON."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class StudyState(StrEnum):
+    WAITING = "waiting"
+    DIRTY = "dirty"
+    REGISTERED = "registered"
+    AVAILABLE = "available"
+    PARKED = "parked"
+
+
+class ArchiveState(StrEnum):
+    BOOTSTRAPPING = "bootstrapping"
+    OK = "ok"
+    PAUSED = "paused"
+
+
+class TargetState(StrEnum):
+    OK = "ok"
+    OPEN = "open"
+    PAUSED = "paused"
+
+
+class Decision(StrEnum):
+    CREATE = "Create"
+    UPDATE = "Update"
+    SKIP = "Skip"
+    PARK = "Park"
+    WAIT = "Wait"
+
+
+class Priority:
+    """Order of work (RULES A9): feed marks, then repairs, then backfill."""
+
+    FEED = 0
+    REPAIR = 1
+    BACKFILL = 2
+
+
+class ParkedReason(StrEnum):
+    UID_NOT_OID = "uid-not-oid"
+    UNMAPPABLE = "unmappable"
+    REJECTION_UNSUPPORTED = "rejection-unsupported"
+    PATIENT_CONFLICT = "patient-conflict"
+    PATIENT_MISMATCH = "patient-mismatch"
+    PATIENT_AMBIGUOUS = "patient-ambiguous"
+    REFERENCE_REFUSED = "reference-refused"
+    FOREIGN_IMAGINGSTUDY = "foreign-imagingstudy"
+    OWNED_ELSEWHERE = "owned-elsewhere"
+    REFUSED = "refused"
+    FORBIDDEN = "forbidden"
+    TOO_LARGE = "too-large"
+    SERVER_ERROR = "server-error"

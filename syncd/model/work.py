@@ -1,0 +1,275 @@
+"""The ledger's nouns: marks, dirty rows, records, intents, and the outcome of one reconcile.
+
+A mark is a reason to look at a study again; the dirty row is all marks of one StudyInstanceUID merged. The difficulty is
+the timing of RULES A5: a row of a study that still receives instances must neither be asked at every event nor wait for
+ever, so it carries when its unbroken stream began. All times are seconds since the epoch (wall clock) unless said
+otherwise; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from syncd.model.change import Change
+from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.words import ArchiveState, Decision, Priority
+
+LONGEST_STREAM = 600.0
+"""Seconds of unbroken streaming after which `available` is published although instances still arrive (RULES A5)."""
+
+LONGEST_BACKOFF = 300.0
+"""The longest pause between two attempts at one study (RULES C6)."""
+
+
+class MarkKind(StrEnum):
+    EVENT = "event"
+    """A durable feed event: something was stored."""
+    STABLE = "stable"
+    """A Stable* event: due now, whether the study is stable is asked anew."""
+    INVENTORY = "inventory"
+    """The archive's inventory shows it new or changed."""
+    RESYNC = "resync"
+    """An operator asked."""
+    VERIFY = "verify"
+    """FHIR itself must be read (server reset, repair, audit; RULES C5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A reason to look at a study. `orthanc_id` tells the copy, where the reason knows it."""
+
+    study_uid: str
+    kind: MarkKind
+    archive: ArchiveName
+    orthanc_id: OrthancId | None = None
+    priority: int = Priority.FEED
+    read_fhir: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirtyRow:
+    """Everything pending for one StudyInstanceUID.
+
+    `generation` comes from one ledger-wide sequence (RULES E1); a publication clears the row only if it is unchanged.
+    `not_before` is the backoff, which no mark shortens (RULES C6).
+    """
+
+    study_uid: str
+    generation: int
+    priority: int
+    due: float
+    first_marked: float
+    last_event: float = 0.0
+    streaming_since: float = 0.0
+    read_fhir: bool = False
+    attempts: int = 0
+    not_before: float = 0.0
+    reason: str = ""
+
+
+def merged(
+    row: DirtyRow | None, mark: Mark, *, generation: int, published: bool, settle_after: float, now: float
+) -> DirtyRow:
+    """The row after `mark`; `published` says whether a record (registered or more) exists.
+
+    An event of a study that is already published moves the due time to `settle_after` of quiet, but never beyond
+    `LONGEST_STREAM` of unbroken streaming (no gap above `settle_after`). Every other mark makes the row due now.
+    """
+    before = row or DirtyRow(
+        study_uid=mark.study_uid, generation=generation, priority=mark.priority, due=now, first_marked=now
+    )
+    streaming_since, last_event, due = before.streaming_since, before.last_event, now
+    if mark.kind is MarkKind.EVENT:
+        unbroken = last_event and now - last_event <= settle_after
+        streaming_since = streaming_since if unbroken and streaming_since else now
+        last_event = now
+        if published:
+            due = min(now + settle_after, max(now, streaming_since + LONGEST_STREAM))
+    return replace(
+        before,
+        generation=generation,
+        priority=min(before.priority, mark.priority),
+        due=max(due, before.not_before),
+        last_event=last_event,
+        streaming_since=streaming_since,
+        read_fhir=before.read_fhir or mark.read_fhir,
+        reason=mark.kind.value,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """One Orthanc study that holds a StudyInstanceUID (RULES C8), and what was last seen of it."""
+
+    archive: ArchiveName
+    orthanc_id: OrthancId
+    study_uid: str
+    last_update: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPosition:
+    """Where the change feed of one archive stands (RULES A1, A3).
+
+    `high_water` is the highest number the feed ever named, `moved_at` when it last moved; `seen` maps each Seq within
+    the overlap to the change seen there and when it was first seen.
+    """
+
+    archive: ArchiveName
+    state: ArchiveState
+    cursor: int = 0
+    high_water: int = 0
+    moved_at: float = 0.0
+    seen: Mapping[int, tuple[Change, float]] = field(default_factory=dict)
+    sweep_wanted: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRecord:
+    """What was published for a study, confirmed by the server.
+
+    `digest` is the essence (RULES B3) of what we sent; `fingerprint` that of mapping version and settings; `foreign` the
+    part of the resource that belongs to others and survives our updates (RULES C3), `owned` the list values that are
+    ours in shared lists; `raw` the archive's tuple read before the snapshot (RULES A8).
+    """
+
+    study_uid: str
+    resource_id: str
+    version: str
+    last_updated: str
+    digest: str
+    fingerprint: str
+    status: str
+    raw: Mapping[str, Any]
+    foreign: Mapping[str, Any] = field(default_factory=dict)
+    owned: Mapping[str, Any] = field(default_factory=dict)
+    subject: str = ""
+    series: int = 0
+    instances: int = 0
+    study_date: str = ""
+    modalities: str = ""
+    summary: bool = False
+    notes: int = 0
+    published_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """Committed before a write is sent, so a crash between PUT and commit cannot make our values foreign (RULES C3)."""
+
+    study_uid: str
+    resource_id: str
+    digest: str
+    expected_version: str
+    """The version our `If-Match` names: `0` for create-only."""
+    owned: Mapping[str, Any] = field(default_factory=dict)
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedStudy:
+    """A study that cannot be published now; a mark re-evaluates it, but nothing is sent again for the same `digest`
+    against the same `target_version` (RULES E2). `outcome` is the server's OperationOutcome, shown only on request."""
+
+    study_uid: str
+    reason: str
+    detail: str = ""
+    digest: str = ""
+    target_version: str = ""
+    outcome: Mapping[str, Any] | None = None
+    parked_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """An Endpoint or Patient of ours on the FHIR server. `source_key` is the greatest study's key (RULES B4)."""
+
+    resource_type: str
+    resource_id: str
+    version: str
+    digest: str
+    source_key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The FHIR server that this ledger belongs to (RULES E3). `create_form` is the create-only form that it honours:
+    `if-match-0`, `if-none-match` or `get-then-put`."""
+
+    url: str
+    sentinel_id: str
+    fhir_version: str
+    create_form: str
+    sentinel_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one reconcile of one study ended: committed in one transaction, together with its history line.
+
+    `done`: the mark is cleared if no newer one came. Otherwise the row stays, due at `due`. `attempts` and `not_before`
+    are the backoff after a transient failure. A `record` replaces the study's record and clears its intent; `parked`
+    replaces its parked entry, `unpark` removes it; `gone_copies` are copies proven absent (RULES D1).
+    """
+
+    study_uid: str
+    generation: int
+    decision: Decision
+    reason: str
+    done: bool
+    due: float = 0.0
+    attempts: int = 0
+    not_before: float = 0.0
+    record: StudyRecord | None = None
+    parked: ParkedStudy | None = None
+    unpark: bool = False
+    clear_intent: bool = False
+    reset_stream: bool = False
+    """After an `available` publication: the 10-minute timer starts anew (RULES A5)."""
+    gone_copies: tuple[Copy, ...] = ()
+    found_copies: tuple[Copy, ...] = ()
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    """One decision of the past, for people."""
+
+    study_uid: str
+    at: float
+    decision: str
+    reason: str
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What the living daemon says of itself every few seconds, read by `status` and by a second process."""
+
+    pid: int
+    at: float
+    started_at: float
+    version: str
+    web: str = ""
+    archives: Mapping[str, Any] = field(default_factory=dict)
+    """Per archive: `state`, `reason`, `behind_changes`, `behind_seconds`."""
+    target: Mapping[str, Any] = field(default_factory=dict)
+    """`state` (`words.TargetState`) and `reason`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many studies are where: the overview of `status`, the metrics and the page."""
+
+    dirty: int = 0
+    due: int = 0
+    oldest_mark: float = 0.0
+    """When the oldest pending mark was made; 0 when nothing is pending."""
+    published: Mapping[str, int] = field(default_factory=dict)
+    """Records by status."""
+    parked: Mapping[str, int] = field(default_factory=dict)
+    """Parked studies by reason."""
