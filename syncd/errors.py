@@ -30,6 +30,11 @@ class Unreachable(Transient):
     """A server cannot be reached."""
 
 
+class Unsuitable(Unreachable):
+    """A server answers, but is not what it should be (HTML, wrong version, refused certificate or credentials); the
+    operator must act, and the daemon waits for it (exit code 3 of a one-shot command)."""
+
+
 class TargetPaused(SyncdError):
     """The FHIR server refuses us as a whole (credentials, address); nothing is sent until it accepts us."""
 
@@ -50,6 +55,10 @@ class StudyError(SyncdError):
         self.reason = reason
         self.detail = detail
         self.outcome = outcome
+        self.digest = ""
+        """The essence that was refused, where something was sent: not sent again until it changes (RULES E2)."""
+        self.target_version = ""
+        """The version of the resource that stood in the way, where one did."""
 
 
 class Conflict(SyncdError):

@@ -1,1 +1,1 @@
-""""""
+"""The sentence, spoken: intake (feed → ledger), reconcile (ledger → … → ledger), inventory, and the daemon around them."""

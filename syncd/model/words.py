@@ -51,6 +51,7 @@ class ParkedReason(StrEnum):
     REFERENCE_REFUSED = "reference-refused"
     FOREIGN_IMAGINGSTUDY = "foreign-imagingstudy"
     OWNED_ELSEWHERE = "owned-elsewhere"
+    WITHDRAWN_BY_OTHER = "withdrawn-by-other"
     REFUSED = "refused"
     FORBIDDEN = "forbidden"
     TOO_LARGE = "too-large"

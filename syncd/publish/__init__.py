@@ -1,1 +1,1 @@
-""""""
+"""Make it so: the only door to the FHIR server."""

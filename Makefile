@@ -1,0 +1,41 @@
+# syncd: `make` shows what there is. Everything is set up on the way; a second run uses what the first one made.
+PYTHON ?= python3
+export ONCE
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check test test-long lock upgrade clean python
+
+help:
+	@echo 'make demo        real Orthanc, real HAPI and syncd between them; ONCE=1 compares both sides and ends'
+	@echo 'make check       style, types, import contracts, unit tests (under 2 minutes)'
+	@echo 'make test        check, and the suites on real servers'
+	@echo 'make test-long   test, and the longer versions'
+	@echo 'make lock        requirements*.txt after a change in pyproject.toml (make upgrade: newest versions)'
+	@echo 'make clean       removes what was set up: .venv, .work and the built HAPI'
+	@echo 'Another Python than python3 (3.11 or newer): make PYTHON=python3.12 …'
+
+demo: python
+	@$(PYTHON) -m scripts.set_up demo
+	@.venv/bin/python deploy/native/demo.py
+
+check: python
+	@$(PYTHON) -m scripts.run_tests check
+
+test: python
+	@$(PYTHON) -m scripts.run_tests test
+
+test-long: python
+	@$(PYTHON) -m scripts.run_tests long
+
+lock: python
+	@$(PYTHON) -m scripts.lock
+
+upgrade: python
+	@$(PYTHON) -m scripts.lock --upgrade
+
+clean:
+	rm -rf --one-file-system .venv .work deploy/native/hapi-host/target
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+
+python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("syncd needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'

@@ -1,0 +1,122 @@
+"""The test run in parts, each timed: `python3 -m scripts.run_tests check|test|long`, after setting up what it needs.
+
+A failed part does not hide the ones after it. The difficulty is to tell a run that tested little from one that tested
+all: every skip is listed at the end with its reason, and with CI=true only a missing container engine is one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from scripts import set_up
+from scripts.steps import ROOT, WORK
+
+REPORTS = WORK / "reports"
+COUNTED = ("passed", "failed", "error", "skipped")
+
+
+class Part(NamedTuple):
+    """A part of the run; `minutes` is its budget on two cores, printed beside what it took."""
+
+    name: str
+    run: Callable[[], bool]
+    minutes: int
+
+
+class Timed(NamedTuple):
+    part: Part
+    passed: bool
+    seconds: float
+
+
+def main(suite: str) -> int:
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    for old in REPORTS.glob("*.json"):
+        old.unlink()
+    done: list[Timed] = []
+    for part in SUITES[suite]:
+        print(f"\n=== {part.name}", flush=True)
+        began = time.monotonic()
+        done.append(Timed(part, part.run(), time.monotonic() - began))
+        if part.name == "set-up" and not done[-1].passed:
+            break
+    return _closing(done)
+
+
+def _set_up(mode: str) -> Callable[[], bool]:
+    return lambda: set_up.main(mode) == 0
+
+
+def _check() -> bool:
+    """Style, types, doors between rooms, spelling, and every test that needs no server."""
+    tools = (
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("mypy",),
+        ("lint-imports",),
+        ("codespell",),
+    )
+    # All of them run, so that one complaint does not hide the next.
+    return all([*[_tool(*command) for command in tools], _pytest("check", "-m", "not real and not long")])
+
+
+def _real() -> bool:
+    """Against real servers; in CI both versions of Orthanc must have been asked."""
+    both = ["--both-orthancs"] if os.environ.get("CI") == "true" else []
+    return _pytest("real", "-m", "real and not long", *both)
+
+
+def _long() -> bool:
+    return _pytest("long", "-m", "long")
+
+
+def _tool(name: str, *arguments: str) -> bool:
+    began = time.monotonic()
+    passed = subprocess.call([str(set_up.PYTHON.with_name(name)), *arguments], cwd=ROOT, stdin=subprocess.DEVNULL) == 0
+    verdict = "passed" if passed else "FAILED"
+    print(f"{' '.join((name, *arguments))}: {verdict} ({time.monotonic() - began:.1f} s)", flush=True)
+    return passed
+
+
+def _pytest(part: str, *arguments: str) -> bool:
+    report = REPORTS / f"{part}.json"
+    command = [str(set_up.PYTHON), "-m", "pytest", "--durations=10", "--report", str(report), *arguments]
+    return subprocess.call(command, cwd=ROOT, stdin=subprocess.DEVNULL) == 0
+
+
+def _closing(done: list[Timed]) -> int:
+    reports = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(REPORTS.glob("*.json"))]
+    print("\n=== skipped, and why")
+    skips = {test: reason for report in reports for test, reason in report["skips"].items()}
+    for reason in sorted(set(skips.values())):
+        tests = [test for test, because in skips.items() if because == reason]
+        print(f"{len(tests)} × {reason} (first: {tests[0]})")
+    if not skips:
+        print("nothing")
+    print("\n=== time")
+    for part, passed, seconds in done:
+        print(f"{part.name:<8} {seconds:7.1f} s of {part.minutes} min  {'passed' if passed else 'FAILED'}")
+    print(f"{'total':<8} {sum(one.seconds for one in done):7.1f} s")
+    counts = {kind: sum(report["counts"][kind] for report in reports) for kind in COUNTED}
+    failed = counts["failed"] + counts["error"]
+    print(f"\n{counts['passed']} passed, {failed} failed, {counts['skipped']} skipped", flush=True)
+    return 0 if all(one.passed for one in done) else 1
+
+
+CHECK = Part("check", _check, 2)
+SUITES = {
+    "check": [Part("set-up", _set_up("check"), 8), CHECK],
+    "test": [Part("set-up", _set_up("test"), 8), CHECK, Part("real", _real, 8)],
+    "long": [Part("set-up", _set_up("test"), 8), CHECK, Part("real", _real, 8), Part("long", _long, 60)],
+}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in SUITES:
+        sys.exit(f"usage: python3 -m scripts.run_tests {'|'.join(SUITES)}")
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,89 @@
+"""Limits on what a server may send: bytes, time and nesting (RULES S2).
+
+The difficulty is that httpx's timeouts hold for each single read: a server that drips a byte now and then would hold a
+worker for ever, and one that never ends would fill the memory. So the transport counts while the reply comes in. A
+compressed reply could unfold into anything; none is asked for, and one that comes all the same is refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+MAX_REPLY = 128 * 1024 * 1024
+"""Bytes of one reply. 50,000 instances in one bulk answer of 1.10.1 are 37 MB; 1,000,000 study ids are 51 MB."""
+
+SLOWEST_REPLY = 10
+"""A reply may take this many timeouts as a whole, from its first byte to its last."""
+
+MAX_DEPTH = 64
+"""Levels of JSON. A DICOM sequence takes two; the deepest SR templates nest about ten sequences."""
+
+
+class ReplyRefused(Exception):
+    """The reply is larger, slower or otherwise coded than we accept; `too_large` tells the first."""
+
+    def __init__(self, message: str, *, too_large: bool = False) -> None:
+        super().__init__(message)
+        self.too_large = too_large
+
+
+class BoundedTransport(httpx.BaseTransport):
+    """`inner`, with every reply limited to `limit` bytes and `seconds` as a whole."""
+
+    def __init__(self, inner: httpx.BaseTransport, *, limit: int, seconds: float) -> None:
+        self._inner = inner
+        self._limit = limit
+        self._seconds = seconds
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._inner.handle_request(request)
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            response.close()
+            raise ReplyRefused("answers in a compressed form that was not asked for")
+        if not isinstance(response.stream, httpx.SyncByteStream):
+            raise TypeError("a synchronous transport is needed")
+        response.stream = _BoundedStream(response.stream, limit=self._limit, seconds=self._seconds)
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _BoundedStream(httpx.SyncByteStream):
+    def __init__(self, inner: httpx.SyncByteStream, *, limit: int, seconds: float) -> None:
+        self._inner = inner
+        self._limit = limit
+        self._seconds = seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self._limit
+        until = time.monotonic() + self._seconds
+        for chunk in self._inner:
+            left -= len(chunk)
+            if left < 0:
+                raise ReplyRefused(f"answers with more than {self._limit // 1024 // 1024} MB", too_large=True)
+            if time.monotonic() > until:
+                raise ReplyRefused(f"has not finished its answer within {self._seconds:g} s")
+            yield chunk
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def too_deep(value: Any, *, limit: int = MAX_DEPTH) -> bool:
+    """Whether lists and objects lie in each other more than `limit` levels deep."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,61 @@
+"""Which instances of a study are read in full (RULES A7, B6): few, and the same ones however the archive lists them.
+
+The difficulty is to choose without having read: only the main tags and the SOP class of each instance are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from syncd.model.study import RawInstance, Tags
+
+SOP_CLASS_UID = "0008,0016"
+SOP_INSTANCE_UID = "0008,0018"
+INSTANCE_NUMBER = "0020,0013"
+MODALITY = "0008,0060"
+
+KEY_OBJECT = "KO"
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_DOCUMENTS = (
+    f"{_STORAGE}11.",  # presentation states (PR)
+    f"{_STORAGE}88.",  # structured reports (SR) and Key Object Selection (KO)
+    f"{_STORAGE}104.",  # encapsulated PDF, CDA, STL, OBJ, MTL
+)
+_IMAGE_LATERALITY = "0020,0062"
+_FRAME_ANATOMY = "0020,9071"
+_FRAME_LATERALITY = "0020,9072"
+_FUNCTIONAL_GROUPS = ("5200,9229", "5200,9230")
+
+
+def representative(instances: Iterable[RawInstance]) -> RawInstance:
+    """The lowest InstanceNumber, absent or unreadable ones last, then the lowest SOPInstanceUID (RULES A7)."""
+    return min(instances, key=_order)
+
+
+def is_document(sop_class_uid: str) -> bool:
+    """Whether its content says something about the study: KO, SR, PR and encapsulated documents (PS3.4 B.5)."""
+    return sop_class_uid.startswith(_DOCUMENTS)
+
+
+def has_own_laterality(tags: Tags) -> bool:
+    """Whether this instance, or a frame of it, names a side: then each of its series may name another (RULES B6)."""
+    if tags.get(_IMAGE_LATERALITY):
+        return True
+    frames = (frame for group in _FUNCTIONAL_GROUPS for frame in _items(tags, group))
+    return any(item.get(_FRAME_LATERALITY) for frame in frames for item in _items(frame, _FRAME_ANATOMY))
+
+
+def _order(instance: RawInstance) -> tuple[bool, int, str, str]:
+    number = instance.tags.get(INSTANCE_NUMBER)
+    uid = str(instance.tags.get(SOP_INSTANCE_UID) or "")
+    try:
+        return False, int(str(number).strip()), uid, instance.orthanc_id
+    except ValueError:
+        return True, 0, uid, instance.orthanc_id
+
+
+def _items(tags: Mapping[str, Any], tag: str) -> Iterator[Mapping[str, Any]]:
+    value = tags.get(tag)
+    if isinstance(value, list):
+        yield from (item for item in value if isinstance(item, dict))

@@ -1,0 +1,51 @@
+"""What the loop may ask of an archive. Orthanc answers it (`archive.orthanc`); the tests have a fake that does.
+
+The difficulty is in what absence means: `StudyGone` is a hint, and only `lookup` gives a positive answer (RULES D1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Protocol
+
+from syncd.model.change import ChangePage
+from syncd.model.ids import OrthancId
+from syncd.model.study import ArchiveInfo, RawStudy, StudyHeader, StudyListing
+
+
+class Archive(Protocol):
+    """One archive. Every method may raise `Transient` (wait) or `ConfigurationError` (the operator must act)."""
+
+    def info(self) -> ArchiveInfo:
+        """Version, capabilities and DICOMweb root, asked anew."""
+
+    def high_water_mark(self) -> int:
+        """The highest change number ever assigned, also after deletions (RULES A3)."""
+
+    def changes(self, since: int, *, limit: int) -> ChangePage:
+        """At most `limit` changes with a number above `since`, in order."""
+
+    def studies_of(self, resource_ids: Collection[str]) -> tuple[StudyListing, ...]:
+        """The studies to which these studies, series and instances belong, each once; unknown ids are left out."""
+
+    def study(self, orthanc_id: OrthancId) -> StudyHeader:
+        """The study's header; raises `StudyGone`."""
+
+    def read_registered(self, orthanc_id: OrthancId) -> RawStudy:
+        """What `registered` needs (RULES A6): the header, its series, and one instance, from its full tags.
+
+        Raises `StudyGone` and `TornRead`."""
+
+    def read_study(self, orthanc_id: OrthancId) -> RawStudy:
+        """One consistent pass over the whole study (RULES A7).
+
+        Raises `StudyGone`, `TornRead` (unknown, to be read again) and `StudyError` (too large to be read)."""
+
+    def lookup(self, study_uid: str) -> tuple[OrthancId, ...]:
+        """The Orthanc studies that hold this StudyInstanceUID; empty is a positive answer (RULES D1)."""
+
+    def inventory(self) -> Iterator[StudyListing]:
+        """Every study that was there when the listing began, and was not deleted meanwhile; one may come twice."""
+
+    def close(self) -> None:
+        """Close the connections."""

@@ -1,0 +1,202 @@
+"""Orthanc 1.10 to 1.12 as an `Archive`: the cheap calls of each version, put together to consistent answers.
+
+The difficulty is that no call reads a study as a whole, and instances come and go between the calls. A pass of
+`read_study` therefore frames its reads with the study's own header and counts at the end (RULES A7); whatever does not
+fit is a `TornRead`, never a smaller study. The second difficulty are the versions: 1.12 counts within the header and
+finds 2,000 instances in 0.1 s, but takes 0.5 to 7 s for the bulk answer; 1.10 can do neither, and is quick in bulk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import httpx
+
+from syncd.archive.answers import Malformed, SeriesEntry
+from syncd.archive.bounds import MAX_REPLY
+from syncd.archive.calls import Calls, ReplyTooLarge
+from syncd.archive.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID, has_own_laterality, is_document, representative
+from syncd.archive.connection import ArchiveConnection
+from syncd.archive.inventory import ids_in, listed
+from syncd.archive.routes import NoPlugin, Routes
+from syncd.errors import StudyError, TornRead
+from syncd.model.change import ChangePage
+from syncd.model.ids import OrthancId, is_orthanc_id
+from syncd.model.study import ArchiveInfo, RawInstance, RawSeries, RawStudy, StudyHeader, StudyListing, Tags
+from syncd.model.words import ParkedReason
+
+BEHIND_THE_END = 2**53 - 1
+"""A `since` above every change number. Both versions take up to 2^63 - 1; one more wraps round and answers from the
+first change on. This one is also exact for whatever reads numbers as doubles on the way."""
+
+BULK = 1000
+"""Resources per bulk call: 10 ms for 1,000 instances of a few studies; a request of 47 KB."""
+
+LATERALITIES = 2000
+"""A series with more instances is not asked for each one's side (RULES B6: not all read, none written): at 1 to 15 ms
+each, that is half a minute at most."""
+
+
+class OrthancArchive:
+    """One Orthanc. Safe to be used by several threads. `on_call` is told how each HTTP call ended (`archive.calls`)."""
+
+    def __init__(
+        self,
+        connection: ArchiveConnection,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        on_call: Callable[[str], None] | None = None,
+        max_reply: int = MAX_REPLY,
+    ) -> None:
+        calls = Calls(connection, transport=transport, on_call=on_call, max_reply=max_reply)
+        self._name = connection.name
+        self._routes = Routes(calls, archive=connection.name)
+        self._extended_find: bool | None = None
+
+    def info(self) -> ArchiveInfo:
+        """Version, capabilities and DICOMweb root (empty without the plugin), asked anew: two calls."""
+        system = self._routes.system()
+        try:
+            root = self._routes.dicomweb_root()
+        except NoPlugin:
+            root = ""
+        return ArchiveInfo(
+            name=self._name,
+            version=system["Version"],
+            api_version=system["ApiVersion"],
+            dicomweb_root=root,
+            storage_capabilities=_capabilities(system),
+        )
+
+    def high_water_mark(self) -> int:
+        """The highest change number ever assigned: `Last` of the empty page behind the end (ORTHANC.md)."""
+        return self._routes.changes(BEHIND_THE_END, limit=1).last
+
+    def changes(self, since: int, *, limit: int) -> ChangePage:
+        """At most `limit` changes with a number above `since`."""
+        return self._routes.changes(since, limit=limit)
+
+    def studies_of(self, resource_ids: Collection[str]) -> tuple[StudyListing, ...]:
+        """The studies to which these resources belong, each once, by id; 1,000 per call, unknown ids left out."""
+        ids = sorted(each for each in set(resource_ids) if is_orthanc_id(each))
+        chunks = (ids[at : at + BULK] for at in range(0, len(ids), BULK))
+        found = {listing.orthanc_id: listing for chunk in chunks for listing in self._routes.bulk_studies(chunk)}
+        return tuple(found[each] for each in sorted(found))
+
+    def study(self, orthanc_id: OrthancId) -> StudyHeader:
+        """The study's header, one call; raises `StudyGone`."""
+        return self._routes.header(orthanc_id)[0]
+
+    def read_registered(self, orthanc_id: OrthancId) -> RawStudy:
+        """Header, series, and one instance from its full tags (RULES A6): three calls.
+
+        The instance is of a series that holds no key objects, where there is one: the first by id.
+        """
+        header = self.study(orthanc_id)
+        entries = sorted(self._routes.series(orthanc_id), key=_key_objects_last)
+        if not entries or not all(each.instance_ids for each in entries):
+            raise TornRead(f"study {orthanc_id}: no series, or one without instances")
+        first = entries[0]
+        tags = self._routes.tags(first.instance_ids[0])
+        instance = RawInstance(
+            orthanc_id=first.instance_ids[0],
+            series_id=first.orthanc_id,
+            sop_class_uid=str(tags.get(SOP_CLASS_UID) or ""),
+            tags=tags,
+        )
+        read = (
+            RawSeries(orthanc_id=each.orthanc_id, tags=each.tags, representative=tags if each is first else {})
+            for each in entries
+        )
+        return RawStudy(header=header, series=tuple(read), instances=(instance,), read_started_at=header.last_update)
+
+    def read_study(self, orthanc_id: OrthancId) -> RawStudy:
+        """One pass of RULES A7. Calls: header, instances, (count,) header, and one per series, per document, and per
+        instance where RULES B6 asks; an instance that is two of these is read once."""
+        try:
+            return self._pass(orthanc_id)
+        except ReplyTooLarge as error:
+            raise StudyError(ParkedReason.TOO_LARGE, "the archive's answer about it exceeds syncd's limit") from error
+
+    def lookup(self, study_uid: str) -> tuple[OrthancId, ...]:
+        """The Orthanc studies that hold this StudyInstanceUID (RULES D1)."""
+        return self._routes.lookup(study_uid)
+
+    def inventory(self) -> Iterator[StudyListing]:
+        """Every study (RULES A8): one call for the ids, then one per 1,000."""
+        try:
+            ids = set(ids_in(self._routes.listing()))
+        except Malformed as error:
+            raise self._routes.not_orthanc("GET /studies") from error
+        yield from listed(ids, page=self._routes.studies_page, by_name=self._routes.bulk_studies)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._routes.close()
+
+    def _pass(self, orthanc_id: OrthancId) -> RawStudy:
+        counts = self._header_counts()
+        before, expected = self._header(orthanc_id, counts=counts)
+        found = self._found_instances(orthanc_id, expected=expected) if counts else self._routes.bulk_instances(orthanc_id)
+        instances = tuple(sorted(found, key=lambda each: each.orthanc_id))
+        if not instances or {each.series_id for each in instances} != set(before.series_ids):
+            raise TornRead(f"study {orthanc_id}: its series and its instances do not fit")
+        read = cache(self._routes.tags)
+        series = tuple(_series(each, instances=instances, read=read) for each in before.series_ids)
+        documents = [each.orthanc_id for each in instances if is_document(each.sop_class_uid)]
+        contents: dict[str, Tags] = {each: read(each) for each in documents}
+        counted = None if counts else self._routes.statistics(orthanc_id)
+        after, number = self._header(orthanc_id, counts=counts)
+        if len(instances) != (number if counts else counted):
+            raise TornRead(f"study {orthanc_id}: the number of instances changed while it was read")
+        if (after.last_update, after.series_ids) != (before.last_update, before.series_ids):
+            raise TornRead(f"study {orthanc_id}: it changed while it was read")
+        return RawStudy(
+            header=after, series=series, instances=instances, documents=contents, read_started_at=before.last_update
+        )
+
+    def _header(self, orthanc_id: OrthancId, *, counts: bool) -> tuple[StudyHeader, int | None]:
+        header, number = self._routes.header(orthanc_id, counted=counts)
+        if counts and number is None:
+            self._extended_find = None  # another version answers now: it is asked again what it can
+            raise TornRead(f"study {orthanc_id}: the archive no longer counts its instances")
+        return header, number
+
+    def _found_instances(self, orthanc_id: OrthancId, *, expected: int | None) -> Sequence[RawInstance]:
+        """All instances of a study by pages: a find is silently cut by the site's limits, so one asks on from where the
+        last page ended, until as many as were counted are here or a page is empty."""
+        found: dict[OrthancId, RawInstance] = {}
+        asked_from = 0
+        while len(found) < (expected or 0):
+            page = self._routes.find_instances(orthanc_id, since=asked_from)
+            if not page:
+                break
+            found.update((each.orthanc_id, each) for each in page)
+            asked_from += len(page)
+        return tuple(found.values())
+
+    def _header_counts(self) -> bool:
+        """Whether headers count instances and a find gives more than ids (1.12.5 and later, by the index's plugin)."""
+        if self._extended_find is None:
+            self._extended_find = _capabilities(self._routes.system()).get("HasExtendedFind") is True
+        return self._extended_find
+
+
+def _series(series_id: OrthancId, *, instances: Sequence[RawInstance], read: Callable[[OrthancId], Tags]) -> RawSeries:
+    """A series by its representative, whose full tags hold the series' main tags too."""
+    own = [each for each in instances if each.series_id == series_id]
+    tags = read(representative(own).orthanc_id)
+    all_asked = has_own_laterality(tags) and len(own) <= LATERALITIES
+    lateralities = tuple(read(each.orthanc_id) for each in own) if all_asked else ()
+    return RawSeries(orthanc_id=series_id, tags=tags, representative=tags, lateralities=lateralities)
+
+
+def _key_objects_last(entry: SeriesEntry) -> tuple[bool, str]:
+    return entry.tags.get(MODALITY) == KEY_OBJECT, entry.orthanc_id
+
+
+def _capabilities(system: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = system.get("Capabilities")
+    return found if isinstance(found, dict) else {}

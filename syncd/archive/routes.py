@@ -1,0 +1,199 @@
+"""The routes of Orthanc that syncd uses, one method each, answered in the model's nouns.
+
+The difficulty is that identifiers end up in URLs: each is checked before (RULES S2), so that no text that came from
+elsewhere can name another route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from syncd.archive import answers
+from syncd.archive.answers import Malformed
+from syncd.archive.calls import Calls
+from syncd.errors import StudyGone, SyncdError, TornRead
+from syncd.model.change import ChangePage
+from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
+from syncd.model.study import RawInstance, StudyHeader, StudyListing, Tags
+
+FIND_PAGE = 10_000
+"""Instances per page of a find: 8 MB each. The site's LimitFindInstances may cut it lower."""
+
+STUDIES_PAGE = 1000
+"""Studies per page of the listing: 0.6 MB, 30 to 50 ms on both versions."""
+
+Noun = TypeVar("Noun")
+
+
+class NoPlugin(SyncdError):
+    """Orthanc has no plugin of that name."""
+
+
+class Routes:
+    """One Orthanc's routes. An answer of another shape is a `ConfigurationError`: this is not Orthanc."""
+
+    def __init__(self, calls: Calls, *, archive: ArchiveName) -> None:
+        self._calls = calls
+        self._archive = archive
+
+    def system(self) -> Mapping[str, Any]:
+        """`GET /system`, with `Version` and `ApiVersion`."""
+        return self._ask(lambda orthanc: orthanc.get_system(), _system, what="GET /system")
+
+    def dicomweb_root(self) -> str:
+        """`GET /plugins/dicom-web`: the path of its service; raises `NoPlugin`."""
+        return self._ask(
+            lambda orthanc: orthanc.get_plugins_id("dicom-web"),
+            lambda value: answers.dicomweb_root(answers.an_object(value)),
+            what="GET /plugins/dicom-web",
+            absent=NoPlugin(),
+        )
+
+    def changes(self, since: int, *, limit: int) -> ChangePage:
+        """`GET /changes`. A page that leads nowhere but is not the last would be asked for ever: refused."""
+
+        def read(value: Any) -> ChangePage:
+            page = answers.change_page(value)
+            if not page.done and page.last <= since:
+                raise Malformed
+            return page
+
+        params = {"since": since, "limit": limit}
+        return self._ask(lambda orthanc: orthanc.get_changes(params=params), read, what="GET /changes")
+
+    def header(self, orthanc_id: OrthancId, *, counted: bool = False) -> tuple[StudyHeader, int | None]:
+        """`GET /studies/{id}`, and the number of instances where it is asked for and known (1.12)."""
+        _check(orthanc_id, absent=_gone(orthanc_id))
+        params = {"short": "", **({"requested-tags": "NumberOfStudyRelatedInstances"} if counted else {})}
+        return self._ask(
+            lambda orthanc: orthanc.get_studies_id(orthanc_id, params=params),
+            lambda value: (answers.study_header(value, archive=self._archive), answers.number_of_instances(value)),
+            what="GET /studies/{id}",
+            absent=_gone(orthanc_id),
+        )
+
+    def series(self, orthanc_id: OrthancId) -> list[answers.SeriesEntry]:
+        """`GET /studies/{id}/series`."""
+        _check(orthanc_id, absent=_gone(orthanc_id))
+        return self._ask(
+            lambda orthanc: orthanc.get_studies_id_series(orthanc_id, params={"short": ""}),
+            lambda value: [answers.series_entry(each) for each in answers.objects(value)],
+            what="GET /studies/{id}/series",
+            absent=_gone(orthanc_id),
+        )
+
+    def statistics(self, orthanc_id: OrthancId) -> int:
+        """`GET /studies/{id}/statistics`: the number of instances."""
+        _check(orthanc_id, absent=_gone(orthanc_id))
+        return self._ask(
+            lambda orthanc: orthanc.get_studies_id_statistics(orthanc_id),
+            answers.counted_instances,
+            what="GET /studies/{id}/statistics",
+            absent=_gone(orthanc_id),
+        )
+
+    def tags(self, instance_id: OrthancId) -> Tags:
+        """`GET /instances/{id}/tags`: all of them. An instance that is gone by now means that the study changed."""
+        torn = TornRead(f"instance {instance_id} is gone, or its file is")
+        _check(instance_id, absent=torn)
+        return self._ask(
+            lambda orthanc: orthanc.get_instances_id_tags(instance_id, params={"short": ""}),
+            answers.an_object,
+            what="GET /instances/{id}/tags",
+            absent=torn,
+        )
+
+    def bulk_studies(self, ids: Sequence[str]) -> list[StudyListing]:
+        """`POST /tools/bulk-content`: the studies of these resources of any level; unknown ones are left out."""
+        return self._bulk(ids, level="Study", metadata=False, read=answers.study_listing)
+
+    def bulk_instances(self, orthanc_id: OrthancId) -> list[RawInstance]:
+        """`POST /tools/bulk-content`: every instance of a study, with its SOP class."""
+        return self._bulk([orthanc_id], level="Instance", metadata=True, read=answers.raw_instance)
+
+    def find_instances(self, orthanc_id: OrthancId, *, since: int) -> list[RawInstance]:
+        """`POST /tools/find`: a page of a study's instances (1.12.5 and later)."""
+        body = {
+            "Level": "Instance",
+            "Query": {},
+            "ParentStudy": orthanc_id,
+            "ResponseContent": ["MainDicomTags", "Metadata", "Parent"],
+            "Short": True,
+            "Since": since,
+            "Limit": FIND_PAGE,
+        }
+        return self._ask(
+            lambda orthanc: orthanc.post_tools_find(json=body),
+            lambda value: [answers.raw_instance(each) for each in answers.objects(value)],
+            what="POST /tools/find",
+        )
+
+    def lookup(self, study_uid: str) -> tuple[OrthancId, ...]:
+        """`POST /tools/lookup`: the studies with this StudyInstanceUID."""
+        return self._ask(
+            lambda orthanc: orthanc.post(f"{orthanc.url}/tools/lookup", content=study_uid.encode()),
+            lambda value: answers.looked_up_studies(answers.objects(value)),
+            what="POST /tools/lookup",
+        )
+
+    def listing(self) -> Iterator[bytes]:
+        """`GET /studies`: the body as it arrives."""
+        return self._calls.stream("/studies", what="GET /studies")
+
+    def studies_page(self, since: int) -> list[StudyListing]:
+        """`GET /studies?expand`: a page of details."""
+        params = {"expand": "", "short": "", "since": since, "limit": STUDIES_PAGE}
+        return self._ask(
+            lambda orthanc: orthanc.get_studies(params=params),
+            lambda value: [answers.study_listing(each) for each in answers.objects(value)],
+            what="GET /studies?expand",
+        )
+
+    def not_orthanc(self, what: str) -> SyncdError:
+        """The error for an answer that Orthanc would not give."""
+        return self._calls.not_orthanc(what)
+
+    def close(self) -> None:
+        self._calls.close()
+
+    def _bulk(
+        self, ids: Sequence[str], *, level: str, metadata: bool, read: Callable[[Mapping[str, Any]], Noun]
+    ) -> list[Noun]:
+        body = {"Resources": list(ids), "Level": level, "Metadata": metadata, "Short": True}
+        return self._ask(
+            lambda orthanc: orthanc.post_tools_bulk_content(json=body),
+            lambda value: [read(each) for each in answers.objects(value)],
+            what="POST /tools/bulk-content",
+        )
+
+    def _ask(
+        self,
+        call: Callable[[Any], Any],
+        read: Callable[[Any], Noun],
+        *,
+        what: str,
+        absent: SyncdError | None = None,
+    ) -> Noun:
+        value = self._calls.ask(call, what=what, absent=absent)
+        try:
+            return read(value)
+        except Malformed as error:
+            raise self._calls.not_orthanc(what) from error
+
+
+def _gone(orthanc_id: OrthancId) -> StudyGone:
+    return StudyGone(f"study {orthanc_id} is not in the archive")
+
+
+def _check(orthanc_id: OrthancId, *, absent: SyncdError) -> None:
+    """An id of another form cannot be in Orthanc; it is not sent."""
+    if not is_orthanc_id(orthanc_id):
+        raise absent
+
+
+def _system(value: Any) -> Mapping[str, Any]:
+    system = answers.an_object(value)
+    if not isinstance(system.get("Version"), str) or not isinstance(system.get("ApiVersion"), int):
+        raise Malformed
+    return system

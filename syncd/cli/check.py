@@ -1,0 +1,161 @@
+"""`syncd check`: settings, both servers and the ledger, one line each, with what to do. It only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import typer
+from rich.console import Console
+
+from syncd.cli.exits import Exit, code_of, told
+from syncd.cli.wiring import site
+from syncd.errors import ConfigurationError, SyncdError
+from syncd.ledger.ledger import Ledger
+from syncd.loop.connect import Site, public_policy
+from syncd.loop.target import fhir_version
+from syncd.mapping.fingerprint import fingerprint
+from syncd.publish import sentinel
+from syncd.settings import Settings, load
+
+NEEDED = frozenset({"ImagingStudy", "Patient", "Endpoint"})
+
+
+class Mark(Enum):
+    OK = "ok"
+    WARNING = "warn"
+    BAD = "BAD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One finding: `code` is what the command exits with if nothing worse is found."""
+
+    mark: Mark
+    about: str
+    text: str
+    code: Exit = Exit.DONE
+
+
+def check(context: typer.Context) -> None:
+    """Check settings, archive, FHIR server and ledger; nothing is written.
+
+    Exit 0: everything is as it should be (warnings included). 2: settings. 3: a server cannot be reached or is not what
+    it should be. 4: the ledger cannot be used.
+    """
+    with told():
+        settings = load(config_file=context.obj)
+        console = Console(highlight=False, markup=False, soft_wrap=True)
+        worst = Exit.DONE
+        for line in _lines(settings):
+            console.print(f"{line.mark.value:5}{line.about:12}{line.text}")
+            worst = line.code if worst is Exit.DONE else worst
+        raise typer.Exit(worst)
+
+
+def _lines(settings: Settings) -> Iterator[Line]:
+    chosen = site(settings)
+    yield Line(mark=Mark.OK, about="settings", text="all values are usable")
+    yield from _warnings(settings)
+    yield from _tried("archive", lambda: _archive(chosen))
+    yield from _tried("FHIR server", lambda: _fhir(chosen))
+    yield from _tried("ledger", lambda: _ledger(settings, chosen))
+
+
+def _tried(about: str, lines: Callable[[], Iterator[Line]]) -> Iterator[Line]:
+    try:
+        yield from lines()
+    except SyncdError as error:
+        yield Line(mark=Mark.BAD, about=about, text=str(error), code=code_of(error))
+
+
+def _warnings(settings: Settings) -> Iterator[Line]:
+    name = settings.archive_name
+    chosen = settings.archives[name]
+    prefix = f"SYNCD_ARCHIVES__{name.upper()}__"
+    if chosen.public_dicomweb_url is None:
+        yield Line(
+            mark=Mark.WARNING,
+            about="settings",
+            text=f"{prefix}PUBLIC_DICOMWEB_URL is unset: FHIR will name the internal address of Orthanc",
+        )
+    if chosen.patient_id_system is None:
+        yield Line(
+            mark=Mark.WARNING,
+            about="settings",
+            text=f"{prefix}PATIENT_ID_SYSTEM is unset: PatientIDs without a known issuer get no system, "
+            "and existing Patients are not found by them",
+        )
+    if chosen.timezone is None:
+        yield Line(
+            mark=Mark.WARNING,
+            about="settings",
+            text=f"{prefix}TIMEZONE is unset: studies that do not name their time zone get dates without a time",
+        )
+
+
+def _archive(chosen: Site) -> Iterator[Line]:
+    info = chosen.archive.info()
+    policy = public_policy(chosen, info)
+    chosen.archive.high_water_mark()
+    yield Line(mark=Mark.OK, about="archive", text=f"{chosen.archive_name}: Orthanc {info.version} at {chosen.archive_url}")
+    if info.dicomweb_root:
+        yield Line(mark=Mark.OK, about="archive", text=f"images are offered at {policy.archive.dicomweb_url}")
+    else:
+        yield Line(
+            mark=Mark.WARNING, about="archive", text="no DICOMweb plugin: images must be offered by something else there"
+        )
+
+
+def _fhir(chosen: Site) -> Iterator[Line]:
+    version = fhir_version(chosen.server, setting=chosen.fhir_version)
+    capabilities = chosen.server.capabilities()
+    yield Line(
+        mark=Mark.OK,
+        about="FHIR server",
+        text=f"{capabilities.software or 'a server'} ({version}, {capabilities.fhir_version}) at {chosen.server.base_url}",
+    )
+    missing = sorted(NEEDED - capabilities.types)
+    if missing:
+        raise ConfigurationError(f"{chosen.server.base_url} does not serve {', '.join(missing)}")
+    # One search with our credentials: a server may show its CapabilityStatement to everybody.
+    present = sentinel.known_to(chosen.server, installation_id=chosen.policy.installation_id)
+    if present:
+        yield Line(
+            mark=Mark.OK, about="FHIR server", text=f"an installation {chosen.policy.installation_id!r} publishes here"
+        )
+
+
+def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
+    owner = Ledger.owner_alive(settings.ledger.url)
+    path = settings.ledger.path
+    if owner is not None:
+        yield Line(mark=Mark.OK, about="ledger", text=f"{path}, held by a running syncd (pid {owner})")
+    elif not path.exists():
+        yield Line(mark=Mark.OK, about="ledger", text=f"{path} will be created by the first run")
+        return
+    ledger = Ledger.open_guest(settings.ledger.url)
+    try:
+        target = ledger.target()
+        if owner is None:
+            yield Line(mark=Mark.OK, about="ledger", text=f"{path}, no daemon is running")
+        if target is not None and target.url != chosen.server.base_url:
+            yield Line(
+                mark=Mark.WARNING,
+                about="ledger",
+                text=f"it belongs to {target.url}: `syncd resync --accept-target` publishes everything anew elsewhere",
+            )
+        try:
+            policy = public_policy(chosen, chosen.archive.info())
+            outdated = ledger.count_outdated(fingerprint(policy, fhir_version="r4"))
+        except SyncdError:
+            return  # the archive's own line says why
+        if outdated:
+            yield Line(
+                mark=Mark.WARNING,
+                about="ledger",
+                text=f"{outdated} published studies will be rendered again: settings changed",
+            )
+    finally:
+        ledger.close()

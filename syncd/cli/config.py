@@ -1,0 +1,76 @@
+"""`syncd config show|init`: what the settings are and where each came from; a commented file to start from."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from syncd.cli.exits import told
+from syncd.errors import ConfigurationError
+from syncd.settings import load
+from syncd.settings.document import toml_template
+from syncd.settings.shown import ShownSetting, shown_settings
+
+app = typer.Typer(help="Show the settings, or write a commented settings file.", no_args_is_help=True)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON: variable, value, source, secret.")] = False,
+) -> None:
+    """Every setting, its value and where it came from. Secrets are not shown."""
+    with told():
+        settings = shown_settings(load(config_file=context.obj))
+    if as_json:
+        document = {"settings": [asdict(setting) for setting in settings]}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    console = Console()
+    if console.is_terminal:
+        console.print(_table(settings))
+        return
+    for setting in settings:
+        typer.echo(f"{setting.variable} = {setting.value or '(unset)'}  # {setting.source}")
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="The file to write; '-' prints it.")] = Path("config/syncd.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
+) -> None:
+    """Write a commented settings file with every setting."""
+    if str(file) == "-":
+        typer.echo(toml_template(), nl=False)
+        return
+    with told():
+        _write(file, force=force)
+    typer.echo(f"{file} written: set the two addresses in it, then run `syncd check`")
+
+
+def _write(file: Path, *, force: bool) -> None:
+    """Readable by its owner only, because a password may be added to it."""
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, flags, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(toml_template())
+    except FileExistsError as error:
+        raise ConfigurationError(f"{file} exists: give another name, or --force to overwrite it") from error
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _table(settings: tuple[ShownSetting, ...]) -> Table:
+    table = Table("setting", "value", "source")
+    for setting in settings:
+        table.add_row(setting.variable, escape(setting.value) or "[dim]unset[/dim]", escape(setting.source))
+    return table

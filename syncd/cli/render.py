@@ -1,0 +1,72 @@
+"""`syncd render STUDY`: what FHIR should say of one study, without asking or telling the FHIR server anything."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from syncd.archive.interface import Archive
+from syncd.cli.exits import told
+from syncd.cli.wiring import site
+from syncd.errors import ConfigurationError, StudyError, StudyGone
+from syncd.loop.connect import Site, public_policy
+from syncd.loop.target import SUPPORTED
+from syncd.mapping.check import problems
+from syncd.mapping.identity import patient_key, resource_id
+from syncd.mapping.imagingstudy import available
+from syncd.mapping.notes import notes
+from syncd.mapping.patient import subject
+from syncd.model.ids import OrthancId, is_orthanc_id
+from syncd.model.snapshot import Note
+from syncd.model.words import ParkedReason
+from syncd.settings import load
+from syncd.snapshot.build import build
+from syncd.snapshot.keyobjects import rejecting
+from syncd.snapshot.union import union
+
+
+def render(
+    context: typer.Context,
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A StudyInstanceUID or an Orthanc study id.")],
+    fhir_version: Annotated[str, typer.Option(help="FHIR version to render.", metavar="V")] = "r4",
+    with_notes: Annotated[
+        bool, typer.Option("--notes", help="Also print what was odd, and what was done about it.")
+    ] = False,
+) -> None:
+    """Print the ImagingStudy of one study as it would be published when complete. Nothing is sent."""
+    with told():
+        if fhir_version not in SUPPORTED:
+            raise ConfigurationError(f"--fhir-version {fhir_version}: this version renders {', '.join(SUPPORTED)}")
+        resource, odd = _rendered(site(load(config_file=context.obj)), study)
+        typer.echo(json.dumps(resource, indent=2, ensure_ascii=False))
+        if with_notes:
+            for note in odd:
+                typer.echo(f"{note.tag or '-':9}  {note.rule:8}  {note.done}", err=True)
+
+
+def _rendered(chosen: Site, study: str) -> tuple[dict[str, object], tuple[Note, ...]]:
+    policy = public_policy(chosen, chosen.archive.info())
+    snapshots = [build(chosen.archive.read_study(one)) for one in _orthanc_ids(chosen.archive, study)]
+    keys = {patient_key(one, policy=policy) for one in snapshots}
+    if len({key.resource_id for key in keys}) > 1:
+        raise StudyError(ParkedReason.PATIENT_CONFLICT, f"{len(snapshots)} copies of the study name different patients")
+    snapshot = snapshots[0] if len(snapshots) == 1 else union(snapshots, order=(chosen.archive_name,))
+    if rejecting(snapshot):
+        raise StudyError(ParkedReason.REJECTION_UNSUPPORTED, "rejection notes are not understood by this version")
+    key = keys.pop()
+    literal = None if policy.patient == "logical" else f"Patient/{key.resource_id}"
+    resource = available(snapshot, subject=subject(key, snapshot, literal=literal), policy=policy)
+    resource["id"] = resource_id(snapshot.study_uid, bad_uid=policy.bad_uid)
+    found = problems(resource)
+    if found:
+        raise StudyError(ParkedReason.UNMAPPABLE, "; ".join(found[:3]))
+    return resource, notes(snapshot, policy=policy)
+
+
+def _orthanc_ids(archive: Archive, study: str) -> tuple[OrthancId, ...]:
+    ids = (OrthancId(study),) if is_orthanc_id(study) else archive.lookup(study)
+    if not ids:
+        raise StudyGone(f"The archive holds no study {study}")
+    return ids

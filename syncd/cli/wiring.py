@@ -1,0 +1,101 @@
+"""From settings to the values that the rooms take: the only place that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pydantic import SecretStr
+
+from syncd.archive.connection import ArchiveConnection
+from syncd.archive.orthanc import OrthancArchive
+from syncd.loop.connect import Site
+from syncd.mapping.policy import ArchivePolicy, MappingPolicy
+from syncd.model.ids import ArchiveName
+from syncd.publish.http import FhirConnection, FhirHttp
+from syncd.publish.server import FhirServer
+from syncd.settings import Settings
+
+OnCall = Callable[[str, str], None]
+"""Told (server, outcome) of every HTTP call."""
+
+
+def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) -> Site:
+    """Everything that the loop needs to know of one site; opens no connection."""
+    name = ArchiveName(settings.archive_name)
+    chosen = settings.archives[name]
+    archive = OrthancArchive(
+        ArchiveConnection(
+            name=name,
+            url=chosen.url,
+            username=_text(chosen.username),
+            password=_text(chosen.password),
+            token=_text(chosen.token),
+            ca_file=_text(chosen.ca_file),
+            client_cert=_text(chosen.client_cert),
+            client_key=_text(chosen.client_key),
+            verify_tls=chosen.verify_tls,
+        ),
+        on_call=lambda outcome: on_call("archive", outcome),
+    )
+    return Site(
+        archive=archive,
+        archive_name=name,
+        archive_url=chosen.url,
+        server=FhirServer(FhirHttp(_fhir(settings), on_call=lambda outcome: on_call("fhir", outcome))),
+        policy=policy(settings),
+        fhir_version=settings.fhir.version,
+        settle_after=chosen.settle_after,
+        poll_interval=chosen.poll_interval,
+        sweep_interval=settings.policy.sweep_interval,
+        concurrency=settings.fhir.concurrency,
+    )
+
+
+def policy(settings: Settings) -> MappingPolicy:
+    """What the site decided about the mapping; the WADO-RS address may still have to be derived from the server."""
+    name = ArchiveName(settings.archive_name)
+    chosen = settings.archives[name]
+    return MappingPolicy(
+        archive=ArchivePolicy(
+            name=name,
+            dicomweb_url=_text(chosen.public_dicomweb_url),
+            wado_uri_url=_text(chosen.wado_uri_url),
+            qido_url=_text(chosen.qido_url),
+            viewer_url=_text(chosen.viewer_url),
+            timezone=_text(chosen.timezone),
+            patient_id_system=_text(chosen.patient_id_system),
+            accession_system=_text(chosen.accession_system),
+            study_id_system=_text(chosen.study_id_system),
+            issuers=dict(chosen.issuers),
+        ),
+        installation_id=settings.installation_id,
+        endpoint_prefix=_text(settings.policy.endpoint_prefix),
+        patient=settings.policy.patient,
+        bad_uid=settings.policy.bad_uid,
+        modality_scope=settings.policy.modality_scope,
+        max_instances=settings.policy.max_instances,
+    )
+
+
+def _fhir(settings: Settings) -> FhirConnection:
+    fhir = settings.fhir
+    headers: Mapping[str, object] = fhir.headers
+    return FhirConnection(
+        url=fhir.url,
+        auth_kind=fhir.auth.kind,
+        username=_text(fhir.auth.username),
+        password=_text(fhir.auth.password),
+        token=_text(fhir.auth.token),
+        headers={key: _text(value) for key, value in headers.items()},
+        ca_file=_text(fhir.ca_file),
+        client_cert=_text(fhir.client_cert),
+        client_key=_text(fhir.client_key),
+        verify_tls=fhir.verify_tls,
+        timeout=fhir.timeout,
+    )
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -1,0 +1,350 @@
+"""`Ledger`: the room's only door; every method is one transaction or one short read.
+
+Any thread may call any method. What writes waits until it has reached the disk; what reads sees the last commit. The
+owner does everything, once per ledger and for life; a guest beside a live daemon reads, and writes marks only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select
+
+from syncd.errors import LedgerRefused, LedgerUnavailable
+from syncd.ledger import engine as database
+from syncd.ledger import feed, marks, oneshot, outcomes, overview, ownership, records, schema, work
+from syncd.ledger.place import OwnerLock, Place, owner_of, place_of, prepare_folder
+from syncd.ledger.rows import to_row
+from syncd.ledger.work import Claim
+from syncd.ledger.writer import Transaction, Writer
+from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.words import ArchiveState, Priority
+from syncd.model.work import (
+    Companion,
+    Copy,
+    Counts,
+    DirtyRow,
+    FeedPosition,
+    Heartbeat,
+    HistoryLine,
+    Intent,
+    Mark,
+    MarkKind,
+    Outcome,
+    ParkedStudy,
+    StudyRecord,
+    Target,
+)
+
+__all__ = ["Claim", "Ledger"]
+
+MARKED_AT_ONCE = 1000
+"""Studies marked per transaction where all are marked: others get their turn in between."""
+
+NOWHERE = ArchiveName("")
+"""The archive of a mark that no archive gave rise to."""
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """Raises `LedgerUnavailable` while the disk does not take writes; works again as soon as it does."""
+
+    def __init__(self, place: Place, *, lock: OwnerLock | None, clock: Callable[[], float], max_pages: int | None) -> None:
+        """Not for callers: `open` and `open_guest` make sure that there is a ledger to open."""
+        self._clock = clock
+        self._lock = lock
+        self._epoch: int | None = None
+        self._closed = False
+        self._readers = database.reading_engine(place)
+        self._engine = database.writing_engine(place, max_pages=max_pages)
+        with database.translated():
+            self._writer = Writer(self._engine, guard=ownership.guard(lambda: self._epoch))
+
+    @classmethod
+    def open(cls, url: str, *, clock: Callable[[], float] = time.time, max_pages: int | None = None) -> Ledger:
+        """As the owner, creating the ledger or bringing its schema up to date.
+
+        `max_pages` limits the file's size, in SQLite's pages of 4 KiB. Raises `LedgerRefused` saying what to do: held by
+        another process, newer, damaged, not a ledger, on a network file system, in a folder that cannot be written.
+        """
+        place = place_of(url)
+        prepare_folder(place)
+        lock = OwnerLock(place)
+        try:
+            database.make_ready(place)
+            ledger = cls(place, lock=lock, clock=clock, max_pages=max_pages)
+        except BaseException:
+            lock.release()
+            raise
+        try:
+            ledger._epoch = ledger._write(lambda tx: ownership.take_over(tx, now=clock()))
+            database.tighten_all(place)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    @classmethod
+    def open_guest(cls, url: str, *, clock: Callable[[], float] = time.time) -> Ledger:
+        """Beside an owner, or without one: reads and marks. Raises `LedgerRefused` when there is no ledger of ours."""
+        place = place_of(url)
+        if not place.file.exists():
+            raise LedgerRefused(f"there is no ledger at {place.file}: start `syncd run`, or set LEDGER__URL")
+        database.inspect(place, thorough=False)
+        database.require_current(place)
+        return cls(place, lock=None, clock=clock, max_pages=None)
+
+    @staticmethod
+    def owner_alive(url: str) -> int | None:
+        """The process that owns the ledger now; 0 when it cannot be named, `None` when nobody does."""
+        return owner_of(place_of(url))
+
+    def close(self) -> None:
+        """Finish what is queued and let go of the ledger; claims become void with the next owner."""
+        self._closed = True
+        self._writer.close()
+        self._engine.dispose()
+        self._readers.dispose()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # The feed (RULES A1–A3)
+
+    def feed_position(self, archive: ArchiveName) -> FeedPosition | None:
+        """`None` before the first bootstrap."""
+        return self._read(lambda connection: feed.position(connection, archive))
+
+    def begin_bootstrap(self, archive: ArchiveName, *, cursor: int, high_water: int) -> None:
+        """(Re)start the feed at `cursor`; commit this before listing the archive."""
+        now = self._clock()
+        self._own(lambda tx: feed.begin_bootstrap(tx, archive, cursor=cursor, high_water=high_water, now=now))
+
+    def finish_bootstrap(self, archive: ArchiveName) -> None:
+        self._own(lambda tx: feed.finish_bootstrap(tx, archive))
+
+    def set_archive_state(self, archive: ArchiveName, state: ArchiveState, reason: str) -> None:
+        self._own(lambda tx: feed.set_state(tx, archive, state, reason=reason))
+
+    def want_sweep(self, archive: ArchiveName) -> None:
+        self._own(lambda tx: feed.set_sweep(tx, archive, wanted=True))
+
+    def sweep_done(self, archive: ArchiveName) -> None:
+        self._own(lambda tx: feed.set_sweep(tx, archive, wanted=False))
+
+    def commit_intake(
+        self, position: FeedPosition, *, marks: Sequence[Mark], copies: Sequence[Copy], settle_after: float
+    ) -> int:
+        """Marks, copies, cursor and overlap in one transaction (RULES A2); returns how many studies were marked.
+
+        `position.state` and `reason` only count for an archive without position: later the inventory and the operator
+        move them, by `finish_bootstrap` and `set_archive_state`. A wanted sweep stays wanted until `sweep_done`.
+        """
+        now = self._clock()
+        return self._own(lambda tx: feed.take(tx, position, marks=marks, copies=copies, settle_after=settle_after, now=now))
+
+    # Marks: the only thing that a guest may write
+
+    def mark(self, many: Sequence[Mark], *, copies: Sequence[Copy] = (), settle_after: float) -> int:
+        """Merge marks into the dirty set; returns how many studies they name."""
+        now = self._clock()
+        return self._write(lambda tx: marks.mark(tx, many, copies=copies, settle_after=settle_after, now=now))
+
+    def mark_all(self, *, kind: MarkKind, priority: int, read_fhir: bool) -> int:
+        """Mark every study with a record, in slices of a transaction each; returns how many.
+
+        A crash in between leaves some unmarked: the caller forgets the cause only after this has returned.
+        """
+        return self._mark_each(records.every_uid(schema.records), kind=kind, priority=priority, read_fhir=read_fhir)
+
+    def mark_outdated(self, fingerprint: str) -> int:
+        """Mark, at backfill priority, what was published under another fingerprint (RULES B3) and is not dirty already:
+        that will be rendered anew anyway. So a restart in the middle of a long backfill marks nothing twice."""
+        wanted = records.outdated(fingerprint)
+        return self._mark_each(wanted, kind=MarkKind.RESYNC, priority=Priority.BACKFILL, read_fhir=False)
+
+    def count_outdated(self, fingerprint: str) -> int:
+        """How many records were published under another fingerprint."""
+        return self._read(lambda connection: records.count_outdated(connection, fingerprint))
+
+    def forget_target_state(self) -> int:
+        """The FHIR server was reset or exchanged (RULES C6, E3): every record and every parked study is looked at again,
+        reading FHIR; companions and refusals are forgotten. Returns how many studies were marked."""
+        self._own(records.forget_companions)
+        return sum(
+            self._mark_each(wanted, kind=MarkKind.VERIFY, priority=Priority.REPAIR, read_fhir=True)
+            for wanted in (records.every_uid(schema.records), records.parked_only())
+        )
+
+    # Work
+
+    def claim(self, limit: int, *, now: float) -> list[Claim]:
+        """Up to `limit` studies that are due, most urgent first, each handed out once until `commit` or `release`."""
+        return self._own(lambda tx: work.claim(tx, limit=limit, now=now, epoch=self._own_epoch()))
+
+    def claim_study(self, study_uid: str) -> Claim | None:
+        """This study's pending work whether due or not; `None` if nothing is pending or it is claimed."""
+        return self._own(lambda tx: work.claim_study(tx, study_uid, epoch=self._own_epoch()))
+
+    def release(self, *study_uids: str) -> None:
+        """Hand claims back without an outcome (shutdown); the rows stay as they were."""
+        self._own(lambda tx: work.release(tx, study_uids, epoch=self._own_epoch()))
+
+    def next_due(self) -> float | None:
+        """When the earliest unclaimed study is due (may lie in the past); `None` when nothing is pending."""
+        return self._read(lambda connection: work.next_due(connection, epoch=self._epoch))
+
+    def save_intent(self, intent: Intent) -> None:
+        self._own(lambda tx: work.save_intent(tx, intent))
+
+    def commit(self, outcome: Outcome) -> bool:
+        """Everything of the outcome in one transaction; returns whether the study is still dirty.
+
+        If a newer mark came meanwhile (another generation, RULES E1) the row stays, due as that mark says but not before
+        `outcome.not_before`, and keeps its wish to read FHIR.
+        """
+        now = self._clock()
+        return self._own(lambda tx: outcomes.commit(tx, outcome, now=now))
+
+    # What is known of studies
+
+    def record(self, study_uid: str) -> StudyRecord | None:
+        return self._read(lambda connection: records.find(connection, StudyRecord, schema.records, study_uid))
+
+    def intent(self, study_uid: str) -> Intent | None:
+        return self._read(lambda connection: records.find(connection, Intent, schema.intents, study_uid))
+
+    def parked(self, study_uid: str) -> ParkedStudy | None:
+        return self._read(lambda connection: records.find(connection, ParkedStudy, schema.parked, study_uid))
+
+    def dirty_row(self, study_uid: str) -> DirtyRow | None:
+        return self._read(lambda connection: records.find(connection, DirtyRow, schema.dirty, study_uid))
+
+    def copies(self, study_uid: str) -> tuple[Copy, ...]:
+        return self._read(lambda connection: records.copies_of(connection, [study_uid])).get(study_uid, ())
+
+    def history(self, study_uid: str) -> list[HistoryLine]:
+        """The study's last decisions, latest first."""
+        return self._read(lambda connection: overview.history_of(connection, study_uid))
+
+    def study_of(self, archive: ArchiveName, orthanc_ids: Iterable[OrthancId]) -> dict[OrthancId, str]:
+        """The StudyInstanceUIDs of those Orthanc studies that are known."""
+        return self._read(lambda connection: records.study_of(connection, archive, orthanc_ids))
+
+    def seen_copies(self, archive: ArchiveName, orthanc_ids: Iterable[OrthancId]) -> dict[OrthancId, tuple[str, str]]:
+        """Of each known copy: LastUpdate at its last read, and the published status of its study (empty: none)."""
+        return self._read(lambda connection: records.seen_copies(connection, archive, orthanc_ids))
+
+    def sample_copies(self, archive: ArchiveName, size: int) -> list[Copy]:
+        """Up to `size` copies of published studies, spread over the ledger (RULES A4)."""
+        return self._read(lambda connection: records.sample_copies(connection, archive, size))
+
+    def raw_tuples(self, archive: ArchiveName, study_uids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """`StudyRecord.raw` of those studies that are published and have a copy in `archive` (RULES A8)."""
+        return self._read(lambda connection: records.raw_tuples(connection, archive, study_uids))
+
+    def is_dirty(self, study_uids: Iterable[str]) -> set[str]:
+        """Those of `study_uids` that have pending marks."""
+        return self._read(lambda connection: records.dirty_among(connection, study_uids))
+
+    def records(self, after: str = "", limit: int = 500) -> list[StudyRecord]:
+        """A page in the order of UIDs; the next one begins after its last UID."""
+        return self._read(lambda connection: records.page(connection, StudyRecord, schema.records, after=after, limit=limit))
+
+    def parked_list(self, after: str = "", limit: int = 500) -> list[ParkedStudy]:
+        return self._read(lambda connection: records.page(connection, ParkedStudy, schema.parked, after=after, limit=limit))
+
+    def dirty_rows(self, after: str = "", limit: int = 500) -> list[DirtyRow]:
+        return self._read(lambda connection: records.page(connection, DirtyRow, schema.dirty, after=after, limit=limit))
+
+    # Companions, target, installation
+
+    def companion(self, resource_type: str, resource_id: str) -> Companion | None:
+        return self._read(lambda connection: records.companion(connection, resource_type, resource_id))
+
+    def save_companion(self, companion: Companion) -> None:
+        self._own(lambda tx: records.save_companion(tx, companion))
+
+    def target(self) -> Target | None:
+        value = self._read(lambda connection: records.fact(connection, "target"))
+        return None if value is None else Target(**value)
+
+    def save_target(self, target: Target) -> None:
+        self._own(lambda tx: records.save_fact(tx, "target", to_row(target)))
+
+    def installation(self) -> str | None:
+        """The INSTALLATION_ID that this ledger published under; comparing it with the settings is the caller's part."""
+        return self._read(lambda connection: records.text_fact(connection, "installation"))
+
+    def save_installation(self, installation_id: str) -> None:
+        self._own(lambda tx: records.save_fact(tx, "installation", installation_id))
+
+    # The overview
+
+    def counts(self, now: float) -> Counts:
+        return self._read(lambda connection: overview.counts(connection, now=now))
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        self._own(lambda tx: overview.beat(tx, heartbeat))
+
+    def heartbeat(self) -> Heartbeat | None:
+        return self._read(overview.heartbeat)
+
+    def last_history(self, limit: int) -> list[HistoryLine]:
+        """The latest decisions of all studies, latest first."""
+        return self._read(lambda connection: overview.last_history(connection, limit))
+
+    # One-shot commands
+
+    def newest_generation(self) -> int:
+        """The newest generation given to a mark; what is marked later has a higher one (RULES E1)."""
+        return self._read(oneshot.newest_generation)
+
+    def unsettled(self, generation: int, *, now: float) -> int:
+        """How many studies marked up to `generation` are due and not dealt with."""
+        return self._read(lambda connection: oneshot.unsettled(connection, generation=generation, now=now))
+
+    def backing_off(self, *, most_attempts: int) -> int:
+        """How many studies failed at most `most_attempts` times and will be tried again."""
+        return self._read(lambda connection: oneshot.backing_off(connection, most_attempts=most_attempts))
+
+    def allow_retry(self, study_uid: str) -> None:
+        """Let a parked study be sent once more although nothing changed; a second process may ask for it too."""
+        self._write(lambda tx: oneshot.allow_retry(tx, study_uid))
+
+    # The two ways in
+
+    def _read(self, question: Callable[[Connection], T]) -> T:
+        if self._closed:
+            raise LedgerUnavailable("the ledger is closed")
+        with database.translated(), self._readers.connect() as connection:
+            return question(connection)
+
+    def _write(self, change: Callable[[Transaction], T]) -> T:
+        return self._writer.run(change)
+
+    def _own(self, change: Callable[[Transaction], T]) -> T:
+        self._own_epoch()
+        return self._write(change)
+
+    def _own_epoch(self) -> int:
+        if self._epoch is None:
+            raise LedgerRefused("only the ledger's owner may do this; a second process may only mark studies")
+        return self._epoch
+
+    def _mark_each(self, wanted: Select[Any], *, kind: MarkKind, priority: int, read_fhir: bool) -> int:
+        marked, after = 0, ""
+        while uids := self._read(records.slice_of(wanted, after=after, size=MARKED_AT_ONCE)):
+            after = uids[-1]
+            many = [Mark(study_uid=uid, kind=kind, archive=NOWHERE, priority=priority, read_fhir=read_fhir) for uid in uids]
+            marked += self.mark(many, settle_after=0.0)
+        return marked

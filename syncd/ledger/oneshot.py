@@ -1,0 +1,34 @@
+"""What a one-shot command asks of the ledger: is everything that it marked dealt with, and may a parked study try again?
+
+Counting is bounded by what was marked and is not settled yet, and only a person's command asks (RULES E8).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select, update
+
+from syncd.ledger.schema import dirty, parked, sequences
+from syncd.ledger.writer import Transaction
+
+
+def newest_generation(connection: Connection) -> int:
+    """The newest generation given to a mark (RULES E1)."""
+    found = connection.execute(select(sequences.c.value).where(sequences.c.name == "generation")).scalar()
+    return int(found or 0)
+
+
+def unsettled(connection: Connection, *, generation: int, now: float) -> int:
+    """Studies marked up to `generation` that are due and not dealt with; those that wait for a later time are settled."""
+    rows = select(func.count()).select_from(dirty).where(dirty.c.generation <= generation, dirty.c.due <= now)
+    return int(connection.execute(rows).scalar_one())
+
+
+def backing_off(connection: Connection, *, most_attempts: int) -> int:
+    """Studies that failed at most `most_attempts` times and will be tried again."""
+    rows = select(func.count()).select_from(dirty).where(dirty.c.attempts > 0, dirty.c.attempts <= most_attempts)
+    return int(connection.execute(rows).scalar_one())
+
+
+def allow_retry(tx: Transaction, study_uid: str) -> None:
+    """Forget which essence was refused, so that the next look sends it once (RULES E2)."""
+    tx.connection.execute(update(parked).where(parked.c.study_uid == study_uid).values(digest=""))

@@ -1,0 +1,215 @@
+"""The ledger's tables, and the one way to insert or update.
+
+The rows are the dataclasses of `syncd.model.work`, column for field, so that a row is a noun without translation. The
+difficulty is one schema for SQLite now and PostgreSQL later: only types and statements that both know, JSON as canonical
+text (equal values are equal bytes), and upserts through `upsert`, the one statement that each dialect spells itself.
+The migrations repeat this schema; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Dialect,
+    Double,
+    Executable,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+class CanonicalJson(TypeDecorator[Any]):
+    """A JSON value as text: keys sorted, no spaces; `None` is NULL."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+def _plain(value: object) -> Any:
+    """Mappings other than `dict` are stored as objects; anything else is a mistake of the caller."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} cannot be kept in the ledger")
+
+
+metadata = MetaData()
+
+facts = Table("facts", metadata, Column("name", Text, primary_key=True), Column("value", CanonicalJson, nullable=False))
+"""Single values: target, installation, heartbeat."""
+
+sequences = Table("sequences", metadata, Column("name", Text, primary_key=True), Column("value", BigInteger, nullable=False))
+"""`generation` (RULES E1) and `epoch` (RULES E4)."""
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("word", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""How many rows are where, moved by the transaction that moves the row (RULES E8: nothing counts a million rows)."""
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("archive", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("cursor", BigInteger, nullable=False),
+    Column("high_water", BigInteger, nullable=False),
+    Column("moved_at", Double, nullable=False),
+    Column("sweep_wanted", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+feed_seen = Table(
+    "feed_seen",
+    metadata,
+    Column("archive", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("change_type", Text, nullable=False),
+    Column("resource_type", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("date", Text, nullable=False),
+    Column("first_seen", Double, nullable=False),
+)
+
+dirty = Table(
+    "dirty",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("due", Double, nullable=False),
+    Column("first_marked", Double, nullable=False),
+    Column("last_event", Double, nullable=False),
+    Column("streaming_since", Double, nullable=False),
+    Column("read_fhir", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", Double, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("claim_epoch", BigInteger, nullable=True),
+    Index("dirty_by_due", "priority", "due", "study_uid"),
+    Index("dirty_by_age", "first_marked"),
+)
+"""`claim_epoch` is the epoch of the owner that works on the row; a claim of an older epoch is void."""
+
+copies = Table(
+    "copies",
+    metadata,
+    Column("archive", Text, primary_key=True),
+    Column("orthanc_id", Text, primary_key=True),
+    Column("study_uid", Text, nullable=False),
+    Column("last_update", Text, nullable=False),
+    Index("copies_by_study", "study_uid"),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("resource_id", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("last_updated", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("raw", CanonicalJson, nullable=False),
+    Column("foreign", CanonicalJson, nullable=False),
+    Column("owned", CanonicalJson, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("series", Integer, nullable=False),
+    Column("instances", Integer, nullable=False),
+    Column("study_date", Text, nullable=False),
+    Column("modalities", Text, nullable=False),
+    Column("summary", Boolean, nullable=False),
+    Column("notes", Integer, nullable=False),
+    Column("published_at", Double, nullable=False),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("resource_id", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("expected_version", Text, nullable=False),
+    Column("owned", CanonicalJson, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+parked = Table(
+    "parked",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("target_version", Text, nullable=False),
+    Column("outcome", CanonicalJson, nullable=True),
+    Column("parked_at", Double, nullable=False),
+)
+
+companions = Table(
+    "companions",
+    metadata,
+    Column("resource_type", Text, primary_key=True),
+    Column("resource_id", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("source_key", Text, nullable=False),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("study_uid", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Index("history_by_study", "study_uid", "id"),
+    Index("history_by_age", "at"),
+)
+
+
+def upsert(connection: Connection, table: Table, *, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert `rows`, or update those whose primary key exists. All rows name the same columns; others keep their value."""
+    values = [dict(row) for row in rows]
+    if values:
+        connection.execute(_upsert_statement(connection.dialect.name, table, tuple(values[0])), values)
+
+
+@lru_cache(maxsize=64)
+def _upsert_statement(dialect: str, table: Table, names: Sequence[str]) -> Executable:
+    # Kept, because SQLAlchemy spends more time on building the statement than SQLite on carrying it out.
+    keys = [column.name for column in table.primary_key]
+    changed = [name for name in names if name not in keys]
+    if dialect == "postgresql":
+        insert_pg = postgresql.insert(table)
+        return insert_pg.on_conflict_do_update(
+            index_elements=keys, set_={name: insert_pg.excluded[name] for name in changed}
+        )
+    insert = sqlite.insert(table)
+    return insert.on_conflict_do_update(index_elements=keys, set_={name: insert.excluded[name] for name in changed})

@@ -1,0 +1,76 @@
+"""Whether a server may be asked now: open while it answers, closed while it does not, probed until it does again.
+
+An outage must not be paid for by the studies: while a gate is closed nothing is claimed, no row is touched and no
+attempt is counted (RULES C6). The first probes come quickly, so a restart of the server is hardly noticed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from syncd.errors import SyncdError
+from syncd.model.words import TargetState
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds between probes: doubled from the first to the longest."""
+
+
+class Gate:
+    """One server's gate. `probe` raises a `SyncdError` while the server is not fit to be used."""
+
+    def __init__(self, probe: Callable[[], object], *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._probe = probe
+        self._monotonic = monotonic
+        self._guard = threading.Lock()
+        self._state = TargetState.OK
+        self._reason = ""
+        self._pause = FIRST_PAUSE
+        self._next_probe = 0.0
+
+    @property
+    def state(self) -> TargetState:
+        return self._state
+
+    @property
+    def reason(self) -> str:
+        """Why it is closed, in words without patient data; empty while it is open."""
+        return self._reason
+
+    @property
+    def is_open(self) -> bool:
+        return self._state is TargetState.OK
+
+    def close(self, state: TargetState, reason: str) -> None:
+        """Let nothing through until a probe succeeds: `TargetState.OPEN` (breaker) or `PAUSED` (refused as a whole)."""
+        with self._guard:
+            if self.is_open:
+                self._pause = FIRST_PAUSE
+                self._next_probe = self._monotonic() + self._pause
+            self._state, self._reason = state, reason
+
+    def ask(self) -> bool:
+        """Probe if it is time; returns whether the gate is open now."""
+        with self._guard:
+            if self.is_open or self._monotonic() < self._next_probe:
+                return self.is_open
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._next_probe = self._monotonic() + self._pause
+        try:
+            self._probe()
+        except SyncdError as error:
+            self._reason = str(error)
+            return False
+        with self._guard:
+            self._state, self._reason = TargetState.OK, ""
+        return True
+
+    def blames(self, error: SyncdError) -> bool:
+        """Whether the server itself is in trouble (then the gate closes), or only the one who asked."""
+        try:
+            self._probe()
+        except SyncdError as probed:
+            self.close(TargetState.OPEN, str(probed))
+            return True
+        return False

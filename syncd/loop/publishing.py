@@ -1,0 +1,171 @@
+"""From the goal to the outcome: read the server if need be, decide, commit the intent, write, remember.
+
+The order is the whole point. The intent is committed before the request leaves, the record after the server confirmed;
+whatever kills us between the two, the next pass finds the intent, reads the server first (RULES C5), and recognises its
+own values (RULES C3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from syncd.errors import ServerReset, StudyError
+from syncd.loop.steps import Step, reached
+from syncd.loop.task import Task
+from syncd.mapping.identity import patient_key
+from syncd.model.snapshot import StudySnapshot
+from syncd.model.study import RawStudy
+from syncd.model.words import Decision
+from syncd.model.work import Intent, Outcome, StudyRecord
+from syncd.plan.decide import Absent, Current, Found, NeedRead, Park, Skip, Wanted, Write, decide, wanted
+from syncd.plan.ownership import installation_of, owned_values
+from syncd.publish.lookups import imaging_studies
+
+
+def publish(task: Task, goal: Wanted, *, snapshot: StudySnapshot, raws: tuple[RawStudy, ...]) -> Outcome:
+    """Make the server say `goal`. Raises what `FhirServer.put` raises; a `StudyError` then names the refused digest."""
+    action = _decide(task, goal, None)
+    current: Current | None = None
+    if isinstance(action, NeedRead):
+        goal, current = _read(task, goal)
+        action = _decide(task, goal, current)
+    reached(Step.DECIDED)
+    match action:
+        case Park(reason=reason, detail=detail, target_version=version):
+            raise _refusal(reason, detail, goal, version)
+        case Skip():
+            return _skipped(task, goal, action, _facts(task, goal, snapshot, raws))
+        case Write():
+            return _written(task, goal, action, _facts(task, goal, snapshot, raws))
+        case NeedRead():
+            raise AssertionError("a decision made with the server's copy at hand asks for no other")
+
+
+def _decide(task: Task, goal: Wanted, current: Current | None) -> Write | Skip | Park | NeedRead:
+    return decide(
+        goal,
+        record=task.record,
+        intent=task.claim.intent,
+        parked=task.claim.parked,
+        current=current,
+        read_fhir=task.fresh,
+        installation_id=task.rooms.installation_id,
+        base_url=task.rooms.server.base_url,
+    )
+
+
+def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
+    """The server's copy: under our id, or, where we remember nothing, under any id that names the study (C2, E7)."""
+    server, own_id = task.rooms.server, str(goal.resource["id"])
+    if task.record is not None or task.claim.intent is not None:
+        return goal, server.read("ImagingStudy", own_id)
+    hits = task.hits
+    if hits is None:
+        hits = imaging_studies(server, {task.study_uid: own_id})[task.study_uid]
+    reached(Step.LOOKED_UP)
+    ids = sorted(hits | {own_id}, key=lambda one: (one != own_id, one)) if hits or task.reread else []
+    seen = {one: server.read("ImagingStudy", one) for one in ids}
+    found = {one: copy for one, copy in seen.items() if isinstance(copy, Found)}
+    ours = [one for one, copy in found.items() if installation_of(copy.resource) == task.rooms.installation_id]
+    for one in [*ours, *found]:
+        return _under(goal, one), found[one]
+    return goal, seen.get(own_id, Absent())
+
+
+def _under(goal: Wanted, resource_id: str) -> Wanted:
+    """The same goal for a resource that kept its own id (RULES C1, E7)."""
+    if goal.resource["id"] == resource_id:
+        return goal
+    return wanted({**goal.resource, "id": resource_id}, fingerprint=goal.fingerprint)
+
+
+def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) -> Outcome:
+    outcome = task.outcome(action.decision, action.reason)
+    if task.dry:
+        return outcome
+    ledger = task.rooms.ledger
+    ledger.save_intent(
+        Intent(
+            study_uid=task.study_uid,
+            resource_id=str(goal.resource["id"]),
+            digest=goal.digest,
+            expected_version=action.expected_version,
+            owned=owned_values(goal.resource),
+            created_at=task.rooms.clock(),
+        )
+    )
+    reached(Step.INTENT_SAVED)
+    try:
+        written = task.rooms.server.put(action.resource, expected_version=action.expected_version)
+    except StudyError as error:
+        error.digest = goal.digest
+        raise
+    reached(Step.SENT)
+    if action.decision is Decision.UPDATE and written.created:
+        raise ServerReset()
+    record = StudyRecord(
+        study_uid=task.study_uid,
+        resource_id=str(goal.resource["id"]),
+        version=written.version,
+        last_updated=written.last_updated,
+        digest=goal.digest,
+        fingerprint=goal.fingerprint,
+        status=str(goal.resource["status"]),
+        foreign=action.foreign,
+        owned=owned_values(goal.resource),
+        summary=task.summary,
+        published_at=task.rooms.clock(),
+        **facts,
+    )
+    return replace(outcome, record=record)
+
+
+def _skipped(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -> Outcome:
+    """No write; the record still takes what was learnt: a version read, a new fingerprint, the archive's LastUpdate."""
+    outcome = task.outcome(Decision.SKIP, action.reason)
+    if task.dry:
+        return outcome
+    if action.found is None:
+        assert task.record is not None  # noqa: S101 - only a remembered study is skipped without reading
+        return replace(outcome, record=replace(task.record, fingerprint=goal.fingerprint, **facts))
+    record = StudyRecord(
+        study_uid=task.study_uid,
+        resource_id=str(goal.resource["id"]),
+        version=action.found.version,
+        last_updated=action.found.last_updated,
+        digest=goal.digest,
+        fingerprint=goal.fingerprint,
+        status=str(goal.resource["status"]),
+        foreign=action.foreign or {},
+        owned=owned_values(goal.resource),
+        summary=task.summary,
+        published_at=task.record.published_at if task.record else task.rooms.clock(),
+        **facts,
+    )
+    return replace(outcome, record=record)
+
+
+def _facts(task: Task, goal: Wanted, snapshot: StudySnapshot, raws: tuple[RawStudy, ...]) -> dict[str, Any]:
+    """What the record keeps of the snapshot: nothing that identifies a patient but the hashed id of our Patient."""
+    key = patient_key(snapshot, policy=task.rooms.policy)
+    return {
+        "raw": {
+            "patient": key.resource_id,
+            "last_update": {raw.header.orthanc_id: raw.read_started_at for raw in raws},
+            "instances": sum(len(raw.instances) for raw in raws),
+        },
+        "subject": str(goal.resource["subject"].get("reference", "")),
+        "series": len(snapshot.series),
+        "instances": snapshot.number_of_instances,
+        "study_date": snapshot.started.date if snapshot.started else "",
+        "modalities": "\\".join(dict.fromkeys(one.modality for one in snapshot.series if one.modality)),
+        "notes": len(snapshot.notes),
+    }
+
+
+def _refusal(reason: str, detail: str, goal: Wanted, version: str) -> StudyError:
+    error = StudyError(reason, detail)
+    error.digest, error.target_version = goal.digest, version
+    return error

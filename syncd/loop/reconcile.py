@@ -1,0 +1,146 @@
+"""One study, made equal: ledger → look → snapshot → mapping → plan → publish → outcome.
+
+This is the second half of the sentence. Everything that can be told without writing is told first, as an `Outcome` with
+a reason. A conflict throws the desired resource away and starts again from the archive: merging an old snapshot over a
+newer write would itself be a lost update (RULES C4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from syncd.errors import Conflict, StudyError, TornRead, Transient
+from syncd.loop import subjects
+from syncd.loop.look import Look, light, look, only_key_objects, whole
+from syncd.loop.publishing import publish
+from syncd.loop.steps import Step, reached
+from syncd.loop.task import Task
+from syncd.mapping.check import problems
+from syncd.mapping.identity import resource_id
+from syncd.mapping.imagingstudy import available, registered
+from syncd.model.snapshot import StudySnapshot
+from syncd.model.study import RawStudy
+from syncd.model.words import Decision, ParkedReason
+from syncd.model.work import LONGEST_STREAM, Outcome
+from syncd.plan.decide import wanted
+from syncd.snapshot.build import build
+from syncd.snapshot.keyobjects import rejecting
+
+CONFLICTS = 5
+"""Restarts after a 409/412 before it counts as a transient failure (RULES C4)."""
+
+ASK_VANISHED_AGAIN = 900.0
+"""Seconds until a study that vanished from the archive is looked for again; nothing is taken back for it (RULES A1)."""
+
+
+def reconcile(task: Task) -> Outcome:
+    """Decide and, unless the task is dry, publish.
+
+    A `StudyError` becomes a parked outcome, a torn read a waiting one. Raises `Transient`, `TargetPaused`,
+    `ServerReset` and `LedgerUnavailable`: those are not the study's own.
+    """
+    reached(Step.CLAIMED)
+    for _ in range(CONFLICTS):
+        try:
+            return _pass(task)
+        except Conflict:
+            task = task.again()
+        except TornRead as error:
+            return task.waiting(str(error), due=task.rooms.clock() + task.rooms.settle_after)
+    raise Transient("Somebody else writes this ImagingStudy again and again", server="fhir")
+
+
+def _pass(task: Task) -> Outcome:
+    seen = look(task)
+    if not seen.headers:
+        return _vanished(task, seen)
+    try:
+        outcome = _decided(task, seen)
+    except StudyError as error:
+        outcome = task.parked(error)
+    return replace(outcome, found_copies=seen.copies, gone_copies=seen.gone)
+
+
+def _decided(task: Task, seen: Look) -> Outcome:
+    identity = task.record.resource_id if task.record else resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
+
+    # Still arriving: announced once, then waited for, unless it streams without end (RULES A5, A6).
+    forced = _streams_without_end(task)
+    if not seen.is_stable and not forced:
+        return _announce(task, seen, identity)
+
+    snapshot, raws = whole(task, seen.headers)
+    if not snapshot.is_stable and not forced:
+        return _announce(task, seen, identity)
+    if rejecting(snapshot):
+        raise StudyError(ParkedReason.REJECTION_UNSUPPORTED, "rejection notes are not understood by this version")
+    if not snapshot.number_of_instances:
+        raise StudyError(ParkedReason.UNMAPPABLE, "no instance has a usable UID")
+    return replace(_say(task, snapshot, raws, identity=identity, final=True), reset_stream=True)
+
+
+def _announce(task: Task, seen: Look, identity: str) -> Outcome:
+    """Publish `registered` once; afterwards only the due time moves, and the mark is never cleared (RULES A5, A6)."""
+    due = task.rooms.clock() + task.rooms.settle_after
+    if task.record is not None and (not task.fresh or task.record.status != "registered"):
+        return task.waiting("still arriving", due=due)
+    raw = light(task, seen.headers[0])
+    if only_key_objects(raw):
+        return task.waiting("only key objects so far", due=due)
+    return replace(_say(task, build(raw), (raw,), identity=identity, final=False), done=False, due=due)
+
+
+def _say(task: Task, snapshot: StudySnapshot, raws: tuple[RawStudy, ...], *, identity: str, final: bool) -> Outcome:
+    """Say it; what the server answers once to a reference (B4) or to the size (C6, 413) is answered once."""
+    if task.record is not None and task.record.summary:
+        task = replace(task, summary=True)
+    unresolved = False
+    while True:
+        subject = subjects.resolve(
+            snapshot, rooms=task.rooms, record=task.record, fresh=task.fresh or unresolved, dry=task.dry
+        )
+        reached(Step.SUBJECT_RESOLVED)
+        goal = wanted(_mapped(task, snapshot, subject, identity, final=final), fingerprint=task.rooms.fingerprint)
+        reached(Step.MAPPED)
+        try:
+            return publish(task, goal, snapshot=snapshot, raws=raws)
+        except StudyError as error:
+            if error.reason == ParkedReason.TOO_LARGE and final and not task.summary:
+                task = replace(task, summary=True)
+            elif error.reason == ParkedReason.REFERENCE_REFUSED and not unresolved:
+                task.rooms.check_sentinel()
+                unresolved = True
+            else:
+                raise
+
+
+def _mapped(
+    task: Task, snapshot: StudySnapshot, subject: Mapping[str, Any], identity: str, *, final: bool
+) -> dict[str, Any]:
+    """The resource, checked by ourselves before a server sees it (RULES B1)."""
+    policy = task.rooms.policy
+    if final:
+        resource = available(snapshot, subject=dict(subject), policy=policy, summary=task.summary)
+    else:
+        resource = registered(snapshot, subject=dict(subject), policy=policy)
+    resource["id"] = identity
+    found = problems(resource)
+    if found:
+        raise StudyError(ParkedReason.UNMAPPABLE, "; ".join(found[:3]))
+    return resource
+
+
+def _vanished(task: Task, seen: Look) -> Outcome:
+    """The archive answers that it holds no copy. What was never published leaves nothing behind; the rest stays dirty."""
+    if task.record is None and task.claim.intent is None:
+        return replace(task.outcome(Decision.SKIP, "gone from the archive before it was published"), gone_copies=seen.gone)
+    return task.waiting("gone from the archive; nothing is taken back", due=task.rooms.clock() + ASK_VANISHED_AGAIN)
+
+
+def _streams_without_end(task: Task) -> bool:
+    """Ten minutes of unbroken streaming: say what is there now (RULES A5)."""
+    row, now = task.claim.row, task.rooms.clock()
+    unbroken = row.last_event and now - row.last_event <= task.rooms.settle_after
+    return bool(unbroken and row.streaming_since and now - row.streaming_since >= LONGEST_STREAM)

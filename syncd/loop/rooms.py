@@ -1,0 +1,57 @@
+"""Everything that a reconcile needs, in one value: the two servers, the ledger, and what the site decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from syncd.archive.interface import Archive
+from syncd.errors import ServerReset
+from syncd.ledger.ledger import Ledger
+from syncd.loop.locks import Locks
+from syncd.mapping.policy import MappingPolicy
+from syncd.model.ids import ArchiveName
+from syncd.publish import sentinel
+from syncd.publish.server import FhirServer
+
+
+class Observer(Protocol):
+    """Who is told what happened: metrics in the daemon, a progress bar in `resync`."""
+
+    def decided(self, decision: str, seconds: float) -> None: ...
+
+
+class Nobody:
+    """An observer that does not listen."""
+
+    def decided(self, decision: str, seconds: float) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """One archive, one FHIR server, one ledger. `settle_after` is in seconds; `fingerprint` is that of RULES B3."""
+
+    archive: Archive
+    archive_name: ArchiveName
+    server: FhirServer
+    ledger: Ledger
+    policy: MappingPolicy
+    fhir_version: str
+    fingerprint: str
+    settle_after: float
+    observer: Observer = field(default_factory=Nobody)
+    clock: Callable[[], float] = time.time
+    locks: Locks = field(default_factory=Locks)
+
+    def check_sentinel(self) -> None:
+        """Raise `ServerReset` when the server no longer holds our sentinel (RULES B4, E3)."""
+        target = self.ledger.target()
+        if target is None or not sentinel.present(self.server, target.sentinel_id, installation_id=self.installation_id):
+            raise ServerReset()
+
+    @property
+    def installation_id(self) -> str:
+        return self.policy.installation_id

@@ -1,0 +1,138 @@
+"""Getting to know the FHIR server: is it the one this ledger belongs to, and does it hold our Endpoints?
+
+Everything that was ever published is believed only as long as the sentinel is there (RULES E3). The difficulty is the
+order of the first write: its id is committed before it is sent, so a crash between the two is not taken for another
+installation's sentinel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+
+from syncd.errors import ConfigurationError, LedgerRefused, ServerReset, Unsuitable
+from syncd.ledger.ledger import Ledger
+from syncd.loop.rooms import Rooms
+from syncd.loop.steps import Step, reached
+from syncd.mapping.endpoints import endpoints
+from syncd.model.work import Target
+from syncd.publish import sentinel
+from syncd.publish.own import ForeignResource, keep
+from syncd.publish.server import FhirServer
+
+log = structlog.get_logger(__name__)
+
+_RELEASES = {"4.0": "r4", "4.3": "r4b", "5.0": "r5", "6.0": "r6", "1.0": "dstu2", "3.0": "stu3"}
+SUPPORTED = ("r4",)
+
+
+def fhir_version(server: FhirServer, *, setting: str) -> str:
+    """The server's release as our setting names it. Raises `Unsuitable`, or `ConfigurationError` for a contradiction."""
+    said = server.capabilities().fhir_version
+    release = _RELEASES.get(".".join(said.split(".")[:2]), said or "unknown")
+    if setting not in ("auto", release):
+        raise ConfigurationError(
+            f"SYNCD_FHIR__VERSION is {setting}, but {server.base_url} speaks {release} ({said}): "
+            "set it to auto, or SYNCD_FHIR__URL to the right server"
+        )
+    if release not in SUPPORTED:
+        raise Unsuitable(
+            f"{server.base_url} speaks FHIR {said} ({release}); this version of syncd supports {', '.join(SUPPORTED)}",
+            server="fhir",
+        )
+    return release
+
+
+def attach(server: FhirServer, ledger: Ledger, *, installation_id: str, version: str, accept: bool = False) -> None:
+    """Make sure that `server` is the ledger's target, write or prove the sentinel, and set `server.create_form`.
+
+    `accept` is the operator's word (`resync --accept-target`). Raises `LedgerRefused` where that word is needed.
+    """
+    target = ledger.target()
+    if target is None:
+        target = _first_target(server, installation_id=installation_id, version=version, accept=accept)
+        ledger.save_target(target)
+        reached(Step.SENTINEL_INTENDED)
+    elif target.url != server.base_url:
+        target = _moved_target(server, ledger, target, installation_id=installation_id, accept=accept)
+    if not target.create_form:
+        target = replace(target, create_form=sentinel.prove(server, target.sentinel_id, installation_id=installation_id))
+        reached(Step.SENTINEL_PROVED)
+        ledger.save_target(target)
+    server.create_form = target.create_form
+    if not sentinel.present(server, target.sentinel_id, installation_id=installation_id):
+        reset(server, ledger, installation_id=installation_id)
+
+
+def reset(server: FhirServer, ledger: Ledger, *, installation_id: str) -> None:
+    """The server lost what it confirmed: a new sentinel, and every record is verified before it is believed (C6)."""
+    target = ledger.target()
+    if target is None:
+        return
+    marked = ledger.forget_target_state()
+    log.warning("server_reset_noticed", studies_to_verify=marked)
+    if sentinel.present(server, target.sentinel_id, installation_id=installation_id):
+        return
+    fresh = replace(target, sentinel_id=sentinel.new_id(), create_form="")
+    ledger.save_target(fresh)
+    form = sentinel.prove(server, fresh.sentinel_id, installation_id=installation_id)
+    ledger.save_target(replace(fresh, create_form=form))
+
+
+def probe(server: FhirServer, ledger: Ledger, *, installation_id: str) -> None:
+    """The server answers, and still holds our sentinel; a missing one is dealt with as a reset. Raises when it is unfit."""
+    target = ledger.target()
+    if target is None or not target.create_form:
+        server.capabilities()
+    elif not sentinel.present(server, target.sentinel_id, installation_id=installation_id):
+        reset(server, ledger, installation_id=installation_id)
+
+
+def keep_endpoints(rooms: Rooms) -> None:
+    """Write our Endpoints where they differ. Raises `ConfigurationError` when an id of ours is taken (RULES B5)."""
+    for resource in endpoints(rooms.policy):
+        known = rooms.ledger.companion("Endpoint", str(resource["id"]))
+        try:
+            kept = keep(rooms.server, resource, known=known, installation_id=rooms.installation_id)
+        except ForeignResource as error:
+            raise ConfigurationError(
+                f"Endpoint/{resource['id']} on the FHIR server belongs to another writer: "
+                "set SYNCD_POLICY__ENDPOINT_PREFIX so that our Endpoints get ids of their own"
+            ) from error
+        except ServerReset:
+            reset(rooms.server, rooms.ledger, installation_id=rooms.installation_id)
+            kept = keep(rooms.server, resource, known=None, installation_id=rooms.installation_id)
+        if kept != known:
+            reached(Step.ENDPOINT_SENT)
+            rooms.ledger.save_companion(kept)
+
+
+def _first_target(server: FhirServer, *, installation_id: str, version: str, accept: bool) -> Target:
+    present = sentinel.known_to(server, installation_id=installation_id)
+    if present and not accept:
+        raise LedgerRefused(
+            f"{server.base_url} already holds what an installation named {installation_id!r} published, but this ledger "
+            "is new. If the ledger was lost, run `syncd resync --accept-target`; if two installations share the server, "
+            "give each its own SYNCD_INSTALLATION_ID"
+        )
+    sentinel_id = present[0] if present else sentinel.new_id()
+    return Target(url=server.base_url, sentinel_id=sentinel_id, fhir_version=version, create_form="")
+
+
+def _moved_target(server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str, accept: bool) -> Target:
+    """Another address: the same server under a new name if the sentinel is there, else only by the operator's word."""
+    if sentinel.present(server, target.sentinel_id, installation_id=installation_id):
+        moved = replace(target, url=server.base_url)
+        ledger.save_target(moved)
+        return moved
+    if not accept:
+        raise LedgerRefused(
+            f"This ledger belongs to {target.url}, and {server.base_url} is another server (our sentinel is not there). "
+            "Put SYNCD_FHIR__URL back, or run `syncd resync --accept-target` to publish everything there"
+        )
+    present = sentinel.known_to(server, installation_id=installation_id)
+    ledger.forget_target_state()
+    moved = replace(target, url=server.base_url, sentinel_id=present[0] if present else sentinel.new_id(), create_form="")
+    ledger.save_target(moved)
+    return moved

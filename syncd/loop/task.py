@@ -1,0 +1,79 @@
+"""One study's turn: its claim, the rooms, and how this pass differs from the first one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from syncd.errors import StudyError
+from syncd.ledger.ledger import Claim
+from syncd.loop.rooms import Rooms
+from syncd.model.words import Decision, ParkedReason
+from syncd.model.work import Outcome, ParkedStudy, StudyRecord
+
+_ASK_AGAIN = {
+    ParkedReason.PATIENT_CONFLICT: 60.0,  # RULES C8: resolves by itself once a copy is deleted
+    ParkedReason.SERVER_ERROR: 86400.0,  # RULES C6: tried again daily
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """`hits` are ids that a batched first look found, None where none was made. `reread`: after a conflict the server
+    is read whatever the ledger says. `dry`: decide, and write nothing. `summary`: without instances (MAPPING F.6)."""
+
+    claim: Claim
+    rooms: Rooms
+    hits: frozenset[str] | None = None
+    reread: bool = False
+    dry: bool = False
+    summary: bool = False
+
+    @property
+    def study_uid(self) -> str:
+        return self.claim.row.study_uid
+
+    @property
+    def record(self) -> StudyRecord | None:
+        return self.claim.record
+
+    @property
+    def fresh(self) -> bool:
+        """Whether FHIR itself must be read (RULES C5)."""
+        return self.reread or self.claim.row.read_fhir
+
+    def again(self) -> Task:
+        """The same study after a conflict: what the ledger says now, and a fresh look at the server (RULES C4)."""
+        ledger = self.rooms.ledger
+        claim = replace(self.claim, record=ledger.record(self.study_uid), intent=ledger.intent(self.study_uid))
+        return replace(self, claim=claim, hits=None, reread=True)
+
+    def outcome(self, decision: Decision, reason: str) -> Outcome:
+        """The study is dealt with: its mark goes, and it is parked no more."""
+        return Outcome(
+            study_uid=self.study_uid,
+            generation=self.claim.row.generation,
+            decision=decision,
+            reason=reason,
+            done=True,
+            unpark=self.claim.parked is not None,
+        )
+
+    def waiting(self, reason: str, *, due: float) -> Outcome:
+        """Nothing is done now; the row stays, due at `due`."""
+        return replace(self.outcome(Decision.WAIT, reason), done=False, due=due, unpark=False)
+
+    def parked(self, error: StudyError) -> Outcome:
+        """Parked with the reason; some reasons are looked at again by themselves."""
+        now = self.rooms.clock()
+        again = _ASK_AGAIN.get(ParkedReason(error.reason))
+        entry = ParkedStudy(
+            study_uid=self.study_uid,
+            reason=error.reason,
+            detail=error.detail,
+            digest=error.digest,
+            target_version=error.target_version,
+            outcome=error.outcome,
+            parked_at=now,
+        )
+        outcome = self.outcome(Decision.PARK, f"{error.reason}: {error.detail}" if error.detail else error.reason)
+        return replace(outcome, done=again is None, due=now + again if again else 0.0, parked=entry, unpark=False)

@@ -1,0 +1,149 @@
+"""Whether a resource of ours is fit to be sent (RULES B1): two checks, of which neither suffices.
+
+fhirclient parses it (R4 shape: names, types, required elements); what it parsed is thrown away, because its
+re-serialisation drops `_started` and the like. The table check finds what fhirclient 4.4 lets pass: wrong codes, ids and
+ranges, empty strings and lists, control characters, codes without a system. The difficulty is a study of ten thousand
+instances: paths are put together only for what is wrong. A problem names element and rule, never the value (RULES S1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhirclient.models.endpoint import Endpoint
+from fhirclient.models.fhirabstractbase import FHIRValidationError
+from fhirclient.models.imagingstudy import ImagingStudy
+from fhirclient.models.patient import Patient
+
+from syncd.mapping.primitives import text
+from syncd.mapping.shapes import REQUIRED, RESOURCES, SHAPES, Element
+
+_MODELS = {"ImagingStudy": ImagingStudy, "Patient": Patient, "Endpoint": Endpoint}
+
+_SHAPE_RULES = (
+    (KeyError, "a required element is missing (fhirclient)"),
+    (AttributeError, "holds an element that FHIR does not define (fhirclient)"),
+    (TypeError, "has the wrong type (fhirclient)"),
+)
+
+_Fault = tuple[str, str]
+"""Path below the place where it was found, and the broken rule."""
+
+
+def problems(resource: dict[str, Any]) -> tuple[str, ...]:
+    """What is wrong with an R4 resource that we made, as `path: rule`, in a stable order; empty if it may be sent."""
+    resource_type = resource.get("resourceType")
+    if resource_type not in RESOURCES:
+        return ("resourceType: not a type that syncd writes",)
+    faults = [*_structure(resource, resource_type), *_shape_faults(resource, resource_type)]
+    return tuple(dict.fromkeys(f"{resource_type}{path}: {rule}" for path, rule in faults))
+
+
+def _structure(value: object, name: str) -> list[_Fault]:
+    """The faults of one object by the table `name`; an empty list in the common case, before any path is made."""
+    if not isinstance(value, dict):
+        return [("", "must be an object")]
+    if not value:
+        return [("", "an object must not be empty")]
+    shape = SHAPES[name]
+    faults: list[_Fault] = []
+    for key, content in value.items():
+        element = shape.get(key)
+        if element is None:
+            found = _unlisted(content)
+        elif element.rule is not None and not element.many:
+            rule = element.rule(content)
+            found = [("", rule)] if rule else []
+        elif element.many:
+            found = _items(content, element)
+        else:
+            found = _one(content, element)
+        if found:
+            faults += _below(f".{key}", found)
+    faults += [
+        (f".{key}", "a required element is missing") for key in REQUIRED[name] if key not in value and f"_{key}" not in value
+    ]
+    return faults + _beside(value, name)
+
+
+def _one(content: object, element: Element) -> list[_Fault]:
+    if element.rule is not None:
+        rule = element.rule(content)
+        return [("", rule)] if rule else []
+    faults = _structure(content, element.structure)
+    if element.targets and not faults:
+        faults = _target(content, element.targets)
+    return faults
+
+
+def _items(content: object, element: Element) -> list[_Fault]:
+    if not isinstance(content, list):
+        return [("", "must be a list")]
+    if not content:
+        return [("", "a list must not be empty")]
+    faults: list[_Fault] = []
+    for index, item in enumerate(content):
+        found = _one(item, element)
+        if found:
+            faults += _below(f"[{index}]", found)
+    return faults
+
+
+def _beside(value: dict[str, Any], name: str) -> list[_Fault]:
+    """Rules on what must stand together in one object."""
+    if name == "Coding" and "code" in value and "system" not in value:
+        return [(".code", "a code needs a system")]
+    if name == "Reference" and not value.keys() & {"reference", "identifier", "display"}:
+        return [("", "a reference needs reference, identifier or display")]
+    if name in ("Extension", "NameExtension"):
+        values = sum(key.startswith("value") or key == "extension" for key in value)
+        return [] if values == 1 else [("", "an extension needs exactly one value, or extensions")]
+    return []
+
+
+def _target(content: object, targets: frozenset[str]) -> list[_Fault]:
+    """A literal reference to a local resource names one of the types allowed there."""
+    literal = content.get("reference", "") if isinstance(content, dict) else ""
+    resource_type, slash, _ = literal.partition("/")
+    if not slash or ":" in resource_type or resource_type.startswith("#") or resource_type in targets:
+        return []
+    return [(".reference", "names a resource type that is not allowed here")]
+
+
+def _unlisted(content: object) -> list[_Fault]:
+    """What holds for every FHIR value: nothing is empty, no text holds control characters."""
+    if isinstance(content, dict):
+        if not content:
+            return [("", "an object must not be empty")]
+        return [fault for key, inner in content.items() for fault in _below(f".{key}", _unlisted(inner))]
+    if isinstance(content, list):
+        if not content:
+            return [("", "a list must not be empty")]
+        return [fault for index, inner in enumerate(content) for fault in _below(f"[{index}]", _unlisted(inner))]
+    if content is None:
+        return [("", "must not be null")]
+    rule = text(content) if isinstance(content, str) else ""
+    return [("", rule)] if rule else []
+
+
+def _below(step: str, faults: Iterable[_Fault]) -> list[_Fault]:
+    return [(f"{step}{path}", rule) for path, rule in faults]
+
+
+def _shape_faults(resource: dict[str, Any], resource_type: str) -> list[_Fault]:
+    """fhirclient's opinion, without its words: they quote values."""
+    try:
+        _MODELS[resource_type](resource, strict=True)
+    except FHIRValidationError as error:
+        return list(_leaves(error, path=""))
+    return []
+
+
+def _leaves(error: Exception, *, path: str) -> Iterable[_Fault]:
+    if isinstance(error, FHIRValidationError):
+        below = f"{path}.{error.path}" if error.path else path
+        for inner in error.errors:
+            yield from _leaves(inner, path=below)
+        return
+    yield path, next((rule for kind, rule in _SHAPE_RULES if isinstance(error, kind)), "is not valid (fhirclient)")

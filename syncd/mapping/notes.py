@@ -1,0 +1,120 @@
+"""What was odd about a study for the mapping, and what was done: for `explain`, `render --notes` and counters.
+
+The snapshot notes odd DICOM values; here is what FHIR or the settings could not take. The difficulty is to say enough
+without a value (RULES S1): a note names tag, rule and action, and equal ones become one with their number, so that a
+study of ten thousand odd instances has one line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from syncd.mapping.identity import patient_authority, primary_id
+from syncd.mapping.imagingstudy import encodable
+from syncd.mapping.moments import lacks_zone, lies_in_gap
+from syncd.mapping.people import practitioner
+from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.systems import authority
+from syncd.mapping.terms import body_site, modality
+from syncd.model.ids import is_uid
+from syncd.model.snapshot import IssuedId, Moment, Note, Person, SeriesFacts, StudySnapshot
+
+
+def notes(snapshot: StudySnapshot, *, policy: MappingPolicy) -> tuple[Note, ...]:
+    """The mapping's own notes, in the order of the resource's elements; `snapshot.notes` are not repeated."""
+    counted = Counter(_all(snapshot, policy=policy))
+    return tuple(
+        Note(tag=note.tag, rule=note.rule, done=f"{note.done} ({times} times)" if times > 1 else note.done)
+        for note, times in counted.items()
+    )
+
+
+def _all(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterator[Note]:
+    listed = encodable(snapshot.series)
+    yield from _of_identifiers(snapshot, policy=policy)
+    yield from _of_moment("0008,0020", snapshot.started, policy=policy)
+    yield from _of_people(snapshot)
+    yield from _of_what_is_left_out(snapshot, listed)
+    for series in listed:
+        yield from _of_series(series, policy=policy)
+    instances = sum(len(series.instances) for series in listed)
+    if instances > policy.max_instances:
+        yield Note(tag="", rule="F.6", done="summary form: more instances than max_instances")
+
+
+def _of_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterator[Note]:
+    archive = policy.archive
+    if not is_uid(snapshot.study_uid):
+        yield Note(tag="0020,000d", rule="RULES C1", done="not a UID: published under a hashed id, if at all")
+    if primary_id(snapshot) is None:
+        yield Note(tag="0010,0020", rule="I-11", done="no PatientID: the patient is unidentified")
+    for issued in snapshot.patient.ids:
+        if not patient_authority(issued, policy=policy).system:
+            yield _without_system("0010,0020", issued)
+    for issued in snapshot.accessions:
+        if not authority(issued.issuer, issuers=archive.issuers, default=archive.accession_system).system:
+            yield _without_system("0008,0050", issued)
+    for tag, orders in (("0040,2016", snapshot.placer_orders), ("0040,2017", snapshot.filler_orders)):
+        for issued in orders:
+            if not authority(issued.issuer, issuers=archive.issuers).system:
+                yield _without_system(tag, issued)
+    admission = snapshot.admission
+    if admission is not None and not authority(admission.issuer, issuers=archive.issuers).system:
+        yield Note(tag="0038,0010", rule="B", done="encounter left out: no issuer with a system")
+    if snapshot.study_id and not archive.study_id_system:
+        yield Note(tag="0020,0010", rule="B", done="StudyID left out: no system configured")
+
+
+def _without_system(tag: str, issued: IssuedId) -> Note:
+    why = "issuer not mapped" if issued.issuer else "no issuer and no system configured"
+    return Note(tag=tag, rule="B", done=f"identifier without a system: {why}")
+
+
+def _of_moment(tag: str, moment: Moment | None, *, policy: MappingPolicy) -> Iterator[Note]:
+    zone = policy.archive.timezone
+    if lies_in_gap(moment, timezone=zone):
+        yield Note(tag=tag, rule="C.1-7", done="time in the hour that was skipped: offset before it taken")
+    elif lacks_zone(moment, timezone=zone):
+        yield Note(tag=tag, rule="C.1-7", done="date only: no offset (0008,0201) and no usable time zone configured")
+
+
+def _of_people(snapshot: StudySnapshot) -> Iterator[Note]:
+    referrers = (snapshot.referrer,) if snapshot.referrer else ()
+    for tag, persons in (("0008,0090", referrers), ("0008,1060", snapshot.interpreters)):
+        yield from _unshown(tag, persons)
+
+
+def _unshown(tag: str, persons: tuple[Person, ...]) -> Iterator[Note]:
+    for person in persons:
+        if practitioner(person) is None:
+            yield Note(tag=tag, rule="C.2", done="person left out: no name to show")
+
+
+def _of_what_is_left_out(snapshot: StudySnapshot, listed: tuple[SeriesFacts, ...]) -> Iterator[Note]:
+    """Everything that is not listed is told, never silently lost (MAPPING A.2)."""
+    kept = {series.uid: len(series.instances) for series in listed}
+    for series in snapshot.series:
+        missing = len(series.instances) - kept.get(series.uid, 0)
+        if series.uid not in kept:
+            yield Note(tag="0020,000e", rule="A.2", done="unencodable: series left out")
+        for _ in range(missing):
+            yield Note(tag="0008,0018", rule="A.2", done="unencodable: instance left out and not counted")
+
+
+def _of_series(series: SeriesFacts, *, policy: MappingPolicy) -> Iterator[Note]:
+    token = modality(series.modality)
+    if token is None:
+        yield Note(tag="0008,0060", rule="C.7", done="modality unknown: said as data-absent-reason")
+    elif not token.code:
+        yield Note(tag="0008,0060", rule="C.7", done="not a DICOM modality: shown as text")
+    site = body_site(series)
+    if site is not None and not site.code:
+        tag = "0008,2218" if series.anatomic_region else "0018,0015"
+        yield Note(tag=tag, rule="C.6", done="body part without a known code: shown as text")
+    yield from _of_moment("0008,0021", series.started, policy=policy)
+    yield from _unshown("0008,1050", series.performing_physicians)
+    yield from _unshown("0008,1070", series.operators)
+    for instance in series.instances:
+        if not is_uid(instance.sop_class):
+            yield Note(tag="0008,0016", rule="I-27", done="SOP class missing or not a UID: said as data-absent-reason")

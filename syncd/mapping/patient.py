@@ -1,0 +1,53 @@
+"""Our own Patient, and how a study points at a patient (MAPPING J.1, RULES B4).
+
+Written only where the server has no matching Patient. The difficulty is the patient without a PatientID: nothing
+identifies them, so their Patient carries our extension instead of an identifier, and a study that may not have a
+Patient at all (POLICY__PATIENT `logical`) says in words that its subject is unidentified.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from syncd.mapping.endpoints import installation_meta
+from syncd.mapping.identifiers import patient_identifiers, usual_identifier
+from syncd.mapping.people import human_names
+from syncd.mapping.policy import MappingPolicy, PatientKey
+from syncd.mapping.systems import UNIDENTIFIED_EXTENSION
+from syncd.model.snapshot import StudySnapshot
+
+
+def patient(snapshot: StudySnapshot, *, key: PatientKey, policy: MappingPolicy) -> dict[str, Any]:
+    """The Patient at `key.resource_id`; the same elements in every FHIR version."""
+    facts = snapshot.patient
+    resource: dict[str, Any] = {
+        "resourceType": "Patient",
+        "id": key.resource_id,
+        "meta": installation_meta(policy),
+    }
+    if key.unidentified:
+        resource["extension"] = [_unidentified()]
+    said = {
+        "identifier": patient_identifiers(snapshot, policy=policy),
+        "name": human_names(facts.names),
+        "gender": facts.gender,
+        "birthDate": facts.birth_date,
+    }
+    return resource | {element: value for element, value in said.items() if value}
+
+
+def subject(key: PatientKey, snapshot: StudySnapshot, *, literal: str | None) -> dict[str, Any]:
+    """The study's subject: the Patient resource `literal` (`Patient/<id>`), or a logical reference.
+
+    A logical reference needs an identifier. Without a PatientID there is none, and none is invented: the reference
+    carries the words "unidentified patient" and our extension, so that a reader sees why (a rule of ours).
+    """
+    if literal is not None:
+        return {"reference": literal}
+    if key.unidentified:
+        return {"extension": [_unidentified()], "type": "Patient", "display": "unidentified patient"}
+    return {"type": "Patient", "identifier": usual_identifier(snapshot, system=key.system)}
+
+
+def _unidentified() -> dict[str, Any]:
+    return {"url": UNIDENTIFIED_EXTENSION, "valueBoolean": True}

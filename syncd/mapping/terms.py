@@ -1,0 +1,106 @@
+"""Modality, body part and laterality as terms: a system and a code where DICOM's tables have one, else words only.
+
+A `Term` says nothing about FHIR versions; a dialect makes it a Coding, a CodeableConcept or a CodeableReference. The
+difficulty is what the archive really holds: retired modalities, private tokens, free-text body parts. A token is never
+put under a system that does not define it (MAPPING C.6, C.7).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from pydicom.sr._snomed_dict import mapping as snomed_mapping
+from pydicom.sr.codedict import codes
+
+from syncd.mapping.systems import DCM, SCT, scheme_system
+from syncd.model.snapshot import Code, SeriesFacts
+
+ACQUISITION = frozenset(code.value for code in codes.cid29.concepts.values())
+"""CID 29 Acquisition Modality."""
+
+_CID_33: Mapping[str, str] = {code.value: code.meaning for code in codes.cid33.concepts.values()}
+# PS3.3 C.7.3.1.1.1 (2026a) defines these too; CID 33 as pydicom 3.0 has it does not hold them yet.
+_NEWER = frozenset({"ANN", "RTINTENT", "RTRAD", "RTSEGANN", "XAPROTOCOL"})
+# Defined terms of older editions, kept as they are (MAPPING C.7).
+_RETIRED = frozenset(
+    {"AS", "CD", "CF", "CP", "CS", "DD", "DF", "DM", "DS", "EC", "FA", "FS", "LP", "MA", "MS", "OPR", "ST", "VF"}
+)
+
+# CID 244 Laterality, in every version (MAPPING C.6).
+_LATERALITY: Mapping[str, tuple[str, str]] = {
+    "L": ("7771000", "Left"),
+    "R": ("24028007", "Right"),
+    "B": ("51440002", "Bilateral"),
+}
+
+# Retired designators of SNOMED codes of equal meaning (PS3.16 8, MAPPING C.5).
+_SNOMED_RT = frozenset({"SRT", "SNM3", "99SDM"})
+_CODE = re.compile(r"[^\s\x00-\x1f]+( [^\s\x00-\x1f]+)*")
+_IGNORED = str.maketrans("", "", " _-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A concept: with `system` and `code`, or with words only."""
+
+    display: str = ""
+    system: str = ""
+    code: str = ""
+
+
+def modality(token: str) -> Term | None:
+    """(0008,0060); None where it is not known at all. A token that DICOM does not define is words only."""
+    if not token:
+        return None
+    if token in _CID_33:
+        return Term(system=DCM, code=token, display=_CID_33[token])
+    if token in _NEWER or token in _RETIRED:
+        return Term(system=DCM, code=token)
+    return Term(display=token)
+
+
+def laterality(letter: str) -> Term | None:
+    """The side of a series, as the snapshot found it: `L`, `R`, `B` or empty."""
+    if letter not in _LATERALITY:
+        return None
+    code, meaning = _LATERALITY[letter]
+    return Term(system=SCT, code=code, display=meaning)
+
+
+def body_site(series: SeriesFacts) -> Term | None:
+    """Anatomic Region Sequence (0008,2218), else Body Part Examined (0018,0015) by table, else words (MAPPING C.6)."""
+    region = series.anatomic_region
+    coded = (coded_entry(region) if region else None) or _examined(series.body_part)
+    if coded:
+        return coded
+    words = (region.meaning if region else "") or series.body_part
+    return Term(display=words) if words else None
+
+
+def coded_entry(code: Code) -> Term | None:
+    """A coded entry under its system (MAPPING C.5); None where it has none, or its code is not one for FHIR."""
+    if code.scheme in _SNOMED_RT:
+        converted = snomed_mapping["SRT"].get(code.value)
+        return Term(system=SCT, code=converted, display=code.meaning) if converted else None
+    system = scheme_system(code)
+    if not system or _CODE.fullmatch(code.value) is None:
+        return None
+    return Term(system=system, code=code.value, display=code.meaning)
+
+
+def _examined(body_part: str) -> Term | None:
+    """PS3.16 Annex L by its key, which is written without blanks and hyphens."""
+    row = _anatomic_regions().get(body_part.upper().translate(_IGNORED))
+    return Term(system=SCT, code=row[0], display=row[1]) if row else None
+
+
+@cache
+def _anatomic_regions() -> Mapping[str, tuple[str, str, bool]]:
+    """CS term → (SNOMED CT code, meaning, paired)."""
+    text = resources.files("syncd.mapping").joinpath("anatomic_regions.json").read_text(encoding="utf-8")
+    return {term: (code, meaning, paired) for term, (code, meaning, paired) in json.loads(text)["regions"].items()}

@@ -1,0 +1,164 @@
+"""Whose is which part of an ImagingStudy (RULES C3).
+
+We own what the archive knows; a human or another program may add to the same resource, and what they added survives.
+The difficulty is lists that both write, and elements that we only fill when they are empty: there, what was *ours* is
+what the record or a committed intent says that we wrote, never what merely looks like it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from syncd.plan.essence import canonical, reference_of
+
+EXTENSION_PREFIX = "urn:syncd:"
+TAG_SYSTEM = "urn:syncd:installation"
+
+_WHOLE = frozenset({"status", "subject", "started", "modality", "numberOfSeries", "numberOfInstances", "description"})
+_FILLED = frozenset(
+    {"encounter", "interpreter", "basedOn", "referrer", "location", "partOf"}
+    | {"procedure", "procedureReference", "procedureCode", "reason", "reasonCode", "reasonReference"}
+)
+_OTHERWISE_HANDLED = frozenset({"resourceType", "id", "meta", "text", "identifier", "endpoint", "extension", "series"})
+
+Resource = Mapping[str, Any]
+
+
+def installation_of(resource: Resource) -> str | None:
+    """The INSTALLATION_ID whose tag the resource carries, or None: it is not ours and nobody's of our kind."""
+    for tag in resource.get("meta", {}).get("tag", ()):
+        if tag.get("system") == TAG_SYSTEM:
+            return str(tag.get("code", ""))
+    return None
+
+
+def owned_values(desired: Resource) -> dict[str, Any]:
+    """What becomes ours by writing `desired`: values in shared lists, and elements filled only if empty."""
+    return {
+        "identifier": list(desired.get("identifier", ())),
+        "endpoint": [item.get("reference", "") for item in desired.get("endpoint", ())],
+        "filled": {name: desired[name] for name in sorted(_FILLED) if name in desired},
+    }
+
+
+def joined(*held: Mapping[str, Any]) -> dict[str, Any]:
+    """The union of what records and intents hold: "written by us" = recorded ∪ intended."""
+    filled: dict[str, list[Any]] = {}
+    for one in held:
+        for name, value in one.get("filled", {}).items():
+            filled.setdefault(name, []).append(value)
+    return {
+        "identifier": [item for one in held for item in one.get("identifier", ())],
+        "endpoint": [item for one in held for item in one.get("endpoint", ())],
+        "filled": filled,
+    }
+
+
+def foreign_part(current: Resource, desired: Resource, *, held: Mapping[str, Any], base_url: str = "") -> dict[str, Any]:
+    """What of `current` belongs to others, given what we want (`desired`) and wrote (`held`, from `joined`)."""
+    foreign: dict[str, Any] = {
+        name: value for name, value in current.items() if name not in _WHOLE | _FILLED | _OTHERWISE_HANDLED
+    }
+    for name in _FILLED & current.keys():
+        ours = [canonical(value) for value in held["filled"].get(name, ())]
+        # With no memory at all (a lost ledger), an element that equals what we want is ours.
+        if canonical(current[name]) not in [*ours, canonical(desired.get(name))]:
+            foreign[name] = current[name]
+    foreign |= _foreign_lists(current, desired, held, base_url)
+    foreign |= _foreign_meta(current)
+    series = _foreign_series(current.get("series", ()), _endpoint_ids(desired, held, base_url), base_url)
+    if series:
+        foreign["series"] = series
+    if current.get("text", {}).get("status") not in (None, "generated"):
+        foreign["text"] = current["text"]
+    return foreign
+
+
+def merged(desired: Resource, foreign: Mapping[str, Any]) -> dict[str, Any]:
+    """The resource to send: `desired`, and beside it everything that belongs to others."""
+    result = dict(desired)
+    for name, value in foreign.items():
+        if name in ("identifier", "endpoint", "extension"):
+            result[name] = [*desired.get(name, ()), *value]
+        elif name == "meta":
+            result["meta"] = _merged_meta(desired.get("meta", {}), value)
+        elif name == "series":
+            result["series"] = [_merged_series(item, value.get(item.get("uid"), {})) for item in desired.get("series", ())]
+            if not result["series"]:
+                del result["series"]
+        else:
+            result[name] = value
+    return result
+
+
+def _foreign_lists(current: Resource, desired: Resource, held: Mapping[str, Any], base_url: str) -> dict[str, Any]:
+    systems = {item["system"] for item in desired.get("identifier", ()) if item.get("system")}
+    values = {canonical(item) for item in [*held["identifier"], *desired.get("identifier", ())]}
+    endpoints = _endpoint_ids(desired, held, base_url)
+    lists = {
+        "identifier": [
+            item
+            for item in current.get("identifier", ())
+            if item.get("system") not in systems and canonical(item) not in values
+        ],
+        "endpoint": [
+            item
+            for item in current.get("endpoint", ())
+            if reference_of(item.get("reference", ""), base_url=base_url) not in endpoints
+        ],
+        "extension": _foreign_extensions(current),
+    }
+    return {name: value for name, value in lists.items() if value}
+
+
+def _endpoint_ids(desired: Resource, held: Mapping[str, Any], base_url: str) -> set[str]:
+    ours = [item.get("reference", "") for item in desired.get("endpoint", ())]
+    return {reference_of(text, base_url=base_url) for text in [*ours, *held["endpoint"]]}
+
+
+def _foreign_extensions(element: Resource) -> list[Any]:
+    return [item for item in element.get("extension", ()) if not str(item.get("url", "")).startswith(EXTENSION_PREFIX)]
+
+
+def _foreign_series(series: Sequence[Resource], endpoints: set[str], base_url: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in series:
+        lists = {
+            "extension": _foreign_extensions(item),
+            "endpoint": [
+                one
+                for one in item.get("endpoint", ())
+                if reference_of(one.get("reference", ""), base_url=base_url) not in endpoints
+            ],
+        }
+        kept = {name: value for name, value in lists.items() if value}
+        if kept:
+            found[str(item.get("uid"))] = kept
+    return found
+
+
+def _merged_series(series: Resource, foreign: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(series)
+    for name, value in foreign.items():
+        result[name] = [*series.get(name, ()), *value]
+    return result
+
+
+def _foreign_meta(current: Resource) -> dict[str, Any]:
+    meta = current.get("meta", {})
+    lists = {
+        "profile": list(meta.get("profile", ())),
+        "security": list(meta.get("security", ())),
+        "tag": [tag for tag in meta.get("tag", ()) if tag.get("system") != TAG_SYSTEM],
+    }
+    kept = {name: value for name, value in lists.items() if value}
+    return {"meta": kept} if kept else {}
+
+
+def _merged_meta(ours: Resource, theirs: Resource) -> dict[str, Any]:
+    result = dict(ours)
+    for name, value in theirs.items():
+        known = list(ours.get(name, ()))
+        result[name] = [*known, *(item for item in value if item not in known)]
+    return result

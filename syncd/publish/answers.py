@@ -1,0 +1,101 @@
+"""What an answer of the FHIR server means, as one table (RULES C6).
+
+The difficulty is that servers say the same thing with different numbers, and different things with the same one: a 404
+is "no such resource" only when a FHIR server says so by an OperationOutcome, and a 409 is either a version conflict or a
+refused reference. Reading the table top to bottom, the first row that fits decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    CONFLICT = "conflict"
+    REFERENCE = "reference-refused"
+    GONE = "gone"
+    ABSENT = "absent"
+    PAUSED = "paused"
+    FORBIDDEN = "forbidden"
+    TOO_LARGE = "too-large"
+    REFUSED = "refused"
+    TRANSIENT = "transient"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row: statuses (a range), whether an OperationOutcome or a reference of ours must be named, the verdict."""
+
+    first: int
+    last: int
+    verdict: Verdict
+    outcome: bool | None = None
+    names_reference: bool | None = None
+
+
+def _row(first: int, verdict: Verdict, *, last: int = 0, outcome: bool | None = None, ref: bool | None = None) -> Row:
+    return Row(first=first, last=last or first, verdict=verdict, outcome=outcome, names_reference=ref)
+
+
+TABLE: tuple[Row, ...] = (
+    _row(200, Verdict.OK, last=299),
+    _row(400, Verdict.REFERENCE, ref=True),
+    _row(409, Verdict.REFERENCE, ref=True),
+    _row(422, Verdict.REFERENCE, ref=True),
+    _row(409, Verdict.CONFLICT),
+    _row(412, Verdict.CONFLICT),
+    _row(410, Verdict.GONE),
+    _row(404, Verdict.ABSENT, outcome=True),
+    _row(404, Verdict.PAUSED),
+    _row(405, Verdict.PAUSED),
+    _row(401, Verdict.PAUSED),
+    _row(403, Verdict.FORBIDDEN),
+    _row(413, Verdict.TOO_LARGE),
+    _row(408, Verdict.TRANSIENT),
+    _row(425, Verdict.TRANSIENT),
+    _row(429, Verdict.TRANSIENT),
+    _row(500, Verdict.TRANSIENT, last=599),
+    _row(300, Verdict.PAUSED, last=399),
+    _row(400, Verdict.REFUSED, last=499),
+)
+
+
+def verdict(status: int, *, outcome: Mapping[str, Any] | None, references: frozenset[str] = frozenset()) -> Verdict:
+    """The first row that fits; anything unknown is transient: nothing is dropped for an answer that we cannot read."""
+    named = outcome is not None and any(text in _text_of(outcome) for text in references)
+    for row in TABLE:
+        if not row.first <= status <= row.last:
+            continue
+        if row.outcome is not None and row.outcome != (outcome is not None):
+            continue
+        if row.names_reference is not None and row.names_reference != named:
+            continue
+        return row.verdict
+    return Verdict.TRANSIENT
+
+
+def issue_codes(outcome: Mapping[str, Any] | None) -> str:
+    """What may be logged of an OperationOutcome: codes and expressions, never its text (RULES S1)."""
+    if outcome is None:
+        return "no OperationOutcome"
+    parts = []
+    for issue in _issues(outcome):
+        if issue.get("severity") in ("error", "fatal", None):
+            places = issue.get("expression") or issue.get("location") or ()
+            parts.append(" ".join([str(issue.get("code", "")), *map(str, places)]).strip())
+    return "; ".join(parts[:5]) or "no issue"
+
+
+def _text_of(outcome: Mapping[str, Any]) -> str:
+    return " ".join(
+        f"{issue.get('diagnostics', '')} {(issue.get('details') or {}).get('text', '')}" for issue in _issues(outcome)
+    )
+
+
+def _issues(outcome: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    issues = outcome.get("issue")
+    return [issue for issue in issues if isinstance(issue, Mapping)] if isinstance(issues, list) else []

@@ -1,0 +1,89 @@
+"""What is already on the server under a study's or a patient's identifier: searched for, then confirmed by GET (C9).
+
+A search may be a minute old and may find what is gone; a hit is only a hint. Patients are searched with a system always
+(HAPI finds the `123` of every system without one), and a Patient that was merged points to the one that replaced it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from syncd.plan.decide import Found
+from syncd.plan.essence import reference_of
+from syncd.publish.server import FhirServer, token
+
+BATCH = 50
+"""Studies per lookup (RULES C2); 100 identifiers in one search took HAPI 25 ms (FHIR-SERVERS.md)."""
+
+_LONGEST_CHAIN = 5
+
+
+def imaging_studies(server: FhirServer, ids: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """For each StudyInstanceUID in `ids` (→ the id we would use): ids of ImagingStudies that may be it.
+
+    Both `_id` and `identifier` are asked; at most `BATCH` studies per call of the server.
+    """
+    found: dict[str, set[str]] = {uid: set() for uid in ids}
+    uids = sorted(ids)
+    for start in range(0, len(uids), BATCH):
+        batch = uids[start : start + BATCH]
+        by_id = {ids[uid]: uid for uid in batch}
+        by_identifier = {f"urn:oid:{uid}": uid for uid in batch} | {uid: uid for uid in batch}
+        params = [
+            {"_id": ",".join(sorted(by_id)), "_elements": "identifier"},
+            {
+                "identifier": ",".join(token("urn:dicom:uid", f"urn:oid:{uid}") for uid in batch),
+                "_elements": "identifier",
+            },
+        ]
+        for one in params:
+            for resource in server.search("ImagingStudy", one):
+                resource_id = str(resource.get("id", ""))
+                uid = by_id.get(resource_id)
+                if uid is not None:
+                    found[uid].add(resource_id)
+                for identifier in resource.get("identifier", ()):
+                    uid = by_identifier.get(str(identifier.get("value", "")))
+                    if uid is not None and identifier.get("system") == "urn:dicom:uid":
+                        found[uid].add(resource_id)
+    return {uid: frozenset(hits) for uid, hits in found.items()}
+
+
+def patients(server: FhirServer, *, system: str, value: str) -> tuple[Mapping[str, Any], ...]:
+    """Active Patients that carry exactly (`system`, `value`), `replaced-by` links followed (RULES B4)."""
+    confirmed: dict[str, Mapping[str, Any]] = {}
+    hits = [
+        str(resource.get("id", ""))
+        for resource in server.search("Patient", {"identifier": token(system, value), "_elements": "identifier"})
+    ]
+    for resource_id in dict.fromkeys(hits):
+        current = server.read("Patient", resource_id)
+        if not isinstance(current, Found) or not _carries(current.resource, system, value):
+            continue
+        patient = _surviving(server, current.resource)
+        if patient is not None and patient.get("active") is not False:
+            confirmed[str(patient["id"])] = patient
+    return tuple(confirmed[key] for key in sorted(confirmed))
+
+
+def _carries(patient: Mapping[str, Any], system: str, value: str) -> bool:
+    pairs: Sequence[Mapping[str, Any]] = patient.get("identifier", ())
+    return any(item.get("system") == system and item.get("value") == value for item in pairs)
+
+
+def _surviving(server: FhirServer, patient: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    for _ in range(_LONGEST_CHAIN):
+        links = [
+            reference_of(str(link.get("other", {}).get("reference", "")), base_url=server.base_url)
+            for link in patient.get("link", ())
+            if link.get("type") == "replaced-by"
+        ]
+        if not links:
+            return patient
+        resource_type, _, resource_id = links[0].partition("/")
+        current = server.read("Patient", resource_id) if resource_type == "Patient" else None
+        if not isinstance(current, Found):
+            return None
+        patient = current.resource
+    return None

@@ -1,0 +1,72 @@
+"""Keeping a resource that is wholly ours (Endpoint, Patient, sentinel) as it should be, without ever taking another's.
+
+One PUT in the usual case, none when nothing changed. The difficulty is everything that may have happened since: the
+resource exists already (a crash after the write), was deleted, or belongs to somebody else; then it is read and judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from syncd.errors import Conflict, ServerReset, SyncdError, Transient
+from syncd.model.work import Companion
+from syncd.plan.decide import CREATE_ONLY, Absent, Deleted
+from syncd.plan.essence import digest, essence
+from syncd.plan.ownership import installation_of
+from syncd.publish.server import FhirServer
+
+_TRIES = 5
+
+
+class ForeignResource(SyncdError):
+    """A resource that should be ours belongs to another writer."""
+
+
+def keep(
+    server: FhirServer,
+    resource: Mapping[str, Any],
+    *,
+    known: Companion | None,
+    installation_id: str,
+    source_key: str = "",
+) -> Companion:
+    """Make the server hold `resource`; `known` is what we wrote last. Returns what is there now.
+
+    Raises `ForeignResource` when the id is taken by another writer, `ServerReset` when an update had to create.
+    """
+    wanted = digest(resource)
+    if known is not None and known.digest == wanted:
+        return known
+    expected = known.version if known is not None else CREATE_ONLY
+    updating = known is not None
+    for _ in range(_TRIES):
+        try:
+            written = server.put(resource, expected_version=expected)
+        except Conflict:
+            current = server.read(str(resource["resourceType"]), str(resource["id"]))
+            if isinstance(current, Absent):
+                expected, updating = CREATE_ONLY, False
+            elif isinstance(current, Deleted):
+                expected, updating = current.version, False
+            elif installation_of(current.resource) != installation_id:
+                raise ForeignResource(f"{resource['resourceType']}/{resource['id']} belongs to another writer") from None
+            elif essence(current.resource, base_url=server.base_url) == essence(resource):
+                return _companion(resource, current.version, wanted, source_key)
+            else:
+                expected = current.version
+            continue
+        if updating and written.created:
+            raise ServerReset()
+        return _companion(resource, written.version, wanted, source_key)
+    raise Transient(f"{resource['resourceType']} is being written by somebody else again and again", server="fhir")
+
+
+def _companion(resource: Mapping[str, Any], version: str, wanted: str, source_key: str) -> Companion:
+    return Companion(
+        resource_type=str(resource["resourceType"]),
+        resource_id=str(resource["id"]),
+        version=version,
+        digest=wanted,
+        source_key=source_key,
+    )

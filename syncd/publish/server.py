@@ -1,0 +1,233 @@
+"""The FHIR server as syncd needs it: read, search, and writes that are never unconditional (RULES C2, C4, C9).
+
+HAPI caches searches for a minute, ignores `If-None-Match: *` and honours `If-Match: W/"0"` as create-only; other servers
+differ. So every search says `no-cache` and its hits are only hints, and which create-only form a server honours is
+proved once (`syncd.publish.target`) and handed to `put`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from syncd.errors import Conflict, ServerReset, StudyError, TargetPaused, Transient, Unsuitable
+from syncd.model.words import ParkedReason
+from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
+from syncd.plan.essence import reference_of
+from syncd.publish.answers import Verdict, issue_codes, verdict
+from syncd.publish.http import FhirHttp, Reply
+
+_NO_CACHE = {"Cache-Control": "no-cache"}
+_VERSION = re.compile(r"/_history/([A-Za-z0-9\-.]{1,64})")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What `/metadata` says: `fhir_version` such as `4.0.1`, the resource types served, the software's name."""
+
+    fhir_version: str
+    types: frozenset[str]
+    software: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A confirmed write."""
+
+    version: str
+    last_updated: str
+    created: bool
+
+
+class FhirServer:
+    """Reads and writes on one FHIR server. `create_form` is set once the target was proved."""
+
+    def __init__(self, http: FhirHttp) -> None:
+        self._http = http
+        self.base_url = http.base_url
+        self.create_form = ""
+
+    def capabilities(self) -> Capabilities:
+        """The CapabilityStatement. Raises `Unsuitable` when something else than a FHIR server answers."""
+        reply = self._http.exchange("GET", "metadata", headers=_NO_CACHE)
+        self._raise_unless_ok(reply)
+        body = reply.body or {}
+        if body.get("resourceType") not in ("CapabilityStatement", "Conformance"):
+            raise Unsuitable(
+                f"{self.base_url}/metadata is no CapabilityStatement: is SYNCD_FHIR__URL the base URL?", server="fhir"
+            )
+        resources = [item for rest in body.get("rest", ()) for item in rest.get("resource", ())]
+        return Capabilities(
+            fhir_version=str(body.get("fhirVersion", "")),
+            types=frozenset(str(item.get("type")) for item in resources),
+            software=str((body.get("software") or {}).get("name", "")),
+        )
+
+    def read(self, resource_type: str, resource_id: str) -> Current:
+        """GET by id, uncached. A 404 counts as absence only from a FHIR server that serves the type (RULES C6)."""
+        reply = self._http.exchange("GET", f"{resource_type}/{_checked(resource_id)}", headers=_NO_CACHE)
+        match verdict(reply.status, outcome=reply.outcome):
+            case Verdict.OK:
+                return _found(reply)
+            case Verdict.GONE:
+                return Deleted(version=_tombstone_version(reply))
+            case Verdict.ABSENT:
+                if resource_type not in self.capabilities().types:
+                    raise TargetPaused(f"The FHIR server does not serve {resource_type}", status=404)
+                return Absent()
+        self._raise_unless_ok(reply)
+        raise Transient(f"The FHIR server answered {reply.status}", server="fhir")
+
+    def search(self, resource_type: str, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        """Every match of a search, all pages, by `POST _search` so that ids stay out of access logs. Only hints (C9)."""
+        reply = self._http.exchange("POST", f"{resource_type}/_search", form={**params, "_count": "500"}, headers=_NO_CACHE)
+        while True:
+            self._raise_unless_ok(reply)
+            bundle = reply.body or {}
+            if bundle.get("resourceType") != "Bundle":
+                raise Transient("The FHIR server answered a search with something else than a Bundle", server="fhir")
+            for entry in bundle.get("entry", ()):
+                resource = entry.get("resource") or {}
+                if resource.get("resourceType") == resource_type and entry.get("search", {}).get("mode") != "outcome":
+                    yield resource
+            following = [link.get("url", "") for link in bundle.get("link", ()) if link.get("relation") == "next"]
+            if not following:
+                return
+            # The server may know itself by another name; only path and query of its link are used, on our base URL.
+            reply = self._http.exchange("GET", self._below_base(following[0]), headers=_NO_CACHE)
+
+    def put(self, resource: Mapping[str, Any], *, expected_version: str) -> Written:
+        """PUT under `expected_version`: `CREATE_ONLY`, or the version that must still be there.
+
+        Raises `Conflict`, `ServerReset` (an update that created), `StudyError`, `TargetPaused`, `Transient`.
+        """
+        path = f"{resource['resourceType']}/{_checked(str(resource['id']))}"
+        headers = {"Prefer": "return=minimal", **self._condition(path, expected_version)}
+        reply = self._http.exchange("PUT", path, resource=resource, headers=headers)
+        found = verdict(reply.status, outcome=reply.outcome, references=_references(resource))
+        if found is not Verdict.OK:
+            self._raise_for_write(found, reply)
+        version = _version_of(reply)
+        if not version:
+            current = self.read(str(resource["resourceType"]), str(resource["id"]))
+            if not isinstance(current, Found):
+                raise Conflict("The resource vanished behind its own write")
+            return Written(version=current.version, last_updated=current.last_updated, created=reply.status == 201)
+        return Written(version=version, last_updated=reply.headers.get("Last-Modified", ""), created=reply.status == 201)
+
+    def _condition(self, path: str, expected_version: str) -> dict[str, str]:
+        if expected_version != CREATE_ONLY:
+            return {"If-Match": f'W/"{expected_version}"'}
+        if self.create_form == "if-none-match":
+            return {"If-None-Match": "*"}
+        if self.create_form == "get-then-put":
+            resource_type, _, resource_id = path.partition("/")
+            if isinstance(self.read(resource_type, resource_id), Found):
+                raise Conflict("The resource exists already")
+            return {}
+        return {"If-Match": 'W/"0"'}
+
+    def _raise_for_write(self, found: Verdict, reply: Reply) -> None:
+        codes = issue_codes(reply.outcome)
+        outcome = dict(reply.outcome) if reply.outcome else None
+        match found:
+            case Verdict.CONFLICT:
+                raise Conflict(f"The FHIR server answered {reply.status}: another version is there")
+            case Verdict.REFERENCE:
+                raise StudyError(ParkedReason.REFERENCE_REFUSED, codes, outcome=outcome)
+            case Verdict.REFUSED:
+                raise StudyError(ParkedReason.REFUSED, f"{reply.status} {codes}", outcome=outcome)
+            case Verdict.FORBIDDEN:
+                raise StudyError(ParkedReason.FORBIDDEN, codes, outcome=outcome)
+            case Verdict.TOO_LARGE:
+                raise StudyError(ParkedReason.TOO_LARGE, f"{reply.status}", outcome=outcome)
+            case Verdict.GONE:
+                raise Conflict("The resource was deleted meanwhile")
+            case Verdict.ABSENT:
+                raise ServerReset("The FHIR server answered 404 to a write")
+        self._raise_unless_ok(reply)
+
+    def _raise_unless_ok(self, reply: Reply) -> None:
+        found = verdict(reply.status, outcome=reply.outcome)
+        if found is Verdict.OK:
+            return
+        if found in (Verdict.PAUSED, Verdict.FORBIDDEN, Verdict.ABSENT):
+            raise TargetPaused(
+                f"The FHIR server at {self.base_url} answered {reply.status}: check SYNCD_FHIR__URL and SYNCD_FHIR__AUTH__*",
+                status=reply.status,
+            )
+        if found is Verdict.TRANSIENT:
+            raise Transient(f"The FHIR server answered {reply.status}", server="fhir", retry_after=reply.retry_after)
+        raise StudyError(
+            ParkedReason.REFUSED,
+            f"{reply.status} {issue_codes(reply.outcome)}",
+            outcome=dict(reply.outcome) if reply.outcome else None,
+        )
+
+    def _below_base(self, link: str) -> str:
+        parts = urlsplit(link)
+        own = urlsplit(self.base_url).path
+        path = parts.path.removeprefix(own).strip("/")
+        return f"{path}?{parts.query}" if parts.query else path
+
+
+def token(system: str, value: str) -> str:
+    """`system|value` as a search parameter (FHIR R4 3.1.1.5.7: `\\`, `,`, `|` and `$` are escaped)."""
+    return f"{_escaped(system)}|{_escaped(value)}"
+
+
+def _escaped(text: str) -> str:
+    for character in "\\,|$":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def _checked(resource_id: str) -> str:
+    if not _ID.fullmatch(resource_id):
+        raise StudyError(ParkedReason.UNMAPPABLE, "a resource id that FHIR does not allow")
+    return resource_id
+
+
+def _found(reply: Reply) -> Current:
+    if reply.body is None:
+        raise Transient("The FHIR server answered a read with something else than JSON", server="fhir")
+    meta = reply.body.get("meta", {})
+    return Found(
+        resource=reply.body,
+        version=str(meta.get("versionId") or _version_of(reply)),
+        last_updated=str(meta.get("lastUpdated", "")),
+    )
+
+
+def _version_of(reply: Reply) -> str:
+    """The version that the answer confirms: the ETag (`W/"2"`, or bare), else the Location's history part."""
+    tag = reply.headers.get("ETag", "").strip().removeprefix("W/").strip('"')
+    if tag:
+        return tag
+    match = _VERSION.search(reply.headers.get("Content-Location", "") or reply.headers.get("Location", ""))
+    return match.group(1) if match else ""
+
+
+def _tombstone_version(reply: Reply) -> str:
+    match = _VERSION.search(reply.headers.get("Location", ""))
+    return match.group(1) if match else _version_of(reply)
+
+
+def _references(resource: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(reference_of(text) for text in _reference_texts(resource))
+
+
+def _reference_texts(value: object) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if name == "reference" and isinstance(item, str):
+                yield item
+            elif name != "instance":
+                yield from _reference_texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _reference_texts(item)

@@ -1,0 +1,247 @@
+"""Every setting, with its unit, its default and why (CONTRACT.md, Settings).
+
+The docstring below a field is what an operator reads in `config/syncd.toml` and `docs/settings.md`, which are generated
+from here. A field exists only once it works. Constructing these models reads nothing: only `syncd.settings.load` does,
+and it checks besides what no single value can tell (`syncd.settings.contradictions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from syncd.settings.values import (
+    BadValue,
+    Bind,
+    DicomWebUrl,
+    Duration,
+    Headers,
+    Issuers,
+    ReadableFile,
+    Secret,
+    ServiceUrl,
+    SqliteUrl,
+    SystemUri,
+    TimeZone,
+    Token,
+    UserName,
+    bind_address,
+    lower_case,
+)
+
+DEFAULT_LEDGER = "ledger.db in $STATE_DIRECTORY, else in /var/lib/syncd if writable, else in ~/.local/state/syncd"
+
+LATER_WORDS = frozenset({"dstu2", "r4b", "r5", "r6", "oauth2", "smart"})
+"""Words of the contract that no released version understands yet."""
+
+
+def _word(given: object) -> object:
+    word = lower_case(given)
+    if isinstance(word, str) and word in LATER_WORDS:
+        raise BadValue(f"is {word}, which is not supported yet by this version")
+    return word
+
+
+def _code(text: str) -> str:
+    if len(text) > 64 or not text.isascii() or not text.replace("-", "").replace(".", "").replace("_", "").isalnum():
+        raise BadValue("is no code", "use at most 64 letters, digits, '-', '.' and '_'")
+    return text
+
+
+def _prefix(text: str) -> str:
+    if len(text) > 14:
+        raise BadValue("is longer than 14 characters", "an Endpoint id has room for no more")
+    if not text.isascii() or not text.replace("-", "").replace(".", "").isalnum():
+        raise BadValue("cannot be part of a FHIR id", "use letters, digits, '-' and '.'")
+    return text
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class ArchiveSettings(_Block):
+    """One Orthanc archive."""
+
+    url: ServiceUrl = Field(examples=["http://127.0.0.1:8042"])
+    """Orthanc's REST address. Required."""
+    username: UserName | None = None
+    """User name for Orthanc's basic authentication; needs `password`."""
+    password: Secret | None = None
+    """Password for `username`. Better in a secret file than here."""
+    token: Token | None = None
+    """Bearer token, instead of user name and password, for an Orthanc behind a proxy that asks for one."""
+    ca_file: ReadableFile | None = None
+    """PEM file of the authorities that may have signed the server's certificate; unset: the system's."""
+    client_cert: ReadableFile | None = None
+    """PEM file of the certificate that syncd shows; needs `client_key`."""
+    client_key: ReadableFile | None = None
+    """PEM file of the key of `client_cert`."""
+    verify_tls: bool = True
+    """Whether the server's certificate is verified. Anybody on the way can read everything without."""
+    public_dicomweb_url: DicomWebUrl | None = None
+    """Address at which others reach the archive's DICOMweb: it is published as the WADO-RS Endpoint. Unset: `url` and the
+    server's DICOMweb root, which is right only where everybody may use the same address as syncd; `check` warns."""
+    wado_uri_url: ServiceUrl | None = None
+    """Address of WADO-URI, published as a further Endpoint; unset: none."""
+    qido_url: DicomWebUrl | None = None
+    """Address of QIDO-RS, published as a further Endpoint; unset: none."""
+    viewer_url: ServiceUrl | None = None
+    """Address of a viewer, published as a further Endpoint; unset: none."""
+    poll_interval: Duration = Field(default=1.0, ge=0.1, le=3600)
+    """How often the change feed is asked. One small request; every second keeps FHIR about a second behind."""
+    settle_after: Duration = Field(default=30.0, ge=0.1, le=3600)
+    """How often a study that still receives images, without events, is asked again whether it is complete."""
+    timezone: TimeZone | None = None
+    """Time zone of the times in studies that do not name theirs (0008,0201). Unset: their dates only are published,
+    because a FHIR time needs a zone and a guessed one would be wrong."""
+    patient_id_system: SystemUri | None = None
+    """Identifier system of PatientIDs without an issuer. Unset: Patients are never searched by them; nothing is
+    invented."""
+    accession_system: SystemUri | None = None
+    """Identifier system of accession numbers without an issuer. Unset: they are published without a system."""
+    study_id_system: SystemUri | None = None
+    """Identifier system of the Study ID (0020,0010). Unset: it is not published, for it means nothing elsewhere."""
+    issuers: Issuers = Field(default_factory=dict)
+    """Issuer name, as it stands in the images, and its identifier system."""
+
+
+class AuthSettings(_Block):
+    """How syncd proves to the FHIR server who it is."""
+
+    kind: Annotated[Literal["none", "basic", "bearer"], BeforeValidator(_word)] = "none"
+    """How to authenticate: `basic` needs `username` and `password`, `bearer` needs `token`."""
+    username: UserName | None = None
+    """User name for `basic`."""
+    password: Secret | None = None
+    """Password for `basic`. Better in a secret file than here."""
+    token: Token | None = None
+    """Token for `bearer`. Better in a secret file than here."""
+
+
+class FhirSettings(_Block):
+    """The FHIR server."""
+
+    url: ServiceUrl = Field(examples=["http://127.0.0.1:8080/fhir"])
+    """Base URL of the FHIR server. Required."""
+    version: Annotated[Literal["auto", "r4"], BeforeValidator(_word)] = "auto"
+    """FHIR version to write. `auto` takes what the server says; a named one that it does not speak is refused."""
+    ca_file: ReadableFile | None = None
+    """PEM file of the authorities that may have signed the server's certificate; unset: the system's."""
+    client_cert: ReadableFile | None = None
+    """PEM file of the certificate that syncd shows; needs `client_key`."""
+    client_key: ReadableFile | None = None
+    """PEM file of the key of `client_cert`."""
+    verify_tls: bool = True
+    """Whether the server's certificate is verified. Anybody on the way can read everything without."""
+    headers: Headers = Field(default_factory=dict)
+    """Further request headers, such as a tenant or an API key. Their values are treated as secrets."""
+    concurrency: int = Field(default=4, ge=1, le=64)
+    """How many studies are worked on at once. More than 4 brings little with one HAPI on a small machine."""
+    timeout: Duration = Field(default=60.0, ge=1, le=3600)
+    """How long an answer may take. A large study takes a FHIR server many seconds to store."""
+    auth: AuthSettings = Field(default_factory=AuthSettings)
+
+
+class LedgerSettings(_Block):
+    """What syncd has done so far."""
+
+    url: SqliteUrl = Field(default="", json_schema_extra={"default_text": DEFAULT_LEDGER})
+    """The ledger's file. It must be on a local disk: file locks do not hold on network file systems."""
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return Path(self.url.removeprefix("sqlite:///"))
+
+
+class PolicySettings(_Block):
+    """What the site decides."""
+
+    patient: Annotated[Literal["create", "match", "logical"], BeforeValidator(lower_case)] = "create"
+    """Whom `subject` names. `create`: the server's Patient with exactly this identifier, else one of ours; `match`: that
+    Patient, else a logical reference; `logical`: always a logical reference, for servers that keep no Patients."""
+    bad_uid: Annotated[Literal["park", "verbatim"], BeforeValidator(lower_case)] = "park"
+    """A study whose StudyInstanceUID is no UID: `park` sets it aside, `verbatim` publishes it under an id derived from
+    it."""
+    endpoint_prefix: Annotated[str, AfterValidator(_prefix)] | None = Field(default=None, examples=["siteb-"])
+    """Put before our Endpoint ids, where several syncd share a FHIR server. At most 14 characters."""
+    max_instances: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Above so many instances, a study is published with series and counts only, because servers refuse huge
+    resources."""
+    modality_scope: Annotated[Literal["all", "acquisition"], BeforeValidator(lower_case)] = "all"
+    """Modalities named for the study: `all` of its series, or only those that acquire images (DICOM CID 29)."""
+    sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
+    """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
+
+
+class WebSettings(_Block):
+    """Health, metrics and the status as JSON."""
+
+    bind: Bind = "127.0.0.1:8053"
+    """Address and port to listen on; port 0 takes a free one. Another address than loopback needs `token`."""
+    token: Token | None = None
+    """Token that `/api/` asks for, sent as `Authorization: Bearer …`. Health and metrics never ask for it."""
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return bind_address(self.bind)[0]
+
+    @property
+    def port(self) -> int:
+        """The port to listen on; 0 for any free one."""
+        return bind_address(self.bind)[1]
+
+
+class LogSettings(_Block):
+    """What is said while running, on standard error."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lower_case)] = "info"
+    """The least important level that is written. `info` has one line for every decision."""
+    format: Annotated[Literal["auto", "console", "json"], BeforeValidator(lower_case)] = "auto"
+    """`console` for people, `json` for machines (one object a line); `auto`: by whether it is a terminal."""
+
+
+class Settings(BaseSettings):
+    """All settings of one syncd. Made by `syncd.settings.load`; constructing it reads no environment."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True, validate_default=False
+    )
+
+    installation_id: Annotated[str, AfterValidator(_code)] = "syncd"
+    """Code of the tag on everything that syncd writes. Set it where several syncd share a FHIR server."""
+    archives: dict[str, ArchiveSettings]
+    fhir: FhirSettings
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
+    web: WebSettings = Field(default_factory=WebSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    _origins: Mapping[tuple[str, ...], str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def origins(self) -> Mapping[tuple[str, ...], str]:
+        """Where each value that is no default came from, by path: `("fhir", "url")` → `environment`."""
+        return self._origins
+
+    @property
+    def archive_name(self) -> str:
+        """The name of the one archive."""
+        return next(iter(self.archives))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what the constructor is given: `load` hands in what it read, with `sources.Given` as origin."""
+        return (init_settings,)

@@ -1,0 +1,176 @@
+"""Raw answers → `StudySnapshot`: what one copy of a study is now.
+
+The idea: whatever the archive answers, a snapshot comes out, for a value that cannot be used costs that value and leaves
+a note, never the study. The difficulty is the study's own level, which no single file speaks for: what the archive keeps
+as main tags is the truth that everybody sees, and what it does not keep (codes, issuers, the offset from UTC) is read
+from one series' representative, an image's wherever the study has images.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from syncd.model.ids import StudyInstanceUID
+from syncd.model.snapshot import InstanceFacts, SeriesFacts, StudySnapshot
+from syncd.model.study import RawInstance, RawStudy, Tags
+from syncd.snapshot.codes import codes
+from syncd.snapshot.dates import date, moment, sort_digits
+from syncd.snapshot.instances import instance_facts, is_encodable, note_series_left_out, ordered
+from syncd.snapshot.issuers import accessions, admission, filler_orders, placer_orders, requests
+from syncd.snapshot.keyobjects import key_objects
+from syncd.snapshot.notes import Notes
+from syncd.snapshot.patient import patient_facts
+from syncd.snapshot.persons import person, persons
+from syncd.snapshot.series import SeriesReading, read_series, series_facts
+from syncd.snapshot.sop_classes import CONCEPT_NAME, KEY_OBJECT_SELECTION
+from syncd.snapshot.tags import (
+    PATIENT_NAME,
+    SERIES_INSTANCE_UID,
+    SOP_INSTANCE_UID,
+    STUDY_DATE,
+    STUDY_DESCRIPTION,
+    STUDY_TIME,
+    TIMEZONE_OFFSET,
+    Tagset,
+    has_value,
+    overlay,
+)
+from syncd.snapshot.text import clean
+
+_STUDY_ID = "0020,0010"
+_REFERRER = "0008,0090"
+_REFERRER_IDENTIFICATION = "0008,0096"
+_INTERPRETERS = "0008,1060"
+_INTERPRETER_IDENTIFICATION = "0008,1062"
+_PROCEDURE_CODES = "0008,1032"
+_PROCEDURE_TEXT = "0032,1060"
+_REASON_CODES = "0040,100a"
+_REASON_TEXT = "0040,1002"
+_LOCATION_TEXTS = ("0008,1040", "0040,0243")
+
+_NOT_IMAGES = frozenset({"KO", "PR", "SR"})
+"""Documents are made later and elsewhere: their study-level values speak for the study only if nothing else does."""
+
+
+def build(raw: RawStudy) -> StudySnapshot:
+    """What the study is now; a light `raw` (RULES A6: no instances, one representative) gives its study level."""
+    notes = Notes()
+    members = _members(raw.instances)
+    series = _ordered_series(raw, members=members, notes=notes)
+    documents = [Tagset(raw.documents[orthanc_id], notes) for orthanc_id in sorted(raw.documents)]
+    _note_unread(raw, notes=notes)
+    _note_contradictions(raw, notes=notes)
+
+    lead = _lead(series)
+    study = Tagset(overlay(raw.header.main_tags, lower=lead), notes)
+    # A date and its time are a pair of one source; series dates are never promoted (MAPPING I case 1).
+    day = Tagset(raw.header.main_tags if has_value(raw.header.main_tags.get(STUDY_DATE)) else lead, notes)
+    everywhere = [study, *(Tagset(each.raw.representative, notes) for each in series), *documents]
+    asked = [study, *requests(study)]
+    return StudySnapshot(
+        archive=raw.header.archive,
+        study_uid=StudyInstanceUID(clean(raw.header.study_uid)),
+        patient=patient_facts(study),
+        started=moment(
+            day.raw(STUDY_DATE),
+            time_text=day.raw(STUDY_TIME),
+            offset_text=study.raw(TIMEZONE_OFFSET),
+            note=notes.at(STUDY_DATE),
+        ),
+        study_date=date(day.raw(STUDY_DATE)).replace("-", ""),
+        study_time=sort_digits(day.raw(STUDY_TIME)),
+        description=study.free_text(STUDY_DESCRIPTION),
+        study_id=study.text(_STUDY_ID),
+        accessions=accessions(study, everywhere=everywhere),
+        placer_orders=placer_orders(study, everywhere=everywhere),
+        filler_orders=filler_orders(study, everywhere=everywhere),
+        admission=admission(study),
+        referrer=person(study, name=_REFERRER, identification=_REFERRER_IDENTIFICATION),
+        interpreters=persons(study, names=_INTERPRETERS, identification=_INTERPRETER_IDENTIFICATION),
+        procedure_codes=codes(study.items(_PROCEDURE_CODES)),
+        procedure_text=study.free_text(_PROCEDURE_TEXT),
+        reason_codes=codes(item for level in asked for item in level.items(_REASON_CODES)),
+        reason_text=next((text for level in asked if (text := level.free_text(_REASON_TEXT))), ""),
+        location_text=next((text for tag in _LOCATION_TEXTS if (text := study.free_text(tag))), ""),
+        series=_all_series(series, members=members, documents=raw.documents, notes=notes),
+        key_objects=key_objects(documents),
+        notes=notes.sorted(),
+        is_stable=raw.header.is_stable,
+    )
+
+
+def _members(instances: Iterable[RawInstance]) -> Mapping[str, Sequence[RawInstance]]:
+    """The instances by the Orthanc id of their series."""
+    members: dict[str, list[RawInstance]] = {}
+    for each in instances:
+        members.setdefault(each.series_id, []).append(each)
+    return members
+
+
+def _ordered_series(raw: RawStudy, *, members: Mapping[str, Sequence[RawInstance]], notes: Notes) -> list[SeriesReading]:
+    found = []
+    for each in raw.series:
+        sop_classes = sorted(clean(instance.sop_class_uid) for instance in members.get(each.orthanc_id, ()))
+        found.append(read_series(each, sop_classes=sop_classes, notes=notes))
+    return sorted(found, key=lambda each: each.order)
+
+
+def _lead(series: Sequence[SeriesReading]) -> Tags:
+    """The full tags that speak for the study: of the first series in order, of images where there are any."""
+    readable = [each for each in series if each.raw.representative]
+    images = [each for each in readable if each.modality not in _NOT_IMAGES]
+    return next((each.raw.representative for each in images or readable), {})
+
+
+def _all_series(
+    series: Sequence[SeriesReading],
+    *,
+    members: Mapping[str, Sequence[RawInstance]],
+    documents: Mapping[str, Tags],
+    notes: Notes,
+) -> tuple[SeriesFacts, ...]:
+    """Every series that FHIR can name, in order; two that differ only in their UID's padding are one."""
+    by_uid: dict[str, list[SeriesReading]] = {}
+    for each in series:
+        if is_encodable(each.uid):
+            by_uid.setdefault(each.uid, []).append(each)
+        else:
+            note_series_left_out(instances=len(members.get(each.raw.orthanc_id, ())), notes=notes)
+    facts = []
+    for same in by_uid.values():
+        if len(same) > 1:
+            notes.add(SERIES_INSTANCE_UID, rule="A.2", done="duplicate SeriesInstanceUID: one series")
+        raws = [raw for each in same for raw in members.get(each.raw.orthanc_id, ())]
+        found = (instance_facts(raw, document=documents.get(raw.orthanc_id), notes=notes) for raw in raws)
+        instances = ordered((each for each in found if each is not None), notes=notes)
+        facts.append(series_facts(same[0], instances=instances, expected=len(raws)))
+    _note_shared_instances(facts, notes=notes)
+    return tuple(facts)
+
+
+def _note_shared_instances(series: Iterable[SeriesFacts], *, notes: Notes) -> None:
+    """One SOPInstanceUID in two series is two objects in the archive, and stays in both."""
+    instances: Iterable[InstanceFacts] = (instance for each in series for instance in each.instances)
+    for times in Counter(instance.uid for instance in instances).values():
+        if times > 1:
+            notes.count(SOP_INSTANCE_UID, rule="A.3", done="SOPInstanceUID in several series: kept in each")
+
+
+def _note_unread(raw: RawStudy, *, notes: Notes) -> None:
+    """Say what the pass should have read and did not: an instance's series cannot be guessed, nor a key object's title."""
+    listed = {each.orthanc_id for each in raw.series}
+    for each in raw.instances:
+        if each.series_id not in listed:
+            notes.count(SERIES_INSTANCE_UID, rule="A7", done="instances left out: their series was not listed")
+        if clean(each.sop_class_uid) == KEY_OBJECT_SELECTION and each.orthanc_id not in raw.documents:
+            notes.count(CONCEPT_NAME, rule="A7", done="key objects whose title was not read")
+
+
+def _note_contradictions(raw: RawStudy, *, notes: Notes) -> None:
+    """Values that should be one per study and are not (MAPPING I case 62): the archive's stands."""
+    for tag in (STUDY_DESCRIPTION, PATIENT_NAME, STUDY_DATE):
+        kept = clean(raw.header.main_tags.get(tag))
+        others = {clean(each.representative.get(tag)) for each in raw.series} - {"", kept}
+        if kept and others:
+            notes.add(tag, rule="I-62", done="differs within the study: the archive's value kept")

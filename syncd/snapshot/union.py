@@ -1,0 +1,64 @@
+"""Several copies of one StudyInstanceUID as one study (RULES C8).
+
+The difficulty is that copies overlap without being equal: one archive may still be receiving what another has whole. A
+series is therefore never mixed from two copies, but taken whole from the copy that has most of it, and what the others have
+beyond that is noted, not silently dropped. Whether the copies are of one patient is decided before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from syncd.model.ids import ArchiveName
+from syncd.model.snapshot import Note, SeriesFacts, StudySnapshot
+from syncd.snapshot.tags import SERIES_INSTANCE_UID
+
+_RULE = "C8"
+_Rank = Callable[[ArchiveName], int]
+
+
+def union(copies: Sequence[StudySnapshot], *, order: Sequence[ArchiveName]) -> StudySnapshot:
+    """One study of all its `copies`; `order` is that of the archives in the settings. At least one copy is needed."""
+
+    def rank(archive: ArchiveName) -> int:
+        return order.index(archive) if archive in order else len(order)
+
+    # The text of a snapshot holds all of its values and nothing else: a tie-break that needs no order of arrival.
+    by_weight = sorted(copies, key=lambda copy: (-copy.number_of_instances, rank(copy.archive), repr(copy)))
+    if len(by_weight) == 1:
+        return by_weight[0]
+    chosen = [_whole(uid, copies=by_weight, rank=rank) for uid in sorted(_uids(by_weight))]
+    notes = {note for copy in by_weight for note in copy.notes} | {note for _, noted in chosen for note in noted}
+    notes.add(Note(tag="", rule=_RULE, done=f"{len(by_weight)} copies: study values of {by_weight[0].archive}"))
+    return replace(
+        by_weight[0],
+        series=tuple(sorted((series for series, _ in chosen), key=_number_then_uid)),
+        key_objects=tuple(sorted({each for copy in by_weight for each in copy.key_objects}, key=repr)),
+        notes=tuple(sorted(notes, key=lambda note: (note.tag, note.rule, note.done))),
+        is_stable=all(copy.is_stable for copy in by_weight),
+    )
+
+
+def _whole(uid: str, *, copies: Sequence[StudySnapshot], rank: _Rank) -> tuple[SeriesFacts, list[Note]]:
+    """The series from the copy with most of its instances, and what is to be said of the others."""
+    held = [(copy.archive, series) for copy in copies for series in copy.series if series.uid == uid]
+    held.sort(key=lambda each: (-len(each[1].instances), rank(each[0]), repr(each[1])))
+    archive, best = held[0]
+    if len(held) == 1:
+        return best, []
+    notes = [Note(tag=SERIES_INSTANCE_UID, rule=_RULE, done=f"series {uid} of {len(held)} copies: taken from {archive}")]
+    shown = {instance.uid for instance in best.instances}
+    elsewhere = {instance.uid for _, series in held for instance in series.instances} - shown
+    if elsewhere:
+        done = f"series {uid}: instances only in smaller copies left out ({len(elsewhere)})"
+        notes.append(Note(tag=SERIES_INSTANCE_UID, rule=_RULE, done=done))
+    return best, notes
+
+
+def _uids(copies: Sequence[StudySnapshot]) -> set[str]:
+    return {series.uid for copy in copies for series in copy.series}
+
+
+def _number_then_uid(series: SeriesFacts) -> tuple[bool, int, str]:
+    return (series.number is None, series.number or 0, series.uid)

@@ -1,0 +1,84 @@
+"""The status as JSON: the same document for `/api/status` and `syncd status --json`.
+
+Its shape is listed in `SHAPE`, from which docs/status.md is generated, and scripts may hold on to it (CONTRACT.md).
+Times are ISO 8601 in UTC; null where there is none.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from syncd.model.work import Counts, Heartbeat
+
+SHAPE = {
+    "version": "syncd's version",
+    "pid": "the daemon's process",
+    "started_at": "when the daemon started",
+    "heartbeat_at": "when the daemon last said that it is alive",
+    "web": "the address of health, metrics and this document; empty if it has none",
+    "ready": "whether nothing stands in the way",
+    "reasons": "why it is not ready, a list of texts",
+    "archives.<name>.state": "`bootstrapping`, `ok` or `paused`",
+    "archives.<name>.reason": "why",
+    "archives.<name>.behind_changes": "changes that are not read yet",
+    "archives.<name>.behind_seconds": "for how many seconds some have been waiting",
+    "target.state": "the FHIR server: `ok`, `open` (does not answer, tried again) or `paused` (refuses us)",
+    "target.reason": "why",
+    "studies.dirty": "studies to be looked at again",
+    "studies.due": "those of them that wait for nothing else",
+    "studies.oldest_mark_at": "since when the oldest of them has been waiting",
+    "studies.published.<status>": "published studies by status, `registered` or `available`",
+    "studies.parked.<reason>": "studies set aside, by reason",
+}
+"""Every field by its path, and what it means. Further fields may come."""
+
+
+def status_document(*, counts: Counts, heartbeat: Heartbeat, reasons: tuple[str, ...]) -> dict[str, Any]:
+    """The document. It holds no name, id or UID of a patient or study."""
+    return {
+        "version": heartbeat.version,
+        "pid": heartbeat.pid,
+        "started_at": _time(heartbeat.started_at),
+        "heartbeat_at": _time(heartbeat.at),
+        "web": heartbeat.web,
+        "ready": not reasons,
+        "reasons": list(reasons),
+        "archives": {
+            name: {
+                "state": facts.get("state", ""),
+                "reason": facts.get("reason", ""),
+                "behind_changes": facts.get("behind_changes", 0),
+                "behind_seconds": facts.get("behind_seconds", 0),
+            }
+            for name, facts in heartbeat.archives.items()
+        },
+        "target": {"state": heartbeat.target.get("state", ""), "reason": heartbeat.target.get("reason", "")},
+        "studies": {
+            "dirty": counts.dirty,
+            "due": counts.due,
+            "oldest_mark_at": _time(counts.oldest_mark),
+            "published": dict(counts.published),
+            "parked": dict(counts.parked),
+        },
+    }
+
+
+def status_page() -> str:
+    """docs/status.md."""
+    lines = [
+        "# Status as JSON",
+        "",
+        "Generated from `syncd/web/status.py` by `scripts/generate_docs.py`; do not edit.",
+        "",
+        "The answer of `/api/status` and of `syncd status --json`. Times are ISO 8601 in UTC, `null` where there is none.",
+        "",
+        "| field | meaning |",
+        "|---|---|",
+        *(f"| `{path}` | {meaning} |" for path, meaning in SHAPE.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _time(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None

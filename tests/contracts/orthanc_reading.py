@@ -1,0 +1,239 @@
+"""ORTHANC.md, "Reading cheaply": the calls that a snapshot, the inventory and D1 are made of.
+
+Only what is answered, never how fast. DICOMweb and `instances-tags` are left to the real servers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.contracts.archive import ArchiveClient, ArchiveUnderTest
+
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+FIND_LIMIT = 4
+"""The archive under test has LimitFindInstances and LimitFindResults set to this."""
+
+
+class ReadingContract:
+    """Studies, series, instances, bulk reads, lookups; `archive` is the fixture of `orthanc_contract`."""
+
+    def _study(self, archive: ArchiveClient) -> tuple[str, str, list[dict[str, Any]]]:
+        """Two series of two and one instances: UID, Orthanc id, the answers to the uploads."""
+        uid = archive.new_uid()
+        stored = [
+            archive.upload(uid, sop_class=SECONDARY_CAPTURE),
+            archive.upload(uid, number=2, sop_class=SECONDARY_CAPTURE),
+            archive.upload(uid, series=2, sop_class=SECONDARY_CAPTURE, modality="OT"),
+        ]
+        return uid, stored[0]["ParentStudy"], stored
+
+    def test_a_study_shows_uid_patient_series_and_stability(self, archive: ArchiveClient) -> None:
+        """RULES A6, A7: what every reconcile begins with."""
+        uid, study, stored = self._study(archive)
+        shown = archive.get(f"/studies/{study}")
+        assert shown["MainDicomTags"]["StudyInstanceUID"] == uid
+        assert "PatientID" in shown["PatientMainDicomTags"]
+        assert shown["ParentPatient"] == stored[0]["ParentPatient"]
+        assert sorted(shown["Series"]) == sorted({one["ParentSeries"] for one in stored})
+        assert shown["Type"] == "Study"
+        assert {"IsStable", "LastUpdate"} <= set(shown)
+
+    def test_bulk_content_gives_every_instance_with_its_sop_class(self, archive: ArchiveClient) -> None:
+        """RULES A7: one call for a study, sorted by id."""
+        _, study, stored = self._study(archive)
+        asked = {"Resources": [study], "Level": "Instance", "Metadata": True}
+        found = archive.post("/tools/bulk-content", asked)
+        assert [one["ID"] for one in found] == sorted(one["ID"] for one in stored)
+        for one in found:
+            assert one["Metadata"]["SopClassUid"] == SECONDARY_CAPTURE
+            assert {"SOPInstanceUID", "InstanceNumber"} <= set(one["MainDicomTags"])
+            assert one["ParentSeries"] in {other["ParentSeries"] for other in stored}
+            assert one["IndexInSeries"] in (1, 2)
+
+    def test_bulk_content_tells_the_studies_of_instances_and_leaves_unknown_ids_out(self, archive: ArchiveClient) -> None:
+        """RULES A2: one call maps a page's instances and series to studies."""
+        _, study, stored = self._study(archive)
+        ids = [one["ID"] for one in stored] + [stored[2]["ParentSeries"], study, "unknown"]
+        found = archive.post("/tools/bulk-content", {"Resources": ids, "Level": "Study"})
+        assert [(one["ID"], one["Type"]) for one in found] == [(study, "Study")]
+        assert archive.post("/tools/bulk-content", {"Resources": ["unknown"], "Level": "Study"}) == []
+
+    def test_find_gives_metadata_only_in_1_12(self, archive: ArchiveClient) -> None:
+        """RULES A7: 1.10 ignores ResponseContent and answers ids."""
+        uid, _, stored = self._study(archive)
+        content = ["MainDicomTags", "Metadata", "Parent"]
+        asked = {"Level": "Instance", "Query": {"StudyInstanceUID": uid}, "ResponseContent": content}
+        found = archive.post("/tools/find", asked)
+        if not archive.modern:
+            assert sorted(found) == sorted(one["ID"] for one in stored)
+            return
+        assert {one["ID"]: one["ParentSeries"] for one in found} == {one["ID"]: one["ParentSeries"] for one in stored}
+        assert {one["Metadata"]["SopClassUid"] for one in found} == {SECONDARY_CAPTURE}
+
+    @pytest.mark.parametrize("level", ["Instance", "Series"])
+    def test_find_is_silently_cut_by_the_sites_limits(self, archive: ArchiveClient, level: str) -> None:
+        """RULES A7: HTTP 200, `Limit` ignored; 1.10 gives one more than the limit."""
+        uid = self._large_study(archive)
+        found = archive.post("/tools/find", {"Level": level, "Query": {"StudyInstanceUID": uid}, "Limit": 100})
+        assert len(found) == FIND_LIMIT if archive.modern else FIND_LIMIT + 1
+
+    def test_paging_through_find_is_complete_only_in_1_12(self, archive: ArchiveClient) -> None:
+        """RULES A7: 1.10 cuts before it pages, so `Since` never gets behind the limit."""
+        uid = self._large_study(archive)
+        asked = {"Level": "Instance", "Query": {"StudyInstanceUID": uid}, "Limit": FIND_LIMIT}
+        found: list[str] = []
+        while page := archive.post("/tools/find", {**asked, "Since": len(found)}):
+            found += page
+        assert len(set(found)) == len(found) == (2 * FIND_LIMIT + 1 if archive.modern else FIND_LIMIT + 1)
+
+    def test_bulk_content_is_not_cut(self, archive: ArchiveClient) -> None:
+        """RULES A7: LimitFind* do not touch it."""
+        uid = self._large_study(archive)
+        [study] = archive.post("/tools/lookup", uid)
+        found = archive.post("/tools/bulk-content", {"Resources": [study["ID"]], "Level": "Instance"})
+        assert len(found) == 2 * FIND_LIMIT + 1
+
+    def test_the_instances_of_a_study_come_without_sop_class(self, archive: ArchiveClient) -> None:
+        """ORTHANC.md: `/studies/{id}/instances` is cheap and lacks it."""
+        _, study, stored = self._study(archive)
+        found = archive.get(f"/studies/{study}/instances")
+        assert {one["ID"] for one in found} == {one["ID"] for one in stored}
+        assert all("Metadata" not in one and "SOPClassUID" not in one["MainDicomTags"] for one in found)
+
+    def test_the_series_of_a_study_come_in_full(self, archive: ArchiveClient) -> None:
+        """RULES A6: one call, whatever the version."""
+        _, study, stored = self._study(archive)
+        found = {one["ID"]: one for one in archive.get(f"/studies/{study}/series")}
+        assert set(found) == {one["ParentSeries"] for one in stored}
+        second = found[stored[2]["ParentSeries"]]
+        assert (second["MainDicomTags"]["Modality"], second["ParentStudy"]) == ("OT", study)
+        assert second["Instances"] == [stored[2]["ID"]]
+        assert archive.get(f"/series/{stored[2]['ParentSeries']}") == second
+
+    def test_the_sop_class_of_one_instance_is_plain_text(self, archive: ArchiveClient) -> None:
+        """ORTHANC.md: what a script asks once per instance."""
+        stored = archive.upload(archive.new_uid(), sop_class=SECONDARY_CAPTURE)
+        assert archive.ask("GET", f"{stored['Path']}/metadata/SopClassUid").text == SECONDARY_CAPTURE
+        assert archive.ask("GET", f"{stored['Path']}/metadata/Nothing").status_code == 404
+
+    def test_the_full_tags_of_an_instance(self, archive: ArchiveClient) -> None:
+        """RULES A7: texts as in the file, several values by a backslash, sequences as lists, too long ones null."""
+        item = {"CodeValue": "T-1", "CodingSchemeDesignator": "99X", "CodeMeaning": "Lung"}
+        stored = archive.upload(
+            archive.new_uid(),
+            SpecificCharacterSet="ISO_IR 100",
+            InstitutionName="Krankenhaus Süd",
+            ImageType=["ORIGINAL", "PRIMARY"],
+            AnatomicRegionSequence=[item],
+            ReferencedPerformedProcedureStepSequence=[],
+            DerivationDescription="x" * 300,
+            PatientBirthDate="",
+        )
+        short = archive.get(f"{stored['Path']}/tags?short")
+        assert short["0008,0080"] == "Krankenhaus Süd"
+        assert short["0008,0008"] == "ORIGINAL\\PRIMARY"
+        assert short["0008,2218"] == [{"0008,0100": "T-1", "0008,0102": "99X", "0008,0104": "Lung"}]
+        assert short["0008,1111"] == []
+        assert short["0008,2111"] is None
+        assert short["0010,0030"] == ""
+        simple = archive.get(f"{stored['Path']}/simplified-tags")
+        assert simple["ImageType"] == "ORIGINAL\\PRIMARY"
+        assert simple["AnatomicRegionSequence"] == [item]
+        whole = archive.get(f"{stored['Path']}/tags")
+        assert whole["0008,0008"] == {"Name": "ImageType", "Type": "String", "Value": "ORIGINAL\\PRIMARY"}
+
+    def test_the_file_comes_back_as_it_was_sent(self, archive: ArchiveClient) -> None:
+        """RULES A7: reading the header by pydicom is the kinder way on a large 1.12."""
+        stored = archive.upload(archive.new_uid(), InstitutionName="Here")
+        file = archive.ask("GET", f"{stored['Path']}/file").content
+        assert file[128:132] == b"DICM"
+        assert b"Here" in file
+
+    def test_some_tags_are_kept_in_the_index(self, archive: ArchiveClient) -> None:
+        """ORTHANC.md: main DICOM tags; laterality is none of them."""
+        stored = archive.upload(
+            archive.new_uid(), BodyPartExamined="CHEST", Laterality="L", StudyDescription="D", ReferringPhysicianName="R^S"
+        )
+        series = archive.get(f"/series/{stored['ParentSeries']}")["MainDicomTags"]
+        assert series["BodyPartExamined"] == "CHEST"
+        assert "Laterality" not in series
+        study = archive.get(f"/studies/{stored['ParentStudy']}")["MainDicomTags"]
+        assert (study["StudyDescription"], study["ReferringPhysicianName"]) == ("D", "R^S")
+
+    def test_the_inventory_is_one_call(self, archive: ArchiveClient) -> None:
+        """RULES A8: `GET /studies` unpaged lists every id; pages need both `since` and `limit`."""
+        _, study, _ = self._study(archive)
+        every = archive.get("/studies")
+        assert study in every
+        assert len(every) == archive.get("/statistics")["CountStudies"]
+        paged = [one for since in range(len(every)) for one in archive.get(f"/studies?since={since}&limit=1")]
+        assert sorted(paged) == sorted(every)
+        assert archive.get(f"/studies?since={len(every)}&limit=1") == []
+        assert archive.ask("GET", "/studies?limit=1").status_code == 400
+
+    def test_statistics_count_everything(self, archive: ArchiveClient) -> None:
+        """RULES A8: the totals are one call; per study they are one call each."""
+        before = archive.get("/statistics")
+        _, study, _ = self._study(archive)
+        after = archive.get("/statistics")
+        counts = ("CountPatients", "CountStudies", "CountSeries", "CountInstances")
+        assert [after[name] - before[name] for name in counts] == [1, 1, 2, 3]
+        own = archive.get(f"/studies/{study}/statistics")
+        assert (own["CountSeries"], own["CountInstances"]) == (2, 3)
+        assert "LastUpdate" not in own
+
+    def test_an_unknown_study_is_a_404_with_an_empty_body(self, archive: ArchiveClient) -> None:
+        """RULES D1: it looks like any proxy's, so it proves nothing."""
+        answer = archive.ask("GET", "/studies/00000000-00000000-00000000-00000000-00000000")
+        assert (answer.status_code, answer.content) == (404, b"")
+
+    def test_looking_up_what_is_not_there_is_a_positive_answer(self, archive: ArchiveClient) -> None:
+        """RULES D1: 200 and an empty list."""
+        assert archive.post("/tools/lookup", archive.new_uid()) == []
+
+    def test_lookup_finds_each_level_by_its_uid(self, archive: ArchiveClient) -> None:
+        """RULES D1: the type is told, so a series with that UID is no study."""
+        uid, study, stored = self._study(archive)
+        assert archive.post("/tools/lookup", uid) == [{"ID": study, "Path": f"/studies/{study}", "Type": "Study"}]
+        [series] = archive.post("/tools/lookup", f"{uid}.1")
+        assert (series["ID"], series["Type"]) == (stored[0]["ParentSeries"], "Series")
+
+    def test_the_dicomweb_plugin_is_listed(self, archive: ArchiveClient) -> None:
+        """CONTRACT, `check`: `/plugins` and its own page."""
+        assert "dicom-web" in archive.get("/plugins")
+        assert archive.get("/plugins/dicom-web")["ID"] == "dicom-web"
+        assert archive.ask("GET", "/plugins/nothing").status_code == 404
+
+    def test_the_system_tells_the_version(self, archive: ArchiveClient, server: ArchiveUnderTest) -> None:
+        """CONTRACT, `check`."""
+        assert archive.get("/system")["Version"] == server.version
+
+    def test_what_is_no_dicom_is_refused(self, archive: ArchiveClient) -> None:
+        """ORTHANC.md: nothing is stored, nothing is logged."""
+        mark = archive.high_water()
+        for body in (b"", b"no DICOM at all", b"\0" * 128 + b"DICM"):
+            assert archive.ask("POST", "/instances", data=body).status_code == 400
+        assert archive.changes(mark) == []
+
+    def test_the_orthanc_id_is_a_digest_of_patient_and_uids(self, archive: ArchiveClient) -> None:
+        """RULES C8: another PatientID is another id, the same ones the same id, in every archive."""
+        uid = archive.new_uid()
+        stored = archive.upload(uid, patient_id="P")
+        other = ArchiveClient(archive.server.sibling())
+        assert other.upload(uid, patient_id="P")["ID"] == stored["ID"]
+        assert other.upload(uid, patient_id="Q")["ParentStudy"] != stored["ParentStudy"]
+        other.close()
+
+    def test_without_the_password_nothing_is_answered(self, archive: ArchiveClient) -> None:
+        """CONTRACT, `check`: 401."""
+        answer = archive.without_password()
+        assert (answer.status_code, answer.content) == (401, b"")
+        assert answer.headers["WWW-Authenticate"].startswith("Basic")
+
+    def _large_study(self, archive: ArchiveClient) -> str:
+        uid = archive.new_uid()
+        for series in range(1, 2 * FIND_LIMIT + 2):
+            archive.upload(uid, series=series)
+        return uid

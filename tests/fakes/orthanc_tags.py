@@ -1,0 +1,224 @@
+"""DICOM values as Orthanc keeps them: `gggg,eeee` → text, null or a list of items, and which of them are main tags.
+
+Orthanc answers texts as they stand in the file (padding removed at the end only), several values joined by a backslash,
+binary values and texts of more than 256 characters as null. Its id of a resource is the SHA-1 over PatientID and UIDs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+import warnings
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+from pydicom import dcmread
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian
+
+Tags = dict[str, Any]
+"""`gggg,eeee` → str, None, or a list of `Tags`."""
+
+LONGEST = 256
+_TEXT = frozenset(["AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"])
+_BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+
+PATIENT, STUDY, SERIES, INSTANCE = "Patient", "Study", "Series", "Instance"
+
+MAIN_TAGS: Mapping[str, Mapping[str, str]] = {
+    level: {tag: keyword_for_tag(Tag("0x" + tag.replace(",", ""))) for tag in tags.split()}
+    for level, tags in {
+        PATIENT: "0010,0010 0010,0020 0010,0030 0010,0040 0010,1000",
+        STUDY: "0008,0020 0008,0030 0008,0050 0008,0080 0008,0090 0008,1030 0020,000d 0020,0010 0032,1032 0032,1060",
+        SERIES: "0008,0021 0008,0031 0008,0060 0008,0070 0008,1010 0008,103e 0008,1070 0018,0010 0018,0015 0018,0024"
+        " 0018,1030 0018,1090 0018,1400 0020,000e 0020,0011 0020,0037 0020,0105 0020,1002 0040,0254 0054,0081"
+        " 0054,0101 0054,1000",
+        INSTANCE: "0008,0012 0008,0013 0008,0018 0020,0012 0020,0013 0020,0032 0020,0037 0020,0100 0020,4000 0028,0008"
+        " 0054,1330",
+    }.items()
+}
+"""What both versions keep."""
+
+MORE_MAIN_TAGS: Mapping[str, Mapping[str, str]] = {
+    PATIENT: {},
+    STUDY: {"0008,0201": "TimezoneOffsetFromUTC"},
+    SERIES: {
+        "0008,0201": "TimezoneOffsetFromUTC",
+        "0040,0244": "PerformedProcedureStepStartDate",
+        "0040,0245": "PerformedProcedureStepStartTime",
+        "0040,0275": "RequestAttributesSequence",
+    },
+    INSTANCE: {},
+}
+"""What 1.12 keeps besides."""
+
+
+class NotDicom(Exception):
+    """The bytes are no DICOM file, or one that names no instance; the text is Orthanc's."""
+
+
+def orthanc_id(*parts: str) -> str:
+    """Orthanc's identifier: SHA-1 over the parts joined by `|`, in five groups of eight."""
+    digest = hashlib.sha1("|".join(parts).encode()).hexdigest()
+    return "-".join(digest[start : start + 8] for start in range(0, 40, 8))
+
+
+def tags_of(keywords: Mapping[str, Any]) -> Tags:
+    """Tags from DICOM keywords: `tags_of({"Modality": "CT"})` → `{"0008,0060": "CT"}`; items of sequences likewise."""
+    return {_name(Tag(_tag(keyword))): _value(value) for keyword, value in keywords.items()}
+
+
+def parse(file: bytes) -> tuple[Tags, str]:
+    """The tags of a DICOM file, and its transfer syntax. Raises `NotDicom`."""
+    if not file:
+        raise NotDicom("Received an empty DICOM file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = dcmread(BytesIO(file), force=file[128:132] != b"DICM" and _looks_like_a_dataset(file))
+            tags = _from_dataset(dataset)
+    except (InvalidDicomError, EOFError, ValueError, KeyError, NotImplementedError, AttributeError) as error:
+        raise NotDicom(f"Cannot parse an invalid DICOM file (size: {len(file)} bytes)") from error
+    if not all(tags.get(tag) for tag in ("0020,000d", "0020,000e", "0008,0018")):
+        raise NotDicom("missing StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID")
+    return tags, str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
+
+
+def to_file(tags: Tags) -> bytes:
+    """A DICOM file with these tags."""
+    dataset = _to_dataset(tags)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", "1.2.840.10008.5.1.4.1.1.7")
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def simplified(tags: Tags) -> Tags:
+    """`/simplified-tags`: by keyword."""
+    return {
+        keyword_for_tag(_as_tag(name)) or name: [simplified(item) for item in value] if isinstance(value, list) else value
+        for name, value in sorted(tags.items())
+    }
+
+
+def full(tags: Tags) -> Tags:
+    """`/tags`: name, type and value of each."""
+    answer: Tags = {}
+    for name, value in sorted(tags.items()):
+        kind = "Sequence" if isinstance(value, list) else "String" if value is not None else "Null"
+        content = [full(item) for item in value] if isinstance(value, list) else value
+        answer[name] = {"Name": keyword_for_tag(_as_tag(name)) or "Unknown", "Type": kind, "Value": content}
+    return answer
+
+
+def shortened(tags: Tags) -> Tags:
+    """`/tags?short`: texts beyond `LONGEST` are null."""
+    return {
+        name: [shortened(item) for item in value]
+        if isinstance(value, list)
+        else None
+        if value is not None and len(value) > LONGEST
+        else value
+        for name, value in sorted(tags.items())
+    }
+
+
+def new_uid() -> str:
+    """A UID that no file has (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid4().int}"
+
+
+def _looks_like_a_dataset(file: bytes) -> bool:
+    """Files without the preamble, as Orthanc (DCMTK) takes them: they begin with group 0002 or 0008."""
+    return file[:2] in (b"\x02\x00", b"\x08\x00") and len(file) > 128
+
+
+def _tag(keyword: str) -> int:
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise KeyError(keyword)
+    return tag
+
+
+def _name(tag: Any) -> str:
+    return f"{tag.group:04x},{tag.element:04x}"
+
+
+def _as_tag(name: str) -> Any:
+    return Tag("0x" + name.replace(",", ""))
+
+
+def _value(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return None
+    if isinstance(value, Sequence):
+        if value and isinstance(value[0], Mapping):
+            return [tags_of(item) for item in value]
+        return "\\".join(map(str, value)) if value else []
+    return str(value)
+
+
+def _from_dataset(dataset: Dataset, inherited: tuple[str, ...] = ("iso8859",)) -> Tags:
+    encodings = _encodings(dataset) or inherited
+    tags: Tags = {}
+    for tag in sorted(dataset.keys()):
+        raw = dataset.get_item(tag)
+        vr = raw.VR if raw.VR not in (None, "UN") else _known_vr(tag)
+        if isinstance(raw, RawDataElement) and vr in _TEXT:
+            tags[_name(tag)] = decode_bytes(raw.value or b"", list(encodings), {"\\", "^", "="}).rstrip("\0 ")
+            continue
+        element = dataset[tag]
+        if element.VR == "SQ":
+            tags[_name(tag)] = [_from_dataset(item, encodings) for item in element.value]
+        elif element.VR in _BINARY or isinstance(element.value, bytes):
+            tags[_name(tag)] = None
+        elif isinstance(element.value, MultiValue | list | tuple):
+            tags[_name(tag)] = "\\".join(str(one) for one in element.value)
+        else:
+            tags[_name(tag)] = "" if element.value is None else str(element.value).rstrip("\0 ")
+    return tags
+
+
+def _encodings(dataset: Dataset) -> tuple[str, ...]:
+    raw = dataset.get_item("SpecificCharacterSet") if "SpecificCharacterSet" in dataset else None
+    if raw is None or not raw.value:
+        return ()
+    text = raw.value.decode("ascii", "replace") if isinstance(raw.value, bytes) else raw.value
+    names = [one.strip("\0 ") for one in text.split("\\")] if isinstance(text, str) else list(text)
+    return tuple(convert_encodings(names))
+
+
+def _known_vr(tag: Any) -> str:
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+
+
+def _to_dataset(tags: Tags) -> Dataset:
+    dataset = Dataset()
+    for name, value in tags.items():
+        tag = _as_tag(name)
+        if isinstance(value, list):
+            dataset.add_new(tag, "SQ", [_to_dataset(item) for item in value])
+        elif value is not None:
+            vr = dictionary_VR(tag)
+            if vr in ("US", "SS", "UL", "SL"):
+                dataset.add_new(tag, vr, [int(one) for one in value.split("\\")] if value else None)
+            elif vr in ("FL", "FD"):
+                dataset.add_new(tag, vr, [float(one) for one in value.split("\\")] if value else None)
+            elif vr not in _BINARY:
+                dataset.add_new(tag, vr, value.split("\\") if "\\" in value else value)
+    return dataset

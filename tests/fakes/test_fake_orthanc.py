@@ -1,0 +1,121 @@
+"""The fake archive, held to the contract of the real ones, in both versions; and its doors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.contracts.archive import ArchiveUnderTest
+from tests.contracts.orthanc_contract import FeedContract, archive
+from tests.contracts.orthanc_reading import FIND_LIMIT, ReadingContract
+from tests.fakes.http import Clock, HttpxTransport, Response, listening
+from tests.fakes.orthanc import VERSIONS, FakeOrthanc
+from tests.fakes.orthanc_find import Limits
+
+__all__ = ["archive"]
+
+_CREDENTIALS = ("user", "secret")
+
+
+class FakeUnderTest:
+    """A fake behind a port. Its time runs only while somebody waits."""
+
+    credentials = _CREDENTIALS
+
+    def __init__(self, version: str) -> None:
+        self._clock = Clock()
+        limits = Limits(instances=FIND_LIMIT, results=FIND_LIMIT)
+        self.fake = FakeOrthanc(version, clock=self._clock, credentials=_CREDENTIALS, limits=limits)
+        self.version = version
+        self._siblings: list[FakeUnderTest] = []
+        self._door = listening(self.fake)
+        self.url = self._door.__enter__()
+
+    def let_time_pass(self) -> None:
+        self._clock.advance(0.3)
+
+    def kill_and_restart(self) -> None:
+        self.fake.restart()
+
+    def wipe(self) -> None:
+        self.fake.wipe()
+
+    def sibling(self) -> ArchiveUnderTest:
+        self._siblings.append(FakeUnderTest(self.version))
+        return self._siblings[-1]
+
+    def close(self) -> None:
+        for sibling in self._siblings:
+            sibling.close()
+        self._door.__exit__(None, None, None)
+
+
+@pytest.fixture(params=VERSIONS)
+def server(request: pytest.FixtureRequest) -> Iterator[FakeUnderTest]:
+    under_test = FakeUnderTest(request.param)
+    yield under_test
+    under_test.close()
+
+
+class TestTheFeed(FeedContract):
+    """ORTHANC.md's feed table on the fake."""
+
+
+class TestReading(ReadingContract):
+    """ORTHANC.md's calls on the fake."""
+
+
+def test_an_instance_can_be_stored_without_dicom() -> None:
+    """CASES: a machine of many steps needs no files."""
+    fake = FakeOrthanc("1.12.7", clock=Clock())
+    instance = fake.store(
+        StudyInstanceUID="1.2.3", Modality="CT", PatientID="P", RequestAttributesSequence=[{"CodeValue": "1"}]
+    )
+    study = fake.handle("GET", f"/studies/{fake.study_of(instance)}").json
+    assert study["MainDicomTags"]["StudyInstanceUID"] == "1.2.3"
+    tags = fake.handle("GET", f"/instances/{instance}/tags", {"short": ""}).json
+    assert tags["0040,0275"] == [{"0008,0100": "1"}]
+    assert fake.handle("GET", f"/instances/{instance}/file").body[128:132] == b"DICM"
+
+
+def test_time_alone_makes_a_study_stable() -> None:
+    """RULES A5: no request is needed in between."""
+    clock = Clock()
+    fake = FakeOrthanc("1.10.1", clock=clock, stable_age=60)
+    fake.store()
+    clock.advance(59)
+    assert len(fake.handle("GET", "/changes").json["Changes"]) == 4
+    clock.advance(1)
+    assert [one["ChangeType"] for one in fake.handle("GET", "/changes").json["Changes"]][4:] == [
+        "StableSeries",
+        "StableStudy",
+        "StablePatient",
+    ]
+
+
+def test_httpx_reaches_the_fake_without_a_socket() -> None:
+    """What pyorthanc needs."""
+    fake = FakeOrthanc(clock=Clock(), credentials=_CREDENTIALS)
+    with httpx.Client(base_url=fake.url, transport=HttpxTransport(fake), auth=_CREDENTIALS) as client:
+        assert client.get("/system").json()["Version"] == "1.12.7"
+        assert client.get("/changes?since=0&limit=4").json()["Done"] is True
+        fake.away = True
+        with pytest.raises(httpx.ConnectError):
+            client.get("/system")
+
+
+def test_a_lost_reply_and_an_answer_of_the_tests_own() -> None:
+    """RULES C5: the request was carried out, and nobody knows."""
+    fake = FakeOrthanc(clock=Clock())
+    instance = fake.store()
+    fake.lose_reply_of(lambda request: request.method == "DELETE")
+    fake.answer_instead(lambda request: request.path == "/system", Response(status=502, body=b"<html>"))
+    with httpx.Client(base_url=fake.url, transport=HttpxTransport(fake)) as client:
+        with pytest.raises(httpx.ReadError):
+            client.delete(f"/instances/{instance}")
+        assert client.get("/studies").json() == []
+        assert client.get("/system").status_code == 502
+        assert client.get("/system").status_code == 200
+    assert [request.method for request in fake.requests] == ["DELETE", "GET", "GET", "GET"]

@@ -1,0 +1,219 @@
+"""Snapshots to map: the study of MAPPING K, small variations of it, and (for properties) any that the archive could give."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from syncd.mapping.identity import patient_key
+from syncd.mapping.imagingstudy import available
+from syncd.mapping.patient import subject
+from syncd.mapping.policy import ArchivePolicy, MappingPolicy
+from syncd.model.ids import ArchiveName, StudyInstanceUID
+from syncd.model.snapshot import (
+    Code,
+    InstanceFacts,
+    IssuedId,
+    Issuer,
+    Moment,
+    NameGroup,
+    PatientFacts,
+    Person,
+    PersonName,
+    SeriesFacts,
+    StudySnapshot,
+)
+
+ORTHANC = ArchiveName("orthanc")
+STUDY_UID = StudyInstanceUID("2.25.100000000000000000000000000000000001")
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
+
+POLICY = MappingPolicy(
+    archive=ArchivePolicy(name=ORTHANC, dicomweb_url="https://archive.example.org/dicom-web", timezone="Europe/Berlin")
+)
+
+
+def person(family: str, given: str = "", **more: Any) -> Person:
+    return Person(name=PersonName(alphabetic=NameGroup(family=family, given=given)), **more)
+
+
+def golden_study() -> StudySnapshot:
+    """One CT series of two images and one KO "Of Interest" (MAPPING K)."""
+    image = InstanceFacts(
+        uid="2.25.100000000000000000000000000000000101", sop_class=CT_IMAGE, number=1, title="ORIGINAL\\PRIMARY\\AXIAL"
+    )
+    return StudySnapshot(
+        archive=ORTHANC,
+        study_uid=STUDY_UID,
+        patient=PatientFacts(
+            ids=(IssuedId(value="P-1", issuer=Issuer(local="HOSP-A")),),
+            names=(PersonName(alphabetic=NameGroup(family="Doe", given="Jane")),),
+            gender="female",
+            birth_date="1970-02-03",
+        ),
+        started=Moment(date="2026-03-01", time="09:15:00", offset="+01:00"),
+        study_date="20260301",
+        study_time="091500",
+        description="CT Thorax",
+        accessions=(IssuedId(value="A1001", issuer=Issuer(universal_id="2.25.77", universal_type="ISO")),),
+        referrer=person("Ruiz", "Ana"),
+        series=(
+            SeriesFacts(
+                uid="2.25.100000000000000000000000000000000011",
+                number=2,
+                modality="CT",
+                description="Thorax 1.0",
+                body_part="CHEST",
+                started=Moment(date="2026-03-01", time="09:16:30", offset="+01:00"),
+                performing_physicians=(person("Lang"),),
+                instances=(image, replace(image, uid="2.25.100000000000000000000000000000000102", number=2)),
+            ),
+            SeriesFacts(
+                uid="2.25.100000000000000000000000000000000012",
+                number=99,
+                modality="KO",
+                started=Moment(date="2026-03-01", time="10:40:00", offset="+01:00"),
+                instances=(
+                    InstanceFacts(
+                        uid="2.25.100000000000000000000000000000000201",
+                        sop_class=KEY_OBJECTS,
+                        number=1,
+                        title="Of Interest",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def study(**changed: Any) -> StudySnapshot:
+    """A plain study of one CT image, with some facts changed."""
+    plain = StudySnapshot(
+        archive=ORTHANC, study_uid=STUDY_UID, patient=PatientFacts(ids=(IssuedId(value="P-1"),)), series=(series(),)
+    )
+    return replace(plain, **changed)
+
+
+def series(**changed: Any) -> SeriesFacts:
+    """A plain CT series of one image, with some facts changed."""
+    return replace(SeriesFacts(uid="2.25.11", number=1, modality="CT", instances=(instance(),)), **changed)
+
+
+def instance(**changed: Any) -> InstanceFacts:
+    return replace(InstanceFacts(uid="2.25.101", sop_class=CT_IMAGE, number=1), **changed)
+
+
+def with_series(*listed: SeriesFacts) -> StudySnapshot:
+    return study(series=listed)
+
+
+def archive(**changed: Any) -> MappingPolicy:
+    """The policy with some of the archive's settings changed."""
+    return replace(POLICY, archive=replace(POLICY.archive, **changed))
+
+
+def mapped(snapshot: StudySnapshot, policy: MappingPolicy = POLICY, **more: Any) -> dict[str, Any]:
+    """The `available` resource with a literal subject."""
+    key = patient_key(snapshot, policy=policy)
+    return available(snapshot, subject=subject(key, snapshot, literal="Patient/p-1"), policy=policy, **more)
+
+
+# What the room `snapshot` promises: text without controls and outer blanks, numbers in range, dates of the calendar.
+texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20).map(str.strip)
+said = texts.filter(bool)
+# Below an arc that somebody can own: HAPI's validator refuses `urn:oid:1.2.840` and the like, though FHIR allows them.
+oids = st.lists(st.integers(0, 10**6), min_size=1, max_size=6).map(lambda arcs: ".".join(["2.25", *map(str, arcs)]))
+uids = st.lists(st.from_regex(re.compile(r"[0-9]{1,6}", re.ASCII), fullmatch=True), min_size=2, max_size=7).map(".".join)
+numbers = st.none() | st.integers(0, 2147483647)
+dates = st.dates().map(lambda day: day.isoformat())
+times = st.times().map(lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000).isoformat("milliseconds"))
+moments = st.builds(
+    Moment,
+    date=dates | dates.map(lambda date: date[:7]),
+    time=st.just("") | times,
+    offset=st.sampled_from(["", "+00:00", "-13:59", "+14:00"]),
+)
+issuers = st.builds(
+    Issuer,
+    local=texts | st.just("HOSP-A"),
+    universal_id=st.one_of(texts, oids, st.uuids().map(str), st.sampled_from(["urn:oid:1.02.3", "http://x.example/y"])),
+    universal_type=st.sampled_from(["", "DNS", "ISO", "UUID", "URI"]),
+)
+issued = st.builds(IssuedId, value=said, issuer=st.none() | issuers, type_code=st.sampled_from(["", "MR", "PI", "odd"]))
+name_groups = st.builds(NameGroup, family=texts, given=texts, middle=texts, prefix=texts, suffix=texts, text=texts)
+names = st.builds(
+    PersonName,
+    alphabetic=st.none() | name_groups,
+    ideographic=st.none() | name_groups,
+    phonetic=st.none() | name_groups,
+)
+code_entries = st.builds(
+    Code,
+    value=texts | st.sampled_from(["T-D3000", "51185008"]),
+    scheme=st.sampled_from(["SCT", "SRT", "DCM", "99HOSP", "L", ""]),
+    meaning=texts,
+    scheme_uid=st.just("") | oids | texts,
+)
+persons = st.builds(Person, name=names, identifiers=st.lists(code_entries, max_size=2).map(tuple))
+people = st.lists(persons, max_size=2).map(tuple)
+instances = st.builds(InstanceFacts, uid=uids | texts, sop_class=uids | texts, number=numbers, title=texts)
+listed_series = st.builds(
+    SeriesFacts,
+    uid=uids | texts,
+    number=numbers,
+    modality=st.sampled_from(["CT", "MR", "KO", "DS", ""]) | texts,
+    description=texts,
+    body_part=st.sampled_from(["CHEST", "ABDOMEN", ""]) | texts,
+    anatomic_region=st.none() | code_entries,
+    laterality=st.sampled_from(["", "L", "R", "B"]),
+    started=st.none() | moments,
+    performing_physicians=people,
+    operators=people,
+    instances=st.lists(instances, max_size=3).map(tuple),
+)
+orders = st.lists(issued, max_size=2).map(tuple)
+patients = st.builds(
+    PatientFacts,
+    ids=orders,
+    names=st.lists(names, max_size=2).map(tuple),
+    gender=st.sampled_from(["", "male", "female", "other", "unknown"]),
+    birth_date=st.just("") | dates | dates.map(lambda date: date[:4]),
+)
+snapshots = st.builds(
+    StudySnapshot,
+    archive=st.just(ORTHANC),
+    study_uid=uids.map(StudyInstanceUID),
+    patient=patients,
+    started=st.none() | moments,
+    description=texts,
+    study_id=texts,
+    accessions=orders,
+    placer_orders=orders,
+    filler_orders=orders,
+    admission=st.none() | issued,
+    referrer=st.none() | persons,
+    interpreters=people,
+    location_text=texts,
+    series=st.lists(listed_series, max_size=3).map(lambda made: (series(), *made)),
+)
+policies = st.builds(
+    MappingPolicy,
+    archive=st.builds(
+        ArchivePolicy,
+        name=st.just(ORTHANC),
+        dicomweb_url=st.sampled_from(["", "https://archive.example.org/dicom-web"]),
+        viewer_url=st.sampled_from(["", "https://view.example.org/app"]),
+        timezone=st.sampled_from(["", "Europe/Berlin", "Pacific/Kiritimati", "America/St_Johns"]),
+        patient_id_system=st.sampled_from(["", "urn:oid:2.16.840.1.113883.2.1"]),
+        accession_system=st.sampled_from(["", "http://hosp.example/accession"]),
+        study_id_system=st.sampled_from(["", "http://hosp.example/study"]),
+        issuers=st.sampled_from([{}, {"HOSP-A": "http://hosp.example/a"}]),
+    ),
+    bad_uid=st.just("verbatim"),
+    modality_scope=st.sampled_from(["all", "acquisition"]),
+    max_instances=st.sampled_from([1, 10000]),
+)

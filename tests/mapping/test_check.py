@@ -1,0 +1,186 @@
+"""The check before sending finds what fhirclient lets pass, and says where and why without the value (RULES B1, S1)."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from fhirclient.models.imagingstudy import ImagingStudy
+
+from syncd.mapping.check import problems
+from syncd.mapping.endpoints import endpoints
+from syncd.mapping.identity import patient_key
+from syncd.mapping.patient import patient
+from tests.mapping.studies import POLICY, golden_study, mapped
+
+DELETED = object()
+
+Path = tuple[str | int, ...]
+
+
+def broken(resource: dict[str, Any], path: Path, value: object) -> dict[str, Any]:
+    """A copy of `resource` with `value` at `path`, or without it."""
+    changed = copy.deepcopy(resource)
+    place: Any = changed
+    for step in path[:-1]:
+        place = place[step]
+    if value is DELETED:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return changed
+
+
+INSTANCE: Path = ("series", 0, "instance", 0)
+
+UNSEEN_BY_FHIRCLIENT: list[tuple[Path, object, str]] = [
+    (("status",), "foo", "status: must be one of"),
+    (("id",), "a b_", "id: must be an id"),
+    (("id",), "1" * 65, "id: must be an id"),
+    (("numberOfSeries",), -1, "numberOfSeries: must lie between 0 and 2147483647"),
+    (("numberOfInstances",), 2147483648, "numberOfInstances: must lie between"),
+    (("numberOfInstances",), True, "numberOfInstances: must be an integer"),
+    (("numberOfInstances",), 1.5, "numberOfInstances: must be an integer"),
+    (("description",), "", "description: a string must not be empty"),
+    (("description",), "  ", "description: a string must not be empty"),
+    (("description",), "a\x07b", "description: a string must not hold control characters"),
+    (("description",), "a\ud800b", "description: a string must not hold control characters"),
+    (("series",), [], "series: a list must not be empty"),
+    (("endpoint",), [], "endpoint: a list must not be empty"),
+    (("referrer",), {}, "referrer: an object must not be empty"),
+    (("referrer",), {"type": "Practitioner"}, "referrer: a reference needs"),
+    (("subject", "reference"), "p-1", "subject.reference: must be a reference"),
+    (("subject", "reference"), "Patient/a b", "subject.reference: must be a reference"),
+    (("subject", "reference"), "Endpoint/1", "subject.reference: names a resource type"),
+    (("endpoint", 0, "reference"), "Patient/1", "endpoint[0].reference: names a resource type"),
+    (("identifier", 0, "system"), "dicom uid", "identifier[0].system: a system must be"),
+    (("identifier", 0, "system"), "dicom", "identifier[0].system: a system must be"),
+    (("identifier", 0, "system"), "urn:oid:1.02.3", "identifier[0].system: must be a valid OID"),
+    (("identifier", 0, "system"), "urn:uuid:ABC", "identifier[0].system: must be a valid UUID"),
+    (("identifier", 0, "use"), "mine", "identifier[0].use: must be one of"),
+    (("identifier", 0, "value"), "", "identifier[0].value: a string must not be empty"),
+    (("modality", 0, "system"), DELETED, "modality[0].code: a code needs a system"),
+    (("modality", 0, "code"), " CT", "modality[0].code: must be a code"),
+    (("modality", 0, "code"), "C  T", "modality[0].code: must be a code"),
+    (("modality", 1), {}, "modality[1]: an object must not be empty"),
+    (("meta", "source"), "urn syncd", "meta.source: a uri must not hold blanks"),
+    (("meta", "tag"), [], "meta.tag: a list must not be empty"),
+    (("series", 0, "uid"), "under_score", "series[0].uid: must be an id"),
+    (("series", 1, "number"), -1, "series[1].number: must lie between"),
+    (("series", 0, "performer", 0, "actor"), {"reference": "Location/1"}, "actor.reference: names a resource type"),
+    ((*INSTANCE, "uid"), "a b", "series[0].instance[0].uid: must be an id"),
+    ((*INSTANCE, "number"), -1, "series[0].instance[0].number: must lie between"),
+    ((*INSTANCE, "title"), "", "series[0].instance[0].title: a string must not be empty"),
+    ((*INSTANCE, "sopClass"), {}, "series[0].instance[0].sopClass: an object must not be empty"),
+    (("series", 0, "instance", 1, "number"), 2147483648, "series[0].instance[1].number: must lie between"),
+    (("extension",), [{"url": "urn:x"}], "extension[0]: an extension needs exactly one value"),
+    (("text",), {"status": "generated", "div": ""}, "text.div: a string must not be empty"),
+    (("note",), [{"text": "a\x00"}], "note[0].text: a string must not hold control characters"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), UNSEEN_BY_FHIRCLIENT)
+def test_what_fhirclient_lets_pass_is_found(path: Path, value: object, expected: str) -> None:
+    """RULES B1: fhirclient 4.4 accepts each of these (FHIR-SERVERS.md); the table does not."""
+    resource = broken(mapped(golden_study()), path, value)
+    ImagingStudy(resource, strict=True)
+    found = problems(resource)
+    assert len(found) == 1
+    assert found[0].startswith("ImagingStudy.")
+    assert expected in found[0]
+
+
+SEEN_BY_BOTH: list[tuple[Path, object, str]] = [
+    (("status",), DELETED, "ImagingStudy.status: a required element is missing"),
+    (("subject",), DELETED, "ImagingStudy.subject: a required element is missing"),
+    (("series", 1, "uid"), DELETED, "ImagingStudy.series[1].uid: a required element is missing"),
+    (("series", 0, "modality"), DELETED, "ImagingStudy.series[0].modality: a required element is missing"),
+    ((*INSTANCE, "sopClass"), DELETED, "ImagingStudy.series[0].instance[0].sopClass: a required element is missing"),
+    (("description",), 5, "ImagingStudy.description: must be a string"),
+    (("identifier",), {"value": "1"}, "ImagingStudy.identifier: must be a list"),
+    (("series", 0), "text", "ImagingStudy.series[0]: must be an object"),
+    (("started",), "2026-03-01T09:15+01:00", "ImagingStudy.started: must be a FHIR dateTime"),
+    (("started",), "2026-03-01T09:15:00", "ImagingStudy.started: must be a FHIR dateTime"),
+    (("started",), "2026-02-30", "ImagingStudy.started: must be a day of the calendar"),
+    (("started",), "01.03.2026", "ImagingStudy.started: must be a FHIR dateTime"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), SEEN_BY_BOTH)
+def test_missing_and_misshapen_elements_are_named(path: Path, value: object, expected: str) -> None:
+    """RULES B1: with the element's path, whoever notices first."""
+    found = problems(broken(mapped(golden_study()), path, value))
+    assert any(expected in problem for problem in found)
+
+
+def test_an_element_that_fhir_does_not_know_is_found() -> None:
+    """RULES B1: fhirclient's part."""
+    assert problems(broken(mapped(golden_study()), ("colour",), "red")) == (
+        "ImagingStudy: holds an element that FHIR does not define (fhirclient)",
+    )
+    assert problems(broken(mapped(golden_study()), ("series", 0, "colour"), "red")) == (
+        "ImagingStudy.series.0: holds an element that FHIR does not define (fhirclient)",
+    )
+
+
+OF_OTHERS: list[tuple[str, Path, object, str]] = [
+    ("Patient", ("gender",), "F", "Patient.gender: must be one of"),
+    ("Patient", ("birthDate",), "19700203", "Patient.birthDate: must be a FHIR date"),
+    ("Patient", ("birthDate",), "2023-02-29", "Patient.birthDate: must be a day of the calendar"),
+    ("Patient", ("name", 0, "given"), [""], "Patient.name[0].given[0]: a string must not be empty"),
+    ("Patient", ("name", 0, "use"), "main", "Patient.name[0].use: must be one of"),
+    ("Endpoint", ("status",), "on", "Endpoint.status: must be one of"),
+    ("Endpoint", ("address",), "archive/dicom-web", "Endpoint.address: must be an absolute URL"),
+    ("Endpoint", ("payloadType",), [], "Endpoint.payloadType: a list must not be empty"),
+    ("Endpoint", ("payloadType",), DELETED, "Endpoint.payloadType: a required element is missing"),
+    ("Endpoint", ("connectionType",), DELETED, "Endpoint.connectionType: a required element is missing"),
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "value", "expected"), OF_OTHERS)
+def test_patients_and_endpoints_are_checked_too(kind: str, path: Path, value: object, expected: str) -> None:
+    """RULES B1: for every resource that is sent."""
+    key = patient_key(golden_study(), policy=POLICY)
+    sound = {"Patient": patient(golden_study(), key=key, policy=POLICY), "Endpoint": endpoints(POLICY)[0]}[kind]
+    assert problems(sound) == ()
+    assert any(problem.startswith(expected) for problem in problems(broken(sound, path, value)))
+
+
+def test_other_resource_types_are_not_ours_to_send() -> None:
+    """RULES B1."""
+    assert problems({"resourceType": "Observation", "status": "final"}) == ("resourceType: not a type that syncd writes",)
+    assert problems({}) == ("resourceType: not a type that syncd writes",)
+
+
+def test_a_problem_never_repeats_a_value() -> None:
+    """RULES S1: neither ours nor fhirclient's words carry what the study says."""
+    secret = "Doe^Jane\x00"
+    sound = mapped(golden_study())
+    spots: list[Path] = [(element,) for element in sound if element != "resourceType"]
+    spots += [("series", 0, element) for element in sound["series"][0]]
+    spots += [(*INSTANCE, element) for element in sound["series"][0]["instance"][0]]
+    for value in (secret, [secret], {"text": secret}, [{"code": secret}]):
+        for path in spots:
+            found = problems(broken(sound, path, value))
+            assert found, path
+            assert "Doe" not in json.dumps(found), path
+
+
+def test_all_problems_are_told_at_once_in_a_stable_order() -> None:
+    """RULES B1: an operator sees everything that is wrong."""
+    resource = broken(broken(mapped(golden_study()), ("status",), "foo"), (*INSTANCE, "number"), -1)
+    assert [problem.split(":")[0] for problem in problems(resource)] == [
+        "ImagingStudy.status",
+        "ImagingStudy.series[0].instance[0].number",
+    ]
+    assert problems(resource) == problems(copy.deepcopy(resource))
+
+
+def test_the_check_changes_nothing() -> None:
+    """RULES B1: what is sent is our own JSON, never what a model parsed."""
+    resource = mapped(golden_study())
+    before = json.dumps(resource)
+    problems(resource)
+    assert json.dumps(resource) == before

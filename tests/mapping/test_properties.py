@@ -1,0 +1,58 @@
+"""Whatever the room `snapshot` may give, what comes out can be sent (RULES B1), and always the same (RULES B3)."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import HealthCheck, given, settings
+
+from syncd.mapping.check import problems
+from syncd.mapping.endpoints import endpoints
+from syncd.mapping.identity import patient_key
+from syncd.mapping.imagingstudy import available, registered
+from syncd.mapping.notes import notes
+from syncd.mapping.patient import patient, subject
+from syncd.mapping.policy import MappingPolicy
+from syncd.model.snapshot import StudySnapshot
+from tests.mapping.studies import policies, snapshots
+
+# Studies are large values to draw; the machine's speed says nothing about the claim.
+patiently = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@patiently
+@given(snapshots, policies)
+def test_every_resource_of_every_study_can_be_sent(snapshot: StudySnapshot, policy: MappingPolicy) -> None:
+    """RULES B1, A6: ImagingStudy in both states, Patient, Endpoints, literal and logical subjects."""
+    key = patient_key(snapshot, policy=policy)
+    for literal in (None, f"Patient/{key.resource_id}"):
+        who = subject(key, snapshot, literal=literal)
+        assert problems(available(snapshot, subject=who, policy=policy)) == ()
+        assert problems(registered(snapshot, subject=who, policy=policy)) == ()
+    assert problems(patient(snapshot, key=key, policy=policy)) == ()
+    assert [problems(endpoint) for endpoint in endpoints(policy)] == [()] * len(endpoints(policy))
+
+
+@patiently
+@given(snapshots, policies)
+def test_counts_are_those_of_what_is_listed(snapshot: StudySnapshot, policy: MappingPolicy) -> None:
+    """MAPPING A.2, G: what is left out is not counted, and noted; nothing else is missing."""
+    who = {"display": "somebody"}
+    resource = available(snapshot, subject=who, policy=policy)
+    counts = [one["numberOfInstances"] for one in resource["series"]]
+    assert resource["numberOfSeries"] == len(counts)
+    assert resource["numberOfInstances"] == sum(counts) <= snapshot.number_of_instances
+    left_out = [note for note in notes(snapshot, policy=policy) if note.tag == "0008,0018"]
+    assert bool(left_out) == (sum(counts) < snapshot.number_of_instances)
+    if "extension" not in resource:
+        assert counts == [len(one["instance"]) for one in resource["series"]]
+
+
+@patiently
+@given(snapshots, policies)
+def test_mapping_is_a_function(snapshot: StudySnapshot, policy: MappingPolicy) -> None:
+    """RULES B3: equal studies give equal bytes, and UTF-8 can carry them."""
+    who = subject(patient_key(snapshot, policy=policy), snapshot, literal=None)
+    first, second = (json.dumps(available(snapshot, subject=who, policy=policy), ensure_ascii=False) for _ in range(2))
+    assert first.encode() == second.encode()
+    assert notes(snapshot, policy=policy) == notes(snapshot, policy=policy)

@@ -1,0 +1,81 @@
+"""Modality, body part, laterality: a code only under the system that defines it (MAPPING C.6, C.7)."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncd.mapping.systems import DCM, SCT
+from syncd.mapping.terms import ACQUISITION, Term, body_site, laterality, modality
+from syncd.model.snapshot import Code
+from tests.mapping.studies import series
+
+MODALITIES = [
+    ("CT", Term(system=DCM, code="CT", display="Computed Tomography")),
+    ("KO", Term(system=DCM, code="KO", display="Key Object Selection")),
+    ("RTINTENT", Term(system=DCM, code="RTINTENT")),
+    ("DS", Term(system=DCM, code="DS")),
+    ("DSA", Term(display="DSA")),
+    ("ct", Term(display="ct")),
+    ("", None),
+]
+
+
+@pytest.mark.parametrize(("token", "expected"), MODALITIES)
+def test_a_modality_is_coded_only_if_dicom_defines_it(token: str, expected: Term | None) -> None:
+    """MAPPING C.7: retired codes stay, private tokens are words."""
+    assert modality(token) == expected
+
+
+def test_acquisition_modalities_are_cid_29() -> None:
+    """MAPPING C.7 lists 51."""
+    assert len(ACQUISITION) == 51
+    assert {"CT", "US", "SM"} <= ACQUISITION
+    assert not {"KO", "SR", "PR", "SEG", "OT"} & ACQUISITION
+
+
+@pytest.mark.parametrize(
+    ("letter", "code"), [("L", "7771000"), ("R", "24028007"), ("B", "51440002"), ("", None), ("U", None)]
+)
+def test_laterality_is_cid_244(letter: str, code: str | None) -> None:
+    """MAPPING C.6, I case 46."""
+    term = laterality(letter)
+    assert (term.code if term else None) == code
+
+
+BODY_PARTS = [
+    ("CHEST", "816094009", "Chest"),
+    ("c-hest", "816094009", "Chest"),
+    ("TSPINE", "122495006", "Thoracic spine"),
+    ("T SPINE", "122495006", "Thoracic spine"),
+    ("left thumb", "", "left thumb"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "shown"), BODY_PARTS)
+def test_body_part_examined_is_found_by_its_normalised_key(text: str, code: str, shown: str) -> None:
+    """MAPPING C.6: upper case, without blanks, `_`, `-`; an unknown one stays as words."""
+    assert body_site(series(body_part=text)) == Term(system=SCT if code else "", code=code, display=shown)
+
+
+REGIONS = [
+    (Code(value="T-D3000", scheme="SRT", meaning="Chest"), Term(system=SCT, code="51185008", display="Chest")),
+    (Code(value="51185008", scheme="SCT", meaning="Chest"), Term(system=SCT, code="51185008", display="Chest")),
+    (Code(value="T-D3000", scheme="SNM3", meaning="Chest"), Term(system=SCT, code="51185008", display="Chest")),
+    (Code(value="X1", scheme="99HOSP", scheme_uid="2.25.5"), Term(system="urn:oid:2.25.5", code="X1")),
+    (Code(value="T-NONE", scheme="SRT", meaning="Odd"), Term(system=SCT, code="818981001", display="Abdomen")),
+    (Code(value="X1", scheme="99HOSP", meaning="Odd"), Term(system=SCT, code="818981001", display="Abdomen")),
+    (Code(value="two  blanks", scheme="SCT", meaning="Odd"), Term(system=SCT, code="818981001", display="Abdomen")),
+]
+
+
+@pytest.mark.parametrize(("region", "expected"), REGIONS)
+def test_a_codable_anatomic_region_wins_over_body_part_examined(region: Code, expected: Term) -> None:
+    """MAPPING C.6, I case 48: SRT is converted; a region without a usable code leaves the word to (0018,0015)."""
+    assert body_site(series(anatomic_region=region, body_part="ABDOMEN")) == expected
+
+
+def test_words_of_the_region_are_shown_if_nothing_has_a_code() -> None:
+    """MAPPING C.6."""
+    region = Code(value="X1", scheme="99HOSP", meaning="Knee, weird")
+    assert body_site(series(anatomic_region=region, body_part="WEIRDKNEE")) == Term(display="Knee, weird")
+    assert body_site(series()) is None

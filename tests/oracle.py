@@ -1,0 +1,217 @@
+"""The oracle: do Orthanc and the FHIR server say the same? It imports nothing of syncd and trusts nobody's bookkeeping.
+
+    python -m tests.oracle --orthanc URL --fhir URL --dicomweb ADDRESS [--accept-missing FILE|UID=REASON …]
+
+Orthanc is read instance by instance, each file's header by pydicom; what every ImagingStudy should say is computed anew
+(`oracle_expect`, `oracle_values`), the FHIR server is read by plain GET, and the two are compared path by path. The
+difficulty of an oracle is to be able to fail: `tests/oracle_itself` shows one deliberate error per compared field.
+Orthanc's credentials come from the environment (ORACLE_ORTHANC_USER=name:password), never from the command line.
+Values of patients appear in a report: it is for test data, or for an operator's own eyes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.oracle_archive import Archive, Unreadable
+from tests.oracle_expect import Flat, Study, differing, expectations, greatest, patient, studies
+from tests.oracle_server import Listed, Server
+
+MAX_INSTANCES = 10_000
+"""POLICY__MAX_INSTANCES: above it, series and counts only."""
+
+RETRACTED = ("cancelled", "entered-in-error")
+
+REGISTERED = ("id", "meta.tag", "identifier", "basedOn", "started", "endpoint.address", "subject")
+"""All that a study still arriving says (RULES A6)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One place where an ImagingStudy does not say what its files say."""
+
+    study_uid: str
+    path: str
+    expected: Any
+    found: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """`missing`: in the archive only. `extra`: ours, but not of the archive, or at another id than its UID.
+    `duplicate`: a UID that several resources claim. `accepted`: missing, with the caller's reason."""
+
+    studies: int
+    instances: int
+    compared: tuple[str, ...]
+    differences: tuple[Difference, ...] = ()
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    duplicate: tuple[str, ...] = ()
+    accepted: Mapping[str, str]
+
+    @property
+    def agrees(self) -> bool:
+        return not (self.differences or self.missing or self.extra or self.duplicate)
+
+    def lines(self) -> list[str]:
+        """The report for people, the verdict last."""
+        told = [f"missing    {uid}: no ImagingStudy" for uid in self.missing]
+        told += [f"extra      {which}" for which in self.extra]
+        told += [f"duplicate  {which}" for which in self.duplicate]
+        for one in self.differences:
+            told += [
+                f"differs    {one.study_uid} {one.path}",
+                f"    expected {one.expected!r}",
+                f"    found    {one.found!r}",
+            ]
+        told += [f"accepted   {uid}: {reason}" for uid, reason in self.accepted.items()]
+        verdict = "the two sides agree" if self.agrees else "THE TWO SIDES DIFFER"
+        told.append(
+            f"oracle: {self.studies} studies of {self.instances} instances in Orthanc, {len(self.compared)} compared,"
+            f" {len(self.accepted)} accepted as missing, {len(self.missing)} missing, {len(self.extra)} extra,"
+            f" {len(self.duplicate)} duplicate, {len(self.differences)} differences: {verdict}"
+        )
+        return told
+
+
+def compare(
+    orthanc_url: str,
+    auth: tuple[str, str] | None,
+    fhir_url: str,
+    *,
+    dicomweb_url: str,
+    accepted: Mapping[str, str] | None = None,
+    max_instances: int = MAX_INSTANCES,
+) -> Report:
+    """Reads both servers whole and compares them; raises `Unreadable` where one does not answer.
+
+    `accepted` names the StudyInstanceUIDs that may be missing, each with a reason.
+    """
+    copies = Archive(orthanc_url, auth=auth).copies()
+    held, server, allowed = studies(copies), Server(fhir_url), accepted or {}
+    resources = {uid: server.imaging_study(uid) for uid in held}
+    present = {uid: found for uid, found in resources.items() if found and found.get("status") not in RETRACTED}
+    absent = [uid for uid in held if uid not in present]
+    writers = greatest(held[uid] for uid in present)
+    differences = [
+        difference
+        for uid, resource in present.items()
+        if not (uid in allowed and len(held[uid].patients) > 1)
+        for difference in _differences(
+            held[uid], server.flat(resource), writers=writers, dicomweb_url=dicomweb_url, most=max_instances
+        )
+    ]
+    differences += _shared_subjects({uid: (held[uid], present[uid]) for uid in present})
+    listing = list(server.listing())
+    return Report(
+        studies=len(held),
+        instances=sum(len(copy.headers) for copy in copies),
+        compared=tuple(present),
+        differences=tuple(differences),
+        missing=tuple(sorted(uid for uid in absent if uid not in allowed)),
+        extra=tuple(_extra(listing, held=held)),
+        duplicate=tuple(_duplicate(listing)),
+        accepted={uid: allowed[uid] for uid in sorted(absent) if uid in allowed},
+    )
+
+
+def _differences(
+    study: Study, found: Flat, *, writers: Mapping[tuple[str, ...], Study], dicomweb_url: str, most: int
+) -> list[Difference]:
+    """Against the right answer that is nearest, where several are right."""
+    if len(study.patients) > 1:
+        return [
+            Difference(study_uid=study.uid, path="subject", expected="one patient", found=f"{len(study.patients)} patients")
+        ]
+    answers = []
+    for expected in expectations(study, dicomweb_url=dicomweb_url, max_instances=most):
+        if "subject.name" in found:
+            expected |= patient(writers[next(iter(study.patients))].copies[0])
+        if not study.stable and found["status"] == "registered":
+            expected = {path: value for path, value in expected.items() if path.startswith(REGISTERED)}
+            expected["status"] = "registered"
+        if not expected.get("subject.identifier.assigner"):  # without an issuer it names the archive, as syncd calls it
+            expected["subject.identifier.assigner"] = found.get("subject.identifier.assigner")
+        answers.append(
+            [
+                Difference(study_uid=study.uid, path=path, expected=expected.get(path), found=found.get(path))
+                for path in differing(expected, found)
+            ]
+        )
+    return min(answers, key=len)
+
+
+def _shared_subjects(present: Mapping[str, tuple[Study, dict[str, Any]]]) -> Iterable[Difference]:
+    """Two patients must never share a Patient, nor one patient have two."""
+    by_patient: dict[tuple[str, ...], str] = {}
+    by_reference: dict[str, tuple[str, ...]] = {}
+    for uid, (study, resource) in sorted(present.items()):
+        reference = resource.get("subject", {}).get("reference")
+        if reference is None or len(study.patients) > 1:
+            continue
+        key = next(iter(study.patients))
+        if by_patient.setdefault(key, reference) != reference:
+            yield Difference(study_uid=uid, path="subject.reference", expected=by_patient[key], found=reference)
+        if by_reference.setdefault(reference, key) != key:
+            yield Difference(study_uid=uid, path="subject.reference", expected="a Patient of its own", found=reference)
+
+
+def _extra(listing: Iterable[Listed], *, held: Mapping[str, Study]) -> Iterable[str]:
+    for one in listing:
+        if one.ours and one.status not in RETRACTED and one.id not in held:
+            yield f"ImagingStudy/{one.id} ({one.status}; {', '.join(one.uids) or 'no UID'})"
+
+
+def _duplicate(listing: Iterable[Listed]) -> Iterable[str]:
+    claims: dict[str, list[str]] = {}
+    for one in listing:
+        for uid in set(one.uids):
+            claims.setdefault(uid, []).append(one.id)
+    return (f"{uid}: ImagingStudy/{', ImagingStudy/'.join(sorted(ids))}" for uid, ids in claims.items() if len(ids) > 1)
+
+
+def accepted_from(texts: Iterable[str]) -> dict[str, str]:
+    """`UID=reason` as it stands; anything else is a JSON file `{UID: reason}`."""
+    found: dict[str, str] = {}
+    for one in texts:
+        uid, equals, reason = one.partition("=")
+        found |= {uid: reason} if equals else json.loads(Path(one).read_text(encoding="utf-8"))
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: the two sides agree; 1: they differ; 3: a server could not be read."""
+    parser = argparse.ArgumentParser(prog="python -m tests.oracle", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--orthanc", required=True, help="Orthanc's REST root")
+    parser.add_argument("--fhir", required=True, help="the FHIR server's base address")
+    parser.add_argument("--dicomweb", required=True, help="what the Endpoint must say")
+    parser.add_argument("--accept-missing", action="append", default=[], metavar="FILE|UID=REASON")
+    parser.add_argument("--max-instances", type=int, default=MAX_INSTANCES)
+    given = parser.parse_args(arguments)
+    name, colon, password = os.environ.get("ORACLE_ORTHANC_USER", "").partition(":")
+    try:
+        report = compare(
+            given.orthanc,
+            (name, password) if colon else None,
+            given.fhir,
+            dicomweb_url=given.dicomweb,
+            accepted=accepted_from(given.accept_missing),
+            max_instances=given.max_instances,
+        )
+    except Unreadable as unreadable:
+        print(f"oracle: {unreadable}")
+        return 3
+    print("\n".join(report.lines()))
+    return 0 if report.agrees else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The oracle must be able to fail: tests of `tests.oracle` itself."""

@@ -1,0 +1,145 @@
+"""The decision as a table: what we want, remember and see → what is done, and why (RULES C2–C5, E2, E7)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from syncd.model.work import Intent, ParkedStudy, StudyRecord
+from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found, NeedRead, Park, Skip, Write, decide, wanted
+from syncd.plan.ownership import owned_values
+
+TAG = {"tag": [{"system": "urn:syncd:installation", "code": "syncd"}]}
+RESOURCE: dict[str, Any] = {
+    "resourceType": "ImagingStudy",
+    "id": "1.2.3",
+    "meta": TAG,
+    "identifier": [{"system": "urn:dicom:uid", "value": "urn:oid:1.2.3"}],
+    "status": "available",
+    "subject": {"reference": "Patient/p"},
+}
+GOAL = wanted(RESOURCE, fingerprint="f1")
+RECORD = StudyRecord(
+    study_uid="1.2.3",
+    resource_id="1.2.3",
+    version="4",
+    last_updated="",
+    digest=GOAL.digest,
+    fingerprint="f1",
+    status="available",
+    raw={},
+    owned=owned_values(RESOURCE),
+)
+OLDER = replace(RECORD, digest="older")
+INTENT = Intent(
+    study_uid="1.2.3", resource_id="1.2.3", digest=GOAL.digest, expected_version="4", owned=owned_values(RESOURCE)
+)
+REFUSED = ParkedStudy(study_uid="1.2.3", reason="refused", digest=GOAL.digest)
+
+
+def found(version: str = "4", **changes: Any) -> Found:
+    return Found(resource={**RESOURCE, **changes}, version=version, last_updated="")
+
+
+def decided(
+    *,
+    record: StudyRecord | None = None,
+    intent: Intent | None = None,
+    parked: ParkedStudy | None = None,
+    current: Current | None = None,
+    read_fhir: bool = False,
+) -> Write | Skip | Park | NeedRead:
+    return decide(
+        GOAL, record=record, intent=intent, parked=parked, current=current, read_fhir=read_fhir, installation_id="syncd"
+    )
+
+
+def test_an_unchanged_study_costs_no_write_and_no_read() -> None:
+    """RULES B3, C5: equal to what was confirmed, decided from the ledger alone."""
+    assert decided(record=RECORD) == Skip(reason="unchanged")
+
+
+@pytest.mark.parametrize(
+    "known",
+    [{}, {"record": RECORD, "intent": INTENT}, {"record": RECORD, "read_fhir": True}],
+    ids=["never written", "a reply may be lost", "a mark says so"],
+)
+def test_what_the_ledger_cannot_tell_is_read_first(known: dict[str, Any]) -> None:
+    """RULES C2, C5: nothing is written blindly."""
+    assert decided(**known) == NeedRead()
+
+
+def test_a_change_is_written_under_the_version_that_was_confirmed() -> None:
+    """RULES C4: If-Match with the recorded version, foreign parts kept without reading."""
+    action = decided(record=replace(OLDER, foreign={"note": [{"text": "x"}]}))
+    assert isinstance(action, Write)
+    assert (action.decision, action.expected_version) == ("Update", "4")
+    assert action.resource["note"] == [{"text": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("current", "version"),
+    [(Absent(), CREATE_ONLY), (Deleted(version="6"), "6")],
+    ids=["absent", "tombstone"],
+)
+@pytest.mark.parametrize("record", [None, RECORD])
+def test_what_is_not_there_is_created_and_never_unconditionally(
+    current: Current, version: str, record: StudyRecord | None
+) -> None:
+    """RULES C2, C6: create-only where nothing is, the tombstone's version where something was."""
+    action = decided(record=record, current=current, read_fhir=True)
+    assert isinstance(action, Write)
+    assert (action.decision, action.expected_version) == ("Create", version)
+
+
+def test_a_foreign_resource_is_left_alone() -> None:
+    """RULES C2: another writer's ImagingStudy is never written over."""
+    theirs = found(meta={})
+    action = decided(current=theirs)
+    assert isinstance(action, Park)
+    assert (action.reason, action.target_version) == ("foreign-imagingstudy", "4")
+
+
+def test_another_installations_resource_is_left_alone() -> None:
+    """RULES C2: owned-elsewhere."""
+    action = decided(current=found(meta={"tag": [{"system": "urn:syncd:installation", "code": "siteb"}]}))
+    assert isinstance(action, Park)
+    assert action.reason == "owned-elsewhere"
+
+
+def test_a_lost_ledger_takes_back_what_carries_our_tag_without_rewriting_equals() -> None:
+    """RULES E7."""
+    assert isinstance(decided(current=found()), Skip)
+    action = decided(current=found(status="registered"))
+    assert isinstance(action, Write)
+    assert action.expected_version == "4"
+
+
+def test_a_lost_reply_is_recognised() -> None:
+    """RULES C5: equal to the intent → recorded, nothing sent."""
+    action = decided(record=OLDER, intent=INTENT, current=found(version="5"))
+    assert isinstance(action, Skip)
+    assert action.found == found(version="5")
+
+
+def test_what_a_human_withdrew_stays_withdrawn() -> None:
+    """RULES C4: a foreign status of entered-in-error or cancelled is never undone by itself."""
+    action = decided(record=RECORD, current=found(status="entered-in-error", version="9"), read_fhir=True)
+    assert isinstance(action, Park)
+    assert action.reason == "withdrawn-by-other"
+
+
+def test_what_was_refused_is_not_sent_again() -> None:
+    """RULES E2: parked is not a storm."""
+    assert isinstance(decided(record=OLDER, parked=REFUSED), Park)
+    assert isinstance(decided(record=OLDER, parked=replace(REFUSED, digest="another")), Write)
+
+
+def test_what_stood_in_the_way_is_looked_at_again() -> None:
+    """RULES E2: parked is not deaf: once the other resource changed or went, it is judged anew."""
+    blocked = replace(REFUSED, reason="foreign-imagingstudy", target_version="4")
+    assert decided(parked=blocked) == NeedRead()
+    assert isinstance(decided(parked=blocked, current=found(version="4", meta={})), Park)
+    assert isinstance(decided(parked=blocked, current=Absent()), Write)

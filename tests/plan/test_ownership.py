@@ -1,0 +1,114 @@
+"""Whose is which part (RULES C3): ours is replaced, everybody else's survives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from syncd.plan.ownership import foreign_part, joined, merged, owned_values
+
+UID = {"system": "urn:dicom:uid", "value": "urn:oid:1.2.3"}
+ACCESSION = {"system": "http://ris.test", "value": "A1"}
+WANTED: dict[str, Any] = {
+    "resourceType": "ImagingStudy",
+    "id": "1.2.3",
+    "meta": {"source": "urn:syncd", "tag": [{"system": "urn:syncd:installation", "code": "syncd"}]},
+    "identifier": [UID, ACCESSION],
+    "status": "available",
+    "subject": {"reference": "Patient/ours"},
+    "endpoint": [{"reference": "Endpoint/main-wado-rs"}],
+    "basedOn": [{"identifier": {"value": "A1"}}],
+    "numberOfSeries": 1,
+    "series": [{"uid": "1.2.3.1", "modality": {"code": "CT"}}],
+}
+NOTHING_HELD = joined()
+
+
+def sent(current: dict[str, Any], *, wanted: dict[str, Any] = WANTED, held: dict[str, Any] | None = None) -> dict[str, Any]:
+    foreign = foreign_part(current, wanted, held=joined(held) if held else NOTHING_HELD)
+    return merged(wanted, foreign)
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("note", [{"text": "seen by the tumour board"}]),
+        ("reasonCode", [{"text": "cough"}]),
+        ("contained", [{"resourceType": "Device", "id": "d"}]),
+        ("language", "de"),
+        ("text", {"status": "additional", "div": "<div>by hand</div>"}),
+    ],
+)
+def test_what_others_wrote_survives(element: str, value: Any) -> None:
+    """RULES C3: everything that is not ours is foreign."""
+    assert sent({**WANTED, element: value})[element] == value
+
+
+@pytest.mark.parametrize("element", ["status", "subject", "numberOfSeries", "series"])
+def test_what_is_ours_is_replaced(element: str) -> None:
+    """RULES C3: owned elements follow the archive."""
+    assert sent({**WANTED, element: "something else" if element == "status" else []})[element] == WANTED[element]
+
+
+def test_foreign_values_in_shared_lists_survive_and_ours_are_replaced() -> None:
+    """RULES C3: by value and by system in identifiers, by id in endpoints, by URI in extensions."""
+    theirs = {
+        **WANTED,
+        "identifier": [{"system": "urn:dicom:uid", "value": "urn:oid:9.9"}, {"system": "http://his.test", "value": "7"}],
+        "endpoint": [{"reference": "Endpoint/main-wado-rs"}, {"reference": "Endpoint/viewer-of-others"}],
+        "extension": [{"url": "urn:syncd:extension:summary"}, {"url": "http://their.test/x"}],
+    }
+    result = sent(theirs)
+    assert result["identifier"] == [UID, ACCESSION, {"system": "http://his.test", "value": "7"}]
+    assert [item["reference"] for item in result["endpoint"]] == ["Endpoint/main-wado-rs", "Endpoint/viewer-of-others"]
+    assert result["extension"] == [{"url": "http://their.test/x"}]
+
+
+def test_an_identifier_that_we_no_longer_emit_goes_only_if_we_wrote_it() -> None:
+    """RULES C3: an identifier without a system is ours only if record or intent holds it."""
+    old = {"value": "A0"}
+    assert old in sent({**WANTED, "identifier": [UID, old]})["identifier"]
+    assert old not in sent({**WANTED, "identifier": [UID, old]}, held={"identifier": [old]})["identifier"]
+
+
+def test_an_element_filled_by_a_human_is_kept() -> None:
+    """RULES C3: filled only if empty or last written by us."""
+    human = [{"reference": "ServiceRequest/17"}]
+    assert sent({**WANTED, "basedOn": human})["basedOn"] == human
+    without = {name: value for name, value in WANTED.items() if name != "basedOn"}
+    assert "basedOn" not in sent(WANTED, wanted=without, held=owned_values(WANTED))
+    assert sent(without)["basedOn"] == WANTED["basedOn"]
+
+
+def test_foreign_parts_of_a_series_follow_its_uid() -> None:
+    """RULES C3: a series is ours whole, but for foreign extensions and endpoints in it."""
+    extension = {"url": "http://their.test/dose", "valueString": "low"}
+    current = {**WANTED, "series": [{"uid": "1.2.3.1", "extension": [extension], "description": "old"}, {"uid": "9.9"}]}
+    series = sent(current)["series"]
+    assert series == [{"uid": "1.2.3.1", "modality": {"code": "CT"}, "extension": [extension]}]
+
+
+def test_a_generated_narrative_is_dropped_and_foreign_tags_stay() -> None:
+    """RULES B2, C3."""
+    tag = {"system": "http://their.test", "code": "reviewed"}
+    current = {**WANTED, "text": {"status": "generated", "div": "<div/>"}, "meta": {"tag": [tag], "versionId": "4"}}
+    result = sent(current)
+    assert "text" not in result
+    assert result["meta"]["tag"] == [*WANTED["meta"]["tag"], tag]
+    assert "versionId" not in result["meta"]
+
+
+def test_what_was_only_intended_is_ours_too() -> None:
+    """RULES C3: "written by us" = recorded ∪ intended, so a crash between PUT and commit makes nothing foreign."""
+    intended = {**WANTED, "basedOn": [{"identifier": {"value": "A2"}}], "identifier": [UID, {"value": "S2"}]}
+    held = joined(owned_values(WANTED), owned_values(intended))
+    assert merged(WANTED, foreign_part(intended, WANTED, held=held)) == WANTED
+
+
+def test_merging_twice_changes_nothing() -> None:
+    """RULES C3: what was sent and read back gives the same foreign part again."""
+    current = {**WANTED, "note": [{"text": "x"}], "identifier": [UID, {"system": "http://his.test", "value": "7"}]}
+    held = joined(owned_values(WANTED))
+    once = merged(WANTED, foreign_part(current, WANTED, held=held))
+    assert merged(WANTED, foreign_part(once, WANTED, held=held)) == once

@@ -1,0 +1,140 @@
+"""MAPPING B and C.5: identifiers with their issuers, coded entries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from syncd.model.snapshot import Code, IssuedId, Issuer
+from syncd.model.study import Tags
+from syncd.snapshot.codes import code, codes
+from syncd.snapshot.issuers import accessions, admission, filler_orders, patient_ids, placer_orders
+from syncd.snapshot.patient import patient_facts
+from tests.snapshot.studies import coded, tagset
+
+ISO = {"0040,0032": "1.2.99", "0040,0033": "ISO"}
+LOCAL = {"0040,0031": "RIS"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"0010,0020": " 007 "}, (IssuedId(value="007"),)),
+        ({"0010,0020": "P1", "0010,0021": "HOSP-A"}, (IssuedId(value="P1", issuer=Issuer(local="HOSP-A")),)),
+        (
+            {"0010,0020": "P1", "0010,0021": "HOSP-A", "0010,0024": [ISO | {"0040,0035": "PI"}]},
+            (
+                IssuedId(
+                    value="P1", issuer=Issuer(local="HOSP-A", universal_id="1.2.99", universal_type="ISO"), type_code="PI"
+                ),
+            ),
+        ),
+        ({}, ()),
+        ({"0010,0020": "  "}, ()),
+        ({"0010,0020": None, "0010,1002": [{"0010,0020": "P2"}]}, ()),
+        (
+            {
+                "0010,0020": "P1",
+                "0010,0021": "A",
+                "0010,1002": [
+                    {"0010,0020": "P1", "0010,0021": "A"},
+                    {"0010,0020": "P1", "0010,0021": "B", "0010,0022": "RFID"},
+                    {"0010,0020": ""},
+                ],
+            },
+            (IssuedId(value="P1", issuer=Issuer(local="A")), IssuedId(value="P1", issuer=Issuer(local="B"))),
+        ),
+        ({"0010,0020": "P1", "0010,1000": "X\\Y"}, (IssuedId(value="P1"),)),
+    ],
+)
+def test_patient_ids_travel_with_their_issuer(tags: Tags, expected: tuple[IssuedId, ...]) -> None:
+    """MAPPING B, cases I.2 11 and 13; retired Other Patient IDs have no issuer and no setting, so they are not taken."""
+    assert patient_ids(tagset(tags)) == expected
+
+
+@pytest.mark.parametrize(
+    ("study", "series", "expected"),
+    [
+        ({"0008,0050": "A1001"}, {}, [IssuedId(value="A1001")]),
+        ({"0008,0050": "A1", "0008,0051": [LOCAL]}, {}, [IssuedId(value="A1", issuer=Issuer(local="RIS"))]),
+        ({"0008,0050": "A1\\A2\\A1"}, {}, [IssuedId(value="A1"), IssuedId(value="A2")]),
+        (
+            {"0008,0050": ""},
+            {"0040,0275": [{"0008,0050": "A3", "0008,0051": [ISO]}, {"0008,0050": "A4"}]},
+            [IssuedId(value="A3", issuer=Issuer(universal_id="1.2.99", universal_type="ISO")), IssuedId(value="A4")],
+        ),
+        ({}, {"0040,a370": [{"0008,0050": "A5"}]}, [IssuedId(value="A5")]),
+        ({"0008,0050": "A1"}, {"0040,0275": [{"0008,0050": "A3"}]}, [IssuedId(value="A1")]),
+        ({}, {}, []),
+    ],
+)
+def test_accessions_come_from_the_study_else_from_its_requests(study: Tags, series: Tags, expected: list[IssuedId]) -> None:
+    """MAPPING B, several accessions; case I.5 34."""
+    assert list(accessions(tagset(study), everywhere=[tagset(series)])) == expected
+
+
+def test_orders_and_admission_have_their_own_issuers() -> None:
+    """MAPPING B: (0040,0026), (0040,0027), (0038,0014)."""
+    ris = Issuer(local="RIS")
+    study = tagset(
+        {
+            "0040,2016": "PL1",
+            "0040,0026": [LOCAL],
+            "0038,0010": "V1",
+            "0038,0014": [LOCAL],
+        }
+    )
+    request = tagset({"0040,0275": [{"0040,2017": "F1", "0040,0027": [LOCAL]}]})
+    assert placer_orders(study, everywhere=[request]) == (IssuedId(value="PL1", issuer=ris),)
+    assert filler_orders(study, everywhere=[request]) == (IssuedId(value="F1", issuer=ris),)
+    assert admission(study) == IssuedId(value="V1", issuer=ris)
+    assert admission(tagset({})) is None
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (coded("T-D3000", scheme="SRT", meaning="Chest"), Code(value="T-D3000", scheme="SRT", meaning="Chest")),
+        (
+            {"0008,0119": "a-long-code-value-indeed", "0008,0102": "SCT"},
+            Code(value="a-long-code-value-indeed", scheme="SCT"),
+        ),
+        ({"0008,0120": "urn:oid:1.2.3"}, Code(value="urn:oid:1.2.3", scheme="")),
+        ({"0008,0104": "Chest"}, Code(value="", scheme="", meaning="Chest")),
+        ({"0008,0102": "SCT"}, None),
+        ({}, None),
+    ],
+)
+def test_a_code_is_its_value_wherever_it_stands(item: Tags, expected: Code | None) -> None:
+    """MAPPING C.5."""
+    assert code(tagset(item)) == expected
+
+
+def test_a_private_scheme_is_explained_by_its_instance() -> None:
+    """MAPPING C.5: (0008,0110) Coding Scheme Identification Sequence > (0008,010C)."""
+    instance: dict[str, Any] = {
+        "0008,0110": [{"0008,0102": "99X", "0008,010c": "1.2.77"}],
+        "0008,1032": [coded("P1", scheme="99X"), coded("P2", scheme="99Y"), coded("P1", scheme="99X")],
+    }
+    assert codes(tagset(instance).items("0008,1032")) == (
+        Code(value="P1", scheme="99X", scheme_uid="1.2.77"),
+        Code(value="P2", scheme="99Y"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("sex", "gender", "noted"),
+    [("M", "male", False), ("F ", "female", False), ("O", "other", False), ("", "", False), ("X", "unknown", True)],
+)
+def test_sex_becomes_a_gender(sex: str, gender: str, noted: bool) -> None:
+    """MAPPING C.3."""
+    level = tagset({"0010,0040": sex})
+    assert patient_facts(level).gender == gender
+    assert bool(level.notes.sorted()) is noted
+
+
+def test_other_patient_names_follow_the_official_one() -> None:
+    """MAPPING J.1: (0010,1001)."""
+    names = patient_facts(tagset({"0010,0010": "Doe^Jane", "0010,1001": "Roe^Jane\\Doe^Jane"})).names
+    assert [name.alphabetic.family for name in names if name.alphabetic] == ["Doe", "Roe"]

@@ -1,0 +1,162 @@
+"""The pages, asked over HTTP of a real uvicorn (CONTRACT.md, Web)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import requests
+
+from syncd.errors import LedgerUnavailable
+from syncd.web.guard import SECURITY_HEADERS, allowed_hosts
+from syncd.web.status import SHAPE
+from tests.web.facts import SetFacts, served
+
+
+def get(url: str, **headers: str) -> requests.Response:
+    return requests.get(url, headers=headers, timeout=10)
+
+
+def test_livez_fails_only_when_a_restart_would_help() -> None:
+    """CONTRACT.md, Web: other servers' troubles do not restart us."""
+    facts = SetFacts(reasons=("the FHIR server does not answer",), broken=LedgerUnavailable())
+    with served(facts) as url:
+        assert (get(f"{url}/livez").status_code, get(f"{url}/livez").text) == (200, "ok\n")
+        facts.living = False
+        assert get(f"{url}/livez").status_code == 503
+
+
+def test_readyz_says_why_not_in_one_line_each() -> None:
+    """CONTRACT.md, Web: reasons in words."""
+    facts = SetFacts()
+    with served(facts) as url:
+        assert (get(f"{url}/readyz").status_code, get(f"{url}/readyz").text) == (200, "ok\n")
+        facts.reasons = ("archive main cannot be reached", "the FHIR server refuses the token")
+        refused = get(f"{url}/readyz")
+        assert refused.status_code == 503
+        assert refused.text.splitlines() == list(facts.reasons)
+        assert get(f"{url}/readyz?verbose").text.splitlines() == [
+            "archive main: bootstrapping (first start)",
+            "FHIR server: ok",
+            *facts.reasons,
+        ]
+
+
+def test_what_cannot_be_read_is_a_reason() -> None:
+    """CONTRACT.md, Web: told in our own words (RULES S1)."""
+    with served(SetFacts(broken=LedgerUnavailable("the disk is full"))) as url:
+        for page in ("readyz", "api/status"):
+            answer = get(f"{url}/{page}")
+            assert (answer.status_code, answer.text) == (503, "the disk is full\n")
+
+
+def test_a_mistake_of_ours_shows_nothing_of_its_data(caplog: pytest.LogCaptureFixture) -> None:
+    """RULES S1: an exception's text may hold anything."""
+    caplog.set_level(logging.CRITICAL)
+    with served(SetFacts(broken=KeyError("DOE^JANE"))) as url:
+        answer = get(f"{url}/readyz")
+        assert (answer.status_code, answer.json()) == (500, {"error": "internal error"})
+        assert SECURITY_HEADERS.items() <= {name.lower(): value for name, value in answer.headers.items()}.items()
+
+
+def paths(document: Mapping[str, Any], prefix: str = "") -> set[str]:
+    """Every field of a document by its path."""
+    found: set[str] = set()
+    for key, value in document.items():
+        found |= paths(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}"}
+    return found
+
+
+def test_the_status_has_the_documented_shape() -> None:
+    """CONTRACT.md: `--json` gives a stable, documented shape."""
+    with served(SetFacts(reasons=("paused",))) as url:
+        document = get(f"{url}/api/status").json()
+    names = {".main.": ".<name>.", ".available": ".<status>", ".refused": ".<reason>"}
+    found = {re.sub("|".join(map(re.escape, names)), lambda match: names[match[0]], path) for path in paths(document)}
+    assert found == set(SHAPE)
+    assert document["ready"] is False
+    assert document["studies"]["oldest_mark_at"] == "2023-11-14T22:14:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "credential, status",
+    [
+        ("Bearer s3cret", 200),
+        ("bearer s3cret", 200),
+        ("Bearer wrong", 401),
+        ("Bearer s3cret2", 401),
+        ("Basic s3cret", 401),
+        ("s3cret", 401),
+        ("Bearer", 401),
+        ("", 401),
+    ],
+)
+def test_the_api_asks_for_the_token_where_one_is_set(credential: str, status: int) -> None:
+    """RULES S3; CONTRACT.md: `/api/…`: the token, where one is set."""
+    with served(SetFacts(), token="s3cret") as url:
+        answer = get(f"{url}/api/status", Authorization=credential)
+        assert answer.status_code == status
+        assert ("www-authenticate" in answer.headers) is (status == 401)
+        assert "s3cret" not in answer.text
+
+
+@pytest.mark.parametrize("page", ["livez", "readyz", "metrics"])
+def test_health_and_metrics_need_no_credential(page: str) -> None:
+    """CONTRACT.md, Web: no credential."""
+    with served(SetFacts(), token="s3cret") as url:
+        assert get(f"{url}/{page}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host, status",
+    [
+        ("localhost:8053", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:1", 200),
+        ("LOCALHOST", 200),
+        ("evil.example.org", 421),
+        ("127.0.0.1.evil.example.org", 421),
+        ("evil@127.0.0.1", 421),
+        ("127.0.0.1/x", 421),
+        ("[::1", 421),
+        ("", 421),
+    ],
+)
+def test_only_our_own_host_names_are_answered(host: str, status: int) -> None:
+    """RULES S3: DNS rebinding lets a foreign page ask under a name of its own."""
+    with served(SetFacts()) as url:
+        answer = get(f"{url}/api/status", Host=host)
+        assert answer.status_code == status
+        assert ("archives" in answer.text) is (status == 200)
+
+
+def test_on_another_address_than_loopback_the_token_protects() -> None:
+    """RULES S3: our names are not known there, and the token is required by the settings."""
+    assert allowed_hosts("0.0.0.0") == ("*",)
+    with served(SetFacts(), bind="0.0.0.0:0", token="s3cret") as url:
+        assert get(f"{url}/livez", Host="syncd.hospital.example:8053").status_code == 200
+        assert get(f"{url}/api/status", Host="syncd.hospital.example:8053").status_code == 401
+
+
+@pytest.mark.parametrize("page", ["livez", "readyz", "metrics", "api/status", "nothing"])
+def test_every_answer_carries_the_security_headers(page: str) -> None:
+    """RULES S3: strict CSP, no sniffing, nothing stored."""
+    with served(SetFacts()) as url:
+        for host in ("127.0.0.1", "evil.example.org"):
+            headers = {name.lower(): value for name, value in get(f"{url}/{page}", Host=host).headers.items()}
+            assert SECURITY_HEADERS.items() <= headers.items()
+            assert "server" not in headers
+
+
+@pytest.mark.parametrize(
+    "method, page, status", [("GET", "nothing", 404), ("POST", "livez", 405), ("DELETE", "api/status", 405)]
+)
+def test_what_is_not_there_is_refused_as_json(method: str, page: str, status: int) -> None:
+    """CONTRACT.md, Web: nothing here changes anything (RULES S3)."""
+    with served(SetFacts()) as url:
+        answer = requests.request(method, f"{url}/{page}", timeout=10)
+        assert answer.status_code == status
+        assert set(answer.json()) == {"error"}

@@ -1,0 +1,132 @@
+"""The metrics: their names, their values, and what they cost (issue: what an operator needs first)."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from syncd.errors import LedgerUnavailable
+from syncd.model.words import Decision, ParkedReason
+from syncd.web import metrics as metrics_module
+from syncd.web.metrics import METRICS, Metrics, metrics_page
+from tests.web.facts import NOW, SetFacts, served
+
+
+def scraped(metrics: Metrics, *, facts: SetFacts) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Every sample by name and labels, as Prometheus reads it."""
+    with served(facts, metrics=metrics) as url:
+        text = requests.get(f"{url}/metrics", timeout=10).text
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(version="1.2.3", clock=lambda: NOW)
+
+
+def test_what_the_loop_tells_is_counted(metrics: Metrics) -> None:
+    """Issue: published by decision, HTTP calls by server and outcome."""
+    metrics.decided(Decision.CREATE, 0.2)
+    metrics.decided("Create", 7.0)
+    metrics.called("fhir", "201")
+    metrics.called("archive", "unreachable")
+    found = scraped(metrics, facts=SetFacts())
+    assert found["syncd_decisions_total", (("decision", "Create"),)] == 2
+    assert found["syncd_http_requests_total", (("outcome", "201"), ("server", "fhir"))] == 1
+    assert found["syncd_http_requests_total", (("outcome", "unreachable"), ("server", "archive"))] == 1
+    assert found["syncd_reconcile_duration_seconds_count", ()] == 2
+    assert found["syncd_reconcile_duration_seconds_bucket", (("le", "0.25"),)] == 1
+
+
+def test_what_the_ledger_knows_is_read(metrics: Metrics) -> None:
+    """Issue: behind by how many changes and seconds, dirty, parked by reason."""
+    found = scraped(metrics, facts=SetFacts())
+    assert found["syncd_behind_changes", (("archive", "main"),)] == 7
+    assert found["syncd_behind_seconds", (("archive", "main"),)] == 1.5
+    assert found["syncd_studies_dirty", ()] == 3
+    assert found["syncd_oldest_mark_seconds", ()] == 60
+    assert found["syncd_studies", (("status", "available"),)] == 5
+    assert found["syncd_parked", (("reason", "refused"),)] == 1
+    assert found["syncd_ready", ()] == 1
+    assert found["syncd_build_info", (("version", "1.2.3"),)] == 1
+
+
+def test_known_labels_exist_from_the_start(metrics: Metrics) -> None:
+    """Issue: a rule cannot see the change from nothing to one."""
+    found = scraped(metrics, facts=SetFacts())
+    assert all(("syncd_decisions_total", (("decision", decision.value),)) in found for decision in Decision)
+    assert all(("syncd_parked", (("reason", reason.value),)) in found for reason in ParkedReason)
+    assert found["syncd_studies", (("status", "registered"),)] == 0
+
+
+def test_not_ready_is_zero(metrics: Metrics) -> None:
+    """CONTRACT.md: the same fact as /readyz."""
+    assert scraped(metrics, facts=SetFacts(reasons=("paused",)))["syncd_ready", ()] == 0
+
+
+def test_without_the_ledger_the_counters_still_answer(metrics: Metrics) -> None:
+    """CONTRACT.md: metrics are needed most when something is broken."""
+    metrics.called("fhir", "500")
+    found = scraped(metrics, facts=SetFacts(broken=LedgerUnavailable()))
+    assert found["syncd_ready", ()] == 0
+    assert found["syncd_http_requests_total", (("outcome", "500"), ("server", "fhir"))] == 1
+    assert ("syncd_studies_dirty", ()) not in found
+
+
+def test_several_scrapes_cost_one_reading(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue: the ledger is not asked at every request."""
+    monkeypatch.setattr(metrics_module, "CACHED_FOR", 3600.0)
+    facts = SetFacts()
+    with served(facts, metrics=metrics) as url:
+        assert facts.asked == 0
+        for _ in range(3):
+            requests.get(f"{url}/metrics", timeout=10)
+        assert facts.asked == 1
+
+
+def test_old_facts_are_not_kept(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue: a gauge is at most a second old."""
+    monkeypatch.setattr(metrics_module, "CACHED_FOR", 0.0)
+    facts = SetFacts()
+    with served(facts, metrics=metrics) as url:
+        for _ in range(2):
+            requests.get(f"{url}/metrics", timeout=10)
+    assert facts.asked == 2
+
+
+@pytest.mark.parametrize(
+    "accept, kind", [("", "text/plain"), ("application/openmetrics-text", "application/openmetrics-text")]
+)
+def test_both_text_formats_are_spoken(metrics: Metrics, accept: str, kind: str) -> None:
+    """CONTRACT.md: Prometheus asks for OpenMetrics, people for text."""
+    with served(SetFacts(), metrics=metrics) as url:
+        assert (
+            requests.get(f"{url}/metrics", headers={"Accept": accept}, timeout=10).headers["content-type"].startswith(kind)
+        )
+
+
+def test_names_follow_the_rules_of_prometheus(metrics: Metrics) -> None:
+    """Issue: what promtool asks of names: counters end in _total, nothing else does, base units, a help text."""
+    with served(SetFacts(), metrics=metrics) as url:
+        lines = requests.get(f"{url}/metrics", timeout=10).text.splitlines()
+    kinds = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE syncd_")}
+    helped = {line.split()[2] for line in lines if re.fullmatch(r"# HELP syncd_\w+ .*\.", line)}
+    assert kinds == {metric.name: metric.kind for metric in METRICS}
+    assert helped == set(kinds)
+    for name, kind in kinds.items():
+        assert name.endswith("_total") is (kind == "counter")
+        assert not re.search(r"_(milliseconds|minutes|ms|count|sum|bucket|gauge|counter)$", name)
+    assert not [line for line in lines if "_created" in line]
+
+
+def test_the_page_names_every_metric() -> None:
+    """STYLE.md principle 10."""
+    for metric in METRICS:
+        assert f"| `{metric.name}` | {metric.kind} |" in metrics_page()
