@@ -7,35 +7,17 @@ keeps the old address. So the host port is chosen here, on loopback, and stays.
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import docker.errors
 from testcontainers.core.container import DockerContainer
 
 from deploy.native.process import fetch, free_port
-from deploy.native.servers import StartFailed, basic_authorization
-from tests.servers import PASSWORD, USERNAME
-
-ORTHANC_IMAGES = {"1.10.1": "orthancteam/orthanc:22.4.0", "1.12.7": "orthancteam/orthanc:25.5.1"}
-HAPI_IMAGE = "hapiproject/hapi:v8.8.0-1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a container is made of. `probe` is the path that answers 200 once the server is ready."""
-
-    image: str
-    port: int
-    environment: Mapping[str, str]
-    base_path: str
-    probe: str
-    headers: Mapping[str, str]
-    ready_within: float
+from deploy.native.servers import StartFailed
+from tests.container_plans import Plan, hapi_plan, orthanc_plan
 
 
 class ContainerServer:
@@ -57,7 +39,8 @@ class ContainerServer:
     def start(self) -> ContainerServer:
         if self._container is None:
             container = DockerContainer(self.plan.image).with_envs(**self.plan.environment)
-            container.ports[f"{self.plan.port}/tcp"] = ("127.0.0.1", self.port)
+            ports: dict[str, Any] = container.ports  # its own method knows no address, Docker does
+            ports[f"{self.plan.port}/tcp"] = ("127.0.0.1", self.port)
             self._container = container.start()
         else:
             self._container.get_wrapped_container().start()
@@ -96,42 +79,3 @@ def orthanc_container(version: str, *, stable_age: int, dicomweb: bool, options:
 
 def hapi_container(*, fhir: str, durable: bool, validate: bool) -> ContainerServer:
     return ContainerServer(hapi_plan(fhir=fhir, durable=durable, validate=validate))
-
-
-def orthanc_plan(version: str, *, stable_age: int, dicomweb: bool, options: Mapping[str, Any]) -> Plan:
-    """The image takes its whole configuration as JSON from ORTHANC_JSON; a DicomWeb section loads the plugin."""
-    settings: dict[str, Any] = {
-        "StableAge": stable_age,
-        "AuthenticationEnabled": True,
-        "RegisteredUsers": {USERNAME: PASSWORD},
-        **({"DicomWeb": {"Enable": True, "Root": "/dicom-web/"}} if dicomweb else {}),
-        **options,
-    }
-    return Plan(
-        image=ORTHANC_IMAGES[version],
-        port=8042,
-        environment={"ORTHANC_JSON": json.dumps(settings)},
-        base_path="",
-        probe="/system",
-        headers=basic_authorization(USERNAME, PASSWORD),
-        ready_within=120.0,
-    )
-
-
-def hapi_plan(*, fhir: str, durable: bool, validate: bool) -> Plan:
-    """The starter's Spring properties; the database lies in the container, in a file where it must outlive a restart."""
-    database = "jdbc:h2:file:/tmp/hapi" if durable else "jdbc:h2:mem:hapi;DB_CLOSE_DELAY=-1"
-    return Plan(
-        image=HAPI_IMAGE,
-        port=8080,
-        environment={
-            "hapi.fhir.fhir_version": fhir.upper(),
-            "hapi.fhir.allow_external_references": "true",
-            "hapi.fhir.validation.requests_enabled": str(validate).lower(),
-            "spring.datasource.url": database,
-        },
-        base_path="/fhir",
-        probe="/fhir/metadata",
-        headers={},
-        ready_within=300.0,
-    )

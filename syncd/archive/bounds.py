@@ -24,11 +24,15 @@ MAX_DEPTH = 64
 
 
 class ReplyRefused(Exception):
-    """The reply is larger, slower or otherwise coded than we accept; `too_large` tells the first."""
+    """The reply is coded in a way that was not asked for."""
 
-    def __init__(self, message: str, *, too_large: bool = False) -> None:
-        super().__init__(message)
-        self.too_large = too_large
+
+class ReplyTooLong(ReplyRefused):
+    """The reply has more bytes than we accept."""
+
+
+class ReplyTooSlow(ReplyRefused):
+    """The reply takes longer than we wait for its end."""
 
 
 class BoundedTransport(httpx.BaseTransport):
@@ -43,7 +47,7 @@ class BoundedTransport(httpx.BaseTransport):
         response = self._inner.handle_request(request)
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             response.close()
-            raise ReplyRefused("answers in a compressed form that was not asked for")
+            raise ReplyRefused("is answered in a compressed form that was not asked for; does a proxy stand between?")
         if not isinstance(response.stream, httpx.SyncByteStream):
             raise TypeError("a synchronous transport is needed")
         response.stream = _BoundedStream(response.stream, limit=self._limit, seconds=self._seconds)
@@ -65,9 +69,9 @@ class _BoundedStream(httpx.SyncByteStream):
         for chunk in self._inner:
             left -= len(chunk)
             if left < 0:
-                raise ReplyRefused(f"answers with more than {self._limit // 1024 // 1024} MB", too_large=True)
+                raise ReplyTooLong(f"is answered with more than {self._limit // 1024 // 1024} MB")
             if time.monotonic() > until:
-                raise ReplyRefused(f"has not finished its answer within {self._seconds:g} s")
+                raise ReplyTooSlow(f"is not answered to its end within {self._seconds:g} s")
             yield chunk
 
     def close(self) -> None:

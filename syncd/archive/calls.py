@@ -20,7 +20,15 @@ from typing import Any
 import httpx
 from pyorthanc import Orthanc
 
-from syncd.archive.bounds import MAX_REPLY, SLOWEST_REPLY, BoundedTransport, ReplyRefused, too_deep
+from syncd.archive.bounds import (
+    MAX_REPLY,
+    SLOWEST_REPLY,
+    BoundedTransport,
+    ReplyRefused,
+    ReplyTooLong,
+    ReplyTooSlow,
+    too_deep,
+)
 from syncd.archive.connection import ArchiveConnection
 from syncd.errors import ConfigurationError, SyncdError, Transient, Unreachable
 from syncd.model.correlation import correlation_id
@@ -132,9 +140,11 @@ class Calls:
 
     def _refused(self, error: ReplyRefused, *, what: str) -> SyncdError:
         message = f"{self._who}: {what} {error}"
-        if error.too_large:
+        if isinstance(error, ReplyTooLong):
             return ReplyTooLarge(message)
-        return Transient(message, server=self._connection.name)
+        if isinstance(error, ReplyTooSlow):
+            return Transient(message, server=self._connection.name)
+        return ConfigurationError(message)
 
     def _judge(self, response: httpx.Response, *, what: str, absent: SyncdError | None) -> None:
         """Raise what the status says; return for 200."""

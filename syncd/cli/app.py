@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from syncd import __version__
+from syncd.cli import archive, config, daemon, render, resync, status
 from syncd.cli import check as checking
-from syncd.cli import config, daemon, render, resync, status
 
 app = typer.Typer(
     name="syncd",
@@ -50,6 +50,7 @@ app.command("resync")(resync.resync)
 app.command("render")(render.render)
 app.command("status")(status.status)
 app.command("check")(checking.check)
+app.add_typer(archive.app, name="archive")
 app.add_typer(config.app, name="config")
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -88,23 +91,32 @@ def _carried_out(settings: Settings, choice: Choice, *, accept_target: bool) -> 
 
 
 def _rehearsed(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
-    ledger = Ledger.open_guest(settings.ledger.url)
     changes = 0
     rows = []
-    try:
+    with _read_only_ledger(settings) as ledger:
         for study_uid, decision, reason in rehearse(site(settings), ledger, choice=choice):
             changes += decision is not Decision.SKIP
             if as_json:
                 rows.append({"study": study_uid, "decision": decision.value, "reason": reason})
             else:
                 typer.echo(f"{decision.value:7} {study_uid}  {reason}")
-    finally:
-        ledger.close()
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
         typer.echo(f"{changes} studies would be written, parked or waited for; nothing was sent")
     return Exit.WORK_LEFT if changes else Exit.DONE
+
+
+@contextmanager
+def _read_only_ledger(settings: Settings) -> Iterator[Ledger]:
+    """The ledger, or an empty one that is thrown away where there is none yet: a rehearsal leaves no trace."""
+    with TemporaryDirectory() as folder:
+        known = settings.ledger.path.exists()
+        ledger = Ledger.open_guest(settings.ledger.url) if known else Ledger.open(f"sqlite:///{folder}/rehearsal.db")
+        try:
+            yield ledger
+        finally:
+            ledger.close()
 
 
 def _digits(since: str | None) -> str:

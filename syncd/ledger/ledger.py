@@ -317,6 +317,10 @@ class Ledger:
         """How many studies failed at most `most_attempts` times and will be tried again."""
         return self._read(lambda connection: oneshot.backing_off(connection, most_attempts=most_attempts))
 
+    def accept_archive(self, archive: ArchiveName) -> int:
+        """Forget the archive's copies and list it anew; -1 if it is not known. A second process may ask for it too."""
+        return self._write(lambda tx: oneshot.accept_archive(tx, archive))
+
     def allow_retry(self, study_uid: str) -> None:
         """Let a parked study be sent once more although nothing changed; a second process may ask for it too."""
         self._write(lambda tx: oneshot.allow_retry(tx, study_uid))

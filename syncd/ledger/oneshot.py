@@ -5,10 +5,12 @@ Counting is bounded by what was marked and is not settled yet, and only a person
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
-from syncd.ledger.schema import dirty, parked, sequences
+from syncd.ledger.schema import copies, dirty, feeds, parked, sequences
 from syncd.ledger.writer import Transaction
+from syncd.model.ids import ArchiveName
+from syncd.model.words import ArchiveState
 
 
 def newest_generation(connection: Connection) -> int:
@@ -27,6 +29,16 @@ def backing_off(connection: Connection, *, most_attempts: int) -> int:
     """Studies that failed at most `most_attempts` times and will be tried again."""
     rows = select(func.count()).select_from(dirty).where(dirty.c.attempts > 0, dirty.c.attempts <= most_attempts)
     return int(connection.execute(rows).scalar_one())
+
+
+def accept_archive(tx: Transaction, archive: ArchiveName) -> int:
+    """Take the archive as it is now: its copies are forgotten, and the next inventory finds those it has (RULES A4).
+
+    Nothing is taken back for what is gone. Returns how many copies were forgotten; -1 if the archive is not known."""
+    state = {"state": ArchiveState.BOOTSTRAPPING.value, "reason": "", "sweep_wanted": True}
+    if not tx.connection.execute(update(feeds).where(feeds.c.archive == archive).values(**state)).rowcount:
+        return -1
+    return tx.connection.execute(delete(copies).where(copies.c.archive == archive)).rowcount
 
 
 def allow_retry(tx: Transaction, study_uid: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from syncd.errors import ConfigurationError, LedgerRefused, SyncdError
+from syncd.errors import ConfigurationError, LedgerRefused, SyncdError, Unsuitable
 from syncd.ledger.ledger import Ledger
 from syncd.loop import inventory
 from syncd.loop.connect import Site, connect
@@ -27,7 +27,7 @@ from syncd.loop.rooms import Observer, Rooms
 from syncd.loop.target import probe
 from syncd.loop.workers import Workers
 from syncd.model.words import ArchiveState, TargetState
-from syncd.model.work import Counts, Heartbeat
+from syncd.model.work import Counts, FeedPosition, Heartbeat
 
 log = structlog.get_logger(__name__)
 
@@ -53,9 +53,11 @@ class Daemon:
         self._started_at = time.time()
         self._problems: dict[str, str] = {"start": "starting"}
         self._behind = (0, 0.0)
+        self._position: FeedPosition | None = None
+        self._rooms: Rooms | None = None
         self._even_at = time.time()
-        self._fhir = Gate(lambda: probe(site.server, ledger, installation_id=site.policy.installation_id))
-        self._archive = Gate(site.archive.info)
+        self._fhir = Gate(self._probe_fhir)
+        self._archive = Gate(self._probe_archive)
         self._workers: Workers | None = None
         self._working: threading.Thread | None = None
 
@@ -88,9 +90,7 @@ class Daemon:
         return self._ledger.counts(time.time())
 
     def heartbeat(self) -> Heartbeat:
-        position = None
-        if not self._problems.get("ledger"):
-            position = self._ledger.feed_position(self._site.archive_name)
+        position = self._position
         behind_changes, behind_seconds = self._behind
         archive: dict[str, Any] = {
             "state": (position.state if position else ArchiveState.BOOTSTRAPPING).value,
@@ -144,6 +144,7 @@ class Daemon:
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             self._problems["start"] = ""
+            self._rooms = rooms
             return rooms
         return None
 
@@ -164,13 +165,15 @@ class Daemon:
 
         def poll() -> None:
             polled = intake.poll()
-            caught_up = polled.cursor >= polled.high_water
-            self._even_at = time.time() if caught_up else self._even_at
-            self._behind = (max(0, polled.high_water - polled.cursor), 0.0 if caught_up else time.time() - self._even_at)
+            position = self._position = polled.position
+            behind = polled.high_water - position.cursor if position else 0
+            self._even_at = time.time() if behind <= 0 else self._even_at
+            self._behind = (max(0, behind), time.time() - self._even_at if behind > 0 else 0.0)
             if polled.marked:
                 workers.wake()
-            position = rooms.ledger.feed_position(rooms.archive_name)
-            if position is not None and position.sweep_wanted:
+            if position is not None and position.state is ArchiveState.PAUSED:
+                self._archive.close(TargetState.PAUSED, position.reason)
+            elif position is not None and position.sweep_wanted:
                 scheduler.modify_job("sweep", next_run_time=datetime.now(UTC) + timedelta(seconds=_SWEEP_SOON))
 
         def sweep() -> None:
@@ -209,6 +212,19 @@ class Daemon:
 
         guarded.__name__ = tick.__name__
         return guarded
+
+    def _probe_fhir(self) -> None:
+        """The FHIR server answers, and is still the one that we published to (RULES E3)."""
+        if self._rooms is None:
+            self._site.server.capabilities()
+        else:
+            probe(self._rooms)
+
+    def _probe_archive(self) -> None:
+        """The archive answers, and is not paused as another one (RULES A4)."""
+        self._site.archive.info()
+        if self._position is not None and self._position.state is ArchiveState.PAUSED:
+            raise Unsuitable(self._position.reason, server="archive")
 
     def _beat(self) -> None:
         try:

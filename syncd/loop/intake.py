@@ -17,7 +17,7 @@ from syncd.archive.interface import Archive
 from syncd.feed.follow import OVERLAP, PAGE_LIMIT, Done, Read, Regressed, absorb, next_read
 from syncd.feed.interest import to_marks, wanted_ids
 from syncd.ledger.ledger import Ledger
-from syncd.loop.identity import Verdict, judge
+from syncd.loop.identity import is_same
 from syncd.loop.steps import Step, reached
 from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState
@@ -28,11 +28,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polled:
-    """How one poll ended: studies marked, where the feed stands, and whether the archive's identity is in doubt."""
+    """How one poll ended: studies marked, the feed's highest number, and where we stand (None: not begun yet)."""
 
     marked: int
     high_water: int
-    cursor: int
+    position: FeedPosition | None
 
 
 class Intake:
@@ -58,9 +58,11 @@ class Intake:
         high_water = self._archive.high_water_mark()
         reached(Step.HIGH_WATER_READ)
         if position is None:
-            return Polled(marked=0, high_water=high_water, cursor=high_water)
-        if position.state is ArchiveState.PAUSED and not self._same_archive(position):
-            return Polled(marked=0, high_water=high_water, cursor=position.cursor)
+            return Polled(marked=0, high_water=high_water, position=None)
+        if position.state is ArchiveState.PAUSED:
+            if not is_same(self._archive, self._ledger, name=self._name):
+                return Polled(marked=0, high_water=high_water, position=position)
+            position = self._ledger.feed_position(self._name) or position
         marked = 0
         step = next_read(position, high_water=high_water, now=self._clock())
         while isinstance(step, Read):
@@ -89,24 +91,13 @@ class Intake:
             step = Read(since=taken.next) if taken.next is not None else Done()
         if isinstance(step, Regressed):
             self._suspect(position, high_water)
-        return Polled(marked=marked, high_water=high_water, cursor=position.cursor)
+            position = self._ledger.feed_position(self._name)
+        return Polled(marked=marked, high_water=high_water, position=position)
 
     def _suspect(self, position: FeedPosition, high_water: int) -> None:
         """The feed contradicts what we saw: the same archive, indexed anew, or another one (RULES A4)?"""
-        if judge(self._archive, self._ledger, name=self._name) is Verdict.ANOTHER:
-            self._ledger.set_archive_state(
-                self._name, ArchiveState.PAUSED, "the studies published from this archive are not in it any more"
-            )
-            log.error("archive_exchanged", archive=self._name, cursor=position.cursor, high_water=high_water)
+        if not is_same(self._archive, self._ledger, name=self._name):
             return
         log.warning("archive_indexed_anew", archive=self._name, cursor=position.cursor, high_water=high_water)
         self._ledger.begin_bootstrap(self._name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
         self._ledger.want_sweep(self._name)
-
-    def _same_archive(self, position: FeedPosition) -> bool:
-        """A paused archive goes on by itself as soon as its published studies are back."""
-        if judge(self._archive, self._ledger, name=self._name) is Verdict.ANOTHER:
-            return False
-        self._ledger.set_archive_state(self._name, ArchiveState.OK, "")
-        log.info("archive_recognised", archive=self._name)
-        return True

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from syncd.archive.interface import Archive
+from syncd.errors import Unsuitable
 from syncd.feed.follow import OVERLAP
 from syncd.ledger.ledger import Ledger
+from syncd.loop.identity import EXCHANGED, is_same
 from syncd.loop.steps import Step, reached
 from syncd.model.ids import ArchiveName
 from syncd.model.study import StudyListing
@@ -41,7 +43,10 @@ def take(
     progress: Callable[[int], None] = lambda listed: None,
 ) -> int:
     """Mark what is new, changed, or stable though only `registered`; with `everything`, all that is `chosen`, by that
-    kind of mark. Returns the number of studies marked. Raises `Transient` when the archive stops answering."""
+    kind of mark. Returns the number of studies marked. Raises `Transient` when the archive stops answering, `Unsuitable`
+    when it is another one (RULES A4: asked before anything of it is marked)."""
+    if not is_same(archive, ledger, name=name):
+        raise Unsuitable(f"archive {name}: {EXCHANGED}", server="archive")
     marked = listed = 0
     studies = archive.inventory()
     while chunk := list(islice(_usable(studies), CHUNK)):
@@ -68,7 +73,10 @@ def _usable(studies: Iterator[StudyListing]) -> Iterator[StudyListing]:
 def _new_or_changed(chunk: list[StudyListing], ledger: Ledger, *, name: ArchiveName) -> list[StudyListing]:
     """A study is looked at when no record covers this copy as it is now; one that is dirty already is left alone."""
     known = ledger.seen_copies(name, [listing.orthanc_id for listing in chunk])
-    return [listing for listing in chunk if _differs(listing, known.get(listing.orthanc_id))]
+    dirty = ledger.is_dirty([listing.study_uid for listing in chunk])
+    return [
+        listing for listing in chunk if listing.study_uid not in dirty and _differs(listing, known.get(listing.orthanc_id))
+    ]
 
 
 def _differs(listing: StudyListing, seen: tuple[str, str] | None) -> bool:

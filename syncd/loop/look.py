@@ -66,6 +66,8 @@ def look(task: Task) -> Look:
         for orthanc_id in present:
             if orthanc_id not in known:
                 headers.append(archive.study(orthanc_id))
+    if not headers:
+        archive.info()  # absence counts only from an archive that answers in the same pass (RULES D1)
     reached(Step.HEADER_READ)
     return Look(headers=tuple(headers), gone=tuple(missing))
 

@@ -16,6 +16,7 @@ from syncd.loop import subjects
 from syncd.loop.look import Look, light, look, only_key_objects, whole
 from syncd.loop.publishing import publish
 from syncd.loop.steps import Step, reached
+from syncd.loop.target import keep_endpoints
 from syncd.loop.task import Task
 from syncd.mapping.check import problems
 from syncd.mapping.identity import resource_id
@@ -60,6 +61,9 @@ def _pass(task: Task) -> Outcome:
         outcome = _decided(task, seen)
     except StudyError as error:
         outcome = task.parked(error)
+        if not seen.is_stable:
+            # What is wrong now may be complete in a minute, and nobody else would ask again (RULES A5).
+            outcome = replace(outcome, done=False, due=task.rooms.clock() + task.rooms.settle_after)
     return replace(outcome, found_copies=seen.copies, gone_copies=seen.gone)
 
 
@@ -111,6 +115,7 @@ def _say(task: Task, snapshot: StudySnapshot, raws: tuple[RawStudy, ...], *, ide
                 task = replace(task, summary=True)
             elif error.reason == ParkedReason.REFERENCE_REFUSED and not unresolved:
                 task.rooms.check_sentinel()
+                keep_endpoints(task.rooms, verify=True)
                 unresolved = True
             else:
                 raise

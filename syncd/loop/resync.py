@@ -75,7 +75,7 @@ def resync(site: Site, ledger: Ledger, *, choice: Choice, accept_target: bool, p
         _sort_in(report, outcome)
         progress(report)
 
-    fhir = Gate(lambda: probe(rooms.server, ledger, installation_id=rooms.installation_id))
+    fhir = Gate(lambda: probe(rooms))
     archive = Gate(rooms.archive.info)
     workers = Workers(rooms, fhir=fhir, archive=archive, concurrency=site.concurrency, on_outcome=told)
     try:

@@ -17,6 +17,7 @@ from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
 from syncd.mapping.endpoints import endpoints
 from syncd.model.work import Target
+from syncd.plan.decide import Found
 from syncd.publish import sentinel
 from syncd.publish.own import ForeignResource, keep
 from syncd.publish.server import FhirServer
@@ -66,7 +67,9 @@ def attach(server: FhirServer, ledger: Ledger, *, installation_id: str, version:
 
 
 def reset(server: FhirServer, ledger: Ledger, *, installation_id: str) -> None:
-    """The server lost what it confirmed: a new sentinel, and every record is verified before it is believed (C6)."""
+    """The server lost what it confirmed: a new sentinel, and every record is verified before it is believed (C6).
+
+    Our Endpoints must be kept anew afterwards (`restore` does both)."""
     target = ledger.target()
     if target is None:
         return
@@ -80,19 +83,28 @@ def reset(server: FhirServer, ledger: Ledger, *, installation_id: str) -> None:
     ledger.save_target(replace(fresh, create_form=form))
 
 
-def probe(server: FhirServer, ledger: Ledger, *, installation_id: str) -> None:
+def restore(rooms: Rooms) -> None:
+    """After a reset: sentinel and Endpoints are there again before the first study refers to them."""
+    reset(rooms.server, rooms.ledger, installation_id=rooms.installation_id)
+    keep_endpoints(rooms)
+
+
+def probe(rooms: Rooms) -> None:
     """The server answers, and still holds our sentinel; a missing one is dealt with as a reset. Raises when it is unfit."""
-    target = ledger.target()
-    if target is None or not target.create_form:
-        server.capabilities()
-    elif not sentinel.present(server, target.sentinel_id, installation_id=installation_id):
-        reset(server, ledger, installation_id=installation_id)
+    try:
+        rooms.check_sentinel()
+    except ServerReset:
+        restore(rooms)
 
 
-def keep_endpoints(rooms: Rooms) -> None:
-    """Write our Endpoints where they differ. Raises `ConfigurationError` when an id of ours is taken (RULES B5)."""
+def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
+    """Write our Endpoints where they differ; with `verify`, also where the server lost them.
+
+    Raises `ConfigurationError` when an id of ours is taken (RULES B5)."""
     for resource in endpoints(rooms.policy):
         known = rooms.ledger.companion("Endpoint", str(resource["id"]))
+        if verify and not isinstance(rooms.server.read("Endpoint", str(resource["id"])), Found):
+            known = None
         try:
             kept = keep(rooms.server, resource, known=known, installation_id=rooms.installation_id)
         except ForeignResource as error:

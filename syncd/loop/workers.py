@@ -6,6 +6,7 @@ fault a failure is: a server that is down closes its gate and costs no study an 
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -17,13 +18,13 @@ from dataclasses import replace
 
 import structlog
 
-from syncd.errors import ServerReset, StudyError, SyncdError, TargetPaused, Transient
+from syncd.errors import LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
 from syncd.ledger.ledger import Claim
 from syncd.loop.gate import Gate
 from syncd.loop.reconcile import reconcile
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
-from syncd.loop.target import reset
+from syncd.loop.target import restore
 from syncd.loop.task import Task
 from syncd.mapping.identity import resource_id
 from syncd.model.correlation import correlation_id
@@ -35,6 +36,9 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS = 20
 """Transient failures of one study, the server being well otherwise, before it is parked `server-error` (RULES C6)."""
+
+_LATELY = 300.0
+"""Seconds within which another study's write shows that we may write at all."""
 
 _IDLE_WAIT = 0.5
 """Seconds after which the ledger is asked anew although nobody woke us: another process may have marked something."""
@@ -61,6 +65,9 @@ class Workers:
         self._changed = threading.Condition()
         self._in_flight = 0
         self._stopping = False
+        self._owed: set[str] = set()
+        self._restoring = threading.Lock()
+        self._restored_at = self._succeeded_at = -math.inf
 
     def wake(self) -> None:
         """Something may be due now."""
@@ -75,12 +82,18 @@ class Workers:
                     return
                 self._rest()
                 continue
-            claims = self._rooms.ledger.claim(self._room(), now=self._rooms.clock()) if self._room() else []
-            if claims:
-                self._start(claims)
-            elif until_idle and self._settled() and not self._due_soon():
-                return
-            else:
+            try:
+                claims = self._claimed()
+                if claims:
+                    self._start(claims)
+                elif until_idle and self._settled() and not self._due_soon():
+                    return
+                else:
+                    self._rest()
+            except LedgerUnavailable as error:
+                if until_idle:
+                    raise
+                log.error("ledger_unavailable", reason=str(error))
                 self._rest()
 
     def stop(self, *, grace: float) -> None:
@@ -92,6 +105,14 @@ class Workers:
             self._changed.notify_all()
             while self._in_flight and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
+
+    def _claimed(self) -> list[Claim]:
+        owed = tuple(self._owed)
+        if owed:  # claims that could not be given back when the ledger did not take it
+            self._rooms.ledger.release(*owed)
+            self._owed.difference_update(owed)
+        room = self._room()
+        return self._rooms.ledger.claim(room, now=self._rooms.clock()) if room > 0 else []
 
     def _room(self) -> int:
         """How many more to claim: enough for one batched first look, never so many that an urgent study waits long."""
@@ -114,9 +135,9 @@ class Workers:
         try:
             hits = self._first_look(claims)
         except (Transient, TargetPaused) as error:
-            self._outage(error)
-            for claim in claims:
-                self._rooms.ledger.release(claim.row.study_uid)
+            self._owed.update(claim.row.study_uid for claim in claims)
+            if not self._outage(error):
+                self._rest()
             return
         for claim in claims:
             task = Task(claim=claim, rooms=self._rooms, hits=hits.get(claim.row.study_uid))
@@ -152,14 +173,17 @@ class Workers:
             try:
                 outcome = self._attempt(task)
                 if outcome is None:
-                    self._rooms.ledger.release(task.study_uid)
+                    self._owed.add(task.study_uid)
                     return
                 outcome = replace(outcome, correlation_id=correlation)
                 self._rooms.ledger.commit(outcome)
                 reached(Step.COMMITTED)
             except SyncdError as error:
+                # Not the study's fault: the ledger did not take it, or the server could not be restored.
                 log.error("study_put_back", error=str(error))
-                self._fhir.close(TargetState.PAUSED, str(error))
+                self._owed.add(task.study_uid)
+                if not isinstance(error, LedgerUnavailable):
+                    self._fhir.close(TargetState.PAUSED, str(error))
                 return
             except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
                 # Only where it happened is told: the message may hold a patient's data (RULES S1).
@@ -172,10 +196,14 @@ class Workers:
 
     def _attempt(self, task: Task) -> Outcome | None:
         """The outcome, or None when the study is not to blame and simply goes back."""
+        began = time.monotonic()
         try:
-            return reconcile(task)
+            outcome = reconcile(task)
         except ServerReset:
-            reset(self._rooms.server, self._rooms.ledger, installation_id=self._rooms.installation_id)
+            with self._restoring:
+                if self._restored_at < began:  # else another worker met the same reset and dealt with it
+                    restore(self._rooms)
+                    self._restored_at = time.monotonic()
             return None
         except TargetPaused as error:
             self._fhir.close(TargetState.PAUSED, str(error))
@@ -183,6 +211,16 @@ class Workers:
             return None
         except Transient as error:
             return None if self._outage(error) else self._backed_off(task, error)
+        if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not self._others_succeed():
+            self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
+            return None
+        if outcome.decision in (Decision.CREATE, Decision.UPDATE):
+            self._succeeded_at = time.monotonic()
+        return outcome
+
+    def _others_succeed(self) -> bool:
+        """Whether the server took another write lately: then a 403 is about this study alone (RULES C6)."""
+        return time.monotonic() - self._succeeded_at < _LATELY
 
     def _outage(self, error: SyncdError) -> bool:
         """Whether a whole server is in trouble; its gate is closed then."""

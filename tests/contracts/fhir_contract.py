@@ -1,6 +1,6 @@
 """FHIR-SERVERS.md, "Behaviours": reads and writes one at a time, one test per row.
 
-`server` is the FHIR server under test. Searches are in `fhir_searches`, bundles in `fhir_bundles`; speed is measured elsewhere.
+`server` is the FHIR server under test. Searches are in `fhir_searches`, bundles in `fhir_bundles`; speed is no contract.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.archive import ArchiveClient, ArchiveUnderTest
+from tests.dicom import make_instance
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 FIND_LIMIT = 4
@@ -216,6 +217,29 @@ class ReadingContract:
         for body in (b"", b"no DICOM at all", b"\0" * 128 + b"DICM"):
             assert archive.ask("POST", "/instances", data=body).status_code == 400
         assert archive.changes(mark) == []
+
+    def test_a_study_keeps_its_own_copy_of_the_patients_tags(self, archive: ArchiveClient) -> None:
+        """RULES C8: two studies without PatientID share a patient, and not its name."""
+        names = [{"patient_id": "", "PatientName": name} for name in ("First^One", "Second^One")]
+        studies = [archive.upload(archive.new_uid(), **tags) for tags in names]
+        assert studies[0]["ParentPatient"] == studies[1]["ParentPatient"]
+        shown = [archive.get(f"/studies/{one['ParentStudy']}")["PatientMainDicomTags"] for one in studies]
+        assert [one["PatientName"] for one in shown] == ["First^One", "Second^One"]
+
+    def test_a_japanese_backslash_is_answered_as_a_yen_sign(self, archive: ArchiveClient) -> None:
+        """MAPPING C: with ISO IR 13 several values are joined by `¥`."""
+        stored = archive.upload(
+            archive.new_uid(), SpecificCharacterSet="ISO_IR 13", ImageType=["ORIGINAL", "PRIMARY"], PixelSpacing=["1", "2"]
+        )
+        tags = archive.get(f"{stored['Path']}/tags?short")
+        assert (tags["0008,0008"], tags["0028,0030"]) == ("ORIGINAL¥PRIMARY", "1¥2")
+
+    def test_a_dicom_file_without_a_uid_is_a_404(self, archive: ArchiveClient) -> None:
+        """ORTHANC.md: such as a DICOMDIR; an empty UID is a 400."""
+        uid = archive.new_uid()
+        for series_uid, status in ((None, 404), ("", 400)):
+            file = make_instance(study_uid=uid, SeriesInstanceUID=series_uid)
+            assert archive.ask("POST", "/instances", data=file).status_code == status
 
     def test_the_orthanc_id_is_a_digest_of_patient_and_uids(self, archive: ArchiveClient) -> None:
         """RULES C8: another PatientID is another id, the same ones the same id, in every archive."""

@@ -20,6 +20,7 @@ from tests.fakes.orthanc_tags import (
     SERIES,
     STUDY,
     NotDicom,
+    UnnamedInstance,
     full,
     orthanc_id,
     parse,
@@ -189,6 +190,8 @@ class FakeOrthanc(FakeServer):
     def _upload(self, request: Request) -> Response:
         try:
             tags, syntax = parse(request.body)
+        except UnnamedInstance:
+            return self._error(request, 404, "Inexistent tag", 21)
         except NotDicom as error:
             return self._error(request, 400, "Bad file format", 15, details=str(error))
         metadata = {"SopClassUid": tags.get("0008,0016") or "", "TransferSyntax": syntax, "Origin": "RestApi"}

@@ -77,7 +77,7 @@ def _selected(index: Index, resource: Resource, content: list[str], asked: Mappi
     if "MainDicomTags" in content:
         shown["MainDicomTags"] = dict(resource.main)
         if resource.level == STUDY:
-            shown["PatientMainDicomTags"] = dict(index.resources[resource.parent].main)
+            shown["PatientMainDicomTags"] = dict(resource.patient)
     if "Parent" in content:
         shown |= parent_of(resource)
     if "Children" in content:

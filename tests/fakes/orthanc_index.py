@@ -22,6 +22,7 @@ from tests.fakes.orthanc_tags import (
     STUDY,
     Tags,
     orthanc_id,
+    simplified,
 )
 
 LEVELS = (PATIENT, STUDY, SERIES, INSTANCE)
@@ -38,6 +39,8 @@ class Resource:
     level: str
     parent: str
     main: Tags
+    patient: Tags = field(default_factory=dict)
+    """A study's own copy of its patient's tags, taken from its first instance."""
     tags: Tags = field(default_factory=dict)
     children: list[str] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
@@ -161,6 +164,8 @@ class Index:
             )
             if parent:
                 self.resources[parent].children.append(ids[depth])
+        if 1 in missing:
+            self.resources[ids[1]].patient = self._main(PATIENT, tags)
         instance = self.resources[ids[3]]
         instance.tags, instance.file, instance.size = tags, file, len(file) if file is not None else 512
         position = len(self.resources[ids[2]].children)
@@ -209,7 +214,11 @@ class Index:
 
     def _main(self, level: str, tags: Tags) -> Tags:
         wanted = {**MAIN_TAGS[level], **(MORE_MAIN_TAGS[level] if self.modern else {})}
-        return {keyword: tags[tag] for tag, keyword in wanted.items() if _kept(tags.get(tag))}
+        kept = {keyword: tags[tag] for tag, keyword in wanted.items() if _kept(tags.get(tag))}
+        return {
+            keyword: [simplified(item) for item in value] if isinstance(value, list) else value
+            for keyword, value in kept.items()
+        }
 
 
 def _kept(value: Any) -> bool:

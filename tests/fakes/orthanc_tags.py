@@ -27,6 +27,7 @@ Tags = dict[str, Any]
 """`gggg,eeee` → str, None, or a list of `Tags`."""
 
 LONGEST = 256
+_TRAILING_PADDING = 0xFFFCFFFC
 _TEXT = frozenset(["AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"])
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
@@ -64,6 +65,10 @@ class NotDicom(Exception):
     """The bytes are no DICOM file, or one that names no instance; the text is Orthanc's."""
 
 
+class UnnamedInstance(NotDicom):
+    """A DICOM file without one of the UIDs (a DICOMDIR is one); Orthanc answers it with 404."""
+
+
 def orthanc_id(*parts: str) -> str:
     """Orthanc's identifier: SHA-1 over the parts joined by `|`, in five groups of eight."""
     digest = hashlib.sha1("|".join(parts).encode()).hexdigest()
@@ -86,7 +91,12 @@ def parse(file: bytes) -> tuple[Tags, str]:
             tags = _from_dataset(dataset)
     except (InvalidDicomError, EOFError, ValueError, KeyError, NotImplementedError, AttributeError) as error:
         raise NotDicom(f"Cannot parse an invalid DICOM file (size: {len(file)} bytes)") from error
-    if not all(tags.get(tag) for tag in ("0020,000d", "0020,000e", "0008,0018")):
+    uids = [tags.get(tag) for tag in ("0020,000d", "0020,000e", "0008,0018")]
+    if None in uids and tags:
+        raise UnnamedInstance
+    if not tags:
+        raise NotDicom(f"Cannot parse an invalid DICOM file (size: {len(file)} bytes)")
+    if "" in uids:
         raise NotDicom("missing StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID")
     return tags, str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
 
@@ -175,20 +185,37 @@ def _from_dataset(dataset: Dataset, inherited: tuple[str, ...] = ("iso8859",)) -
     tags: Tags = {}
     for tag in sorted(dataset.keys()):
         raw = dataset.get_item(tag)
+        if tag == _TRAILING_PADDING:
+            continue
         vr = raw.VR if raw.VR not in (None, "UN") else _known_vr(tag)
         if isinstance(raw, RawDataElement) and vr in _TEXT:
-            tags[_name(tag)] = decode_bytes(raw.value or b"", list(encodings), {"\\", "^", "="}).rstrip("\0 ")
+            tags[_name(tag)] = _text(raw.value or b"", encodings)
             continue
         element = dataset[tag]
         if element.VR == "SQ":
             tags[_name(tag)] = [_from_dataset(item, encodings) for item in element.value]
         elif element.VR in _BINARY or isinstance(element.value, bytes):
             tags[_name(tag)] = None
-        elif isinstance(element.value, MultiValue | list | tuple):
-            tags[_name(tag)] = "\\".join(str(one) for one in element.value)
         else:
-            tags[_name(tag)] = "" if element.value is None else str(element.value).rstrip("\0 ")
+            several = list(element.value) if isinstance(element.value, MultiValue | list | tuple) else [element.value]
+            # Of several attribute tags Orthanc answers the first.
+            several = several[:1] if element.VR == "AT" else several
+            tags[_name(tag)] = "\\".join(_number(one, element.VR) for one in several)
     return tags
+
+
+def _text(raw: bytes, encodings: tuple[str, ...]) -> str:
+    text = decode_bytes(raw, list(encodings), {"\\", "^", "="}).rstrip("\0 ")
+    # In the Japanese repertoire of ISO IR 13 this byte is the yen sign, and that is what Orthanc answers.
+    return text.replace("\\", "¥") if encodings[0].startswith("shift_jis") else text
+
+
+def _number(value: Any, vr: str) -> str:
+    if value is None:
+        return ""
+    if vr in ("FL", "FD"):
+        return format(value, ".17g")
+    return f"{value.group:04x},{value.element:04x}" if vr == "AT" else str(value).rstrip("\0 ")
 
 
 def _encodings(dataset: Dataset) -> tuple[str, ...]:

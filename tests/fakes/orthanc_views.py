@@ -30,7 +30,7 @@ def expanded(index: Index, resource: Resource, *, metadata: bool = False) -> dic
     shown: dict[str, Any] = {"ID": resource.id, "Type": resource.level, "MainDicomTags": dict(resource.main)}
     shown |= parent_of(resource) | children_of(index, resource)
     if resource.level == STUDY:
-        shown["PatientMainDicomTags"] = dict(index.resources[resource.parent].main)
+        shown["PatientMainDicomTags"] = dict(resource.patient)
     if resource.level == INSTANCE:
         shown["FileSize"] = resource.size
         shown["FileUuid"] = f"{resource.id[:8]}-0000-4000-8000-{resource.id[-12:].replace('-', '0')}"

@@ -73,8 +73,12 @@ def stub(file: Path) -> None:
 
 
 def scratched(file: Path) -> None:
+    """One page that opening the ledger would not read by itself."""
+    with closing(sqlite3.connect(file)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'history'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
     content = bytearray(file.read_bytes())
-    content[8192:24576] = bytes(range(256)) * 64
+    content[(page - 1) * size : page * size] = bytes(range(256)) * (size // 256)
     file.write_bytes(content)
 
 

@@ -1,0 +1,68 @@
+"""A run that left something out says so, and in CI it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SKIPS = """
+import pytest
+
+def test_runs():
+    pass
+
+@pytest.mark.skip(reason="{reason}")
+def test_skipped():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("reason", "environment", "code"),
+    [
+        ("no Chromium here", {}, 0),
+        ("no Chromium here", {"CI": "true"}, 1),
+        ("no container engine answers", {"CI": "true"}, 0),
+    ],
+)
+def test_only_a_missing_container_engine_is_forgiven_in_ci(
+    tmp_path: Path, reason: str, environment: dict[str, str], code: int
+) -> None:
+    """Issue: skipped with the reason in a list at the end; CI allows no skip but the container engine."""
+    said = _run(tmp_path, SKIPS.format(reason=reason), environment=environment)
+    assert said.returncode == code, said.stdout
+    assert f"test_inner.py::test_skipped: {reason}" in said.stdout
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["counts"] == {"passed": 1, "failed": 0, "error": 0, "skipped": 1}
+    assert list(report["skips"].values()) == [reason]
+
+
+def test_a_module_skipped_whole_counts(tmp_path: Path) -> None:
+    """A skip while collecting hides every test of a file."""
+    text = "import pytest\npytest.skip('left out', allow_module_level=True)\n"
+    (tmp_path / "test_other.py").write_text("def test_runs(): pass\n", encoding="utf-8")
+    assert _run(tmp_path, text, environment={"CI": "true"}).returncode == 1
+
+
+def test_a_run_without_either_orthanc_fails_where_both_are_demanded(tmp_path: Path) -> None:
+    """Issue: CI prints both /system versions and fails without either."""
+    said = _run(tmp_path, "def test_runs(): pass\n", "--both-orthancs", environment={})
+    assert said.returncode == 1
+    assert "no Orthanc 1.10.1 was asked" in said.stdout
+    assert "no Orthanc 1.12.7 was asked" in said.stdout
+
+
+def _run(folder: Path, text: str, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    (folder / "test_inner.py").write_text(text, encoding="utf-8")
+    inherited = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTEST_ADDOPTS")}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", os.devnull, "--rootdir", str(folder),
+         "--report", str(folder / "report.json"), *arguments, str(folder)],
+        cwd=ROOT, env={**inherited, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
