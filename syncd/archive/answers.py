@@ -177,7 +177,12 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _tags(value: Any) -> Tags:
-    return _mapping(value)
+    """Tags in the short form. Names in their place mean that `short` was not understood; read on, every value would seem
+    to be missing."""
+    tags = _mapping(value)
+    if any("," not in tag for tag in tags):
+        raise Malformed
+    return tags
 
 
 def _ids(value: Any) -> tuple[OrthancId, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -258,6 +259,9 @@ def _same(one: Resource, other: Resource) -> bool:
 
 def _compared(resource: Resource) -> Resource:
     meta = {name: value for name, value in resource["meta"].items() if name not in ("versionId", "lastUpdated", "source")}
+    for name in ("tag", "security"):
+        # Tags are a set: their order is neither kept nor compared.
+        meta[name] = sorted(meta.get(name, ()), key=lambda one: json.dumps(one, sort_keys=True))
     return {**{name: value for name, value in resource.items() if value not in ("", [], {})}, "meta": meta}
 
 

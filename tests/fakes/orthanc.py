@@ -12,12 +12,11 @@ from typing import Any
 
 from tests.fakes.http import FakeServer, Request, Response, basic, json_response
 from tests.fakes.orthanc_changes import change_page
-from tests.fakes.orthanc_find import Limits, find
+from tests.fakes.orthanc_find import Limits, find, lookup
 from tests.fakes.orthanc_index import FOLDERS, LEVELS, Index, Resource, stamp
 from tests.fakes.orthanc_modify import modify
 from tests.fakes.orthanc_tags import (
     INSTANCE,
-    SERIES,
     STUDY,
     NotDicom,
     UnnamedInstance,
@@ -29,7 +28,7 @@ from tests.fakes.orthanc_tags import (
     tags_of,
     to_file,
 )
-from tests.fakes.orthanc_views import MODERN_SYSTEM, expanded, requested_tags
+from tests.fakes.orthanc_views import MODERN_SYSTEM, expanded, requested_tags, statistics_of
 
 VERSIONS = ("1.10.1", "1.12.7")
 _LEVEL_OF = {folder: level for level, folder in FOLDERS.items()}
@@ -160,7 +159,7 @@ class FakeOrthanc(FakeServer):
         if request.method != "GET":
             return self._error(request, 404, "Unknown resource", 17)
         if what == "statistics":
-            return json_response(self._statistics_of(resource))
+            return json_response(statistics_of(self.index, resource))
         if resource.level == INSTANCE:
             return self._of_instance(request, resource, what)
         if what in ("series", "instances") and LEVELS.index(_LEVEL_OF[what]) > LEVELS.index(resource.level):
@@ -275,15 +274,6 @@ class FakeOrthanc(FakeServer):
         size = sum(one.size for one in self.index.all(INSTANCE))
         return json_response({**counts, "TotalDiskSize": str(size), "TotalDiskSizeMB": size >> 20})
 
-    def _statistics_of(self, resource: Resource) -> dict[str, Any]:
-        instances = list(self.index.below(resource, INSTANCE))
-        size = sum(one.size for one in instances)
-        shown: dict[str, Any] = {"DiskSize": str(size), "DiskSizeMB": size >> 20}
-        for level in (STUDY, SERIES, INSTANCE):
-            if LEVELS.index(level) > LEVELS.index(resource.level):
-                shown[f"Count{FOLDERS[level].capitalize()}"] = len(list(self.index.below(resource, level)))
-        return shown
-
     def _changes(self, request: Request) -> Response:
         page = change_page(self.index, request.query)
         if page is None:
@@ -314,15 +304,7 @@ class FakeOrthanc(FakeServer):
         return json_response(find(self.index, asked, self.limits))
 
     def _lookup(self, request: Request) -> Response:
-        wanted = request.body.decode().strip()
-        names = {"PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"}
-        found = [
-            {"ID": one.id, "Path": one.path, "Type": one.level}
-            for level in LEVELS
-            for one in self.index.all(level)
-            if wanted and any(one.main.get(name) == wanted for name in names)
-        ]
-        return json_response(found)
+        return json_response(lookup(self.index, request.body.decode().strip()))
 
     def _modify(self, request: Request, study: Resource) -> Response:
         asked = _object(request)

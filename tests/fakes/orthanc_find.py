@@ -1,4 +1,4 @@
-"""`POST /tools/find`, silently cut by the site's limits, differently in each version (RULES A7).
+"""`POST /tools/lookup`, and `POST /tools/find`: silently cut by the site's limits, differently in each version (RULES A7).
 
 1.10 cuts the candidates to one more than the limit, and `Since` skips within those: paging never sees the rest. 1.12
 cuts each page, and does not cut at all when `Since` comes without `Limit`.
@@ -36,6 +36,17 @@ def find(index: Index, asked: Mapping[str, Any], limits: Limits) -> list[Any]:
         limit = min(limit or site, site)
     found = found[since : since + limit if limit else None]
     return [_shown(index, one, asked) for one in found]
+
+
+def lookup(index: Index, wanted: str) -> list[dict[str, str]]:
+    """Every resource that has this PatientID or UID."""
+    names = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    return [
+        {"ID": one.id, "Path": one.path, "Type": one.level}
+        for level in LEVELS
+        for one in index.all(level)
+        if wanted and any(one.main.get(name) == wanted for name in names)
+    ]
 
 
 def _matches(index: Index, resource: Resource, asked: Mapping[str, Any]) -> bool:

@@ -50,7 +50,9 @@ def modify(index: Index, study: Resource, asked: Mapping[str, Any], *, now: floa
 
 
 def _store(index: Index, source: Resource, tags: dict[str, Any], *, now: float) -> Resource:
-    metadata = {name: source.metadata[name] for name in ("SopClassUid", "TransferSyntax") if name in source.metadata}
+    metadata: dict[str, str] = {
+        name: source.metadata[name] for name in ("SopClassUid", "TransferSyntax") if name in source.metadata
+    }
     file = to_file(tags) if source.file is not None else None
     created, new = index.add(tags, now=now, file=file, metadata=metadata)
     if new:

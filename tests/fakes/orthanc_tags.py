@@ -27,6 +27,7 @@ Tags = dict[str, Any]
 """`gggg,eeee` → str, None, or a list of `Tags`."""
 
 LONGEST = 256
+_DELIMITERS = {ord("\\"), ord("^"), ord("=")}
 _TRAILING_PADDING = 0xFFFCFFFC
 _TEXT = frozenset(["AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"])
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
@@ -205,7 +206,7 @@ def _from_dataset(dataset: Dataset, inherited: tuple[str, ...] = ("iso8859",)) -
 
 
 def _text(raw: bytes, encodings: tuple[str, ...]) -> str:
-    text = decode_bytes(raw, list(encodings), {"\\", "^", "="}).rstrip("\0 ")
+    text = decode_bytes(raw, list(encodings), _DELIMITERS).rstrip("\0 ")
     # In the Japanese repertoire of ISO IR 13 this byte is the yen sign, and that is what Orthanc answers.
     return text.replace("\\", "¥") if encodings[0].startswith("shift_jis") else text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.fakes.orthanc_index import CHILDREN, PARENT, Index, Resource
+from tests.fakes.orthanc_index import CHILDREN, FOLDERS, LEVELS, PARENT, Index, Resource
 from tests.fakes.orthanc_tags import INSTANCE, PATIENT, SERIES, STUDY
 
 MODERN_SYSTEM = {
@@ -70,3 +70,12 @@ def requested_tags(index: Index, resource: Resource, names: list[str]) -> dict[s
         if (resource.level, name) in _COUNTS:
             found[name] = str(len(list(index.below(resource, _COUNTS[resource.level, name]))))
     return found
+
+
+def statistics_of(index: Index, resource: Resource) -> dict[str, Any]:
+    """`/studies/{id}/statistics`: sizes and counts, and no LastUpdate."""
+    size = sum(one.size for one in index.below(resource, INSTANCE))
+    shown: dict[str, Any] = {"DiskSize": str(size), "DiskSizeMB": size >> 20}
+    for level in LEVELS[LEVELS.index(resource.level) + 1 :]:
+        shown[f"Count{FOLDERS[level].capitalize()}"] = len(list(index.below(resource, level)))
+    return shown

@@ -1,0 +1,133 @@
+"""One syncd between two real servers: its settings, its ledger, its processes, and what it said.
+
+The ledger is read here by SQL alone, read-only and past every line of syncd's: a test that asks the program under test
+whether all is well proves little.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.servers import Archive, FhirServer, wait_until
+
+ROOT = Path(__file__).parents[2]
+
+TO_SETTLE = 60.0
+"""Seconds until everything must be published; it takes two or three."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """`name` is its INSTALLATION_ID; `folder` is its own."""
+
+    name: str
+    archive: Archive
+    fhir: FhirServer
+    folder: Path
+    archive_url: str = ""
+    """Another way to the archive than the direct one."""
+
+    @property
+    def prefix(self) -> str:
+        """Of its Endpoints' ids."""
+        return f"{self.name[-8:]}-"
+
+    @property
+    def dicomweb(self) -> str:
+        return f"http://archive.invalid/{self.name}/dicom-web"
+
+    @property
+    def told(self) -> list[str]:
+        """The steps that processes started with `kill_at` reached, in order."""
+        file = self.folder / "steps"
+        return file.read_text(encoding="utf-8").split() if file.exists() else []
+
+    @property
+    def log(self) -> str:
+        """What all its processes said."""
+        return (self.folder / "log").read_text(encoding="utf-8")
+
+    def settings(self) -> dict[str, str]:
+        return {
+            "SYNCD_ARCHIVES__MAIN__URL": self.archive_url or self.archive.base_url,
+            "SYNCD_ARCHIVES__MAIN__USERNAME": self.archive.username,
+            "SYNCD_ARCHIVES__MAIN__PASSWORD": self.archive.password,
+            "SYNCD_ARCHIVES__MAIN__PUBLIC_DICOMWEB_URL": self.dicomweb,
+            "SYNCD_ARCHIVES__MAIN__POLL_INTERVAL": "100ms",
+            "SYNCD_ARCHIVES__MAIN__SETTLE_AFTER": "500ms",
+            "SYNCD_FHIR__URL": self.fhir.base_url,
+            "SYNCD_INSTALLATION_ID": self.name,
+            "SYNCD_POLICY__ENDPOINT_PREFIX": self.prefix,
+            "SYNCD_LEDGER__URL": f"sqlite:///{self.folder / 'ledger.db'}",
+            "SYNCD_WEB__BIND": "127.0.0.1:0",
+        }
+
+    @contextmanager
+    def running(self, *, kill_at: tuple[str, int] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+        """`syncd run`, a real process; ended with the block if it still lives. `kill_at`: (step, which arrival)."""
+        if kill_at is None:
+            command = ["-m", "syncd", "run"]
+        else:
+            step, nth = kill_at
+            command = ["-m", "tests.crash.killer", step, str(nth), str(self.folder / "steps"), "--", "run"]
+        with (self.folder / "log").open("ab") as log:
+            process = self._start(command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    def stop(self, process: subprocess.Popen[bytes]) -> int:
+        """SIGTERM; the exit code."""
+        process.send_signal(signal.SIGTERM)
+        return process.wait(timeout=40)
+
+    def status(self) -> tuple[int, dict[str, Any]]:
+        """Exit code and document of `syncd status --json`."""
+        process = self._start(["-m", "syncd", "status", "--json"], stdout=subprocess.PIPE)
+        said, _ = process.communicate(timeout=40)
+        return process.returncode, json.loads(said)
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """What a SELECT on the ledger answers; nothing while there is no ledger yet."""
+        file = self.folder / "ledger.db"
+        if not file.exists():
+            return []
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=10)) as ledger:
+            ledger.row_factory = sqlite3.Row
+            return [dict(row) for row in ledger.execute(query)]
+
+    def wait_published(self, instances: Mapping[str, int], *, process: subprocess.Popen[bytes]) -> None:
+        """Until every study is `available` with so many instances, and nothing is left to do."""
+
+        def published() -> bool:
+            assert process.poll() is None, f"syncd ended by itself:\n{self.log}"
+            found = {one["study_uid"]: one["instances"] for one in self.rows(_AVAILABLE)}
+            return found == instances and not self.rows("SELECT study_uid FROM dirty")
+
+        try:
+            wait_until(published, timeout=TO_SETTLE, what=f"published by {self.name}")
+        except AssertionError as late:
+            left = {table: self.rows(f"SELECT * FROM {table}") for table in ("dirty", "records", "parked", "intents")}
+            raise AssertionError(f"{late}: {json.dumps(left, indent=1)}\n{self.log}") from None
+
+    def _start(self, command: list[str], **where: Any) -> subprocess.Popen[bytes]:
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.settings()}
+        return subprocess.Popen(
+            [sys.executable, *command], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, **where
+        )
+
+
+_AVAILABLE = "SELECT study_uid, instances FROM records WHERE status = 'available'"

@@ -1,0 +1,118 @@
+"""What happens in the archive while syncd is killed: three studies of two patients, one arriving under its eyes.
+
+Two lie there at the start and share a patient, whose resource the newer one speaks for. The third comes while the daemon
+runs, so that it is `registered` first, and one more instance of its series comes when it is `available` already.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.crash.installation import Installation
+from tests.dicom import make_study, uid
+from tests.oracle import compare
+
+TO_DIE = 40.0
+"""Seconds in which every step must have been reached; it takes four."""
+
+_TICK = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """The studies of one installation; UIDs and patients follow from its name."""
+
+    at: Installation
+
+    @property
+    def older(self) -> str:
+        return uid("crash", self.at.name, "older")
+
+    @property
+    def newer(self) -> str:
+        return uid("crash", self.at.name, "newer")
+
+    @property
+    def arriving(self) -> str:
+        return uid("crash", self.at.name, "arriving")
+
+    @property
+    def instances(self) -> dict[str, int]:
+        """How many each study has in the end."""
+        return {self.older: 2, self.newer: 2, self.arriving: 3}
+
+    def open(self) -> None:
+        """An archive with nothing but the two studies, stable."""
+        archive, shared = self.at.archive, f"{self.at.name}-shared"
+        archive.clear()
+        files = make_study(study_uid=self.older, series=2, patient_id=shared, StudyDate="20230102", AccessionNumber="A-1")
+        files += make_study(
+            study_uid=self.newer, instances=2, modality="MR", patient_id=shared, StudyDate="20240203", PatientSex="F"
+        )
+        for study in {answer["ParentStudy"] for answer in archive.upload_all(files)}:
+            archive.wait_stable(study)
+
+    def play(self, over: Callable[[], bool]) -> None:
+        """The third study arrives when the bootstrap is done, its last instance when it is `available`; or both at once
+        as soon as it is `over`."""
+        *first, late = make_study(
+            study_uid=self.arriving, instances=3, modality="US", patient_id=f"{self.at.name}-other", AccessionNumber="A-2"
+        )
+        _until(lambda: over() or "bootstrap-finished" in self.at.told)
+        self.at.archive.upload_all(first)
+        _until(lambda: over() or self._arrived())
+        self.at.archive.upload_all([late])
+
+    def check(self) -> None:
+        """Both sides are equal, nothing is written twice, and nothing of ours became somebody else's."""
+        self._check_oracle()
+        self._check_ledger()
+        self._check_server()
+
+    def _arrived(self) -> bool:
+        return bool(self.at.rows(f"SELECT 1 FROM records WHERE study_uid = '{self.arriving}' AND status = 'available'"))
+
+    def _check_oracle(self) -> None:
+        archive = self.at.archive
+        report = compare(
+            archive.base_url,
+            (archive.username, archive.password),
+            self.at.fhir.base_url,
+            dicomweb_url=self.at.dicomweb,
+        )
+        assert sorted(report.compared) == sorted(self.instances), report.lines()
+        ours = [one for one in (*report.extra, *report.duplicate) if any(study in one for study in self.instances)]
+        assert not (report.differences or report.missing or ours), "\n".join(report.lines())
+
+    def _check_ledger(self) -> None:
+        records = self.at.rows("SELECT * FROM records")
+        assert {one["study_uid"] for one in records} == set(self.instances)
+        assert {one["foreign"] for one in records} == {"{}"}, "something of ours became foreign"
+        for table in ("intents", "parked", "dirty"):
+            assert not self.at.rows(f"SELECT * FROM {table}"), table
+
+    def _check_server(self) -> None:
+        fhir = self.at.fhir
+        tagged = f"_tag=urn:syncd:installation%7C{self.at.name}"
+        studies = {one["id"]: one for one in fhir.search(f"ImagingStudy?{tagged}")}
+        assert set(studies) == set(self.instances)
+        versions = {one["study_uid"]: one["version"] for one in self.at.rows("SELECT study_uid, version FROM records")}
+        for study, resource in studies.items():
+            history = [entry["resource"]["status"] for entry in fhir.history(f"ImagingStudy/{study}")]
+            assert len(history) <= 3, history
+            assert history == sorted(history, reverse=True), f"never back from available to registered: {history}"
+            assert versions[study] == resource["meta"]["versionId"]
+        assert len(fhir.search(f"Patient?{tagged}")) == 2
+        endpoints = {one["id"]: one["status"] for one in fhir.search(f"Endpoint?{tagged}")}
+        assert sorted(endpoints.values()) == ["active", "off"], endpoints
+        sentinel = next(one for one, status in endpoints.items() if status == "off")
+        assert sentinel in self.at.rows("SELECT value FROM facts WHERE name = 'target'")[0]["value"]
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TO_DIE
+    while not holds():
+        assert time.monotonic() < deadline, "the daemon neither died nor went on"
+        time.sleep(_TICK)

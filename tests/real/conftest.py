@@ -1,0 +1,59 @@
+"""Servers of the path's tests: an Orthanc per module, a second HAPI for those that stop it or need an empty one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.real.installation import Installation
+from tests.servers import VERSIONS, Archive, FhirServer, Unavailable, start_hapi, start_orthanc
+
+Install = Callable[..., Installation]
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Iterator[Install]:
+    """`install(archive, fhir, **settings)`: an `Installation`, checked for leaks (RULES S1) when the test has passed."""
+    with ExitStack() as stack:
+        count = iter(range(100))
+
+        def make(archive: Archive, fhir: FhirServer, **settings: str) -> Installation:
+            directory = tmp_path / f"syncd{next(count)}"
+            return stack.enter_context(Installation(directory, archive=archive, fhir=fhir, settings=settings))
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def shared_archive() -> Iterator[Archive]:
+    """The first version's Orthanc for a module of one-shot tests; `archive` hands it out empty."""
+    server = _started(VERSIONS[0])
+    yield server
+    server.discard()
+
+
+@pytest.fixture
+def archive(shared_archive: Archive) -> Archive:
+    shared_archive.clear()
+    return shared_archive
+
+
+@pytest.fixture(scope="session")
+def second_hapi() -> Iterator[FhirServer]:
+    """A HAPI that keeps its data over a restart, for the tests that stop it or need another server than `hapi`."""
+    try:
+        server = start_hapi(durable=True)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.discard()
+
+
+def _started(version: str) -> Archive:
+    try:
+        return start_orthanc(version)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
