@@ -1,7 +1,7 @@
 """One HTTP call to Orthanc, and who must act when it fails.
 
 Nothing of httpx leaves this module: each failure becomes `Transient` (wait), `Unreachable` (wait; say what to look at) or
-`ConfigurationError` (the operator must act), and no message carries a word of the body (RULES S1).
+`Unsuitable` (the operator must act, and we wait for it), and no message carries a word of the body (RULES S1).
 
 The difficulty is idle connections. Orthanc closes them after one second, and a request sent at that moment is lost without
 having been seen; every call made here only reads, so it is simply sent once more on a fresh connection.
@@ -30,7 +30,7 @@ from syncd.archive.bounds import (
     too_deep,
 )
 from syncd.archive.connection import ArchiveConnection
-from syncd.errors import ConfigurationError, SyncdError, Transient, Unreachable
+from syncd.errors import SyncdError, Transient, Unreachable, Unsuitable
 from syncd.model.correlation import correlation_id
 
 KEEPALIVE = 0.9
@@ -45,7 +45,7 @@ OK, NOT_FOUND, DENIED, BUSY, UNREACHABLE, UNREADABLE, REFUSED = (
 """How a call ended, for `on_call`."""
 
 
-class ReplyTooLarge(ConfigurationError):
+class ReplyTooLarge(Unsuitable):
     """An archive's reply is larger than syncd accepts."""
 
 
@@ -94,10 +94,10 @@ class Calls:
             yield from response.iter_bytes()
         self._on_call(OK)
 
-    def not_orthanc(self, what: str) -> ConfigurationError:
+    def not_orthanc(self, what: str) -> Unsuitable:
         """An answer of another shape than Orthanc's."""
         hint = f"is {self._connection.setting('URL')} the root of Orthanc's REST API?"
-        return ConfigurationError(f"{self._who}: {what} is not answered as Orthanc does; {hint}")
+        return self._unsuitable(f"{self._who}: {what} is not answered as Orthanc does; {hint}")
 
     def close(self) -> None:
         self._orthanc.close()
@@ -120,7 +120,7 @@ class Calls:
             raise self._broken(error, what=what) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             self._on_call(REFUSED)
-            raise ConfigurationError(f"{self._who}: {what} cannot be asked ({type(error).__name__})") from error
+            raise self._unsuitable(f"{self._who}: {what} cannot be asked ({type(error).__name__})") from error
 
     def _broken(self, error: httpx.TransportError, *, what: str) -> SyncdError:
         tls = _tls_error(error)
@@ -130,10 +130,13 @@ class Calls:
         if tls is not None:
             return self._unreachable("no TLS connection; does the address speak https, and want a client certificate?")
         if isinstance(error, httpx.UnsupportedProtocol):
-            return ConfigurationError(f"{self._connection.setting('URL')}: must begin with http:// or https://")
+            return self._unsuitable(f"{self._connection.setting('URL')}: must begin with http:// or https://")
         if isinstance(error, httpx.ConnectError):
             return self._unreachable(f"no connection; is Orthanc running, and {self._connection.setting('URL')} right?")
         return Transient(f"{self._who}: the connection broke during {what}", server=self._connection.name)
+
+    def _unsuitable(self, message: str) -> Unsuitable:
+        return Unsuitable(message, server=self._connection.name)
 
     def _unreachable(self, why: str) -> Unreachable:
         return Unreachable(f"{self._who}: {why}", server=self._connection.name)
@@ -141,10 +144,10 @@ class Calls:
     def _refused(self, error: ReplyRefused, *, what: str) -> SyncdError:
         message = f"{self._who}: {what} {error}"
         if isinstance(error, ReplyTooLong):
-            return ReplyTooLarge(message)
+            return ReplyTooLarge(message, server=self._connection.name)
         if isinstance(error, ReplyTooSlow):
             return Transient(message, server=self._connection.name)
-        return ConfigurationError(message)
+        return self._unsuitable(message)
 
     def _judge(self, response: httpx.Response, *, what: str, absent: SyncdError | None) -> None:
         """Raise what the status says; return for 200."""
@@ -157,7 +160,7 @@ class Calls:
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             self._on_call(DENIED)
             both = f"{self._connection.setting('USERNAME')} and {self._connection.setting('PASSWORD')}"
-            raise ConfigurationError(f"{self._who}: refuses our credentials (HTTP {status}); set {both}")
+            raise self._unsuitable(f"{self._who}: refuses our credentials (HTTP {status}); set {both}")
         if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS) or status >= 500:
             self._on_call(BUSY)
             raise Transient(
@@ -167,17 +170,17 @@ class Calls:
             )
         self._on_call(REFUSED)
         if 300 <= status < 400:
-            raise ConfigurationError(
+            raise self._unsuitable(
                 f"{self._who}: redirects to another address (HTTP {status}), which is not followed; "
                 f"set {self._connection.setting('URL')} to the final one"
             )
-        raise ConfigurationError(f"{self._who}: {what} is answered HTTP {status}; does a proxy stand before Orthanc?")
+        raise self._unsuitable(f"{self._who}: {what} is answered HTTP {status}; does a proxy stand before Orthanc?")
 
     def _read(self, response: httpx.Response, *, what: str) -> Any:
         body = response.content
         if body.lstrip()[:1] == b"<":
             self._on_call(UNREADABLE)
-            raise ConfigurationError(
+            raise self._unsuitable(
                 f"{self._who}: {what} is answered by a web page instead of JSON; "
                 f"is {self._connection.setting('URL')} Orthanc's REST API, without a login page before it?"
             )

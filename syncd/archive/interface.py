@@ -14,7 +14,7 @@ from syncd.model.study import ArchiveInfo, RawStudy, StudyHeader, StudyListing
 
 
 class Archive(Protocol):
-    """One archive. Every method may raise `Transient` (wait) or `ConfigurationError` (the operator must act)."""
+    """One archive. Every method may raise `Transient` (wait), of which `Unsuitable` waits for the operator."""
 
     def info(self) -> ArchiveInfo:
         """Version, capabilities and DICOMweb root, asked anew."""

@@ -31,7 +31,7 @@ class NoPlugin(SyncdError):
 
 
 class Routes:
-    """One Orthanc's routes. An answer of another shape is a `ConfigurationError`: this is not Orthanc."""
+    """One Orthanc's routes. An answer of another shape is `Unsuitable`: this is not Orthanc."""
 
     def __init__(self, calls: Calls, *, archive: ArchiveName) -> None:
         self._calls = calls

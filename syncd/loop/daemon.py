@@ -224,7 +224,7 @@ class Daemon:
         """The archive answers, and is not paused as another one (RULES A4)."""
         self._site.archive.info()
         if self._position is not None and self._position.state is ArchiveState.PAUSED:
-            raise Unsuitable(self._position.reason, server="archive")
+            raise Unsuitable(self._position.reason, server=self._site.archive_name)
 
     def _beat(self) -> None:
         try:

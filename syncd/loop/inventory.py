@@ -46,7 +46,7 @@ def take(
     kind of mark. Returns the number of studies marked. Raises `Transient` when the archive stops answering, `Unsuitable`
     when it is another one (RULES A4: asked before anything of it is marked)."""
     if not is_same(archive, ledger, name=name):
-        raise Unsuitable(f"archive {name}: {EXCHANGED}", server="archive")
+        raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
     marked = listed = 0
     studies = archive.inventory()
     while chunk := list(islice(_usable(studies), CHUNK)):

@@ -227,7 +227,7 @@ class Workers:
         if isinstance(error, TargetPaused):
             self._fhir.close(TargetState.PAUSED, str(error))
             return True
-        gate = self._archive if getattr(error, "server", "") == "archive" else self._fhir
+        gate = self._archive if getattr(error, "server", "") == self._rooms.archive_name else self._fhir
         if gate.blames(error):
             log.warning("server_in_trouble", reason=gate.reason)
             return True

@@ -12,7 +12,7 @@ import pytest
 from syncd.archive import bounds
 from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
-from syncd.errors import ConfigurationError, SyncdError, Transient, Unreachable
+from syncd.errors import ConfigurationError, SyncdError, Transient, Unreachable, Unsuitable
 from syncd.model.correlation import correlation_id
 from syncd.model.ids import ArchiveName
 from tests.archive.scripted import CONNECTION, Answer, Scripted, answering, archive, in_turn, system
@@ -46,21 +46,21 @@ def not_trusted() -> ssl.SSLCertVerificationError:
 @pytest.mark.parametrize(
     ("answer", "error", "says", "outcome"),
     [
-        (replying(401), ConfigurationError, "SYNCD_ARCHIVES__MAIN__USERNAME", "denied"),
-        (replying(403), ConfigurationError, "SYNCD_ARCHIVES__MAIN__PASSWORD", "denied"),
-        (replying(404), ConfigurationError, "SYNCD_ARCHIVES__MAIN__URL", "not-found"),
-        (replying(405), ConfigurationError, "HTTP 405", "refused"),
-        (replying(302, Location="http://elsewhere.invalid/"), ConfigurationError, "redirects", "refused"),
+        (replying(401), Unsuitable, "SYNCD_ARCHIVES__MAIN__USERNAME", "denied"),
+        (replying(403), Unsuitable, "SYNCD_ARCHIVES__MAIN__PASSWORD", "denied"),
+        (replying(404), Unsuitable, "SYNCD_ARCHIVES__MAIN__URL", "not-found"),
+        (replying(405), Unsuitable, "HTTP 405", "refused"),
+        (replying(302, Location="http://elsewhere.invalid/"), Unsuitable, "redirects", "refused"),
         (replying(408), Transient, "HTTP 408", "busy"),
         (replying(429), Transient, "HTTP 429", "busy"),
         (replying(500), Transient, "HTTP 500", "busy"),
         (replying(503), Transient, "HTTP 503", "busy"),
-        (replying(200, body="<!DOCTYPE html><p>Log in"), ConfigurationError, "web page", "unreadable"),
+        (replying(200, body="<!DOCTYPE html><p>Log in"), Unsuitable, "web page", "unreadable"),
         (replying(200, body='{"Changes": ['), Transient, "JSON", "unreadable"),
         (replying(200, body="[" * 100_000), Transient, "answer to GET /changes", "unreadable"),
         (replying(200, body="[" * 100 + "]" * 100), Transient, "nested", "unreadable"),
         (replying(200, body="9" * 10_000), Transient, "JSON", "unreadable"),
-        (compressed, ConfigurationError, "compressed", "refused"),
+        (compressed, Unsuitable, "compressed", "refused"),
         (refusing(httpx.ConnectError("refused")), Unreachable, "is Orthanc running", "unreachable"),
         (refusing(httpx.ConnectError("tls"), cause=not_trusted()), Unreachable, "__CA_FILE", "unreachable"),
         (refusing(httpx.ConnectError("tls"), cause=ssl.SSLError(1, "x")), Unreachable, "https", "unreachable"),
@@ -68,8 +68,8 @@ def not_trusted() -> ssl.SSLCertVerificationError:
         (refusing(httpx.ReadTimeout("slow")), Transient, "no answer to GET /changes within 3 s", "unreachable"),
         (refusing(httpx.PoolTimeout("busy")), Transient, "within 3 s", "unreachable"),
         (refusing(httpx.RemoteProtocolError("lost")), Transient, "connection broke", "unreachable"),
-        (refusing(httpx.UnsupportedProtocol("ftp")), ConfigurationError, "http://", "unreachable"),
-        (refusing(httpx.DecodingError("odd")), ConfigurationError, "DecodingError", "refused"),
+        (refusing(httpx.UnsupportedProtocol("ftp")), Unsuitable, "http://", "unreachable"),
+        (refusing(httpx.DecodingError("odd")), Unsuitable, "DecodingError", "refused"),
     ],
 )
 def test_every_failure_says_who_must_act(answer: Answer, error: type[SyncdError], says: str, outcome: str) -> None:
@@ -100,7 +100,7 @@ def test_every_failure_says_who_must_act(answer: Answer, error: type[SyncdError]
 def test_an_answer_of_another_shape_is_not_orthanc(answer: object) -> None:
     """Issue 3: a server that is not what it should be is named, with what to do."""
     orthanc, _ = archive({"GET /changes": answering(answer)})
-    with pytest.raises(ConfigurationError, match="SYNCD_ARCHIVES__MAIN__URL"):
+    with pytest.raises(Unsuitable, match="SYNCD_ARCHIVES__MAIN__URL"):
         orthanc.changes(0, limit=10)
 
 
@@ -108,7 +108,7 @@ def test_a_page_that_leads_nowhere_is_refused() -> None:
     """RULES A3: no hot loop, whatever a server says."""
     page = {"Changes": [{"Seq": 3}], "Done": False, "Last": 3}
     orthanc, _ = archive({"GET /changes": answering(page)})
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(Unsuitable):
         orthanc.changes(3, limit=10)
 
 
@@ -142,7 +142,7 @@ def test_a_reply_beyond_the_limit_is_not_read_to_its_end() -> None:
             yield b" " * 1000
 
     orthanc, _ = archive({"GET /changes": lambda request: httpx.Response(200, content=endless())}, max_reply=10_000)
-    with pytest.raises(ConfigurationError, match="more than"):
+    with pytest.raises(Unsuitable, match="more than"):
         orthanc.changes(0, limit=10)
     assert len(sent) == 11
 
@@ -168,7 +168,7 @@ def test_redirects_and_the_environment_are_not_followed(monkeypatch: pytest.Monk
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
     monkeypatch.setenv("ALL_PROXY", "http://proxy.invalid:3128")
     orthanc, scripted = archive({"GET /changes": replying(307, Location="http://elsewhere.invalid/changes")})
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(Unsuitable):
         orthanc.changes(0, limit=1)
     assert [each.url.host for each in scripted.requests] == ["orthanc.invalid"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from syncd.errors import ConfigurationError, Transient
+from syncd.errors import Transient, Unsuitable
 from tests.archive.scripted import (
     STUDY,
     answering,
@@ -94,7 +94,7 @@ def test_the_inventory_ends_on_a_server_that_ignores_since() -> None:
 def test_a_listing_that_is_none_is_no_empty_archive(body: str) -> None:
     """RULES A8, D1: nothing may be called gone because a login page was answered."""
     orthanc, _ = archive({"GET /studies": lambda request: httpx.Response(200, text=body)})
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(Unsuitable):
         list(orthanc.inventory())
 
 
@@ -137,7 +137,7 @@ def test_names_instead_of_tags_are_not_taken_for_missing_values() -> None:
     """ORTHANC.md: both versions know `short`; a server that ignores it would give a study without any value."""
     named = {**study([11]), "MainDicomTags": {"StudyInstanceUID": "1.2.1"}}
     orthanc, _ = archive({HEADER: answering(named), "POST /tools/bulk-content": answering([named])})
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(Unsuitable):
         orthanc.study(STUDY)
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(Unsuitable):
         orthanc.studies_of([STUDY])

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from syncd.cli.app import app
 from tests.servers import Archive, FhirServer, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -95,10 +98,9 @@ class Installation:
         return process.wait(timeout=40)
 
     def status(self) -> tuple[int, dict[str, Any]]:
-        """Exit code and document of `syncd status --json`."""
-        process = self._start(["-m", "syncd", "status", "--json"], stdout=subprocess.PIPE)
-        said, _ = process.communicate(timeout=40)
-        return process.returncode, json.loads(said)
+        """Exit code and document of `syncd status --json`, called in this process: another one would take a second."""
+        said = CliRunner().invoke(app, ["status", "--json"], env=self.settings())
+        return said.exit_code, json.loads(said.stdout)
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """What a SELECT on the ledger answers; nothing while there is no ledger yet."""

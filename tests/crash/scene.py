@@ -43,16 +43,20 @@ class Scene:
         """How many each study has in the end."""
         return {self.older: 2, self.newer: 2, self.arriving: 3}
 
-    def open(self) -> None:
-        """An archive with nothing but the two studies, stable."""
+    def prepare(self) -> None:
+        """An archive with nothing but the two studies, which become stable by and by."""
         archive, shared = self.at.archive, f"{self.at.name}-shared"
         archive.clear()
         files = make_study(study_uid=self.older, series=2, patient_id=shared, StudyDate="20230102", AccessionNumber="A-1")
         files += make_study(
             study_uid=self.newer, instances=2, modality="MR", patient_id=shared, StudyDate="20240203", PatientSex="F"
         )
-        for study in {answer["ParentStudy"] for answer in archive.upload_all(files)}:
-            archive.wait_stable(study)
+        archive.upload_all(files)
+
+    def open(self) -> None:
+        """The two studies are stable, and the curtain may rise."""
+        for study in self.at.archive.get("/studies"):
+            self.at.archive.wait_stable(study)
 
     def play(self, over: Callable[[], bool]) -> None:
         """The third study arrives when the bootstrap is done, its last instance when it is `available`; or both at once

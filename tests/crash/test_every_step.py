@@ -6,6 +6,7 @@ longer reached fails here. What is left behind must be enough for a plain restar
 
 from __future__ import annotations
 
+import ast
 import signal
 import uuid
 from collections import Counter
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from syncd.loop.steps import Step
-from tests.crash.installation import Installation
+from tests.crash.installation import ROOT, Installation
 from tests.crash.scene import TO_DIE, Scene
 from tests.servers import VERSIONS, Archive, FhirServer, Unavailable, start_orthanc
 
@@ -35,45 +36,56 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def archive_of() -> Iterator[Callable[[str], Archive]]:
-    """One Orthanc of each version for the module, started when it is first asked for."""
-    started: dict[str, Archive] = {}
+class Stages:
+    """Two archives of one version, used in turn: while one scene plays, the studies of the next become stable."""
 
-    def get(version: str) -> Archive:
-        if version not in started:
-            try:
-                started[version] = start_orthanc(version)
-            except Unavailable as reason:
-                pytest.skip(str(reason))
-        return started[version]
+    def __init__(self, version: str, *, fhir: FhirServer, folder: Path) -> None:
+        self._fhir = fhir
+        self._folder = folder
+        self.archives = [start_orthanc(version)]
+        self._next = self._prepared(self.archives[0])
+        self.archives.append(start_orthanc(version))
 
-    yield get
-    for archive in started.values():
-        archive.discard()
-
-
-@pytest.fixture
-def scene_of(
-    archive_of: Callable[[str], Archive], hapi: FhirServer, tmp_path: Path
-) -> Callable[[str], Scene]:
-    """A scene of its own on a version of Orthanc, set up to its beginning."""
-
-    def prepare(version: str) -> Scene:
-        name = f"crash-{uuid.uuid4().hex[:8]}"
-        scene = Scene(at=Installation(name=name, archive=archive_of(version), fhir=hapi, folder=tmp_path))
+    def next_scene(self) -> Scene:
+        scene, now = self._next, self._next.at.archive
+        self._next = self._prepared(self.archives[now is self.archives[0]])
         scene.open()
         return scene
 
-    return prepare
+    def _prepared(self, archive: Archive) -> Scene:
+        name = f"crash-{uuid.uuid4().hex[:8]}"
+        folder = self._folder / name
+        folder.mkdir()
+        scene = Scene(at=Installation(name=name, archive=archive, fhir=self._fhir, folder=folder))
+        scene.prepare()
+        return scene
+
+
+@pytest.fixture(scope="module")
+def stages(hapi: FhirServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stages]]:
+    """The stages of a version, built when they are first asked for."""
+    built: dict[str, Stages] = {}
+
+    def of(version: str) -> Stages:
+        if version not in built:
+            try:
+                built[version] = Stages(version, fhir=hapi, folder=tmp_path_factory.mktemp(f"orthanc-{version}-"))
+            except Unavailable as reason:
+                pytest.skip(str(reason))
+        return built[version]
+
+    yield of
+    for one in built.values():
+        for archive in one.archives:
+            archive.discard()
 
 
 @pytest.mark.parametrize(("version", "step", "nth"), CASES)
 def test_a_restart_after_kill_9_only_repeats_work(
-    scene_of: Callable[[str], Scene], version: str, step: Step, nth: int
+    stages: Callable[[str], Stages], version: str, step: Step, nth: int
 ) -> None:
     """Issue 3, DESIGN principle 2, RULES A1, A2, C3, C5: equal again, nothing twice, nothing of ours foreign."""
-    scene = scene_of(version)
+    scene = stages(version).next_scene()
     at = scene.at
     with at.running(kill_at=(step, nth)) as process:
         scene.play(lambda: process.poll() is not None)
@@ -86,3 +98,25 @@ def test_a_restart_after_kill_9_only_repeats_work(
         assert (code, status["studies"]["dirty"], status["studies"]["published"]) == (0, 0, {"available": 3})
         scene.check()
         assert at.stop(process) == 0
+
+
+def test_every_listed_step_is_said_by_the_program() -> None:
+    """Issue 3: the list cannot go stale. Each step stands in the program at least once, and nothing else is said."""
+    said: list[str] = []
+    for file in sorted((ROOT / "syncd").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "reached":
+                said += [ast.unparse(argument) for argument in node.args]
+    assert set(said) == {f"Step.{step.name}" for step in Step}
+
+
+def test_a_normal_run_reaches_every_step(stages: Callable[[str], Stages]) -> None:
+    """Issue 3: what no run reaches, no kill would test; and a daemon that nobody kills makes both sides equal."""
+    scene = stages(OLD).next_scene()
+    at = scene.at
+    with at.running(kill_at=(Step.SENT, 0)) as process:
+        scene.play(lambda: False)
+        at.wait_published(scene.instances, process=process)
+        scene.check()
+        assert at.stop(process) == 0
+    assert set(at.told) == set(Step)

@@ -56,10 +56,18 @@ def further(words: str, *, number: int = 1, modality: str = "CT", series: int = 
 class Installation:
     """Starts nothing but the proxies: `syncd.start()` or `syncd.command("resync")` do the work."""
 
-    def __init__(self, directory: Path, *, archive: Archive, fhir: FhirServer, settings: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        archive: Archive,
+        fhir: FhirServer,
+        name: str = "",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.archive = archive
         self.fhir = fhir
-        self.name = f"path{next(_numbers)}"
+        self.name = name or f"path{next(_numbers)}"
         self.before_archive = RecordingProxy(archive.url).start()
         self.before_fhir = RecordingProxy(fhir.base_url).start()
         self.sent_values: set[str] = {archive.password}

@@ -12,7 +12,7 @@ import pytest
 
 from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
-from syncd.errors import ConfigurationError, StudyGone, TornRead
+from syncd.errors import StudyGone, TornRead, Unsuitable
 from syncd.feed.follow import PAGE_LIMIT
 from syncd.feed.interest import wanted_ids
 from syncd.model.change import Change
@@ -214,7 +214,7 @@ def test_registered_costs_three_calls(orthanc: Archive, counted: Counted, study_
 
 def test_wrong_credentials_name_the_settings(orthanc: Archive, reach: Reach) -> None:
     """Issue 3: what is wrong, and what to do."""
-    with pytest.raises(ConfigurationError, match="SYNCD_ARCHIVES__MAIN__PASSWORD"):
+    with pytest.raises(Unsuitable, match="SYNCD_ARCHIVES__MAIN__PASSWORD"):
         reach(connection(orthanc, password="not it")).info()
 
 
@@ -223,7 +223,7 @@ def test_a_web_page_is_not_the_rest_api(orthanc: Archive, reach: Reach) -> None:
     astray = ArchiveConnection(
         name=ArchiveName("main"), url=orthanc.url + "/app", username=orthanc.username, password=orthanc.password
     )
-    with pytest.raises(ConfigurationError, match="SYNCD_ARCHIVES__MAIN__URL"):
+    with pytest.raises(Unsuitable, match="SYNCD_ARCHIVES__MAIN__URL"):
         reach(astray).info()
 
 

@@ -1,0 +1,32 @@
+"""The `world` fixture: a site in memory, and as many as a test wants by `new_world(**policy)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.loop.world import World
+
+
+@pytest.fixture
+def new_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    worlds: list[World] = []
+
+    def create(**policy: Any) -> World:
+        folder = tmp_path / str(len(worlds))
+        folder.mkdir()
+        worlds.append(World(folder, **policy))
+        return worlds[-1]
+
+    yield create
+    for world in worlds:
+        world.ledger.close()
+        world.archive.close()
+
+
+@pytest.fixture
+def world(new_world: Callable[..., World]) -> World:
+    return new_world()

@@ -1,0 +1,222 @@
+"""Both servers and the ledger in memory and in one folder: a whole site whose time moves only when a test says so.
+
+The difficulty is to speak of real situations without a thread: `turn` gives one study its turn as a worker would, and
+`settle` lets time pass as the archive's quiet would.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from syncd.archive.connection import ArchiveConnection
+from syncd.archive.orthanc import OrthancArchive
+from syncd.ledger.ledger import Ledger
+from syncd.loop import inventory
+from syncd.loop.connect import Site, connect
+from syncd.loop.gate import Gate
+from syncd.loop.intake import Intake, Polled
+from syncd.loop.reconcile import reconcile
+from syncd.loop.rooms import Rooms
+from syncd.loop.target import probe
+from syncd.loop.task import Task
+from syncd.loop.workers import Workers
+from syncd.mapping.policy import ArchivePolicy, MappingPolicy
+from syncd.model.ids import ArchiveName
+from syncd.model.work import Mark, MarkKind, Outcome
+from syncd.publish.http import FhirConnection, FhirHttp
+from syncd.publish.server import FhirServer
+from tests.fakes.fhir import FakeFhir
+from tests.fakes.http import Clock, HttpxTransport, Request, RequestsAdapter, Response
+from tests.fakes.orthanc import FakeOrthanc
+
+MAIN = ArchiveName("main")
+SETTLE = 30.0
+SYSTEM = "http://hospital.test/pid"
+STUDY = "1.2.276.1"
+OTHER = "1.2.276.2"
+ENDPOINT = "main-wado-rs"
+
+
+class World:
+    """One site. `orthanc` and `fhir` are the fakes, `rooms` what the loop gets, `ledger` the real one."""
+
+    def __init__(self, folder: Path, **policy: Any) -> None:
+        self.clock = Clock()
+        self.orthanc = FakeOrthanc("1.12.7", clock=self.clock)
+        self.fhir = FakeFhir(clock=self.clock)
+        self.ledger_url = f"sqlite:///{folder}/ledger.db"
+        self.ledger = Ledger.open(self.ledger_url, clock=self.clock)
+        self.policy = MappingPolicy(
+            archive=ArchivePolicy(name=MAIN, dicomweb_url="https://pacs.test/dicom-web", patient_id_system=SYSTEM), **policy
+        )
+        self.archive = self.new_archive()
+        self._rooms: Rooms | None = None
+
+    # -- the rooms -------------------------------------------------------------------------------------------------
+
+    def new_archive(self) -> OrthancArchive:
+        connection = ArchiveConnection(name=MAIN, url=self.orthanc.url)
+        return OrthancArchive(connection, transport=HttpxTransport(self.orthanc))
+
+    def new_server(self, url: str = "") -> FhirServer:
+        connection = FhirConnection(url=url or self.fhir.url)
+        return FhirServer(FhirHttp(connection, adapter=lambda: RequestsAdapter(self.fhir)))
+
+    @property
+    def site(self) -> Site:
+        return Site(
+            archive=self.archive,
+            archive_name=MAIN,
+            archive_url=self.orthanc.url,
+            server=self.new_server(),
+            policy=self.policy,
+            settle_after=SETTLE,
+            concurrency=2,
+        )
+
+    def connect(self, **wanted: Any) -> Rooms:
+        """As at a start of syncd: both servers asked, sentinel and Endpoints in place."""
+        self._rooms = replace(connect(self.site, self.ledger, **wanted), clock=self.clock)
+        return self._rooms
+
+    @property
+    def rooms(self) -> Rooms:
+        return self._rooms if self._rooms is not None else self.connect()
+
+    def lose_ledger(self, folder: Path) -> None:
+        """Another, empty ledger."""
+        self.ledger.close()
+        self.ledger = Ledger.open(f"sqlite:///{folder}/another.db", clock=self.clock)
+        self._rooms = None
+
+    def workers(self, **wanted: Any) -> Workers:
+        """Workers with gates that probe both servers, as `resync` has them; wind them up with `work`."""
+        rooms = self.rooms
+        return Workers(rooms, fhir=Gate(lambda: probe(rooms)), archive=Gate(rooms.archive.info), concurrency=2, **wanted)
+
+    @contextmanager
+    def working(self, **wanted: Any) -> Iterator[Workers]:
+        workers = self.workers(**wanted)
+        try:
+            yield workers
+        finally:
+            workers.stop(grace=10.0)
+
+    def work(self) -> list[Outcome]:
+        """Let workers do what is due; returns the outcomes in the order of their commits."""
+        outcomes: list[Outcome] = []
+        with self.working(on_outcome=outcomes.append) as workers:
+            workers.run(until_idle=True)
+        return outcomes
+
+    # -- the archive -----------------------------------------------------------------------------------------------
+
+    def store(self, study: str = STUDY, *, series: int = 1, instance: int = 1, modality: str = "CT", **tags: Any) -> str:
+        """Store one instance; returns the Orthanc id of its study."""
+        values = {"StudyDate": "20240102", "StudyTime": "030405", "PatientName": "Synthetic^Sam", **tags}
+        instance_id = self.orthanc.store(
+            StudyInstanceUID=study,
+            SeriesInstanceUID=f"{study}.{series}",
+            SOPInstanceUID=f"{study}.{series}.{instance}",
+            Modality=modality,
+            SeriesNumber=str(series),
+            InstanceNumber=str(instance),
+            **values,
+        )
+        return self.orthanc.study_of(instance_id)
+
+    def settle(self) -> None:
+        """The archive calls everything stable, and every due time is over."""
+        self.clock.advance(SETTLE + 1)
+        self.orthanc.tick()
+
+    def delete(self, orthanc_id: str) -> None:
+        self.orthanc.handle("DELETE", f"/studies/{orthanc_id}")
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def intake(self) -> Intake:
+        return Intake(self.archive, self.ledger, name=MAIN, settle_after=SETTLE, clock=self.clock)
+
+    def poll(self) -> Polled:
+        inventory.begin(self.archive, self.ledger, name=MAIN)
+        return self.intake().poll()
+
+    def sweep(self) -> int:
+        inventory.begin(self.archive, self.ledger, name=MAIN)
+        return inventory.take(self.archive, self.ledger, name=MAIN, settle_after=SETTLE)
+
+    def mark(self, study: str = STUDY, kind: MarkKind = MarkKind.RESYNC, **wanted: Any) -> None:
+        self.ledger.mark([Mark(study_uid=study, kind=kind, archive=MAIN, **wanted)], settle_after=SETTLE)
+
+    def task(self, study: str = STUDY) -> Task:
+        """The study's turn, due or not."""
+        rooms = self.rooms
+        claim = self.ledger.claim_study(study)
+        assert claim is not None, f"nothing is pending for {study}"
+        return Task(claim=claim, rooms=rooms)
+
+    def turn(self, study: str = STUDY) -> Outcome:
+        """One reconcile of the study, committed. Whatever it raises hands the claim back."""
+        task = self.task(study)
+        try:
+            outcome = reconcile(task)
+        except Exception:
+            self.ledger.release(study)
+            raise
+        self.ledger.commit(outcome)
+        return outcome
+
+    def published(self, study: str = STUDY, **tags: Any) -> Outcome:
+        """A stable study of one instance, published as `available`."""
+        self.store(study, **tags)
+        self.settle()
+        self.poll()
+        outcome = self.turn(study)
+        assert outcome.record is not None and outcome.record.status == "available", outcome
+        return outcome
+
+    # -- the FHIR server -------------------------------------------------------------------------------------------
+
+    def study(self, resource_id: str = STUDY) -> dict[str, Any]:
+        """The ImagingStudy as the server holds it."""
+        (found,) = (one for one in self.fhir.resources("ImagingStudy") if one["id"] == resource_id)
+        return dict(found)
+
+    def put(self, resource: dict[str, Any]) -> None:
+        """Another program writes."""
+
+        path = f"/fhir/{resource['resourceType']}/{resource['id']}"
+        answer = self.fhir.handle("PUT", path, body=json.dumps(resource).encode())
+        assert answer.status in (200, 201), answer.body
+
+    def remove(self, path: str) -> None:
+        """Another program deletes."""
+        answer = self.fhir.handle("DELETE", f"/fhir/{path}")
+        assert answer.status == 200, answer.body
+
+    def writes(self, resource_type: str = "ImagingStudy") -> list[Request]:
+        """What was sent to be written so far."""
+        return [one for one in self.fhir.requests if one.method == "PUT" and f"/{resource_type}/" in one.path]
+
+    def asked(self, part: str) -> list[Request]:
+        """Requests to the FHIR server whose path holds `part`."""
+        return [one for one in self.fhir.requests if part in one.path]
+
+
+def puts(resource_type: str = "ImagingStudy", resource_id: str = "") -> Callable[[Request], bool]:
+    """Whether a request writes such a resource."""
+    return lambda request: request.method == "PUT" and f"/{resource_type}/{resource_id}" in request.path
+
+
+def refused(status: int, text: str = "", *, code: str = "processing") -> Response:
+    """An OperationOutcome."""
+
+    issue = {"severity": "error", "code": code, "diagnostics": text}
+    body = {"resourceType": "OperationOutcome", "issue": [issue]}
+    return Response(status=status, headers={"Content-Type": "application/fhir+json"}, body=json.dumps(body).encode())

@@ -1,0 +1,141 @@
+"""What comes later to a published study: instances, series, documents, rejection notes; also while syncd was down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.real.installation import Installation, further, study
+from tests.servers import VERSIONS, FhirServer, Unavailable, start_orthanc
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, hapi: FhirServer
+) -> Iterator[Installation]:
+    """A running daemon before an Orthanc of its own. Each test has studies of its own."""
+    try:
+        archive = start_orthanc(request.param)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    with ExitStack() as stack:
+        stack.callback(archive.discard)
+        directory = tmp_path_factory.mktemp("later")
+        installation = stack.enter_context(Installation(directory, archive=archive, fhir=hapi))
+        installation.syncd.start()
+        yield installation
+
+
+@pytest.fixture
+def running(site: Installation) -> Installation:
+    """The same, with the daemon running whatever the test before did."""
+    if not site.syncd.is_running:
+        site.syncd.start()
+    return site
+
+
+def test_a_late_instance_of_a_known_series_is_counted(running: Installation) -> None:
+    """RULES A2 and CASES "late instances to a known study, known series": only a NewInstance event tells of it."""
+    words = f"late {running.archive.version}"
+    study_uid = _published(running, words)
+    before = len(running.puts(study_uid))
+    since = running.archive.last_change()
+    running.send(further(words, number=3))
+    running.wait_for(study_uid, instances=3)
+    running.wait_settled()
+    assert len(running.puts(study_uid)) == before + 1
+    assert running.statuses(study_uid)[-1] == "available"
+    assert "registered" not in running.statuses(study_uid)[before:]
+    new = [one["ChangeType"] for one in running.archive.get(f"/changes?since={since}&limit=100")["Changes"]]
+    assert "NewInstance" in new
+    assert not {"NewSeries", "NewStudy"} & set(new)
+
+
+def test_a_late_instance_sent_while_syncd_was_down_is_counted(running: Installation) -> None:
+    """RULES A2, A3: the cursor survives a restart, also a kill."""
+    words = f"late while down {running.archive.version}"
+    study_uid = _published(running, words)
+    before = len(running.puts(study_uid))
+    running.syncd.stop()
+    running.send(further(words, number=3))
+    running.syncd.start()
+    running.wait_for(study_uid, instances=3)
+    running.syncd.kill()
+    running.send(further(words, number=4))
+    running.syncd.start()
+    running.wait_for(study_uid, instances=4)
+    running.wait_settled()
+    assert len(running.puts(study_uid)) == before + 2
+    assert set(running.statuses(study_uid)[before:]) == {"available"}
+
+
+@pytest.mark.parametrize("modality", ["KO", "SR", "MR"])
+def test_a_late_series_updates_modality_and_counts(running: Installation, modality: str) -> None:
+    """RULES A6, MAPPING F.3: key objects and reports are series of the study like any other."""
+    words = f"late {modality} {running.archive.version}"
+    study_uid = _published(running, words)
+    before = len(running.puts(study_uid))
+    running.send(further(words, modality=modality, series=7, **(_titled("113000") if modality == "KO" else {})))
+    running.wait_for(study_uid, instances=3)
+    running.wait_settled()
+    found = running.resource(study_uid)
+    assert found is not None
+    assert found["status"] == "available"
+    assert found["numberOfSeries"] == 2
+    assert {one["code"] for one in found["modality"]} == {"CT", modality}
+    assert {one["modality"]["code"]: one["numberOfInstances"] for one in found["series"]} == {"CT": 2, modality: 1}
+    assert len(running.puts(study_uid)) == before + 1
+
+
+def test_a_rejection_note_parks_its_study_and_no_other(running: Installation) -> None:
+    """Issue 3: a KO titled 113001 parks `rejection-unsupported`, neighbours go on; `resync` exits 1 and names it."""
+    words = f"rejected {running.archive.version}"
+    study_uid = _published(running, words)
+    before = running.resource(study_uid)
+    running.send(further(words, modality="KO", series=9, **_titled("113001")))
+    neighbour = _published(running, f"neighbour of {words}")
+    running.syncd.wait(lambda: running.syncd.parked() == {study_uid: "rejection-unsupported"}, what="parked")
+    running.wait_settled()
+    assert running.resource(study_uid) == before
+    assert running.says(neighbour, instances=2)
+    assert running.syncd.status()["studies"]["parked"] == {"rejection-unsupported": 1}
+
+    beside = running.syncd.command("resync", "--json", expect=1)
+    assert beside.json["parked"].keys() == {study_uid}
+    running.syncd.stop()
+    alone = running.syncd.command("resync", expect=1)
+    assert study_uid in alone.out
+    assert "rejection-unsupported" in alone.out
+    assert neighbour not in alone.out
+    _delete_key_objects(running, study_uid)
+    running.syncd.command("resync", expect=0)
+
+
+def test_both_sides_are_equal_after_all_that(running: Installation) -> None:
+    """The oracle, over every study of the tests above."""
+    _published(running, f"last {running.archive.version}")
+    running.assert_equal()
+
+
+def _published(site: Installation, words: str) -> str:
+    study_uid, files = study(words, instances=2)
+    site.send(*files)
+    site.wait_for(study_uid, instances=2)
+    site.wait_settled()
+    return study_uid
+
+
+def _titled(code: str) -> dict[str, Any]:
+    """The title of a key object selection document (PS3.3 C.17.6.2.1, CID 7010)."""
+    title = {"CodeValue": code, "CodingSchemeDesignator": "DCM", "CodeMeaning": "A title"}
+    return {"ConceptNameCodeSequence": [title], "ValueType": "CONTAINER"}
+
+
+def _delete_key_objects(site: Installation, study_uid: str) -> None:
+    for orthanc_id in site.archive.study_ids(study_uid):
+        for series in site.archive.get(f"/studies/{orthanc_id}/series"):
+            if series["MainDicomTags"]["Modality"] == "KO":
+                site.archive.delete(f"/series/{series['ID']}")

@@ -1,0 +1,134 @@
+"""The FHIR server away, in every way that a network knows: nothing is lost, nothing is written twice, nobody is blamed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+
+from tests.proxy import Answer, Drop, Hold, LoseReply
+from tests.real.installation import Installation, study
+from tests.servers import Archive, FhirServer
+
+SENT = 12
+
+
+def test_an_outage_loses_nothing_and_costs_no_study_an_attempt(
+    archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
+) -> None:
+    """RULES C6 and CASES "FHIR server away for the whole of an import": the gate closes, no row is touched."""
+    site = install(archive, hapi)
+    site.syncd.start()
+    site.before_fhir.cut_connections()
+    site.before_fhir.fail(Drop())
+    uids = _sent(site, "away")
+    site.syncd.wait(lambda: site.syncd.status()["target"]["state"] == "open", what="the FHIR server is said to be away")
+    site.syncd.wait(lambda: site.syncd.status()["studies"]["dirty"] == SENT, what="all marked")
+    page = site.syncd.page("/readyz")
+    assert page.status == 503
+    assert "FHIR server cannot be reached" in page.text
+    assert site.syncd.page("/livez").status == 200
+    assert site.syncd.command("status").code == 3
+    # Long enough for several probes: an outage that lasts costs nothing either.
+    refused = site.before_fhir.count()
+    site.before_fhir.wait_for(lambda all_of_them: len(all_of_them) >= refused + 2)
+    assert set(site.syncd.attempts().values()) == {0}
+    site.before_fhir.heal()
+    _assert_all_arrive_once(site, uids)
+
+
+def test_a_restart_of_the_server_in_the_middle_loses_nothing(
+    archive: Archive, second_hapi: FhirServer, install: Callable[..., Installation]
+) -> None:
+    """RULES C5, C6: a real HAPI, stopped while studies are being written, and started again with its data."""
+    site = install(archive, second_hapi)
+    site.syncd.start()
+    first = _sent(site, "restart, first")
+    site.before_fhir.wait_for(lambda seen: any(one.method == "PUT" and "/ImagingStudy/" in one.path for one in seen))
+    second_hapi.stop()
+    second = _sent(site, "restart, second")
+    site.syncd.wait(lambda: site.syncd.status()["target"]["state"] == "open", what="the FHIR server is said to be away")
+    second_hapi.start()
+    _assert_all_arrive_once(site, first + second)
+
+
+def test_a_write_whose_reply_was_lost_is_read_and_not_repeated(
+    archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
+) -> None:
+    """RULES C5: read before anything else is sent for that study; equal to the intent, so it is recorded."""
+    site = install(archive, hapi)
+    (study_uid,) = _sent(site, "lost reply", number=1)
+    site.archive.wait_stable(site.archive.study_ids(study_uid)[0])
+    site.before_fhir.fail(LoseReply(), method="PUT", path="/ImagingStudy/", times=1)
+    site.syncd.command("resync", expect=0)
+    about = site.before_fhir.exchanges(method="GET|PUT", path=f"/ImagingStudy/{study_uid}$")
+    assert [one.method for one in about] == ["PUT", "GET"]
+    assert site.statuses(study_uid) == ["available"]
+
+
+def test_a_busy_server_is_asked_again_and_its_neighbours_are_not_held_up(
+    archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
+) -> None:
+    """RULES C6: 503 and 429 for one study are transient; others go on meanwhile."""
+    site = install(archive, hapi)
+    site.syncd.start()
+    busy, calm = study("busy"), study("calm")
+    outcome = json.dumps({"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "throttled"}]})
+    json_type = {"Content-Type": "application/fhir+json", "Retry-After": "1"}
+    rule = site.before_fhir.fail(
+        Answer(status=429, body=outcome.encode(), headers=json_type), method="PUT", path=f"/ImagingStudy/{busy[0]}"
+    )
+    site.send(*busy[1], *calm[1])
+    site.wait_for(calm[0])
+    site.syncd.wait(lambda: site.syncd.attempts().get(busy[0], 0) >= 2, what="tried again")
+    assert site.syncd.parked() == {}
+    site.before_fhir.remove_rule(rule)
+    site.wait_for(busy[0])
+
+
+def test_sigterm_lets_the_write_in_flight_end(
+    archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
+) -> None:
+    """CONTRACT, exit codes; CASES "SIGTERM drains": what was sent is also recorded, and is not sent again."""
+    site = install(archive, hapi)
+    (study_uid,) = _sent(site, "in flight", number=1)
+    site.archive.wait_stable(site.archive.study_ids(study_uid)[0])
+    hold = Hold(until=threading.Event())
+    site.before_fhir.fail(hold, method="PUT", path="/ImagingStudy/", times=1)
+    site.syncd.start()
+    assert hold.reached.wait(60)
+    releasing = threading.Thread(target=lambda: site.syncd.wait(_says_stopping(site), what="stopping"))
+    releasing.start()
+    stopping = threading.Thread(target=site.syncd.stop)
+    stopping.start()
+    releasing.join()
+    hold.until.set()
+    stopping.join()
+    assert site.says(study_uid)
+    site.before_fhir.forget()
+    ended = site.syncd.command("resync", "--json", expect=0)
+    assert ended.json["decisions"] == {"Skip": 1}
+    assert site.before_fhir.writes() == ()
+
+
+def _sent(site: Installation, words: str, *, number: int = SENT) -> list[str]:
+    made = [study(f"{words} {place}", instances=2) for place in range(number)]
+    for _, files in made:
+        site.send(*files)
+    return [study_uid for study_uid, _ in made]
+
+
+def _assert_all_arrive_once(site: Installation, uids: list[str]) -> None:
+    site.wait_for(*uids, instances=2)
+    site.wait_settled()
+    assert site.syncd.parked() == {}
+    assert site.syncd.page("/readyz").status == 200
+    for study_uid in uids:
+        answered = [put for put in site.puts(study_uid) if put.status]
+        assert len(answered) <= 2
+        assert site.statuses(study_uid) in (["available"], ["registered", "available"])
+    site.assert_equal()
+
+
+def _says_stopping(site: Installation) -> Callable[[], bool]:
+    return lambda: bool(site.syncd.events("stopping"))
