@@ -14,12 +14,13 @@ from sqlalchemy import Connection, Select
 
 from syncd.errors import LedgerRefused, LedgerUnavailable
 from syncd.ledger import engine as database
-from syncd.ledger import feed, marks, oneshot, outcomes, overview, ownership, records, schema, work
+from syncd.ledger import feed, marks, oneshot, outcomes, overview, ownership, records, rejections, schema, work
 from syncd.ledger.place import OwnerLock, Place, owner_of, place_of, prepare_folder
 from syncd.ledger.rows import to_row
 from syncd.ledger.work import Claim
 from syncd.ledger.writer import Transaction, Writer
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.rejection import Rejection
 from syncd.model.words import ArchiveState, Priority
 from syncd.model.work import (
     Companion,
@@ -265,6 +266,18 @@ class Ledger:
 
     def dirty_rows(self, after: str = "", limit: int = 500) -> list[DirtyRow]:
         return self._read(lambda connection: records.page(connection, DirtyRow, schema.dirty, after=after, limit=limit))
+
+    # Rejection notes (RULES B7)
+
+    def rejections(self, study_uid: str) -> tuple[Rejection, ...]:
+        """What the study's own notes say, what names it, and what names a note that names it."""
+        return self._read(lambda connection: rejections.concerning(connection, study_uid))
+
+    def keep_rejections(self, source_uid: str, told: Sequence[Rejection]) -> int:
+        """Make what is kept of `source_uid`'s notes exactly `told`, and mark the other studies concerned by a change, in
+        one transaction; returns how many were marked."""
+        now = self._clock()
+        return self._own(lambda tx: rejections.keep(tx, source_uid, told, now=now))
 
     # Companions, target, installation
 

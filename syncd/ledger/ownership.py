@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from syncd.errors import LedgerRefused
 from syncd.ledger.marks import next_in
-from syncd.ledger.schema import dirty, feed_seen, feeds, sequences
+from syncd.ledger.schema import dirty, feed_seen, feeds, rejections, sequences
 from syncd.ledger.writer import Transaction
 from syncd.model.work import LONGEST_BACKOFF, LONGEST_STREAM
 
@@ -49,6 +49,7 @@ def _within_reason(connection: Connection, *, now: float) -> None:
     for column in (dirty.c.first_marked, dirty.c.last_event, dirty.c.streaming_since, feeds.c.moved_at):
         _not_after(connection, column, now)
     _not_after(connection, feed_seen.c.first_seen, now)
+    _not_after(connection, rejections.c.first_missing_at, now)
 
 
 def _not_after(connection: Connection, column: ColumnElement[float], now: float) -> None:

@@ -170,6 +170,20 @@ parked = Table(
     Column("parked_at", Double, nullable=False),
 )
 
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("note_uid", Text, primary_key=True),
+    Column("source_uid", Text, primary_key=True),
+    Column("target_uid", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("patient", Text, nullable=False),
+    Column("instances", CanonicalJson, nullable=False),
+    Column("first_missing_at", Double, nullable=False),
+    Index("rejections_by_source", "source_uid"),
+    Index("rejections_by_target", "target_uid"),
+)
+
 companions = Table(
     "companions",
     metadata,

@@ -82,5 +82,6 @@ def _rooms(site: Site, ledger: Ledger, policy: MappingPolicy, version: str, obse
         fhir_version=version,
         fingerprint=fingerprint(policy, fhir_version=version),
         settle_after=site.settle_after,
+        revoke_grace=site.sweep_interval,
         observer=observer or Nobody(),
     )

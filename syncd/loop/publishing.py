@@ -43,6 +43,14 @@ def publish(task: Task, goal: Wanted, *, snapshot: StudySnapshot, raws: tuple[Ra
             raise AssertionError("a decision made with the server's copy at hand asks for no other")
 
 
+def is_published(task: Task, resource_id: str) -> bool:
+    """Whether there is a resource of ours to speak of: remembered, or, where nothing is, on the server (RULES C5, E7)."""
+    if task.record is not None:
+        return True
+    _, current = _read(task, wanted({"id": resource_id}, fingerprint=""))
+    return isinstance(current, Found) and installation_of(current.resource) == task.rooms.installation_id
+
+
 def _decide(task: Task, goal: Wanted, current: Current | None) -> Write | Skip | Park | NeedRead:
     return decide(
         goal,
@@ -92,7 +100,7 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
             resource_id=str(goal.resource["id"]),
             digest=goal.digest,
             expected_version=action.expected_version,
-            owned=owned_values(goal.resource),
+            owned={**owned_values(goal.resource), "status": goal.resource["status"]},
             created_at=task.rooms.clock(),
         )
     )

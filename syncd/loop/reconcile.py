@@ -12,22 +12,23 @@ from dataclasses import replace
 from typing import Any
 
 from syncd.errors import Conflict, StudyError, TornRead, Transient
-from syncd.loop import subjects
+from syncd.loop import rejections, subjects
 from syncd.loop.look import Look, light, look, only_key_objects, whole
-from syncd.loop.publishing import publish
+from syncd.loop.publishing import is_published, publish
+from syncd.loop.rejections import Applied
 from syncd.loop.steps import Step, reached
 from syncd.loop.target import keep_endpoints
 from syncd.loop.task import Task
 from syncd.mapping.check import problems
 from syncd.mapping.identity import resource_id
 from syncd.mapping.imagingstudy import available, registered
+from syncd.mapping.retracted import retracted, retracted_status
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import Decision, ParkedReason
 from syncd.model.work import LONGEST_STREAM, Outcome
 from syncd.plan.decide import wanted
 from syncd.snapshot.build import build
-from syncd.snapshot.keyobjects import rejecting
 
 CONFLICTS = 5
 """Restarts after a 409/412 before it counts as a transient failure (RULES C4)."""
@@ -56,7 +57,8 @@ def reconcile(task: Task) -> Outcome:
 def _pass(task: Task) -> Outcome:
     seen = look(task)
     if not seen.headers:
-        return _vanished(task, seen)
+        rejections.none_found(task)
+        return rejections.kept_in_mind(task, _vanished(task, seen))
     try:
         outcome = _decided(task, seen)
     except StudyError as error:
@@ -64,11 +66,14 @@ def _pass(task: Task) -> Outcome:
         if not seen.is_stable:
             # What is wrong now may be complete in a minute, and nobody else would ask again (RULES A5).
             outcome = replace(outcome, done=False, due=task.rooms.clock() + task.rooms.settle_after)
+    outcome = rejections.kept_in_mind(task, outcome)
     return replace(outcome, found_copies=seen.copies, gone_copies=seen.gone)
 
 
 def _decided(task: Task, seen: Look) -> Outcome:
-    identity = task.record.resource_id if task.record else resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
+    # A record or an intent knows which resource is meant; it may have kept an id of its own (RULES C1, C5).
+    known = task.record or task.claim.intent
+    identity = known.resource_id if known else resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
 
     # Still arriving: announced once, then waited for, unless it streams without end (RULES A5, A6).
     forced = _streams_without_end(task)
@@ -78,11 +83,22 @@ def _decided(task: Task, seen: Look) -> Outcome:
     snapshot, raws = whole(task, seen.headers)
     if not snapshot.is_stable and not forced:
         return _announce(task, seen, identity)
-    if rejecting(snapshot):
-        raise StudyError(ParkedReason.REJECTION_UNSUPPORTED, "rejection notes are not understood by this version")
     if not snapshot.number_of_instances:
         raise StudyError(ParkedReason.UNMAPPABLE, "no instance has a usable UID")
-    return replace(_say(task, snapshot, raws, identity=identity, final=True), reset_stream=True)
+    applied = rejections.applied(task, snapshot)
+    if applied.left.nothing:
+        return _withdraw(task, applied, raws, identity)
+    return replace(_say(task, applied, raws, identity=identity, status="available"), reset_stream=True)
+
+
+def _withdraw(task: Task, applied: Applied, raws: tuple[RawStudy, ...], identity: str) -> Outcome:
+    """Everything is rejected: what was published is withdrawn, and what was not is never shown (MAPPING D.2)."""
+    if not is_published(task, identity):
+        reason = "everything is rejected, and nothing was published"
+        return replace(task.outcome(Decision.SKIP, reason), clear_intent=True, reset_stream=True)
+    status = retracted_status(in_error=applied.left.in_error, fhir_version=task.rooms.fhir_version)
+    outcome = _say(task, applied, raws, identity=identity, status=status)
+    return replace(outcome, reason=f"everything is rejected: {outcome.reason}", reset_stream=True)
 
 
 def _announce(task: Task, seen: Look, identity: str) -> Outcome:
@@ -91,27 +107,36 @@ def _announce(task: Task, seen: Look, identity: str) -> Outcome:
     if task.record is not None and (not task.fresh or task.record.status != "registered"):
         return task.waiting("still arriving", due=due)
     raw = light(task, seen.headers[0])
+    # Only the whole study tells what is rejected; and other studies must know what this one's notes say (B7).
+    if rejections.may_concern(task, raw) and rejections.applied(task, whole(task, seen.headers)[0]).left.nothing:
+        return task.waiting("nothing but rejected instances so far", due=due)
     if only_key_objects(raw):
         return task.waiting("only key objects so far", due=due)
-    return replace(_say(task, build(raw), (raw,), identity=identity, final=False), done=False, due=due)
+    announced = rejections.untouched(build(raw))
+    return replace(_say(task, announced, (raw,), identity=identity, status="registered"), done=False, due=due)
 
 
-def _say(task: Task, snapshot: StudySnapshot, raws: tuple[RawStudy, ...], *, identity: str, final: bool) -> Outcome:
-    """Say it; what the server answers once to a reference (B4) or to the size (C6, 413) is answered once."""
-    if task.record is not None and task.record.summary:
+def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: str, status: str) -> Outcome:
+    """Say what is left; what the server answers once to a reference (B4) or to the size (C6, 413) is answered once."""
+    parked = task.claim.parked
+    too_large = parked is not None and parked.reason == ParkedReason.TOO_LARGE and bool(parked.digest)
+    if too_large or (task.record is not None and task.record.summary):
         task = replace(task, summary=True)
+    snapshot = applied.left.snapshot
     unresolved = False
     while True:
         subject = subjects.resolve(
             snapshot, rooms=task.rooms, record=task.record, fresh=task.fresh or unresolved, dry=task.dry
         )
         reached(Step.SUBJECT_RESOLVED)
-        goal = wanted(_mapped(task, snapshot, subject, identity, final=final), fingerprint=task.rooms.fingerprint)
+        goal = wanted(_mapped(task, snapshot, subject, identity, status=status), fingerprint=task.rooms.fingerprint)
         reached(Step.MAPPED)
+        if status != "registered":
+            rejections.require_unchanged(task, applied)
         try:
             return publish(task, goal, snapshot=snapshot, raws=raws)
         except StudyError as error:
-            if error.reason == ParkedReason.TOO_LARGE and final and not task.summary:
+            if error.reason == ParkedReason.TOO_LARGE and status == "available" and not task.summary:
                 task = replace(task, summary=True)
             elif error.reason == ParkedReason.REFERENCE_REFUSED and not unresolved:
                 task.rooms.check_sentinel()
@@ -122,14 +147,16 @@ def _say(task: Task, snapshot: StudySnapshot, raws: tuple[RawStudy, ...], *, ide
 
 
 def _mapped(
-    task: Task, snapshot: StudySnapshot, subject: Mapping[str, Any], identity: str, *, final: bool
+    task: Task, snapshot: StudySnapshot, subject: Mapping[str, Any], identity: str, *, status: str
 ) -> dict[str, Any]:
     """The resource, checked by ourselves before a server sees it (RULES B1)."""
     policy = task.rooms.policy
-    if final:
+    if status == "available":
         resource = available(snapshot, subject=dict(subject), policy=policy, summary=task.summary)
-    else:
+    elif status == "registered":
         resource = registered(snapshot, subject=dict(subject), policy=policy)
+    else:
+        resource = retracted(snapshot, subject=dict(subject), policy=policy, status=status)
     resource["id"] = identity
     found = problems(resource)
     if found:

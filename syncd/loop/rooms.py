@@ -32,7 +32,8 @@ class Nobody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """One archive, one FHIR server, one ledger. `settle_after` is in seconds; `fingerprint` is that of RULES B3."""
+    """One archive, one FHIR server, one ledger. `settle_after` and `revoke_grace` are in seconds: for how long a
+    rejection note counts after it was first missing (MAPPING D.2-4). `fingerprint` is that of RULES B3."""
 
     archive: Archive
     archive_name: ArchiveName
@@ -42,6 +43,7 @@ class Rooms:
     fhir_version: str
     fingerprint: str
     settle_after: float
+    revoke_grace: float = 900.0
     observer: Observer = field(default_factory=Nobody)
     clock: Callable[[], float] = time.time
     locks: Locks = field(default_factory=Locks)

@@ -1,5 +1,6 @@
 """What should FHIR say? A `StudySnapshot` becomes resources, by MAPPING.md; pure, one dialect per FHIR version.
 
-`imagingstudy` assembles, `dialect_r4` says what is R4's own; `patient` and `endpoints` make the companions, `check` looks
-at what is to be sent, `notes` tells what could not be said.
+`imagingstudy` decides what is to be said (`said`), a dialect (`dialects`) writes it down: `dialect_r4` is the frame, the
+others hold their differences. `patient`, `endpoints` and `sentinel` make the companions, `check` looks at what is to be
+sent, `notes` tells what could not be said.
 """

@@ -1,9 +1,9 @@
-"""Whether a resource of ours is fit to be sent (RULES B1): two checks, of which neither suffices.
+"""Whether a resource of ours is fit to be sent (RULES B1): several checks, of which none suffices.
 
-fhirclient parses it (R4 shape: names, types, required elements); what it parsed is thrown away, because its
-re-serialisation drops `_started` and the like. The table check finds what fhirclient 4.4 lets pass: wrong codes, ids and
-ranges, empty strings and lists, control characters, codes without a system. The difficulty is a study of ten thousand
-instances: paths are put together only for what is wrong. A problem names element and rule, never the value (RULES S1).
+A model library parses it, where there is one for the version (`models`): names, types, required elements. The table check
+finds what the libraries let pass: wrong codes, ids and ranges, empty strings and lists, control characters, codes without
+a system; for R6 it has the eight invariants besides. The difficulty is a study of ten thousand instances: paths are put
+together only for what is wrong. A problem names element and rule, never the value (RULES S1).
 """
 
 from __future__ import annotations
@@ -11,80 +11,73 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fhirclient.models.endpoint import Endpoint
-from fhirclient.models.fhirabstractbase import FHIRValidationError
-from fhirclient.models.imagingstudy import ImagingStudy
-from fhirclient.models.patient import Patient
-
+from syncd.mapping.invariants_r6 import broken
+from syncd.mapping.models import Fault as _Fault
+from syncd.mapping.models import model_faults
 from syncd.mapping.primitives import text
-from syncd.mapping.shapes import REQUIRED, RESOURCES, SHAPES, Element
-
-_MODELS = {"ImagingStudy": ImagingStudy, "Patient": Patient, "Endpoint": Endpoint}
-
-_SHAPE_RULES = (
-    (KeyError, "a required element is missing (fhirclient)"),
-    (AttributeError, "holds an element that FHIR does not define (fhirclient)"),
-    (TypeError, "has the wrong type (fhirclient)"),
-)
-
-_Fault = tuple[str, str]
-"""Path below the place where it was found, and the broken rule."""
+from syncd.mapping.shapes import SHAPES, Element, Shapes
 
 
-def problems(resource: dict[str, Any]) -> tuple[str, ...]:
-    """What is wrong with an R4 resource that we made, as `path: rule`, in a stable order; empty if it may be sent."""
+def problems(resource: dict[str, Any], *, fhir_version: str = "r4") -> tuple[str, ...]:
+    """What is wrong with a resource that we made, as `path: rule`, in a stable order; empty if it may be sent."""
+    shapes = SHAPES[fhir_version]
     resource_type = resource.get("resourceType")
-    if resource_type not in RESOURCES:
+    if resource_type not in shapes.resources:
         return ("resourceType: not a type that syncd writes",)
-    faults = [*_structure(resource, resource_type), *_shape_faults(resource, resource_type)]
+    faults = _structure(resource, resource_type, shapes)
+    if fhir_version == "r6" and resource_type == "ImagingStudy" and not faults:
+        faults = [("", rule) for rule in broken(resource)]
+    faults += model_faults(resource, fhir_version=fhir_version)
     return tuple(dict.fromkeys(f"{resource_type}{path}: {rule}" for path, rule in faults))
 
 
-def _structure(value: object, name: str) -> list[_Fault]:
+def _structure(value: object, name: str, shapes: Shapes) -> list[_Fault]:
     """The faults of one object by the table `name`; an empty list in the common case, before any path is made."""
     if not isinstance(value, dict):
         return [("", "must be an object")]
     if not value:
         return [("", "an object must not be empty")]
-    shape = SHAPES[name]
+    shape = shapes.structures[name]
     faults: list[_Fault] = []
     for key, content in value.items():
         element = shape.get(key)
         if element is None:
-            found = _unlisted(content)
+            found = _unlisted(content) or _undefined(key, name, shapes)
         elif element.rule is not None and not element.many:
             rule = element.rule(content)
             found = [("", rule)] if rule else []
         elif element.many:
-            found = _items(content, element)
+            found = _items(content, element, shapes)
         else:
-            found = _one(content, element)
+            found = _one(content, element, shapes)
         if found:
             faults += _below(f".{key}", found)
     faults += [
-        (f".{key}", "a required element is missing") for key in REQUIRED[name] if key not in value and f"_{key}" not in value
+        (f".{key}", "a required element is missing")
+        for key in shapes.required[name]
+        if key not in value and f"_{key}" not in value
     ]
     return faults + _beside(value, name)
 
 
-def _one(content: object, element: Element) -> list[_Fault]:
+def _one(content: object, element: Element, shapes: Shapes) -> list[_Fault]:
     if element.rule is not None:
         rule = element.rule(content)
         return [("", rule)] if rule else []
-    faults = _structure(content, element.structure)
+    faults = _structure(content, element.structure, shapes)
     if element.targets and not faults:
         faults = _target(content, element.targets)
     return faults
 
 
-def _items(content: object, element: Element) -> list[_Fault]:
+def _items(content: object, element: Element, shapes: Shapes) -> list[_Fault]:
     if not isinstance(content, list):
         return [("", "must be a list")]
     if not content:
         return [("", "a list must not be empty")]
     faults: list[_Fault] = []
     for index, item in enumerate(content):
-        found = _one(item, element)
+        found = _one(item, element, shapes)
         if found:
             faults += _below(f"[{index}]", found)
     return faults
@@ -111,6 +104,18 @@ def _target(content: object, targets: frozenset[str]) -> list[_Fault]:
     return [(".reference", "names a resource type that is not allowed here")]
 
 
+def _undefined(key: str, name: str, shapes: Shapes) -> list[_Fault]:
+    """Whether FHIR defines an element that is not in the table, where no model library would tell."""
+    if shapes.further is None:
+        return []
+    plain = key.removeprefix("_")
+    if plain in shapes.structures[name] or plain in shapes.further[name]:
+        return []
+    if name in ("Extension", "NameExtension") and (plain.startswith("value") or plain in ("id", "extension")):
+        return []
+    return [("", "holds an element that FHIR does not define")]
+
+
 def _unlisted(content: object) -> list[_Fault]:
     """What holds for every FHIR value: nothing is empty, no text holds control characters."""
     if isinstance(content, dict):
@@ -129,21 +134,3 @@ def _unlisted(content: object) -> list[_Fault]:
 
 def _below(step: str, faults: Iterable[_Fault]) -> list[_Fault]:
     return [(f"{step}{path}", rule) for path, rule in faults]
-
-
-def _shape_faults(resource: dict[str, Any], resource_type: str) -> list[_Fault]:
-    """fhirclient's opinion, without its words: they quote values."""
-    try:
-        _MODELS[resource_type](resource, strict=True)
-    except FHIRValidationError as error:
-        return list(_leaves(error, path=""))
-    return []
-
-
-def _leaves(error: Exception, *, path: str) -> Iterable[_Fault]:
-    if isinstance(error, FHIRValidationError):
-        below = f"{path}.{error.path}" if error.path else path
-        for inner in error.errors:
-            yield from _leaves(inner, path=below)
-        return
-    yield path, next((rule for kind, rule in _SHAPE_RULES if isinstance(error, kind)), "is not valid (fhirclient)")

@@ -27,11 +27,9 @@ _TYPES = frozenset(_TABLE_0203.split())
 _MEDICAL_RECORD = "MR"
 
 
-def study_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy, accessions: bool) -> list[dict[str, Any]]:
-    """The StudyInstanceUID first; then accessions where the version wants them here; StudyID only with a system."""
+def study_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
+    """The StudyInstanceUID, always first; then the StudyID, only with a system. Accessions are the orders' own."""
     found = [_study_uid(snapshot.study_uid)]
-    if accessions:
-        found += _accessions(snapshot, policy=policy)
     if snapshot.study_id and policy.archive.study_id_system:
         found.append({"type": {"text": "Study ID"}, "system": policy.archive.study_id_system, "value": snapshot.study_id})
     return found
@@ -40,7 +38,7 @@ def study_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy, accessi
 def based_on(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
     """The orders as logical references: the order system owns them (MAPPING J.3)."""
     issuers = policy.archive.issuers
-    orders = _accessions(snapshot, policy=policy)
+    orders = accession_identifiers(snapshot, policy=policy)
     for type_code, issued in (("PLAC", snapshot.placer_orders), ("FILL", snapshot.filler_orders)):
         orders += [
             identifier(one.value, assigned=authority(one.issuer, issuers=issuers), type_code=type_code)
@@ -110,7 +108,8 @@ def _study_uid(study_uid: str) -> dict[str, Any]:
     return {"use": "official", "system": DICOM_UID, "value": value}
 
 
-def _accessions(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
+def accession_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
+    """The accessions, each once; without a system where no issuer has one (MAPPING I case 34)."""
     archive = policy.archive
     return _distinct(
         identifier(

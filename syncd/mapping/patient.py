@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from syncd.mapping.endpoints import installation_meta
+from syncd.mapping.dialects import dialect
 from syncd.mapping.identifiers import patient_identifiers, usual_identifier
 from syncd.mapping.people import human_names
 from syncd.mapping.policy import MappingPolicy, PatientKey
@@ -17,13 +17,13 @@ from syncd.mapping.systems import UNIDENTIFIED_EXTENSION
 from syncd.model.snapshot import StudySnapshot
 
 
-def patient(snapshot: StudySnapshot, *, key: PatientKey, policy: MappingPolicy) -> dict[str, Any]:
-    """The Patient at `key.resource_id`; the same elements in every FHIR version."""
-    facts = snapshot.patient
+def patient(snapshot: StudySnapshot, *, key: PatientKey, policy: MappingPolicy, fhir_version: str = "r4") -> dict[str, Any]:
+    """The Patient at `key.resource_id`."""
+    say, facts = dialect(fhir_version), snapshot.patient
     resource: dict[str, Any] = {
         "resourceType": "Patient",
         "id": key.resource_id,
-        "meta": installation_meta(policy),
+        "meta": say.meta(policy),
     }
     if key.unidentified:
         resource["extension"] = [_unidentified()]
@@ -33,11 +33,11 @@ def patient(snapshot: StudySnapshot, *, key: PatientKey, policy: MappingPolicy) 
         "gender": facts.gender,
         "birthDate": facts.birth_date,
     }
-    return resource | {element: value for element, value in said.items() if value}
+    return say.patient(resource | {element: value for element, value in said.items() if value})
 
 
-def subject(key: PatientKey, snapshot: StudySnapshot, *, literal: str | None) -> dict[str, Any]:
-    """The study's subject: the Patient resource `literal` (`Patient/<id>`), or a logical reference.
+def subject(key: PatientKey, snapshot: StudySnapshot, *, literal: str | None, fhir_version: str = "r4") -> dict[str, Any]:
+    """The study's subject: the Patient resource `literal` (`Patient/<id>`), or a logical reference (DSTU2: words only).
 
     A logical reference needs an identifier. Without a PatientID there is none, and none is invented: the reference
     carries the words "unidentified patient" and our extension, so that a reader sees why (a rule of ours).
@@ -45,8 +45,10 @@ def subject(key: PatientKey, snapshot: StudySnapshot, *, literal: str | None) ->
     if literal is not None:
         return {"reference": literal}
     if key.unidentified:
-        return {"extension": [_unidentified()], "type": "Patient", "display": "unidentified patient"}
-    return {"type": "Patient", "identifier": usual_identifier(snapshot, system=key.system)}
+        logical: dict[str, Any] = {"extension": [_unidentified()], "type": "Patient", "display": "unidentified patient"}
+    else:
+        logical = {"type": "Patient", "identifier": usual_identifier(snapshot, system=key.system)}
+    return dialect(fhir_version).subject(logical)
 
 
 def _unidentified() -> dict[str, Any]:

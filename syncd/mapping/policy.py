@@ -30,7 +30,8 @@ class ArchivePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingPolicy:
-    """`patient` is POLICY__PATIENT, `bad_uid` POLICY__BAD_UID, `modality_scope` POLICY__MODALITY_SCOPE (CONTRACT.md)."""
+    """`patient` is POLICY__PATIENT, `bad_uid` POLICY__BAD_UID, `modality_scope` POLICY__MODALITY_SCOPE (CONTRACT.md).
+    `rejected_quality` (`hide`, `keep`): whether a note titled 113001 takes images back (MAPPING D.2)."""
 
     archive: ArchivePolicy
     installation_id: str = "syncd"
@@ -39,6 +40,7 @@ class MappingPolicy:
     bad_uid: str = "park"
     modality_scope: str = "all"
     max_instances: int = 10000
+    rejected_quality: str = "hide"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

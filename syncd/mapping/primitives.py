@@ -15,13 +15,16 @@ _MAX_STRING = 1048576
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_CODE = re.compile(r"[^\s]+( [^\s]+)*")
-_URI = re.compile(r"\S+")
-_ABSOLUTE = re.compile(r"(https?://|urn:)\S+")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
+_VISIBLE = r"[^\s\x00-\x1f]+"
+_CODE = re.compile(rf"{_VISIBLE}( {_VISIBLE})*")
+_URI = re.compile(_VISIBLE)
+_ABSOLUTE = re.compile(rf"(https?://|urn:){_VISIBLE}")
+_URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.\-]*:{_VISIBLE}")
 _OID = re.compile(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+")
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_REFERENCE = re.compile(r"#\S+|(https?://\S+/)?[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(/_history/[A-Za-z0-9\-.]{1,64})?|urn:\S+")
+_REFERENCE = re.compile(
+    rf"#{_VISIBLE}|(https?://{_VISIBLE}/)?[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{{1,64}}(/_history/[A-Za-z0-9\-.]{{1,64}})?|urn:{_VISIBLE}"
+)
 _DATE = re.compile(r"(?!0000)[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
 _TIME = r"T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _DATE_TIME = re.compile(rf"{_DATE.pattern}|(?!0000)[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]){_TIME}")

@@ -1,8 +1,8 @@
-"""The structures that we write, as a table: element → type, cardinality, binding (R4 4.0.1 definitions).
+"""The structures of each FHIR version as the check reads them: made once from the tables of the versions.
 
-Only what syncd emits is listed; other elements are checked for emptiness and control characters, and by fhirclient.
-`*` means a list, `!` required. A type is a primitive of `primitives.RULES`, a structure of this table, `code:` with the
-name of a required binding, or `Reference:` with the resource types that a literal reference may name.
+A version's table is R4's with elements replaced or (empty text) taken away. For R4, R4B and R5 a model library knows what
+else FHIR defines. For R6 and DSTU2 there is none, so their tables are closed: `further` names what FHIR defines besides,
+and anything else is a fault.
 """
 
 from __future__ import annotations
@@ -10,122 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from syncd.mapping.primitives import RULES, Rule, one_of
-
-_BINDINGS: Mapping[str, Rule] = {
-    "imagingstudy-status": one_of("registered", "available", "cancelled", "entered-in-error", "unknown"),
-    "endpoint-status": one_of("active", "suspended", "error", "off", "entered-in-error", "test"),
-    "administrative-gender": one_of("male", "female", "other", "unknown"),
-    "identifier-use": one_of("usual", "official", "temp", "secondary", "old"),
-    "name-use": one_of("usual", "official", "temp", "nickname", "anonymous", "old", "maiden"),
-    "name-representation": one_of("ABC", "IDE", "SYL"),
-}
-
-_TABLE: Mapping[str, Mapping[str, str]] = {
-    "ImagingStudy": {
-        "resourceType": "code!",
-        "id": "id",
-        "meta": "Meta",
-        "extension": "Extension*",
-        "identifier": "Identifier*",
-        "status": "code:imagingstudy-status!",
-        "modality": "Coding*",
-        "subject": "Reference:Patient|Device|Group!",
-        "encounter": "Reference:Encounter",
-        "started": "dateTime",
-        "basedOn": "Reference:CarePlan|ServiceRequest|Appointment|AppointmentResponse|Task*",
-        "referrer": "Reference:Practitioner|PractitionerRole",
-        "interpreter": "Reference:Practitioner|PractitionerRole*",
-        "endpoint": "Reference:Endpoint*",
-        "numberOfSeries": "unsignedInt",
-        "numberOfInstances": "unsignedInt",
-        "location": "Reference:Location",
-        "description": "string",
-        "series": "Series*",
-    },
-    "Series": {
-        "extension": "Extension*",
-        "uid": "id!",
-        "number": "unsignedInt",
-        "modality": "Coding!",
-        "description": "string",
-        "numberOfInstances": "unsignedInt",
-        "endpoint": "Reference:Endpoint*",
-        "bodySite": "Coding",
-        "laterality": "Coding",
-        "started": "dateTime",
-        "performer": "Performer*",
-        "instance": "Instance*",
-    },
-    "Performer": {
-        "function": "CodeableConcept",
-        "actor": ("Reference:Practitioner|PractitionerRole|Organization|CareTeam|Patient|Device|RelatedPerson!"),
-    },
-    "Instance": {"uid": "id!", "sopClass": "Coding!", "number": "unsignedInt", "title": "string"},
-    "Patient": {
-        "resourceType": "code!",
-        "id": "id",
-        "meta": "Meta",
-        "extension": "Extension*",
-        "identifier": "Identifier*",
-        "active": "boolean",
-        "name": "HumanName*",
-        "gender": "code:administrative-gender",
-        "birthDate": "date",
-    },
-    "Endpoint": {
-        "resourceType": "code!",
-        "id": "id",
-        "meta": "Meta",
-        "extension": "Extension*",
-        "identifier": "Identifier*",
-        "status": "code:endpoint-status!",
-        "connectionType": "Coding!",
-        "name": "string",
-        "payloadType": "CodeableConcept*!",
-        "payloadMimeType": "code*",
-        "address": "url!",
-    },
-    "Meta": {"source": "uri", "profile": "uri*", "tag": "Coding*", "security": "Coding*"},
-    "Identifier": {
-        "extension": "Extension*",
-        "use": "code:identifier-use",
-        "type": "CodeableConcept",
-        "system": "system",
-        "value": "string",
-        "assigner": "Reference:Organization",
-    },
-    "HumanName": {
-        "extension": "NameExtension*",
-        "use": "code:name-use",
-        "text": "string",
-        "family": "string",
-        "given": "string*",
-        "prefix": "string*",
-        "suffix": "string*",
-    },
-    "Coding": {
-        "extension": "Extension*",
-        "system": "system",
-        "version": "string",
-        "code": "code",
-        "display": "string",
-        "userSelected": "boolean",
-    },
-    "CodeableConcept": {"extension": "Extension*", "coding": "Coding*", "text": "string"},
-    "Reference": {
-        "extension": "Extension*",
-        "reference": "reference",
-        "type": "uri",
-        "identifier": "Identifier",
-        "display": "string",
-    },
-    "Extension": {"url": "uri!", "valueBoolean": "boolean", "valueCode": "code", "valueString": "string"},
-    "NameExtension": {"url": "uri!", "valueCode": "code:name-representation"},
-}
-
-RESOURCES = frozenset({"ImagingStudy", "Patient", "Endpoint"})
-"""The resource types that we write."""
+from syncd.mapping import shapes_dstu2, shapes_later, shapes_r4
+from syncd.mapping.primitives import RULES, Rule
+from syncd.mapping.shapes_r4 import BINDINGS, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,24 +26,56 @@ class Element:
     targets: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """One version: the elements of each structure, those required, the resource types that we write; `further` elements
+    where the table is closed, else None."""
+
+    structures: Mapping[str, Mapping[str, Element]]
+    required: Mapping[str, tuple[str, ...]]
+    resources: frozenset[str]
+    further: Mapping[str, frozenset[str]] | None = None
+
+
 def _element(written: str) -> Element:
     kind = written.rstrip("*!")
     name, _, detail = kind.partition(":")
     cardinality = written[len(kind) :]
-    rule = _BINDINGS[detail] if name == "code" and detail else RULES.get(name)
+    rule = BINDINGS[detail] if name == "code" and detail else RULES.get(name)
     return Element(
         many="*" in cardinality,
         required="!" in cardinality,
         rule=rule,
         structure="" if rule else name,
-        targets=frozenset(detail.split("|")) if name == "Reference" else frozenset(),
+        targets=frozenset(detail.split("|")) if name == "Reference" and detail else frozenset(),
     )
 
 
-SHAPES: Mapping[str, Mapping[str, Element]] = {
-    name: {element: _element(written) for element, written in elements.items()} for name, elements in _TABLE.items()
-}
+def _changed(table: Table, changes: Table) -> Table:
+    """`table` with the elements of `changes`; an element that is empty there is not defined any more."""
+    names = dict.fromkeys([*table, *changes])
+    joined = {name: {**table.get(name, {}), **changes.get(name, {})} for name in names}
+    return {name: {key: kind for key, kind in elements.items() if kind} for name, elements in joined.items()}
 
-REQUIRED: Mapping[str, tuple[str, ...]] = {
-    name: tuple(element for element, shape in elements.items() if shape.required) for name, elements in SHAPES.items()
+
+def _shapes(table: Table, *, further: Mapping[str, str] | None = None) -> Shapes:
+    structures = {name: {key: _element(kind) for key, kind in elements.items()} for name, elements in table.items()}
+    return Shapes(
+        structures=structures,
+        required={name: tuple(key for key, one in shape.items() if one.required) for name, shape in structures.items()},
+        resources=frozenset(name for name, elements in table.items() if "resourceType" in elements),
+        further=None if further is None else {name: frozenset(further.get(name, "").split()) for name in table},
+    )
+
+
+_R5 = _changed(shapes_r4.R4, shapes_later.R5)
+_R6 = _changed(_R5, shapes_later.R6)
+
+SHAPES: Mapping[str, Shapes] = {
+    "dstu2": _shapes(_changed(shapes_r4.R4, shapes_dstu2.DSTU2), further=shapes_dstu2.FURTHER),
+    "r4": _shapes(shapes_r4.R4),
+    "r4b": _shapes(shapes_r4.R4),
+    "r5": _shapes(_R5),
+    "r6": _shapes(_R6, further=shapes_later.R6_FURTHER),
 }
+"""FHIR version → its structures."""

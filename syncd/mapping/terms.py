@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -18,7 +18,7 @@ from pydicom.sr._snomed_dict import mapping as snomed_mapping
 from pydicom.sr.codedict import codes
 
 from syncd.mapping.systems import DCM, SCT, scheme_system
-from syncd.model.snapshot import Code, SeriesFacts
+from syncd.model.snapshot import Code, SeriesFacts, StudySnapshot
 
 ACQUISITION = frozenset(code.value for code in codes.cid29.concepts.values())
 """CID 29 Acquisition Modality."""
@@ -46,11 +46,13 @@ _IGNORED = str.maketrans("", "", " _-")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """A concept: with `system` and `code`, or with words only."""
+    """A concept: with `system` and `code`, or with words only. `words` is what the archive said, where a code was found for
+    it or given with it; versions that have a `text` show it."""
 
     display: str = ""
     system: str = ""
     code: str = ""
+    words: str = ""
 
 
 def modality(token: str) -> Term | None:
@@ -75,28 +77,54 @@ def laterality(letter: str) -> Term | None:
 def body_site(series: SeriesFacts) -> Term | None:
     """Anatomic Region Sequence (0008,2218), else Body Part Examined (0018,0015) by table, else words (MAPPING C.6)."""
     region = series.anatomic_region
-    coded = (coded_entry(region) if region else None) or _examined(series.body_part)
+    coded = coded_entry(region) if region else None
+    if coded:
+        return coded
+    coded = _examined(series.body_part)
     if coded:
         return coded
     words = (region.meaning if region else "") or series.body_part
     return Term(display=words) if words else None
 
 
+def procedures(snapshot: StudySnapshot) -> tuple[Term, ...]:
+    """Procedure Code Sequence (0008,1032), an item without a system as words; without any item the description of the
+    requested procedure (0032,1060)."""
+    return _distinct(map(_entry, snapshot.procedure_codes)) or _distinct([Term(display=snapshot.procedure_text)])
+
+
+def reasons(snapshot: StudySnapshot) -> tuple[Term, ...]:
+    """Reason codes (0040,100A), and the reason in words (0040,1002) unless a code says the same."""
+    coded = _distinct(map(_entry, snapshot.reason_codes))
+    if any(snapshot.reason_text in (term.display, term.words) for term in coded):
+        return coded
+    return _distinct([*coded, Term(display=snapshot.reason_text)])
+
+
 def coded_entry(code: Code) -> Term | None:
     """A coded entry under its system (MAPPING C.5); None where it has none, or its code is not one for FHIR."""
     if code.scheme in _SNOMED_RT:
         converted = snomed_mapping["SRT"].get(code.value)
-        return Term(system=SCT, code=converted, display=code.meaning) if converted else None
+        return Term(system=SCT, code=converted, display=code.meaning, words=code.meaning) if converted else None
     system = scheme_system(code)
     if not system or _CODE.fullmatch(code.value) is None:
         return None
-    return Term(system=system, code=code.value, display=code.meaning)
+    return Term(system=system, code=code.value, display=code.meaning, words=code.meaning)
+
+
+def _entry(code: Code) -> Term:
+    """A coded entry, or its meaning, or at least its value: a value without a system is mere words."""
+    return coded_entry(code) or Term(display=code.meaning or code.value)
+
+
+def _distinct(terms: Iterable[Term]) -> tuple[Term, ...]:
+    return tuple(dict.fromkeys(term for term in terms if term.code or term.display))
 
 
 def _examined(body_part: str) -> Term | None:
     """PS3.16 Annex L by its key, which is written without blanks and hyphens."""
     row = _anatomic_regions().get(body_part.upper().translate(_IGNORED))
-    return Term(system=SCT, code=row[0], display=row[1]) if row else None
+    return Term(system=SCT, code=row[0], display=row[1], words=body_part) if row else None
 
 
 @cache

@@ -125,11 +125,25 @@ class SeriesFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceReference:
+    """An instance that a document names, by all three of its UIDs (PS3.3 C.17.2.1)."""
+
+    study_uid: str
+    series_uid: str
+    instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyObject:
-    """A Key Object Selection document's title code ((0040,A043), CID 7010) and where it lies."""
+    """A Key Object Selection document: its title ((0040,A043), CID 7010), what it selects and where it lies.
+
+    `references` are those of its evidence (0040,A375), of every study that it names; `identical` are its copies in these
+    other studies (0040,A525), documents of the same content that speak for themselves."""
 
     instance_uid: str
     title: Code
+    references: tuple[InstanceReference, ...] = ()
+    identical: tuple[InstanceReference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,7 @@ class ParkedReason(StrEnum):
     UID_NOT_OID = "uid-not-oid"
     UNMAPPABLE = "unmappable"
     REJECTION_UNSUPPORTED = "rejection-unsupported"
+    """Only in ledgers of versions that did not apply rejection notes; nothing is parked with it any more."""
     PATIENT_CONFLICT = "patient-conflict"
     PATIENT_MISMATCH = "patient-mismatch"
     PATIENT_AMBIGUOUS = "patient-ambiguous"

@@ -35,6 +35,8 @@ class MarkKind(StrEnum):
     """An operator asked."""
     VERIFY = "verify"
     """FHIR itself must be read (server reset, repair, audit; RULES C5)."""
+    REJECTION = "rejection"
+    """A rejection note that names it came, changed or went (RULES B7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from syncd.plan.ownership import foreign_part, installation_of, joined, merged
 CREATE_ONLY = "0"
 """The version that means "must not exist yet" in an expected version."""
 
-_WITHDRAWN = frozenset({"entered-in-error", "cancelled"})
+_WITHDRAWN = frozenset({"entered-in-error", "cancelled", "inactive"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +127,9 @@ def decide(
     if record is None and intent is None and owner != installation_id:
         return _not_ours(owner, current)
 
-    # A human withdrew it: never undone by itself (C4).
-    if current.resource.get("status") in _WITHDRAWN and record is not None and record.status not in _WITHDRAWN:
+    # A human withdrew it: never undone by itself (C4). We withdraw, too, and the reply to that may have been lost.
+    ours = {record.status if record else None, intent.owned.get("status") if intent else None, wanted.resource["status"]}
+    if record is not None and current.resource.get("status") in _WITHDRAWN - ours:
         return Park(
             reason=ParkedReason.WITHDRAWN_BY_OTHER, detail="status was set by another writer", target_version=current.version
         )

@@ -1,4 +1,4 @@
-"""The sentinel: an Endpoint with a random id by which a ledger knows its server again (RULES E3).
+"""The sentinel on the server: a resource with a random id by which a ledger knows its server again (RULES E3).
 
 If it is missing, the server was wiped or is another one, whatever its address says. It also proves, once, which
 create-only form the server honours (RULES C2): HAPI takes `If-Match: W/"0"` and ignores `If-None-Match: *`.
@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from syncd.errors import Conflict, StudyError
+from syncd.mapping.sentinel import sentinel, sentinel_type
+from syncd.mapping.systems import SENTINEL
 from syncd.plan.decide import CREATE_ONLY, Found
 from syncd.plan.ownership import TAG_SYSTEM, installation_of
 from syncd.publish.server import FhirServer, token
 
-SYSTEM = "urn:syncd:sentinel"
 _FORMS = ("if-match-0", "if-none-match")
 
 
@@ -24,37 +25,19 @@ def new_id() -> str:
     return f"syncd-{uuid.uuid4().hex}"
 
 
-def resource(sentinel_id: str, *, installation_id: str) -> dict[str, Any]:
-    """The sentinel in R4: an Endpoint that is off, and leads nowhere."""
-    return {
-        "resourceType": "Endpoint",
-        "id": sentinel_id,
-        "meta": {"source": "urn:syncd", "tag": [{"system": TAG_SYSTEM, "code": installation_id}]},
-        "identifier": [{"system": SYSTEM, "value": sentinel_id}],
-        "status": "off",
-        "connectionType": {
-            "system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type",
-            "code": "hl7-fhir-rest",
-        },
-        "name": "syncd sentinel: tells whether this is still the same server; do not delete",
-        "payloadType": [{"text": "none"}],
-        "address": SYSTEM,
-    }
-
-
-def known_to(server: FhirServer, *, installation_id: str) -> tuple[str, ...]:
+def known_to(server: FhirServer, *, installation_id: str, fhir_version: str = "r4") -> tuple[str, ...]:
     """Ids of the sentinels with our tag that the server holds, confirmed by GET."""
-    hits = [
-        str(found["id"])
-        for found in server.search("Endpoint", {"_tag": token(TAG_SYSTEM, installation_id), "status": "off"})
-        if _is_sentinel(found)
-    ]
-    return tuple(sorted(one for one in hits if present(server, one, installation_id=installation_id)))
+    kind = sentinel_type(fhir_version)
+    query = {"_tag": token(TAG_SYSTEM, installation_id)} | ({"status": "off"} if kind == "Endpoint" else {})
+    hits = [str(found["id"]) for found in server.search(kind, query) if _is_sentinel(found)]
+    return tuple(
+        sorted(one for one in hits if present(server, one, installation_id=installation_id, fhir_version=fhir_version))
+    )
 
 
-def present(server: FhirServer, sentinel_id: str, *, installation_id: str) -> bool:
+def present(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str = "r4") -> bool:
     """Whether the server still holds this sentinel of ours."""
-    current = server.read("Endpoint", sentinel_id)
+    current = server.read(sentinel_type(fhir_version), sentinel_id)
     return (
         isinstance(current, Found)
         and _is_sentinel(current.resource)
@@ -62,9 +45,9 @@ def present(server: FhirServer, sentinel_id: str, *, installation_id: str) -> bo
     )
 
 
-def prove(server: FhirServer, sentinel_id: str, *, installation_id: str) -> str:
+def prove(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str = "r4") -> str:
     """Write the sentinel, and find the create-only form that refuses to write it twice; sets `server.create_form`."""
-    wanted = resource(sentinel_id, installation_id=installation_id)
+    wanted = sentinel(sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
     for form in _FORMS:
         server.create_form = form
         try:
@@ -76,14 +59,14 @@ def prove(server: FhirServer, sentinel_id: str, *, installation_id: str) -> str:
         try:
             server.put(wanted, expected_version=CREATE_ONLY)
         except Conflict:
-            if present(server, sentinel_id, installation_id=installation_id):
+            if present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version):
                 return form
             # Refused although it is not there: a tombstone, which this form cannot write over.
     server.create_form = "get-then-put"
-    if not present(server, sentinel_id, installation_id=installation_id):
+    if not present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version):
         server.put(wanted, expected_version=CREATE_ONLY)
     return server.create_form
 
 
 def _is_sentinel(found: Mapping[str, Any]) -> bool:
-    return any(item.get("system") == SYSTEM for item in found.get("identifier", ()))
+    return any(item.get("system") == SENTINEL for item in found.get("identifier", ()))

@@ -117,7 +117,7 @@ def archive(**changed: Any) -> MappingPolicy:
 
 
 def mapped(snapshot: StudySnapshot, policy: MappingPolicy = POLICY, **more: Any) -> dict[str, Any]:
-    """The `available` resource with a literal subject."""
+    """The `available` resource with a literal subject; `dialect` chooses the FHIR version."""
     key = patient_key(snapshot, policy=policy)
     return available(snapshot, subject=subject(key, snapshot, literal="Patient/p-1"), policy=policy, **more)
 
@@ -151,16 +151,24 @@ names = st.builds(
     ideographic=st.none() | name_groups,
     phonetic=st.none() | name_groups,
 )
+# DICOM's own codes are real ones: a server with a list of them calls any other an error (docs/decisions/modalities.md).
 code_entries = st.builds(
     Code,
     value=texts | st.sampled_from(["T-D3000", "51185008"]),
-    scheme=st.sampled_from(["SCT", "SRT", "DCM", "99HOSP", "L", ""]),
+    scheme=st.sampled_from(["SCT", "SRT", "99HOSP", "L", ""]),
     meaning=texts,
     scheme_uid=st.just("") | oids | texts,
-)
+) | st.builds(Code, value=st.sampled_from(["113014", "113000"]), scheme=st.just("DCM"), meaning=texts)
 persons = st.builds(Person, name=names, identifiers=st.lists(code_entries, max_size=2).map(tuple))
 people = st.lists(persons, max_size=2).map(tuple)
-instances = st.builds(InstanceFacts, uid=uids | texts, sop_class=uids | texts, number=numbers, title=texts)
+instances = st.builds(
+    InstanceFacts,
+    uid=uids | texts,
+    sop_class=uids | texts,
+    number=numbers,
+    title=texts,
+    frames=st.none() | st.integers(1, 2147483647),
+)
 listed_series = st.builds(
     SeriesFacts,
     uid=uids | texts,
@@ -197,6 +205,10 @@ snapshots = st.builds(
     admission=st.none() | issued,
     referrer=st.none() | persons,
     interpreters=people,
+    procedure_codes=st.lists(code_entries, max_size=2).map(tuple),
+    procedure_text=texts,
+    reason_codes=st.lists(code_entries, max_size=2).map(tuple),
+    reason_text=texts,
     location_text=texts,
     series=st.lists(listed_series, max_size=3).map(lambda made: (series(), *made)),
 )

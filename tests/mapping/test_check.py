@@ -10,6 +10,7 @@ import pytest
 from fhirclient.models.imagingstudy import ImagingStudy
 
 from syncd.mapping.check import problems
+from syncd.mapping.dialects import VERSIONS
 from syncd.mapping.endpoints import endpoints
 from syncd.mapping.identity import patient_key
 from syncd.mapping.patient import patient
@@ -66,6 +67,8 @@ UNSEEN_BY_FHIRCLIENT: list[tuple[Path, object, str]] = [
     (("modality", 0, "code"), "C  T", "modality[0].code: must be a code"),
     (("modality", 1), {}, "modality[1]: an object must not be empty"),
     (("meta", "source"), "urn syncd", "meta.source: a uri must not hold blanks"),
+    (("meta", "source"), "urn:a\x01b", "meta.source: a uri must not hold blanks"),
+    (("modality", 0, "code"), "C\x01T", "modality[0].code: must be a code"),
     (("meta", "tag"), [], "meta.tag: a list must not be empty"),
     (("series", 0, "uid"), "under_score", "series[0].uid: must be an id"),
     (("series", 1, "number"), -1, "series[1].number: must lie between"),
@@ -183,4 +186,116 @@ def test_the_check_changes_nothing() -> None:
     resource = mapped(golden_study())
     before = json.dumps(resource)
     problems(resource)
+    assert json.dumps(resource) == before
+
+
+IN_VERSIONS: list[tuple[str, Path, object, str]] = [
+    ("r4b", ("status",), "foo", "status: must be one of"),
+    ("r4b", ("status",), "inactive", "status: must be one of"),
+    ("r4b", ("numberOfSeries",), -1, "numberOfSeries: must lie between"),
+    ("r4b", ("colour",), "red", "colour: holds an element that FHIR does not define (fhir.resources)"),
+    ("r4b", ("subject",), DELETED, "subject: a required element is missing"),
+    ("r4b", (*INSTANCE, "number"), "1", "series[0].instance[0].number: must be an integer"),
+    ("r5", ("status",), "inactive", "status: must be one of"),
+    ("r5", ("description",), "a\x07b", "description: a string must not hold control characters"),
+    ("r5", ("modality", 0, "coding", 0, "system"), DELETED, "modality[0].coding[0].code: a code needs a system"),
+    ("r5", ("modality", 0), {"code": "CT"}, "modality[0].code: holds an element that FHIR does not define"),
+    ("r5", ("interpreter",), [{"display": "x"}], "interpreter: holds an element that FHIR does not define"),
+    ("r5", ("series", 0, "bodySite"), {"display": "x"}, "bodySite.display: holds an element that FHIR does not define"),
+    ("r5", ("series", 0, "uid"), "under_score", "series[0].uid: must be an id"),
+    ("r6", ("status",), "foo", "status: must be one of"),
+    ("r6", ("colour",), "red", "colour: holds an element that FHIR does not define"),
+    ("r6", ("partOf",), [{"reference": "Procedure/1"}], "partOf: holds an element that FHIR does not define"),
+    ("r6", ("series", 0, "laterality"), {"text": "x"}, "laterality: holds an element that FHIR does not define"),
+    ("r6", ("series", 0, "bodySite"), {"concept": {"text": "x"}}, "series[0].bodySite: must be a list"),
+    ("r6", (*INSTANCE, "sopClass"), "1.2.3", "sopClass: must be a valid OID"),
+    ("r6", (*INSTANCE, "sopClass"), "urn:oid:1.02.3", "sopClass: must be a valid OID"),
+    ("r6", (*INSTANCE, "sopClass"), DELETED, "sopClass: a required element is missing"),
+    ("r6", (*INSTANCE, "numberOfFrames"), -1, "numberOfFrames: must lie between"),
+    ("r6", ("basedOn", 0), {"reference": "AppointmentResponse/1"}, "names a resource type that is not allowed here"),
+    ("r6", ("procedure",), [{"reference": "PlanDefinition/1"}], "names a resource type that is not allowed here"),
+    ("dstu2", ("uid",), DELETED, "uid: a required element is missing"),
+    ("dstu2", ("uid",), "1.2.3", "uid: must be a valid OID"),
+    ("dstu2", ("series", 0, "uid"), "urn:oid:1.02.3", "series[0].uid: must be a valid OID"),
+    ("dstu2", ("status",), "available", "status: holds an element that FHIR does not define"),
+    ("dstu2", ("subject",), {"display": "x"}, "subject: holds an element that FHIR does not define"),
+    ("dstu2", ("availability",), "HERE", "availability: must be one of"),
+    ("dstu2", ("numberOfSeries",), DELETED, "numberOfSeries: a required element is missing"),
+    ("dstu2", ("meta", "source"), "urn:syncd", "meta.source: holds an element that FHIR does not define"),
+    ("dstu2", ("patient",), {"type": "Patient", "display": "x"}, "patient.type: holds an element that FHIR does not define"),
+    ("dstu2", ("patient", "reference"), "Device/1", "patient.reference: names a resource type"),
+    ("dstu2", ("accession", "value"), "", "accession.value: a string must not be empty"),
+]
+
+
+@pytest.mark.parametrize(("version", "path", "value", "expected"), IN_VERSIONS)
+def test_each_version_has_its_own_shape(version: str, path: Path, value: object, expected: str) -> None:
+    """RULES B1: R4B and R5 by fhir.resources and our table, R6 and DSTU2 by our table alone, which is closed."""
+    found = problems(broken(mapped(golden_study(), dialect=version), path, value), fhir_version=version)
+    assert any(expected in problem for problem in found), found
+
+
+INVARIANTS: list[tuple[str, list[tuple[Path, object]]]] = [
+    ("ist-1", [(("identifier", 0, "system"), "urn:other")]),
+    ("ist-2", [(("identifier",), [{"system": "urn:dicom:uid", "value": one} for one in ("urn:oid:1.2", "urn:oid:1.3")])]),
+    ("ist-3", [(("numberOfSeries",), 3)]),
+    ("ist-4", [(("numberOfInstances",), 4), (("series", 0, "numberOfInstances"), 3)]),
+    ("ist-5", [(("numberOfInstances",), 4)]),
+    ("ist-6", [(("series", 0, "numberOfInstances"), 1)]),
+    ("ist-7", [(("modality", 1), DELETED)]),
+    ("ist-7", [(("modality", 0, "text"), "CT")]),
+    ("ist-7", [(("series", 1, "modality"), {"coding": [{"system": "urn:x", "code": "KO"}]})]),
+    ("ist-8", [(("series", 0, "started"), "2026-03-01T09:14:59+01:00")]),
+    ("ist-8", [(("series", 0, "started"), "2026-03-01T09:16:00+02:00")]),
+    ("ist-8", [(("series", 0, "started"), "2026-03-01")]),
+    ("ist-8", [(("started",), "2026-03-01")]),
+]
+
+
+@pytest.mark.parametrize(("key", "changes"), INVARIANTS)
+def test_each_invariant_of_r6_is_checked(key: str, changes: list[tuple[Path, object]]) -> None:
+    """MAPPING A.4: none is broken by what we make, each is found where it is."""
+    resource = mapped(golden_study(), dialect="r6")
+    for path, value in changes:
+        resource = broken(resource, path, value)
+    assert any(f": {key}: " in problem for problem in problems(resource, fhir_version="r6"))
+
+
+HOLDING: list[tuple[Path, object]] = [
+    (("numberOfSeries",), DELETED),
+    (("numberOfInstances",), DELETED),
+    (("modality",), DELETED),
+    (("started",), DELETED),
+    (("series", 0, "started"), "2026-03-01T08:15:00+00:00"),
+    (("note",), [{"text": "by a hook"}]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), HOLDING)
+def test_an_invariant_about_what_is_absent_holds(path: Path, value: object) -> None:
+    """MAPPING A.4; and what FHIR defines besides may be added (a site's hook)."""
+    assert problems(broken(mapped(golden_study(), dialect="r6"), path, value), fhir_version="r6") == ()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_version_repeats_a_value(version: str) -> None:
+    """RULES S1: pydantic's messages quote what they were given."""
+    secret = "Doe^Jane\x00"
+    sound = mapped(golden_study(), dialect=version)
+    spots: list[Path] = [(element,) for element in sound if element != "resourceType"]
+    spots += [("series", 0, element) for element in sound["series"][0]]
+    spots += [(*INSTANCE, element) for element in sound["series"][0]["instance"][0]]
+    for value in (secret, [secret], {"text": secret}, [{"code": secret}], [[secret]], None, 5):
+        for path in spots:
+            found = problems(broken(sound, path, value), fhir_version=version)
+            assert found or value == 5, path
+            assert "Doe" not in json.dumps(found), path
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_version_changes_the_resource(version: str) -> None:
+    """RULES B1: what is sent is our own JSON, never what a model parsed."""
+    resource = mapped(golden_study(), dialect=version)
+    before = json.dumps(resource)
+    problems(resource, fhir_version=version)
     assert json.dumps(resource) == before

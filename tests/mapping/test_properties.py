@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from syncd.mapping.check import problems
+from syncd.mapping.dialects import VERSIONS, dialect
 from syncd.mapping.endpoints import endpoints
 from syncd.mapping.identity import patient_key
 from syncd.mapping.imagingstudy import available, registered
@@ -18,19 +20,37 @@ from tests.mapping.studies import policies, snapshots
 
 # Studies are large values to draw; the machine's speed says nothing about the claim.
 patiently = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+in_each_version = settings(patiently, max_examples=100)
 
 
-@patiently
+@pytest.mark.parametrize("version", VERSIONS)
+@in_each_version
 @given(snapshots, policies)
-def test_every_resource_of_every_study_can_be_sent(snapshot: StudySnapshot, policy: MappingPolicy) -> None:
-    """RULES B1, A6: ImagingStudy in both states, Patient, Endpoints, literal and logical subjects."""
+def test_every_resource_of_every_study_can_be_sent(version: str, snapshot: StudySnapshot, policy: MappingPolicy) -> None:
+    """RULES B1, A6, MAPPING A.4: ImagingStudy in both states, Patient, Endpoints, literal and logical subjects; R6's
+    invariants are part of the check."""
     key = patient_key(snapshot, policy=policy)
+    made = [patient(snapshot, key=key, policy=policy, fhir_version=version), *endpoints(policy, fhir_version=version)]
     for literal in (None, f"Patient/{key.resource_id}"):
-        who = subject(key, snapshot, literal=literal)
-        assert problems(available(snapshot, subject=who, policy=policy)) == ()
-        assert problems(registered(snapshot, subject=who, policy=policy)) == ()
-    assert problems(patient(snapshot, key=key, policy=policy)) == ()
-    assert [problems(endpoint) for endpoint in endpoints(policy)] == [()] * len(endpoints(policy))
+        who = subject(key, snapshot, literal=literal, fhir_version=version)
+        made.append(available(snapshot, subject=who, policy=policy, dialect=version))
+        if dialect(version).writes_registered:
+            made.append(registered(snapshot, subject=who, policy=policy, dialect=version))
+    assert [problems(one, fhir_version=version) for one in made] == [()] * len(made)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@in_each_version
+@given(snapshots, policies)
+def test_no_version_loses_an_instance_of_another(version: str, snapshot: StudySnapshot, policy: MappingPolicy) -> None:
+    """MAPPING A.2: what one version lists and counts, all do."""
+    who = {"reference": "Patient/p"}
+    said, r4 = (available(snapshot, subject=who, policy=policy, dialect=one) for one in (version, "r4"))
+    assert [said[count] for count in ("numberOfSeries", "numberOfInstances")] == [
+        r4[count] for count in ("numberOfSeries", "numberOfInstances")
+    ]
+    listed = [[len(one.get("instance", ())) for one in resource["series"]] for resource in (said, r4)]
+    assert listed[0] == listed[1]
 
 
 @patiently

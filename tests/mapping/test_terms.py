@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from syncd.mapping.systems import DCM, SCT
-from syncd.mapping.terms import ACQUISITION, Term, body_site, laterality, modality
+from syncd.mapping.terms import ACQUISITION, Term, body_site, laterality, modality, procedures, reasons
 from syncd.model.snapshot import Code
-from tests.mapping.studies import series
+from tests.mapping.studies import series, study
 
 MODALITIES = [
     ("CT", Term(system=DCM, code="CT", display="Computed Tomography")),
@@ -54,17 +54,23 @@ BODY_PARTS = [
 @pytest.mark.parametrize(("text", "code", "shown"), BODY_PARTS)
 def test_body_part_examined_is_found_by_its_normalised_key(text: str, code: str, shown: str) -> None:
     """MAPPING C.6: upper case, without blanks, `_`, `-`; an unknown one stays as words."""
-    assert body_site(series(body_part=text)) == Term(system=SCT if code else "", code=code, display=shown)
+    expected = Term(system=SCT, code=code, display=shown, words=text) if code else Term(display=shown)
+    assert body_site(series(body_part=text)) == expected
 
 
+def coded(code: str, meaning: str, system: str = SCT) -> Term:
+    return Term(system=system, code=code, display=meaning, words=meaning)
+
+
+ABDOMEN = Term(system=SCT, code="818981001", display="Abdomen", words="ABDOMEN")
 REGIONS = [
-    (Code(value="T-D3000", scheme="SRT", meaning="Chest"), Term(system=SCT, code="51185008", display="Chest")),
-    (Code(value="51185008", scheme="SCT", meaning="Chest"), Term(system=SCT, code="51185008", display="Chest")),
-    (Code(value="T-D3000", scheme="SNM3", meaning="Chest"), Term(system=SCT, code="51185008", display="Chest")),
+    (Code(value="T-D3000", scheme="SRT", meaning="Chest"), coded("51185008", "Chest")),
+    (Code(value="51185008", scheme="SCT", meaning="Chest"), coded("51185008", "Chest")),
+    (Code(value="T-D3000", scheme="SNM3", meaning="Chest"), coded("51185008", "Chest")),
     (Code(value="X1", scheme="99HOSP", scheme_uid="2.25.5"), Term(system="urn:oid:2.25.5", code="X1")),
-    (Code(value="T-NONE", scheme="SRT", meaning="Odd"), Term(system=SCT, code="818981001", display="Abdomen")),
-    (Code(value="X1", scheme="99HOSP", meaning="Odd"), Term(system=SCT, code="818981001", display="Abdomen")),
-    (Code(value="two  blanks", scheme="SCT", meaning="Odd"), Term(system=SCT, code="818981001", display="Abdomen")),
+    (Code(value="T-NONE", scheme="SRT", meaning="Odd"), ABDOMEN),
+    (Code(value="X1", scheme="99HOSP", meaning="Odd"), ABDOMEN),
+    (Code(value="two  blanks", scheme="SCT", meaning="Odd"), ABDOMEN),
 ]
 
 
@@ -79,3 +85,43 @@ def test_words_of_the_region_are_shown_if_nothing_has_a_code() -> None:
     region = Code(value="X1", scheme="99HOSP", meaning="Knee, weird")
     assert body_site(series(anatomic_region=region, body_part="WEIRDKNEE")) == Term(display="Knee, weird")
     assert body_site(series()) is None
+
+
+LOINC = Code(value="24627-2", scheme="LN", meaning="CT Chest")
+LOCAL = Code(value="CTTHX", scheme="99HOSP", meaning="CT of the thorax")
+BARE = Code(value="CTTHX", scheme="99HOSP")
+CT_CHEST = coded("24627-2", "CT Chest", "http://loinc.org")
+
+PROCEDURES: list[tuple[tuple[Code, ...], str, tuple[Term, ...]]] = [
+    ((LOINC,), "CT", (CT_CHEST,)),
+    ((LOINC, LOINC), "", (CT_CHEST,)),
+    ((LOCAL,), "CT", (Term(display="CT of the thorax"),)),
+    ((BARE,), "CT", (Term(display="CTTHX"),)),
+    ((Code(value="P5-00001", scheme="SRT", meaning="Old"),), "", (Term(display="Old"),)),
+    ((Code(value="", scheme=""),), "CT", (Term(display="CT"),)),
+    ((), "CT", (Term(display="CT"),)),
+    ((), "", ()),
+]
+
+
+@pytest.mark.parametrize(("items", "text", "expected"), PROCEDURES)
+def test_procedures_are_their_codes_or_else_their_words(
+    items: tuple[Code, ...], text: str, expected: tuple[Term, ...]
+) -> None:
+    """MAPPING A.1, C.5, I case 48: never a designator as a system; (0032,1060) only where there is no code item."""
+    assert procedures(study(procedure_codes=items, procedure_text=text)) == expected
+
+
+REASONS: list[tuple[tuple[Code, ...], str, tuple[Term, ...]]] = [
+    ((LOINC,), "cough", (CT_CHEST, Term(display="cough"))),
+    ((LOINC,), "CT Chest", (CT_CHEST,)),
+    ((LOCAL,), "", (Term(display="CT of the thorax"),)),
+    ((), "cough", (Term(display="cough"),)),
+    ((), "", ()),
+]
+
+
+@pytest.mark.parametrize(("items", "text", "expected"), REASONS)
+def test_reasons_are_codes_and_words(items: tuple[Code, ...], text: str, expected: tuple[Term, ...]) -> None:
+    """MAPPING A.1: one concept for each code item, one for the text that no code repeats."""
+    assert reasons(study(reason_codes=items, reason_text=text)) == expected

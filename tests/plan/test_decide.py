@@ -131,6 +131,23 @@ def test_what_a_human_withdrew_stays_withdrawn() -> None:
     assert action.reason == "withdrawn-by-other"
 
 
+def test_what_we_withdrew_ourselves_is_no_human_s_word() -> None:
+    """RULES C4, C5: the reply to our own withdrawal was lost; it is recognised, and undone when the images return."""
+    intent = replace(INTENT, owned={**owned_values(RESOURCE), "status": "cancelled"})
+    action = decided(record=RECORD, intent=intent, current=found(status="cancelled", version="5"))
+    assert isinstance(action, Write)
+    assert action.expected_version == "5"
+
+
+@pytest.mark.parametrize("status", ["entered-in-error", "cancelled", "inactive"])
+def test_what_a_human_withdrew_otherwise_than_we_did_stays_so(status: str) -> None:
+    """RULES C4: also where the ledger remembers a withdrawal of our own by another word."""
+    ours = "cancelled" if status != "cancelled" else "entered-in-error"
+    action = decided(record=replace(OLDER, status=ours), current=found(status=status, version="9"), read_fhir=True)
+    assert isinstance(action, Park)
+    assert action.reason == "withdrawn-by-other"
+
+
 def test_what_was_refused_is_not_sent_again() -> None:
     """RULES E2: parked is not a storm."""
     assert isinstance(decided(record=OLDER, parked=REFUSED), Park)

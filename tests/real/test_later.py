@@ -1,4 +1,4 @@
-"""What comes later to a published study: instances, series, documents, rejection notes; also while syncd was down."""
+"""What comes later to a published study: instances, series, documents; also while syncd was down."""
 
 from __future__ import annotations
 
@@ -90,30 +90,6 @@ def test_a_late_series_updates_modality_and_counts(running: Installation, modali
     assert len(running.puts(study_uid)) == before + 1
 
 
-def test_a_rejection_note_parks_its_study_and_no_other(running: Installation) -> None:
-    """Issue 3: a KO titled 113001 parks `rejection-unsupported`, neighbours go on; `resync` exits 1 and names it."""
-    words = f"rejected {running.archive.version}"
-    study_uid = _published(running, words)
-    before = running.resource(study_uid)
-    running.send(further(words, modality="KO", series=9, **_titled("113001")))
-    neighbour = _published(running, f"neighbour of {words}")
-    running.syncd.wait(lambda: running.syncd.parked() == {study_uid: "rejection-unsupported"}, what="parked")
-    running.wait_settled()
-    assert running.resource(study_uid) == before
-    assert running.says(neighbour, instances=2)
-    assert running.syncd.status()["studies"]["parked"] == {"rejection-unsupported": 1}
-
-    beside = running.syncd.command("resync", "--json", expect=1)
-    assert beside.json["parked"].keys() == {study_uid}
-    running.syncd.stop()
-    alone = running.syncd.command("resync", expect=1)
-    assert study_uid in alone.out
-    assert "rejection-unsupported" in alone.out
-    assert neighbour not in alone.out
-    _delete_key_objects(running, study_uid)
-    running.syncd.command("resync", expect=0)
-
-
 def test_both_sides_are_equal_after_all_that(running: Installation) -> None:
     """The oracle, over every study of the tests above."""
     _published(running, f"last {running.archive.version}")
@@ -132,10 +108,3 @@ def _titled(code: str) -> dict[str, Any]:
     """The title of a key object selection document (PS3.3 C.17.6.2.1, CID 7010)."""
     title = {"CodeValue": code, "CodingSchemeDesignator": "DCM", "CodeMeaning": "A title"}
     return {"ConceptNameCodeSequence": [title], "ValueType": "CONTAINER"}
-
-
-def _delete_key_objects(site: Installation, study_uid: str) -> None:
-    for orthanc_id in site.archive.study_ids(study_uid):
-        for series in site.archive.get(f"/studies/{orthanc_id}/series"):
-            if series["MainDicomTags"]["Modality"] == "KO":
-                site.archive.delete(f"/series/{series['ID']}")

@@ -26,6 +26,14 @@ def coded(value: str, *, scheme: str = "DCM", meaning: str = "") -> dict[str, An
     return {"0008,0100": value, "0008,0102": scheme, "0008,0104": meaning}
 
 
+def naming(*references: tuple[str, str, str]) -> list[dict[str, Any]]:
+    """A sequence of references by study and series, as (0040,A375) and (0040,A525) have it: (study, series, instance)."""
+    return [
+        {"0020,000d": study, "0008,1115": [{"0020,000e": series, "0008,1199": [{"0008,1150": CT, "0008,1155": instance}]}]}
+        for study, series, instance in references
+    ]
+
+
 def image(uid: str, *, number: str = "1", sop_class: str = CT, series: str = "s1", **tags: Any) -> RawInstance:
     """An instance of the series whose Orthanc id is `series`; its own Orthanc id is `i-` and its UID."""
     return RawInstance(

@@ -11,7 +11,7 @@ from syncd.model.snapshot import StudySnapshot
 from syncd.snapshot.build import build
 from syncd.snapshot.keyobjects import rejecting
 from syncd.snapshot.union import union
-from tests.snapshot.studies import KO, coded, image, series, study
+from tests.snapshot.studies import KO, coded, image, naming, series, study
 
 EAST, WEST = ArchiveName("east"), ArchiveName("west")
 
@@ -90,7 +90,14 @@ def test_a_rejection_in_any_copy_counts() -> None:
         study(
             series("1.2.3.9", key="s9", modality="KO"),
             instances=[image("1.2.9", sop_class=KO, series="s9")],
-            documents={"i-1.2.9": {"0008,0016": KO, "0008,0018": "1.2.9", "0040,a043": [coded("113037")]}},
+            documents={
+                "i-1.2.9": {
+                    "0008,0016": KO,
+                    "0008,0018": "1.2.9",
+                    "0040,a043": [coded("113037")],
+                    "0040,a375": naming(("1.2.3", "s1", "1.1")),
+                }
+            },
             archive=WEST,
         )
     )

@@ -1,0 +1,99 @@
+"""Rejection notes in one study's turn: what its own say is remembered, what any says of it is applied (MAPPING D.2).
+
+A note may name other studies, so what is read of one study concerns others; it is committed, and the others marked,
+before this study is published, whatever becomes of that. The difficulty is a note that is gone: deletions are never
+announced, and an archive that carries a note out may delete it before the images. So a note counts until it has been
+missing for `revoke_grace`, and its study stays in the dirty set until then, to be looked at when the grace is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from syncd.errors import Conflict
+from syncd.loop.rooms import Rooms
+from syncd.loop.task import Task
+from syncd.mapping.identity import patient_key
+from syncd.model.rejection import Rejection
+from syncd.model.snapshot import StudySnapshot
+from syncd.model.study import RawStudy
+from syncd.model.work import Outcome
+from syncd.snapshot.rejection import Left, left_of, said_by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What is left of the study, and which notes of other studies were applied to it."""
+
+    left: Left
+    others: frozenset[Rejection] = frozenset()
+
+
+def untouched(snapshot: StudySnapshot) -> Applied:
+    """The study as the archive holds it."""
+    return Applied(left=Left(snapshot=snapshot))
+
+
+def may_concern(task: Task, raw: RawStudy) -> bool:
+    """Whether rejection can matter to a study of which only the headers were read."""
+    has_key_objects = any(series.tags.get("0008,0060") == "KO" for series in raw.series)
+    return has_key_objects or bool(task.rooms.ledger.rejections(task.study_uid))
+
+
+def applied(task: Task, snapshot: StudySnapshot) -> Applied:
+    """Remember what the notes of the study say now, and apply all that are known to it."""
+    rooms = task.rooms
+    patient = patient_key(snapshot, policy=rooms.policy).resource_id
+    known = rooms.ledger.rejections(task.study_uid)
+    told = _remembered(task, known, said_by(snapshot, patient=patient))
+    others = _others(task, known)
+    left = left_of(snapshot, (*told, *others), patient=patient, quality=rooms.policy.rejected_quality)
+    return Applied(left=left, others=others)
+
+
+def none_found(task: Task) -> None:
+    """The archive holds no copy of the study, hence none of its notes."""
+    _remembered(task, task.rooms.ledger.rejections(task.study_uid), ())
+
+
+def require_unchanged(task: Task, seen: Applied) -> None:
+    """Raise `Conflict` when another study's note came or went since: what was mapped may show what it rejects."""
+    if _others(task, task.rooms.ledger.rejections(task.study_uid)) != seen.others:
+        raise Conflict("The rejection notes of this study changed meanwhile")
+
+
+def kept_in_mind(task: Task, outcome: Outcome) -> Outcome:
+    """The outcome, its row left in the dirty set until the grace of every missing note is over."""
+    missing = [
+        one.first_missing_at for one in _own(task, task.rooms.ledger.rejections(task.study_uid)) if one.first_missing_at
+    ]
+    if not missing:
+        return outcome
+    due = min(missing) + task.rooms.revoke_grace
+    return replace(outcome, done=False, due=due if outcome.done else min(outcome.due, due))
+
+
+def _remembered(task: Task, known: Iterable[Rejection], said: tuple[Rejection, ...]) -> tuple[Rejection, ...]:
+    """What counts of the study's own notes: what they say, and what missing ones said as long as the grace lasts."""
+    before = _own(task, known)
+    found = {one.note_uid for one in said}
+    told = (*said, *_missing((one for one in before if one.note_uid not in found), rooms=task.rooms))
+    if not task.dry and frozenset(told) != before:
+        task.rooms.ledger.keep_rejections(task.study_uid, told)
+    return told
+
+
+def _missing(gone: Iterable[Rejection], *, rooms: Rooms) -> list[Rejection]:
+    now = rooms.clock()
+    timed = [replace(one, first_missing_at=min(one.first_missing_at or now, now)) for one in gone]
+    return [one for one in timed if now < one.first_missing_at + rooms.revoke_grace]
+
+
+def _own(task: Task, known: Iterable[Rejection]) -> frozenset[Rejection]:
+    return frozenset(one for one in known if one.source_uid == task.study_uid)
+
+
+def _others(task: Task, known: Iterable[Rejection]) -> frozenset[Rejection]:
+    """Those of other studies; a note that is only just missing counts as before."""
+    return frozenset(replace(one, first_missing_at=0.0) for one in known if one.source_uid != task.study_uid)

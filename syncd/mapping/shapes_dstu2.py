@@ -1,0 +1,72 @@
+"""DSTU2 (1.0.2) where it is not R4, in the notation of `shapes_r4`; empty: not yet defined (MAPPING M)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from syncd.mapping.shapes_r4 import R4, Table
+
+_ABSENT_STUDY = dict.fromkeys(
+    ("status", "modality", "subject", "encounter", "basedOn", "endpoint", "procedureCode", "location", "reasonCode"), ""
+)
+
+DSTU2: Table = {
+    "ImagingStudy": _ABSENT_STUDY
+    | {
+        "uid": "oid!",
+        "accession": "Identifier",
+        "patient": "Reference:Patient!",
+        "order": "Reference:DiagnosticOrder*",
+        "modalityList": "Coding*",
+        "referrer": "Reference:Practitioner",
+        "interpreter": "Reference:Practitioner",
+        "availability": "code:instance-availability",
+        "url": "uri",
+        "numberOfSeries": "unsignedInt!",
+        "numberOfInstances": "unsignedInt!",
+    },
+    "Series": {
+        "uid": "oid!",
+        "numberOfInstances": "unsignedInt!",
+        "availability": "code:instance-availability",
+        "url": "uri",
+        "endpoint": "",
+        "performer": "",
+    },
+    "Performer": dict.fromkeys(R4["Performer"], ""),
+    "Instance": {"uid": "oid!", "sopClass": "oid!", "type": "string", "content": "Attachment*"},
+    "Attachment": {"contentType": "code", "url": "uri", "title": "string"},
+    "Endpoint": dict.fromkeys(R4["Endpoint"], ""),
+    "Basic": {
+        "resourceType": "code!",
+        "id": "id",
+        "meta": "Meta",
+        "extension": "Extension*",
+        "identifier": "Identifier*",
+        "code": "CodeableConcept!",
+    },
+    "Meta": {"source": ""},
+    "Reference": {"type": "", "identifier": ""},
+    "HumanName": {"family": "string*"},
+}
+
+_RESOURCE = "implicitRules language text contained modifierExtension"
+
+FURTHER: Mapping[str, str] = {
+    "ImagingStudy": f"{_RESOURCE} procedure",
+    "Series": "id modifierExtension",
+    "Instance": "id extension modifierExtension",
+    "Attachment": "id extension language data size hash creation",
+    "Patient": (
+        f"{_RESOURCE} telecom deceasedBoolean deceasedDateTime address maritalStatus multipleBirthBoolean"
+        " multipleBirthInteger photo contact animal communication careProvider managingOrganization link"
+    ),
+    "Basic": f"{_RESOURCE} subject author created",
+    "Meta": "id extension versionId lastUpdated profile security",
+    "Identifier": "id period",
+    "HumanName": "id period",
+    "Coding": "id",
+    "CodeableConcept": "id",
+    "Reference": "id",
+}
+"""Elements that DSTU2 defines and we never write; a site's hook may."""

@@ -1,0 +1,71 @@
+"""What R5 changed of R4's structures, and R6 (ballot5) of R5's, in the notation of `shapes_r4`; empty: taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from syncd.mapping.shapes_r4 import Table
+
+R5: Table = {
+    "ImagingStudy": {
+        "modality": "CodeableConcept*",
+        "interpreter": "",
+        "procedureCode": "",
+        "reasonCode": "",
+        "procedure": "CodeableReference*",
+        "reason": "CodeableReference*",
+    },
+    "Series": {
+        "modality": "CodeableConcept!",
+        "bodySite": "CodeableReference",
+        "laterality": "CodeableConcept",
+    },
+    "Performer": {
+        "actor": (
+            "Reference:Practitioner|PractitionerRole|Organization|CareTeam|Patient|Device|RelatedPerson|HealthcareService!"
+        ),
+    },
+    "Endpoint": {
+        "status": "code:endpoint-status-r5!",
+        "connectionType": "CodeableConcept*!",
+        "payloadType": "",
+        "payloadMimeType": "",
+        "payload": "Payload*",
+    },
+    "Payload": {"type": "CodeableConcept*", "mimeType": "code*"},
+    "CodeableReference": {"extension": "Extension*", "concept": "CodeableConcept", "reference": "Reference"},
+}
+
+R6: Table = {
+    "ImagingStudy": {
+        "status": "code:imagingstudy-status-r6!",
+        "basedOn": "Reference:CarePlan|ServiceRequest|Appointment|Task*",
+        "procedure": "Reference:Procedure*",
+    },
+    "Series": {"bodySite": "CodeableReference*", "laterality": ""},
+    "Instance": {"sopClass": "oid!", "numberOfFrames": "unsignedInt"},
+    "Endpoint": {"status": "code:endpoint-status-r6!"},
+}
+
+_RESOURCE = "implicitRules language text contained modifierExtension"
+
+R6_FURTHER: Mapping[str, str] = {
+    "ImagingStudy": f"{_RESOURCE} note",
+    "Series": "id modifierExtension specimen",
+    "Performer": "id extension modifierExtension",
+    "Instance": "id extension modifierExtension",
+    "Patient": (
+        f"{_RESOURCE} telecom deceasedBoolean deceasedDateTime address maritalStatus multipleBirthBoolean"
+        " multipleBirthInteger photo contact communication generalPractitioner managingOrganization link"
+    ),
+    "Endpoint": f"{_RESOURCE} description environmentType managingOrganization contact period availability header",
+    "Payload": "id extension modifierExtension profileCanonical profileUri",
+    "CodeableReference": "id",
+    "Meta": "id extension versionId lastUpdated",
+    "Identifier": "id period",
+    "HumanName": "id period",
+    "Coding": "id",
+    "CodeableConcept": "id",
+    "Reference": "id",
+}
+"""Elements that R6 defines and we never write; a site's hook may."""

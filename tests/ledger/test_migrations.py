@@ -1,0 +1,124 @@
+"""A ledger of an older version: brought up to date with everything that was in it (SQLite)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic import command
+
+from syncd.errors import LedgerRefused
+from syncd.ledger import engine
+from syncd.ledger.ledger import Ledger
+from syncd.ledger.place import place_of
+from syncd.model.rejection import Rejection
+from tests.ledger.studies import MAIN, SETTLE, Clock, event
+
+PARKED = "INSERT INTO parked VALUES ('{}', '{}', '', '', '', NULL, 0)"
+DIRTY = "INSERT INTO dirty VALUES ('{}', 7, 0, 5, 5, 0, 0, 0, 0, 0, 'event', NULL)"
+
+
+def of_version(revision: str, url: str, statements: Iterable[str]) -> None:
+    """A ledger with the schema of `revision`, and these rows."""
+    file = place_of(url).file
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA application_id = {engine.APPLICATION_ID}")
+    config = engine._alembic()
+    opened = engine.writing_engine(place_of(url))
+    with opened.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    opened.dispose()
+
+
+@pytest.fixture
+def old(url: str) -> str:
+    of_version(
+        "0001",
+        url,
+        [
+            "UPDATE sequences SET value = 7 WHERE name = 'generation'",
+            "INSERT INTO feeds VALUES ('main', 'ok', 42, 43, 1, 0, '')",
+            "INSERT INTO copies VALUES ('main', 'o1', '1.1', 't')",
+            *(PARKED.format(uid, "rejection-unsupported") for uid in ("1.1", "1.2")),
+            PARKED.format("1.3", "refused"),
+            DIRTY.format("1.2"),
+            "INSERT INTO tallies VALUES ('parked', 'rejection-unsupported', 2), ('parked', 'refused', 1), ('dirty', '', 1)",
+        ],
+    )
+    return url
+
+
+def test_the_first_ledger_becomes_todays_and_keeps_what_it_held(old: str, clock: Clock) -> None:
+    """RULES E: cursor, copies and parked studies stay; rejections can be kept."""
+    told = Rejection(note_uid="k", source_uid="1.1", target_uid="1.1", title="113037", patient="p", instances=("1",))
+    with Ledger.open(old, clock=clock) as ledger:
+        position = ledger.feed_position(MAIN)
+        assert position is not None
+        assert (position.cursor, [one.orthanc_id for one in ledger.copies("1.1")]) == (42, ["o1"])
+        assert {one.study_uid for one in ledger.parked_list()} == {"1.1", "1.2", "1.3"}
+        ledger.keep_rejections("1.1", [told])
+        assert ledger.rejections("1.1") == (told,)
+
+
+def test_studies_parked_for_their_rejection_notes_are_looked_at_again(old: str, clock: Clock) -> None:
+    """Issue 4: nothing stays parked `rejection-unsupported`; the others wait as they did."""
+    with Ledger.open(old, clock=clock) as ledger:
+        assert ledger.counts(clock()).dirty == 2
+        claims = {claim.row.study_uid: claim for claim in ledger.claim(9, now=clock())}
+        assert claims.keys() == {"1.1", "1.2"}
+        assert (claims["1.1"].row.generation, claims["1.1"].row.reason) == (8, "rejection")
+        assert (claims["1.2"].row.generation, claims["1.2"].row.reason) == (7, "event")
+        assert claims["1.1"].parked is not None
+        ledger.mark([event("1.1")], settle_after=SETTLE)
+        row = ledger.dirty_row("1.1")
+        assert row is not None
+        assert row.generation == 9
+
+
+def test_an_empty_one_gets_no_work(url: str, clock: Clock) -> None:
+    """RULES E1."""
+    of_version("0001", url, [])
+    with Ledger.open(url, clock=clock) as ledger:
+        assert (ledger.counts(clock()).dirty, ledger.newest_generation()) == (0, 0)
+
+
+def test_a_guest_does_not_migrate(old: str) -> None:
+    """RULES E4: the owner does it, once."""
+    with pytest.raises(LedgerRefused, match="older syncd"):
+        Ledger.open_guest(old)
+
+
+def test_a_second_start_migrates_nothing(old: str, clock: Clock) -> None:
+    """RULES E1: the marks are made once."""
+    with Ledger.open(old, clock=clock) as ledger:
+        generation = ledger.newest_generation()
+    with Ledger.open(old, clock=clock) as ledger:
+        assert (ledger.newest_generation(), ledger.counts(clock()).dirty) == (generation, 2)
+
+
+def test_a_migration_that_dies_leaves_the_old_ledger(old: str, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """DESIGN 2: one transaction; what was not finished never was."""
+    real = command.upgrade
+
+    def dies(*arguments: object) -> None:
+        real(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "upgrade", dies)
+    with pytest.raises(KeyboardInterrupt):
+        Ledger.open(old, clock=clock)
+    monkeypatch.undo()
+    assert _tables(place_of(old).file).isdisjoint({"rejections"})
+    with Ledger.open(old, clock=clock) as ledger:
+        assert ledger.counts(clock()).dirty == 2
+
+
+def _tables(file: Path) -> set[str]:
+    with closing(sqlite3.connect(file)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
