@@ -41,11 +41,16 @@ def take(
     everything: MarkKind | None = None,
     chosen: Callable[[StudyListing], bool] = lambda listing: True,
     progress: Callable[[int], None] = lambda listed: None,
+    owner: bool = True,
 ) -> int:
     """Mark what is new, changed, or stable though only `registered`; with `everything`, all that is `chosen`, by that
     kind of mark. Returns the number of studies marked. Raises `Transient` when the archive stops answering, `Unsuitable`
-    when it is another one (RULES A4: asked before anything of it is marked)."""
-    if not is_same(archive, ledger, name=name):
+    when it is another one (RULES A4: asked before anything of it is marked).
+
+    Not the ledger's `owner`: nothing but marks is written, and the archive's identity is left to the owner to judge.
+    """
+    same = is_same(archive, ledger, name=name) if owner else not _is_paused(ledger, name)
+    if not same:
         raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
     marked = listed = 0
     studies = archive.inventory()
@@ -58,12 +63,23 @@ def take(
             marked += ledger.mark(marks, copies=[_copy(one, name) for one in due], settle_after=settle_after)
         progress(listed)
     reached(Step.INVENTORY_MARKED)
+    if owner:
+        _settle(ledger, name)
+    return marked
+
+
+def _settle(ledger: Ledger, name: ArchiveName) -> None:
+    """The bootstrap is over, and a sweep that was wanted has been made."""
     position = ledger.feed_position(name)
     if position is not None and position.state is ArchiveState.BOOTSTRAPPING:
         ledger.finish_bootstrap(name)
         reached(Step.BOOTSTRAP_FINISHED)
     ledger.sweep_done(name)
-    return marked
+
+
+def _is_paused(ledger: Ledger, name: ArchiveName) -> bool:
+    position = ledger.feed_position(name)
+    return position is not None and position.state is ArchiveState.PAUSED
 
 
 def _usable(studies: Iterator[StudyListing]) -> Iterator[StudyListing]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from syncd.archive.interface import Archive
 from syncd.errors import StudyError, StudyGone, TornRead
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
 from syncd.mapping.identity import patient_key
+from syncd.model.ids import OrthancId
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy, StudyHeader
 from syncd.model.words import ParkedReason
@@ -63,9 +65,7 @@ def look(task: Task) -> Look:
     if missing or not known:
         present = archive.lookup(task.study_uid)
         missing = [copy for copy in missing if copy.orthanc_id not in present]
-        for orthanc_id in present:
-            if orthanc_id not in known:
-                headers.append(archive.study(orthanc_id))
+        headers += [_named(orthanc_id, archive=archive) for orthanc_id in present if orthanc_id not in known]
     if not headers:
         archive.info()  # absence counts only from an archive that answers in the same pass (RULES D1)
     reached(Step.HEADER_READ)
@@ -74,7 +74,10 @@ def look(task: Task) -> Look:
 
 def light(task: Task, header: StudyHeader) -> RawStudy:
     """Enough of one copy to say `registered` (RULES A6)."""
-    raw = task.rooms.archive.read_registered(header.orthanc_id)
+    try:
+        raw = task.rooms.archive.read_registered(header.orthanc_id)
+    except StudyGone as error:
+        raise TornRead("the study vanished while it was read") from error
     reached(Step.SNAPSHOT_READ)
     return raw
 
@@ -98,6 +101,13 @@ def whole(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudySnapshot, 
 def only_key_objects(raw: RawStudy) -> bool:
     """Whether nothing but key object series is there yet: no reason to announce a study (RULES A6)."""
     return all(series.tags.get("0008,0060") == "KO" for series in raw.series)
+
+
+def _named(orthanc_id: OrthancId, *, archive: Archive) -> StudyHeader:
+    try:
+        return archive.study(orthanc_id)
+    except StudyGone as error:
+        raise TornRead("a copy vanished after the archive had named it") from error
 
 
 def _consistent(header: StudyHeader, *, rooms: Rooms) -> RawStudy:

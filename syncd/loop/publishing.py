@@ -19,7 +19,7 @@ from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import Decision
 from syncd.model.work import Intent, Outcome, StudyRecord
-from syncd.plan.decide import Absent, Current, Found, NeedRead, Park, Skip, Wanted, Write, decide, wanted
+from syncd.plan.decide import Absent, Action, Current, Found, NeedRead, Park, Skip, Wait, Wanted, Write, decide, wanted
 from syncd.plan.ownership import installation_of, owned_values
 from syncd.publish.lookups import imaging_studies
 
@@ -35,6 +35,8 @@ def publish(task: Task, goal: Wanted, *, snapshot: StudySnapshot, raws: tuple[Ra
     match action:
         case Park(reason=reason, detail=detail, target_version=version):
             raise _refusal(reason, detail, goal, version)
+        case Wait(reason=reason):
+            return task.waiting(reason, due=task.rooms.clock() + task.rooms.settle_after)
         case Skip():
             return _skipped(task, goal, action, _facts(task, goal, snapshot, raws))
         case Write():
@@ -43,7 +45,7 @@ def publish(task: Task, goal: Wanted, *, snapshot: StudySnapshot, raws: tuple[Ra
             raise AssertionError("a decision made with the server's copy at hand asks for no other")
 
 
-def _decide(task: Task, goal: Wanted, current: Current | None) -> Write | Skip | Park | NeedRead:
+def _decide(task: Task, goal: Wanted, current: Current | None) -> Action:
     return decide(
         goal,
         record=task.record,
@@ -85,14 +87,14 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
     outcome = task.outcome(action.decision, action.reason)
     if task.dry:
         return outcome
-    ledger = task.rooms.ledger
+    ledger, before = task.rooms.ledger, task.claim.intent
     ledger.save_intent(
         Intent(
             study_uid=task.study_uid,
             resource_id=str(goal.resource["id"]),
             digest=goal.digest,
             expected_version=action.expected_version,
-            owned=owned_values(goal.resource),
+            owned=owned_values(goal.resource, earlier=before.owned if before else None),
             created_at=task.rooms.clock(),
         )
     )

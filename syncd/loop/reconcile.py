@@ -68,7 +68,9 @@ def _pass(task: Task) -> Outcome:
 
 
 def _decided(task: Task, seen: Look) -> Outcome:
-    identity = task.record.resource_id if task.record else resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
+    # A record or an intent knows which resource is meant; it may have kept an id of its own (RULES C1, C5).
+    known = task.record or task.claim.intent
+    identity = known.resource_id if known else resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
 
     # Still arriving: announced once, then waited for, unless it streams without end (RULES A5, A6).
     forced = _streams_without_end(task)
@@ -98,7 +100,9 @@ def _announce(task: Task, seen: Look, identity: str) -> Outcome:
 
 def _say(task: Task, snapshot: StudySnapshot, raws: tuple[RawStudy, ...], *, identity: str, final: bool) -> Outcome:
     """Say it; what the server answers once to a reference (B4) or to the size (C6, 413) is answered once."""
-    if task.record is not None and task.record.summary:
+    parked = task.claim.parked
+    too_large = parked is not None and parked.reason == ParkedReason.TOO_LARGE and bool(parked.digest)
+    if too_large or (task.record is not None and task.record.summary):
         task = replace(task, summary=True)
     unresolved = False
     while True:

@@ -68,7 +68,9 @@ def resync(site: Site, ledger: Ledger, *, choice: Choice, accept_target: bool, p
     away meanwhile: what was done is kept, the rest stays marked."""
     rooms = connect(site, ledger, accept_target=accept_target)
     report = Report()
-    _mark(rooms, report, choice=choice, progress=progress)
+    inventory.begin(rooms.archive, ledger, name=rooms.archive_name)
+    _mark(rooms, report, choice=choice, progress=progress, owner=True)
+    Intake(rooms.archive, ledger, name=rooms.archive_name, settle_after=rooms.settle_after, clock=rooms.clock).poll()
 
     def told(outcome: Outcome) -> None:
         report.decisions[outcome.decision] += 1
@@ -92,7 +94,7 @@ def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> 
     """The same beside a live daemon: marks are written here, the daemon does the work, we watch it finish."""
     rooms = connect_dry(site, ledger)
     report = Report()
-    _mark(rooms, report, choice=choice, progress=progress)
+    _mark(rooms, report, choice=choice, progress=progress, owner=False)
     generation = ledger.newest_generation()
     while unsettled := ledger.unsettled(generation, now=time.time()):
         heartbeat = ledger.heartbeat()
@@ -141,8 +143,7 @@ def every(page: Callable[[str], list[T]]) -> Iterator[T]:
         after = rows[-1].study_uid
 
 
-def _mark(rooms: Rooms, report: Report, *, choice: Choice, progress: Progress) -> None:
-    inventory.begin(rooms.archive, rooms.ledger, name=rooms.archive_name)
+def _mark(rooms: Rooms, report: Report, *, choice: Choice, progress: Progress, owner: bool) -> None:
     for study in choice.studies:
         uid = rooms.ledger.study_of(rooms.archive_name, [OrthancId(study)]).get(OrthancId(study), study)
         rooms.ledger.allow_retry(uid if is_orthanc_id(study) else study)
@@ -159,14 +160,8 @@ def _mark(rooms: Rooms, report: Report, *, choice: Choice, progress: Progress) -
         everything=MarkKind.RESYNC,
         chosen=choice,
         progress=listed,
+        owner=owner,
     )
-    Intake(
-        rooms.archive,
-        rooms.ledger,
-        name=rooms.archive_name,
-        settle_after=rooms.settle_after,
-        clock=rooms.clock,
-    ).poll()
 
 
 def _sort_in(report: Report, outcome: Outcome) -> None:

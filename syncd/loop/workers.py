@@ -139,6 +139,9 @@ class Workers:
             if not self._outage(error):
                 self._rest()
             return
+        except Exception as error:  # noqa: BLE001 - the batch is a shortcut: without it each study asks, and fails, for itself
+            log.warning("first_look_failed", error=type(error).__name__, where=_places(error))
+            hits = {}
         for claim in claims:
             task = Task(claim=claim, rooms=self._rooms, hits=hits.get(claim.row.study_uid))
             with self._changed:
@@ -188,11 +191,18 @@ class Workers:
             except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
                 # Only where it happened is told: the message may hold a patient's data (RULES S1).
                 log.error("study_failed_unexpectedly", error=type(error).__name__, where=_places(error))
-                self._rooms.ledger.commit(self._backed_off(task, Transient(type(error).__name__)))
+                self._put_off(task, Transient(type(error).__name__))
                 return
             self._rooms.observer.decided(outcome.decision, time.monotonic() - began)
             log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
             self._on_outcome(outcome)
+
+    def _put_off(self, task: Task, error: Transient) -> None:
+        try:
+            self._rooms.ledger.commit(self._backed_off(task, error))
+        except SyncdError as refused:
+            log.error("study_put_back", error=str(refused))
+            self._owed.add(task.study_uid)
 
     def _attempt(self, task: Task) -> Outcome | None:
         """The outcome, or None when the study is not to blame and simply goes back."""

@@ -83,11 +83,18 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Nothing is said now, because the server's copy says more than what is wanted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NeedRead:
     """The ledger alone cannot tell; ask the server for the resource and decide again."""
 
 
-Action = Write | Skip | Park | NeedRead
+Action = Write | Skip | Park | Wait | NeedRead
 
 
 def decide(
@@ -122,9 +129,10 @@ def decide(
     if isinstance(current, Deleted):
         return _create(wanted, current.version, reason="deleted on the server" if record else "over a tombstone")
 
-    # Ours by memory, or by our tag where the ledger was lost (E7); anything else stays untouched (C2).
+    # Ours by memory, or by our tag where the ledger was lost (E7); anything else stays untouched (C2). An intent is no
+    # memory of the resource: it may never have been carried out, and another writer may have been quicker.
     owner = installation_of(current.resource)
-    if record is None and intent is None and owner != installation_id:
+    if record is None and owner != installation_id:
         return _not_ours(owner, current)
 
     # A human withdrew it: never undone by itself (C4).
@@ -132,6 +140,10 @@ def decide(
         return Park(
             reason=ParkedReason.WITHDRAWN_BY_OTHER, detail="status was set by another writer", target_version=current.version
         )
+
+    # `available` was sent, and we did not live to remember it; then more arrived. It is not taken back (A6).
+    if wanted.resource.get("status") == "registered" and current.resource.get("status") == "available":
+        return Wait(reason="still arriving, and available already")
 
     held = joined(record.owned if record else {}, intent.owned if intent else {})
     foreign = foreign_part(current.resource, wanted.resource, held=held, base_url=base_url)

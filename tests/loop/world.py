@@ -33,6 +33,7 @@ from syncd.publish.server import FhirServer
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.http import Clock, HttpxTransport, Request, RequestsAdapter, Response
 from tests.fakes.orthanc import FakeOrthanc
+from tests.fakes.orthanc_tags import tags_of
 
 MAIN = ArchiveName("main")
 SETTLE = 30.0
@@ -42,12 +43,36 @@ OTHER = "1.2.276.2"
 ENDPOINT = "main-wado-rs"
 
 
+class ShortOrthanc(FakeOrthanc):
+    """The fake with main tags in the short form where they are asked for so, as both versions answer."""
+
+    def answer(self, request: Request) -> Response:
+        answer = super().answer(request)
+        short = "short" in request.query or (request.path.startswith("/tools/") and b'"Short"' in request.body)
+        if not short or answer.status != 200 or request.path.endswith("/tags"):
+            return answer
+        return replace(answer, body=json.dumps(_short(answer.json)).encode())
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_short(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: tags_of(item) if name in _TAGS and all("," not in tag for tag in item) else item for name, item in value.items()
+    }
+
+
+_TAGS = ("MainDicomTags", "PatientMainDicomTags", "RequestedTags")
+
+
 class World:
     """One site. `orthanc` and `fhir` are the fakes, `rooms` what the loop gets, `ledger` the real one."""
 
     def __init__(self, folder: Path, **policy: Any) -> None:
         self.clock = Clock()
-        self.orthanc = FakeOrthanc("1.12.7", clock=self.clock)
+        self.orthanc = ShortOrthanc("1.12.7", clock=self.clock)
         self.fhir = FakeFhir(clock=self.clock)
         self.ledger_url = f"sqlite:///{folder}/ledger.db"
         self.ledger = Ledger.open(self.ledger_url, clock=self.clock)
@@ -199,6 +224,11 @@ class World:
         """Another program deletes."""
         answer = self.fhir.handle("DELETE", f"/fhir/{path}")
         assert answer.status == 200, answer.body
+
+    def lose_patient(self, resource_id: str) -> None:
+        """Server and ledger know nothing of this Patient of ours any more."""
+        del self.fhir.store.versions["Patient", resource_id]
+        self.ledger.forget_target_state()
 
     def writes(self, resource_type: str = "ImagingStudy") -> list[Request]:
         """What was sent to be written so far."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.proxy import Drop
 from tests.real.installation import Installation, further, study
 from tests.servers import VERSIONS, FhirServer, Unavailable, start_orthanc
 
@@ -72,6 +73,19 @@ def test_a_late_instance_sent_while_syncd_was_down_is_counted(running: Installat
     assert set(running.statuses(study_uid)[before:]) == {"available"}
 
 
+def test_a_late_instance_is_counted_when_the_archive_was_restarted(running: Installation) -> None:
+    """CASES "across a restart of either side": killed right after it took the instance."""
+    words = f"late, then killed {running.archive.version}"
+    study_uid = _published(running, words)
+    before = len(running.puts(study_uid))
+    running.send(further(words, number=3))
+    running.archive.kill()
+    running.archive.start()
+    running.wait_for(study_uid, instances=3)
+    running.wait_settled()
+    assert len(running.puts(study_uid)) == before + 1
+
+
 @pytest.mark.parametrize("modality", ["KO", "SR", "MR"])
 def test_a_late_series_updates_modality_and_counts(running: Installation, modality: str) -> None:
     """RULES A6, MAPPING F.3: key objects and reports are series of the study like any other."""
@@ -88,6 +102,20 @@ def test_a_late_series_updates_modality_and_counts(running: Installation, modali
     assert {one["code"] for one in found["modality"]} == {"CT", modality}
     assert {one["modality"]["code"]: one["numberOfInstances"] for one in found["series"]} == {"CT": 2, modality: 1}
     assert len(running.puts(study_uid)) == before + 1
+
+
+def test_changes_that_vanished_before_they_were_read_cause_one_inventory(running: Installation) -> None:
+    """RULES A3: Orthanc deletes a study's entries with it; the feed ends below its own highest number."""
+    before = len(running.syncd.events("inventory_taken"))
+    rule = running.before_archive.fail(Drop(), path="^/changes")
+    _, files = study(f"vanished {running.archive.version}")
+    running.send(*files)
+    for orthanc_id in running.archive.study_ids(study(f"vanished {running.archive.version}")[0]):
+        running.archive.delete(f"/studies/{orthanc_id}")
+    running.before_archive.remove_rule(rule)
+    running.syncd.wait(lambda: len(running.syncd.events("inventory_taken")) > before, what="an inventory", timeout=60)
+    running.wait_settled()
+    assert len(running.syncd.events("inventory_taken")) == before + 1
 
 
 def test_a_rejection_note_parks_its_study_and_no_other(running: Installation) -> None:

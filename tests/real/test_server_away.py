@@ -28,7 +28,7 @@ def test_an_outage_loses_nothing_and_costs_no_study_an_attempt(
     assert page.status == 503
     assert "FHIR server cannot be reached" in page.text
     assert site.syncd.page("/livez").status == 200
-    assert site.syncd.command("status").code == 3
+    site.syncd.wait(lambda: site.syncd.command("status").code == 3, what="exit 3 of status, by the heartbeat")
     # Long enough for several probes: an outage that lasts costs nothing either.
     refused = site.before_fhir.count()
     site.before_fhir.wait_for(lambda all_of_them: len(all_of_them) >= refused + 2)
