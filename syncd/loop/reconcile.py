@@ -49,7 +49,8 @@ def reconcile(task: Task) -> Outcome:
         except Conflict:
             task = task.again()
         except TornRead as error:
-            return task.waiting(str(error), due=task.rooms.clock() + task.rooms.settle_after)
+            until = task.rooms.clock() + task.rooms.settle_after
+            return replace(task.waiting(str(error), due=until), not_before=until)
     raise Transient("Somebody else writes this ImagingStudy again and again", server="fhir")
 
 

@@ -57,44 +57,61 @@ def attach(server: FhirServer, ledger: Ledger, *, installation_id: str, version:
         reached(Step.SENTINEL_INTENDED)
     elif target.url != server.base_url:
         target = _moved_target(server, ledger, target, installation_id=installation_id, accept=accept)
+    elif target.create_form and not sentinel.present(server, target.sentinel_id, installation_id=installation_id):
+        target = _forgotten(ledger, target)
     if not target.create_form:
-        target = replace(target, create_form=sentinel.prove(server, target.sentinel_id, installation_id=installation_id))
-        reached(Step.SENTINEL_PROVED)
-        ledger.save_target(target)
-    server.create_form = target.create_form
-    if not sentinel.present(server, target.sentinel_id, installation_id=installation_id):
-        reset(server, ledger, installation_id=installation_id)
-
-
-def reset(server: FhirServer, ledger: Ledger, *, installation_id: str) -> None:
-    """The server lost what it confirmed: a new sentinel, and every record is verified before it is believed (C6).
-
-    Our Endpoints must be kept anew afterwards (`restore` does both)."""
-    target = ledger.target()
-    if target is None:
-        return
-    marked = ledger.forget_target_state()
-    log.warning("server_reset_noticed", studies_to_verify=marked)
-    if sentinel.present(server, target.sentinel_id, installation_id=installation_id):
-        return
-    fresh = replace(target, sentinel_id=sentinel.new_id(), create_form="")
-    ledger.save_target(fresh)
-    form = sentinel.prove(server, fresh.sentinel_id, installation_id=installation_id)
-    ledger.save_target(replace(fresh, create_form=form))
+        _prove(server, ledger, target, installation_id=installation_id)
+    server.create_form = (ledger.target() or target).create_form
 
 
 def restore(rooms: Rooms) -> None:
-    """After a reset: sentinel and Endpoints are there again before the first study refers to them."""
-    reset(rooms.server, rooms.ledger, installation_id=rooms.installation_id)
+    """The server lost what it confirmed (C6): a new sentinel, our Endpoints, and every record verified before it is
+    believed. The proof is kept last, so an interruption anywhere makes it begin anew."""
+    server, ledger = rooms.server, rooms.ledger
+    target = ledger.target()
+    if target is None:
+        return
+    present = sentinel.present(server, target.sentinel_id, installation_id=rooms.installation_id)
+    if target.create_form or not present:
+        target = _forgotten(ledger, target, keep_sentinel=present)
+    form = sentinel.prove(server, target.sentinel_id, installation_id=rooms.installation_id)
+    server.create_form = form
     keep_endpoints(rooms)
+    ledger.save_target(replace(target, create_form=form))
 
 
 def probe(rooms: Rooms) -> None:
     """The server answers, and still holds our sentinel; a missing one is dealt with as a reset. Raises when it is unfit."""
+    if _intact(rooms):
+        return
+    with rooms.locks.holding("restore"):
+        if not _intact(rooms):  # nobody else met the same and dealt with it
+            restore(rooms)
+
+
+def _intact(rooms: Rooms) -> bool:
+    target = rooms.ledger.target()
     try:
         rooms.check_sentinel()
     except ServerReset:
-        restore(rooms)
+        return False
+    return target is None or bool(target.create_form)
+
+
+def _forgotten(ledger: Ledger, target: Target, *, keep_sentinel: bool = False) -> Target:
+    """Nothing that the server confirmed is believed any more. The marks come first: killed after them, the next start
+    finds the sentinel missing once more, and marks again."""
+    marked = ledger.forget_target_state()
+    fresh = replace(target, create_form="", sentinel_id=target.sentinel_id if keep_sentinel else sentinel.new_id())
+    ledger.save_target(fresh)
+    log.warning("server_reset_noticed", studies_to_verify=marked)
+    return fresh
+
+
+def _prove(server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str) -> None:
+    form = sentinel.prove(server, target.sentinel_id, installation_id=installation_id)
+    reached(Step.SENTINEL_PROVED)
+    ledger.save_target(replace(target, create_form=form))
 
 
 def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
@@ -113,7 +130,7 @@ def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
                 "set SYNCD_POLICY__ENDPOINT_PREFIX so that our Endpoints get ids of their own"
             ) from error
         except ServerReset:
-            reset(rooms.server, rooms.ledger, installation_id=rooms.installation_id)
+            # The sentinel tells whether more than this was lost; whoever asks for it next will know.
             kept = keep(rooms.server, resource, known=None, installation_id=rooms.installation_id)
         if kept != known:
             reached(Step.ENDPOINT_SENT)

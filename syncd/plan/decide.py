@@ -132,11 +132,12 @@ def decide(
     # Ours by memory, or by our tag where the ledger was lost (E7); anything else stays untouched (C2). An intent is no
     # memory of the resource: it may never have been carried out, and another writer may have been quicker.
     owner = installation_of(current.resource)
-    if record is None and owner != installation_id:
+    lost_reply = intent is not None and digest(current.resource, base_url=base_url) == intent.digest
+    if record is None and owner != installation_id and not lost_reply:
         return _not_ours(owner, current)
 
-    # A human withdrew it: never undone by itself (C4).
-    if current.resource.get("status") in _WITHDRAWN and record is not None and record.status not in _WITHDRAWN:
+    # A human withdrew it: never undone by itself (C4). We write neither of the two ourselves.
+    if current.resource.get("status") in _WITHDRAWN:
         return Park(
             reason=ParkedReason.WITHDRAWN_BY_OTHER, detail="status was set by another writer", target_version=current.version
         )

@@ -103,7 +103,8 @@ def command_tree() -> dict[str, Any]:
 
 def wrong_with(arguments: list[str], *, names_only: bool = False) -> str:
     """What is wrong with `syncd <arguments>`; empty when it would run. `names_only`: running text may leave values out."""
-    command, given, left = get_command(app), 0, list(arguments)
+    command: Any = get_command(app)
+    given, left = 0, list(arguments)
     while left:
         word = left.pop(0)
         name, _, value = word.partition("=")

@@ -85,8 +85,11 @@ def test_what_vanished_after_it_was_published_stays_dirty_and_published(world: W
 
 def test_a_parked_study_that_vanishes_is_parked_no_more(world: World) -> None:
     """RULES E2: proven gone un-parks."""
-    orthanc_id = world.store(modality="KO", ConceptNameCodeSequence=[{"CodeValue": "113001", "CodingSchemeDesignator": "DCM"}],
-                             SOPClassUID="1.2.840.10008.5.1.4.1.1.88.59")
+    orthanc_id = world.store(
+        modality="KO",
+        ConceptNameCodeSequence=[{"CodeValue": "113001", "CodingSchemeDesignator": "DCM"}],
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.88.59",
+    )
     world.store(series=2)
     world.settle()
     world.poll()

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from syncd.errors import Transient, Unreachable
+from syncd.errors import Unreachable
 from syncd.loop.gate import LONGEST_PAUSE, Gate
 from syncd.loop.locks import Locks
 from syncd.model.words import TargetState
@@ -81,10 +81,10 @@ def test_a_gate_opens_with_the_first_probe_that_succeeds(server: Server, clock: 
 def test_blame_falls_on_the_server_only_if_it_does_not_answer(server: Server, clock: Clock) -> None:
     """RULES C6: the probe decides whether a study or the server is in trouble."""
     gate = _gate(server, clock)
-    assert not gate.blames(Transient("slow"))
+    assert not gate.blames()
     assert gate.is_open
     server.up = False
-    assert gate.blames(Transient("slow"))
+    assert gate.blames()
     assert (gate.state, gate.reason) == (TargetState.OPEN, "nobody there")
 
 
@@ -125,3 +125,29 @@ def test_a_lock_is_let_go_by_an_error() -> None:
     with locks.holding("pat-1"):
         assert list(locks._held) == ["pat-1"]
     assert not locks._held
+
+
+def test_only_what_was_really_done_makes_the_next_probe_quick(server: Server, clock: Clock) -> None:
+    """RULES C6: a server that lets us read and refuses every write is not asked ever faster."""
+    gate = _gate(server, clock)
+    for _ in range(5):
+        gate.close(TargetState.PAUSED, "forbids writing")
+        while not gate.ask():
+            clock.advance(1.0)
+    assert clock.now > 20.0
+    gate.worked()
+    gate.close(TargetState.OPEN, "away")
+    clock.advance(1.0)
+    assert gate.ask()
+
+
+def test_a_probe_with_a_defect_keeps_the_gate_closed(clock: Clock) -> None:
+    """RULES S1: nothing ends the daemon, and the message of a defect is not told."""
+
+    def broken() -> None:
+        raise ValueError("Synthetic^Sam")
+
+    gate = Gate(broken, monotonic=clock)
+    assert gate.blames()
+    assert "ValueError" in gate.reason
+    assert "Sam" not in gate.reason

@@ -144,7 +144,10 @@ def test_a_foreign_endpoint_at_our_id_is_the_operators_matter(world: World) -> N
 
 @pytest.mark.parametrize(
     ("change", "decision"),
-    [({"accession_system": "http://unused.test"}, Decision.SKIP), ({"patient_id_system": "http://new.test"}, Decision.UPDATE)],
+    [
+        ({"accession_system": "http://unused.test"}, Decision.SKIP),
+        ({"patient_id_system": "http://new.test"}, Decision.UPDATE),
+    ],
     ids=["no difference", "another identifier system"],
 )
 def test_changed_settings_render_everything_again(world: World, change: dict[str, str], decision: Decision) -> None:

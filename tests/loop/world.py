@@ -60,7 +60,8 @@ def _short(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        name: tags_of(item) if name in _TAGS and all("," not in tag for tag in item) else item for name, item in value.items()
+        name: tags_of(item) if name in _TAGS and all("," not in tag for tag in item) else item
+        for name, item in value.items()
     }
 
 

@@ -105,6 +105,12 @@ class Installation:
             self.noted(file)
             assert self.archive.upload(file) is not None
 
+    def wait_stable(self, *study_uids: str) -> None:
+        """Wait until Orthanc calls all of them stable."""
+        for study_uid in study_uids:
+            for orthanc_id in self.archive.study_ids(study_uid):
+                self.archive.wait_stable(orthanc_id)
+
     def noted(self, file: bytes) -> None:
         """Remember what must never be written: of a file that is sent."""
         header = pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True, force=True)
