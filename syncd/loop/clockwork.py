@@ -63,6 +63,8 @@ class Clockwork:
         self._even_at = time.time()
         self._behind = 0
         self.position: FeedPosition | None = rooms.ledger.feed_position(rooms.archive_name)
+        if self.position is not None and self.position.state is ArchiveState.PAUSED:
+            archive.close(TargetState.PAUSED, self.position.reason)  # before the first worker, not at the first poll
         self._intake = Intake(
             rooms.archive, rooms.ledger, name=rooms.archive_name, settle_after=rooms.settle_after, clock=rooms.clock
         )

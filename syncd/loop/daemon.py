@@ -19,6 +19,7 @@ from syncd.loop import inventory
 from syncd.loop.clockwork import Clockwork
 from syncd.loop.connect import Site, connect
 from syncd.loop.gate import FIRST_PAUSE, LONGEST_PAUSE, Gate
+from syncd.loop.identity import is_same
 from syncd.loop.rooms import Observer, Rooms
 from syncd.loop.target import probe
 from syncd.loop.troubles import Troubles
@@ -139,6 +140,7 @@ class Daemon:
             try:
                 rooms = connect(self._site, self._ledger, observer=self._observer)
                 inventory.begin(self._site.archive, self._ledger, name=self._site.archive_name)
+                is_same(self._site.archive, self._ledger, name=self._site.archive_name)  # asked at start (RULES A4)
             except (ConfigurationError, LedgerRefused):
                 raise
             except SyncdError as error:

@@ -86,6 +86,39 @@ def test_a_busy_server_is_asked_again_and_its_neighbours_are_not_held_up(
     site.wait_for(busy[0])
 
 
+def test_an_archive_that_goes_away_while_studies_are_read_costs_none_an_attempt(
+    archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
+) -> None:
+    """RULES C6: the archive has a gate of its own; the FHIR server is not blamed."""
+    site = install(archive, hapi)
+    site.syncd.start()
+    rule = site.before_archive.fail(Drop(), path="^/(studies|series|instances|system|plugins)")
+    uids = _sent(site, "unread")
+    site.syncd.wait(lambda: "archive" in site.syncd.page("/readyz").text, what="the archive is said to be away")
+    site.syncd.wait(lambda: site.syncd.status()["studies"]["dirty"] == SENT, what="all marked")
+    asked = site.before_archive.count(path="^/system")
+    site.before_archive.wait_for(lambda seen: sum(one.path == "/system" for one in seen) > asked)
+    assert set(site.syncd.attempts().values()) == {0}
+    assert site.syncd.status()["target"]["state"] == "ok"
+    site.before_archive.remove_rule(rule)
+    _assert_all_arrive_once(site, uids)
+
+
+def test_a_study_that_the_archive_cannot_read_holds_up_no_other(
+    archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
+) -> None:
+    """RULES C6: a broken file or index entry is one study's trouble."""
+    site = install(archive, hapi)
+    broken, whole = _sent(site, "broken", number=1)[0], _sent(site, "whole", number=1)[0]
+    rule = site.before_archive.fail(Answer(status=500), path=f"^/studies/{archive.study_ids(broken)[0]}")
+    site.syncd.start()
+    site.wait_for(whole)
+    site.syncd.wait(lambda: site.syncd.attempts().get(broken, 0) >= 2, what="tried again")
+    assert site.syncd.parked() == {}
+    site.before_archive.remove_rule(rule)
+    site.wait_for(broken)
+
+
 def test_sigterm_lets_the_write_in_flight_end(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
