@@ -108,10 +108,12 @@ class Syncd:
         """Wait until the daemon has ended, and give its exit code."""
         assert self._process is not None
         try:
-            return self._process.wait(timeout)
+            code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(self._told(f"did not end within {timeout:g} s")) from None
+        self._process = None
+        return code
 
     def kill(self) -> None:
         """SIGKILL, if it runs."""

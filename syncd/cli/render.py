@@ -62,7 +62,7 @@ def _rendered(chosen: Site, study: str) -> tuple[dict[str, object], tuple[Note, 
     found = problems(resource)
     if found:
         raise StudyError(ParkedReason.UNMAPPABLE, "; ".join(found[:3]))
-    return resource, notes(snapshot, policy=policy)
+    return resource, (*snapshot.notes, *notes(snapshot, policy=policy))
 
 
 def _orthanc_ids(archive: Archive, study: str) -> tuple[OrthancId, ...]:

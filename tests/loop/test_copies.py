@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from syncd.loop.reconcile import ASK_VANISHED_AGAIN
 from syncd.model.words import Decision
 from syncd.model.work import MarkKind
@@ -18,7 +20,7 @@ def test_a_corrected_patient_id_changes_the_subject(world: World) -> None:
     before = _references(world)
     (old,) = world.ledger.copies(STUDY)
     asked = {"Replace": {"PatientID": "P2"}, "Keep": ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]}
-    body = __import__("json").dumps({**asked, "Force": True, "KeepSource": False}).encode()
+    body = json.dumps({**asked, "Force": True, "KeepSource": False}).encode()
     answer = world.orthanc.handle("POST", f"/studies/{old.orthanc_id}/modify", body=body)
     assert answer.status == 200
     world.orthanc.index.forget_unstable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -58,7 +59,7 @@ def test_a_closed_gate_probes_at_growing_intervals_up_to_half_a_minute(server: S
         if server.probes > before:
             moments.append(clock.now)
         clock.advance(1.0)
-    gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
     assert moments[0] == 1.0
     assert gaps[:4] == [2.0, 4.0, 8.0, 16.0]
     assert set(gaps[4:]) == {LONGEST_PAUSE}

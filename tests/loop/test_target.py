@@ -48,7 +48,7 @@ def test_a_second_start_writes_nothing(world: World) -> None:
 def test_a_crash_between_intent_and_sentinel_is_no_other_installation(world: World) -> None:
     """RULES E3: the id is committed before it is sent."""
     world.fhir.lose_reply_of(puts("Endpoint"))
-    with pytest.raises(Exception, match="reached|answer"):
+    with pytest.raises(Exception, match=r"reached|answer"):
         world.connect()
     first = _target(world)
     assert first.create_form == ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import logging
 import socket
 import threading
@@ -18,7 +17,7 @@ from syncd.model.correlation import correlation_id
 from syncd.publish import http as room
 from syncd.publish.http import FhirConnection, FhirHttp, Reply
 from syncd.publish.server import FhirServer
-from tests.fakes.http import Request, Response, listening
+from tests.fakes.http import Response, listening
 from tests.publish.scripted import Scripted, fhir, http, outcome, server, statement
 
 Raw = Callable[[bytes], FhirHttp]
@@ -115,7 +114,7 @@ def test_a_server_that_is_silent_is_given_up() -> None:
     """RULES S2: timeouts on every reply."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         connection = FhirConnection(url=f"http://127.0.0.1:{listener.getsockname()[1]}/fhir", timeout=0.05)
-        with pytest.raises(Transient, match="in time|reached"):
+        with pytest.raises(Transient, match=r"in time|reached"):
             FhirHttp(connection).exchange("GET", "metadata")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -184,10 +184,6 @@ def identifying(header: pydicom.Dataset) -> set[str]:
         values.add(f"{birth[:4]}-{birth[4:6]}-{birth[6:]}")
     values |= {str(header.get(keyword, "") or "") for keyword in ("PatientID", "AccessionNumber", "OtherPatientIDs")}
     return {value.strip() for value in values if len(value.strip()) >= 4}
-
-
-def sent_by(files: Iterable[Path]) -> list[bytes]:
-    return [file.read_bytes() for file in files]
 
 
 def _appears(value: str, said: str) -> bool:

@@ -75,10 +75,11 @@ def test_a_bad_server_ends_a_resync_and_lets_the_daemon_wait(
     site.send(*files)
     proxy = site.before_archive if server == "archive" else site.before_fhir
     proxy.fail(fault)
+    checking = site.syncd.begin("check")
     ended = site.syncd.command("resync", expect=3)
     assert said in ended.err
     _assert_plain(ended)
-    checked = site.syncd.command("check", expect=3)
+    checked = site.syncd.heard(checking, *checking.communicate(timeout=60), expect=3)
     assert [line for line in checked.out.splitlines() if line.startswith("BAD") and said in line]
 
     site.syncd.start(until_ready=False)
