@@ -89,7 +89,8 @@ def resync(site: Site, ledger: Ledger, *, choice: Choice, accept_target: bool, p
         workers.stop(grace=25.0)
     if not (fhir.is_open and archive.is_open):
         raise Unreachable(f"{fhir.reason or archive.reason} ({ledger.counts(time.time()).dirty} studies left)")
-    report.left = ledger.counts(time.time()).dirty - len(report.waiting)
+    named = report.parked.keys() | report.waiting.keys()
+    report.left = sum(row.study_uid not in named for row in every(ledger.dirty_rows))
     return report
 
 

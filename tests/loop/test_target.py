@@ -229,3 +229,11 @@ def test_without_dicomweb_the_address_of_the_images_must_be_given(world: World) 
     with pytest.raises(ConfigurationError, match="SYNCD_ARCHIVES__MAIN__PUBLIC_DICOMWEB_URL"):
         public_policy(bare, world.archive.info())
     assert public_policy(site, world.archive.info()) == site.policy
+
+
+def test_a_ledger_refuses_another_installation_id(world: World) -> None:
+    """RULES B2, E3: the tag on what was published is not changed behind the ledger's back."""
+    world.connect()
+    world.rooms.ledger.save_installation("another")
+    with pytest.raises(ConfigurationError, match="SYNCD_INSTALLATION_ID"):
+        world.connect()
