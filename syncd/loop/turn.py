@@ -49,16 +49,12 @@ class Turn:
     def take(self, task: Task) -> bool:
         """Reconcile and commit; returns whether the claim is settled, else it must be given back."""
         correlation = str(uuid.uuid4())
-        correlation_id.set(correlation)
-        began = time.monotonic()
-        with structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=correlation):
-            outcome = self._outcome(task)
-            if outcome is None or not self._committed(replace(outcome, correlation_id=correlation)):
-                return False
-            self._rooms.observer.decided(outcome.decision, time.monotonic() - began)
-            log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
-            self._on_outcome(outcome)
-        return True
+        token = correlation_id.set(correlation)
+        try:
+            with structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=correlation):
+                return self._taken(task, correlation)
+        finally:
+            correlation_id.reset(token)
 
     def outage(self, error: SyncdError) -> bool:
         """Whether a whole server is in trouble; its gate is closed then."""
@@ -71,6 +67,16 @@ class Turn:
             log.warning("server_in_trouble", reason=gate.reason)
             return True
         return False
+
+    def _taken(self, task: Task, correlation: str) -> bool:
+        began = time.monotonic()
+        outcome = self._outcome(task)
+        if outcome is None or not self._committed(replace(outcome, correlation_id=correlation)):
+            return False
+        self._rooms.observer.decided(outcome.decision, time.monotonic() - began)
+        log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
+        self._on_outcome(outcome)
+        return True
 
     def _outcome(self, task: Task) -> Outcome | None:
         """The outcome, or None when the study is not to blame and simply goes back."""

@@ -32,12 +32,14 @@ class Mortal(World):
         self.changes: list[str] = []
         """What changed lastingly, in order, over all lives."""
         self.dies_after: int | None = None
+        self.dies_at = ""
+        """A change, as `changes` names it, at which it dies whatever the number."""
         self._watch()
         self.fhir.rules.append(self._written)
 
     def restart(self) -> None:
         """The next process: the ledger and both servers are all that it has."""
-        self.dies_after = None
+        self.dies_after, self.dies_at = None, ""
         self.ledger.close()
         self.clock.advance(QUICKLY)
         self.ledger = Ledger.open(self.ledger_url, clock=self.clock)
@@ -64,6 +66,8 @@ class Mortal(World):
 
     def _changed(self, what: str) -> None:
         self.changes.append(what)
+        if what == self.dies_at:
+            self.dies_after = 1
         if self.dies_after is not None:
             self.dies_after -= 1
             if self.dies_after <= 0:

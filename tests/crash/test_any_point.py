@@ -141,6 +141,21 @@ def test_a_death_after_any_change_leaves_enough_to_go_on(name: str, memory: Path
     told_with(memory, STORIES[name], deaths=lambda first: [((first, first * 7 % 31 + 1), bool(first % 2))])
 
 
+def test_what_a_killed_process_sent_stays_ours_after_a_second_death(memory: Path) -> None:
+    """RULES C3: sent, never recorded, and the next intent was never sent: the first one's values are not somebody else's."""
+    world = next(_worlds(memory))
+    _arrives_at_once(world)
+    for change in ("PUT ImagingStudy", "ledger Ledger.save_intent"):
+        world.dies_at = change
+        with pytest.raises(Killed):
+            world.live()
+        world.restart()
+        _corrected("A-3")(world)
+    world.live()
+    clean(world)
+    assert [one["value"] for one in world.study(ARRIVING)["identifier"]] == [f"urn:oid:{ARRIVING}", "A-3"]
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", STORIES)
@@ -181,7 +196,9 @@ def _worlds(folder: Path) -> Iterator[Mortal]:
         own = folder / str(number)
         own.mkdir()
         world = Mortal(own)
-        yield world
-        world.ledger.close()
-        world.archive.close()
-        shutil.rmtree(own)
+        try:
+            yield world
+        finally:
+            world.ledger.close()
+            world.archive.close()
+            shutil.rmtree(own)
