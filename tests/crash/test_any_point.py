@@ -143,7 +143,8 @@ def test_a_death_after_any_change_leaves_enough_to_go_on(name: str, memory: Path
 
 def test_what_a_killed_process_sent_stays_ours_after_a_second_death(memory: Path) -> None:
     """RULES C3: sent, never recorded, and the next intent was never sent: the first one's values are not somebody else's."""
-    world = next(_worlds(memory))
+    worlds = _worlds(memory)
+    world = next(worlds)
     _arrives_at_once(world)
     for change in ("PUT ImagingStudy", "ledger Ledger.save_intent"):
         world.dies_at = change
