@@ -63,13 +63,22 @@ def _check() -> bool:
         ("codespell",),
     )
     # All of them run, so that one complaint does not hide the next.
-    return all([*[_tool(*command) for command in tools], _pytest("check", "-m", "not real and not long")])
+    parallel = ("-n", "auto", "--dist", "worksteal")
+    return all([*[_tool(*command) for command in tools], _pytest("check", *parallel, "-m", "not real and not long")])
 
 
 def _real() -> bool:
     """Against real servers; in CI both versions of Orthanc must have been asked."""
-    both = ["--both-orthancs"] if os.environ.get("CI") == "true" else []
-    return _pytest("real", "-m", "real and not long", *both)
+    return _pytest("real", "-m", "real and not long", "--ignore=tests/crash", *_both())
+
+
+def _faults() -> bool:
+    """kill -9 at every step, against real servers."""
+    return _pytest("faults", "-m", "real and not long", "tests/crash", *_both())
+
+
+def _both() -> list[str]:
+    return ["--both-orthancs"] if os.environ.get("CI") == "true" else []
 
 
 def _long() -> bool:
@@ -110,10 +119,11 @@ def _closing(done: list[Timed]) -> int:
 
 
 CHECK = Part("check", _check, 2)
+REAL = [Part("real", _real, 8), Part("faults", _faults, 6)]
 SUITES = {
     "check": [Part("set-up", _set_up("check"), 8), CHECK],
-    "test": [Part("set-up", _set_up("test"), 8), CHECK, Part("real", _real, 8)],
-    "long": [Part("set-up", _set_up("test"), 8), CHECK, Part("real", _real, 8), Part("long", _long, 60)],
+    "test": [Part("set-up", _set_up("test"), 8), CHECK, *REAL],
+    "long": [Part("set-up", _set_up("test"), 8), CHECK, *REAL, Part("long", _long, 60)],
 }
 
 if __name__ == "__main__":

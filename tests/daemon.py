@@ -97,19 +97,23 @@ class Syncd:
 
     def stop(self) -> None:
         """SIGTERM; in-flight work ends, and the exit code is 0."""
-        assert self.signal(signal.SIGTERM) == 0, self._told("did not end well")
+        self.signal(signal.SIGTERM)
+        assert self.ended() == 0, self._told("did not end well")
 
-    def signal(self, number: signal.Signals) -> int:
-        """Send it, and wait for the exit code."""
+    def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        process, self._process = self._process, None
-        process.send_signal(number)
+        self._process.send_signal(number)
+
+    def ended(self, *, timeout: float = PATIENCE) -> int:
+        """Wait until the daemon has ended, and give its exit code."""
+        assert self._process is not None
         try:
-            return process.wait(40)
+            code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise AssertionError(self._told(f"did not end after {number.name}")) from None
+            self.kill()
+            raise AssertionError(self._told(f"did not end within {timeout:g} s")) from None
+        self._process = None
+        return code
 
     def kill(self) -> None:
         """SIGKILL, if it runs."""
@@ -117,12 +121,6 @@ class Syncd:
             self._process.kill()
             self._process.wait()
             self._process = None
-
-    def ended(self, *, timeout: float = PATIENCE) -> int:
-        """Wait until a daemon that nobody stopped ends by itself, and give its exit code."""
-        assert self._process is not None
-        process, self._process = self._process, None
-        return process.wait(timeout)
 
     def start_only(self) -> None:
         """Start `syncd run` and wait for nothing."""

@@ -148,7 +148,8 @@ def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
             )
         try:
             policy = public_policy(chosen, chosen.archive.info())
-            outdated = ledger.count_outdated(fingerprint(policy, fhir_version="r4"))
+            spoken = target.fhir_version if target is not None else "r4"
+            outdated = ledger.count_outdated(fingerprint(policy, fhir_version=spoken))
         except SyncdError:
             return  # the archive's own line says why
         if outdated:

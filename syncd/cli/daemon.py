@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 from types import FrameType
 from typing import Any
 
@@ -53,10 +56,22 @@ def run(context: typer.Context) -> None:
                 daemon.run()
             finally:
                 web.stop()
+            code = Exit.INTERRUPTED if stopped_by[:1] == [signal.SIGINT] else Exit.DONE
+            if daemon.unfinished:
+                # The ledger stays ours until the last request of ours is dead with us (RULES C7, E4).
+                os._exit(code)
         finally:
             ledger.close()
-        if stopped_by[:1] == [signal.SIGINT]:
-            raise typer.Exit(Exit.INTERRUPTED)
+        _end(code)
+
+
+def _end(code: Exit) -> None:
+    """Exit without waiting for a request to the archive that a stopped tick still has open."""
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise typer.Exit(code)
 
 
 def _web(settings: Any, daemon: Daemon, metrics: Metrics) -> WebServer:

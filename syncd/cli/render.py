@@ -12,18 +12,19 @@ from syncd.cli.exits import told
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, StudyError, StudyGone
 from syncd.loop.connect import Site, public_policy
-from syncd.loop.target import SUPPORTED
 from syncd.mapping.check import problems
+from syncd.mapping.dialects import VERSIONS
 from syncd.mapping.identity import patient_key, resource_id
-from syncd.mapping.imagingstudy import available
+from syncd.mapping.imagingstudy import available, withdrawn
 from syncd.mapping.notes import notes
 from syncd.mapping.patient import subject
+from syncd.mapping.retracted import retracted_status
 from syncd.model.ids import OrthancId, is_orthanc_id
 from syncd.model.snapshot import Note
 from syncd.model.words import ParkedReason
 from syncd.settings import load
 from syncd.snapshot.build import build
-from syncd.snapshot.keyobjects import rejecting
+from syncd.snapshot.rejection import left_of, said_by
 from syncd.snapshot.union import union
 
 
@@ -37,32 +38,37 @@ def render(
 ) -> None:
     """Print the ImagingStudy of one study as it would be published when complete. Nothing is sent."""
     with told():
-        if fhir_version not in SUPPORTED:
-            raise ConfigurationError(f"--fhir-version {fhir_version}: this version renders {', '.join(SUPPORTED)}")
-        resource, odd = _rendered(site(load(config_file=context.obj)), study)
+        if fhir_version not in VERSIONS:
+            raise ConfigurationError(f"--fhir-version {fhir_version}: this version renders {', '.join(VERSIONS)}")
+        resource, odd = _rendered(site(load(config_file=context.obj)), study, version=fhir_version)
         typer.echo(json.dumps(resource, indent=2, ensure_ascii=False))
         if with_notes:
             for note in odd:
                 typer.echo(f"{note.tag or '-':9}  {note.rule:8}  {note.done}", err=True)
 
 
-def _rendered(chosen: Site, study: str) -> tuple[dict[str, object], tuple[Note, ...]]:
+def _rendered(chosen: Site, study: str, *, version: str) -> tuple[dict[str, object], tuple[Note, ...]]:
     policy = public_policy(chosen, chosen.archive.info())
     snapshots = [build(chosen.archive.read_study(one)) for one in _orthanc_ids(chosen.archive, study)]
     keys = {patient_key(one, policy=policy) for one in snapshots}
     if len({key.resource_id for key in keys}) > 1:
         raise StudyError(ParkedReason.PATIENT_CONFLICT, f"{len(snapshots)} copies of the study name different patients")
     snapshot = snapshots[0] if len(snapshots) == 1 else union(snapshots, order=(chosen.archive_name,))
-    if rejecting(snapshot):
-        raise StudyError(ParkedReason.REJECTION_UNSUPPORTED, "rejection notes are not understood by this version")
     key = keys.pop()
+    said = said_by(snapshot, patient=key.resource_id)
+    left = left_of(snapshot, said, patient=key.resource_id, quality=policy.rejected_quality)
     literal = None if policy.patient == "logical" else f"Patient/{key.resource_id}"
-    resource = available(snapshot, subject=subject(key, snapshot, literal=literal), policy=policy)
+    who = subject(key, snapshot, literal=literal, fhir_version=version)
+    if left.nothing:
+        status = retracted_status(in_error=left.in_error, fhir_version=version)
+        resource = withdrawn(snapshot, subject=who, policy=policy, status=status, dialect=version)
+    else:
+        resource = available(left.snapshot, subject=who, policy=policy, dialect=version)
     resource["id"] = resource_id(snapshot.study_uid, bad_uid=policy.bad_uid)
-    found = problems(resource)
+    found = problems(resource, fhir_version=version)
     if found:
         raise StudyError(ParkedReason.UNMAPPABLE, "; ".join(found[:3]))
-    return resource, notes(snapshot, policy=policy)
+    return resource, (*snapshot.notes, *notes(snapshot, policy=policy))
 
 
 def _orthanc_ids(archive: Archive, study: str) -> tuple[OrthancId, ...]:

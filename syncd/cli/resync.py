@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ def resync(
     parked, still arriving or left. 3: a server cannot be reached.
     """
     with told():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         settings = load(config_file=context.obj)
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
         if archive is not None and archive not in settings.archives:
@@ -149,6 +151,7 @@ def _document(report: Report) -> dict[str, Any]:
         "decisions": dict(sorted(report.decisions.items())),
         "parked": report.parked,
         "waiting": report.waiting,
+        "unknown": list(report.unknown),
         "left": report.left,
     }
 
@@ -167,6 +170,8 @@ def _show(report: Report) -> None:
             console.print(table)
             if len(studies) > _SHOWN:
                 console.print(f"… and {len(studies) - _SHOWN} more: `syncd resync --json` names them all")
+    for study in report.unknown:
+        console.print(f"the archive lists no study {study}")
     if report.left:
         console.print(f"{report.left} studies left")
     console.print("In sync." if report.in_sync else "Not in sync yet: see above.")

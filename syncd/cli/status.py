@@ -32,8 +32,8 @@ def status(
 ) -> None:
     """Show the daemon, both servers and the numbers of studies; usable as a health check.
 
-    Exit 0: daemon alive and both servers reachable (parked studies are shown, and no failure). 1: an archive is paused.
-    3: no daemon, or a server cannot be reached.
+    Exit 0: daemon alive and both servers reachable (parked studies are shown, and no failure). 1: the archive or the
+    FHIR server is paused. 3: no daemon, or a server cannot be reached.
     """
     with told():
         settings = load(config_file=context.obj)
@@ -67,10 +67,10 @@ def _document(ledger: Ledger) -> dict[str, Any]:
 
 
 def _code(document: dict[str, Any]) -> Exit:
-    if not document["alive"] or document["target"]["state"] != TargetState.OK:
-        return Exit.UNREACHABLE
     archives = document["archives"].values()
-    if any(archive["state"] == ArchiveState.PAUSED for archive in archives):
+    if not document["alive"] or document["target"]["state"] not in (TargetState.OK, TargetState.PAUSED):
+        return Exit.UNREACHABLE
+    if document["target"]["state"] == TargetState.PAUSED or any(one["state"] == ArchiveState.PAUSED for one in archives):
         return Exit.WORK_LEFT
     return Exit.UNREACHABLE if any(archive["reason"] for archive in archives) else Exit.DONE
 

@@ -74,6 +74,7 @@ def policy(settings: Settings) -> MappingPolicy:
         bad_uid=settings.policy.bad_uid,
         modality_scope=settings.policy.modality_scope,
         max_instances=settings.policy.max_instances,
+        rejected_quality=settings.policy.rejected_quality,
     )
 
 

@@ -42,6 +42,7 @@ class Site:
 def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer: Observer | None = None) -> Rooms:
     """Raises `Transient` (a server does not answer, or is not what it should be), `TargetPaused`, `LedgerRefused`, and
     `ConfigurationError` for what only the operator can settle."""
+    _keep_installation(ledger, site.policy.installation_id)
     policy = public_policy(site, site.archive.info())
     version = fhir_version(site.server, setting=site.fhir_version)
     attach(site.server, ledger, installation_id=policy.installation_id, version=version, accept=accept_target)
@@ -70,6 +71,18 @@ def public_policy(site: Site, info: ArchiveInfo) -> MappingPolicy:
         )
     derived = f"{site.archive_url.rstrip('/')}/{info.dicomweb_root.strip('/')}"
     return replace(site.policy, archive=replace(site.policy.archive, dicomweb_url=derived))
+
+
+def _keep_installation(ledger: Ledger, installation_id: str) -> None:
+    """The tag on all that was published cannot be changed behind the ledger's back: servers keep the old one beside it."""
+    known = ledger.installation()
+    if known is None:
+        ledger.save_installation(installation_id)
+    elif known != installation_id:
+        raise ConfigurationError(
+            f"SYNCD_INSTALLATION_ID is {installation_id!r}, but this ledger published everything as {known!r}: "
+            "put it back, or give the other installation a ledger of its own"
+        )
 
 
 def _rooms(site: Site, ledger: Ledger, policy: MappingPolicy, version: str, observer: Observer | None) -> Rooms:

@@ -1,43 +1,36 @@
-"""The daemon: clockwork around intake, inventory and the workers, until a signal says stop.
+"""The daemon: two servers waited for, then clockwork and workers until a signal says stop.
 
-APScheduler ticks; every tick may fail and is simply repeated, because the work itself lies in the ledger. The difficulty
-is to be honest while waiting: whatever keeps the daemon from working is kept in words for `/readyz` and `status`.
+The difficulty is to be honest while waiting: whatever keeps the daemon from working is kept in words for `/readyz` and
+`status`, and a daemon whose work has ended ends itself, so that its supervisor starts it again.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from syncd.errors import ConfigurationError, LedgerRefused, SyncdError, Unsuitable
 from syncd.ledger.ledger import Ledger
 from syncd.loop import inventory
+from syncd.loop.clockwork import Clockwork
 from syncd.loop.connect import Site, connect
 from syncd.loop.gate import FIRST_PAUSE, LONGEST_PAUSE, Gate
-from syncd.loop.intake import Intake
+from syncd.loop.identity import is_same
 from syncd.loop.rooms import Observer, Rooms
 from syncd.loop.target import probe
+from syncd.loop.troubles import Troubles
 from syncd.loop.workers import Workers
 from syncd.model.words import ArchiveState, TargetState
 from syncd.model.work import Counts, FeedPosition, Heartbeat
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT_INTERVAL = 2.0
-"""Seconds between two heartbeats; `status` calls a daemon dead after `syncd.cli.status.SILENCE`."""
-
 GRACE = 25.0
 """Seconds for work in flight when stopping: below the 30 s that container engines grant by default."""
-
-_SWEEP_SOON = 5.0
 
 
 class Daemon:
@@ -49,16 +42,15 @@ class Daemon:
         self._version = version
         self._observer = observer
         self.web = web
+        self.unfinished = 0
+        """Studies still under way when the grace time was over; then the ledger must not be given up before we end."""
         self._stop = threading.Event()
         self._started_at = time.time()
-        self._problems: dict[str, str] = {"start": "starting"}
-        self._behind = (0, 0.0)
-        self._position: FeedPosition | None = None
+        self._troubles = Troubles()
         self._rooms: Rooms | None = None
-        self._even_at = time.time()
+        self._clockwork: Clockwork | None = None
         self._fhir = Gate(self._probe_fhir)
         self._archive = Gate(self._probe_archive)
-        self._workers: Workers | None = None
         self._working: threading.Thread | None = None
 
     def stop(self) -> None:
@@ -66,23 +58,36 @@ class Daemon:
         self._stop.set()
 
     def run(self) -> None:
-        """Work until `stop`. Raises `ConfigurationError` or `LedgerRefused` for what waiting cannot mend."""
+        """Work until `stop`. Raises `ConfigurationError` or `LedgerRefused` for what waiting cannot mend, and
+        `SyncdError` when the work ended by itself."""
+        self._troubles.met("start", "starting")
         self._beat()
         rooms = self._connected()
         if rooms is None:
             return
         workers = Workers(rooms, fhir=self._fhir, archive=self._archive, concurrency=self._site.concurrency)
-        self._workers = workers
-        scheduler = self._scheduled(rooms, workers)
+        clockwork = self._clockwork = Clockwork(
+            rooms,
+            site=self._site,
+            workers=workers,
+            fhir=self._fhir,
+            archive=self._archive,
+            troubles=self._troubles,
+            beat=self._beat,
+        )
         self._working = threading.Thread(target=workers.run, name="workers", daemon=True)
         self._working.start()
-        scheduler.start()
+        clockwork.start()
         log.info("started", archive=self._site.archive_name, fhir=self._site.server.base_url, version=self._version)
-        self._stop.wait()
+        while not self._stop.wait(1.0) and self._working.is_alive():
+            pass
         log.info("stopping")
-        scheduler.shutdown(wait=True)
+        clockwork.stop()
         workers.stop(grace=GRACE)
-        log.info("stopped")
+        self.unfinished = workers.in_flight
+        log.info("stopped", unfinished=self.unfinished)
+        if not self._stop.is_set():
+            raise SyncdError("the work ended unexpectedly; start syncd again, and report what the log says before this")
 
     # Facts, for the web room and the heartbeat.
 
@@ -91,16 +96,18 @@ class Daemon:
 
     def heartbeat(self) -> Heartbeat:
         position = self._position
-        behind_changes, behind_seconds = self._behind
+        behind_changes, behind_seconds = self._clockwork.behind if self._clockwork else (0, 0.0)
+        troubles = [self._troubles.of("intake"), self._troubles.of("sweep"), self._archive.reason]
         archive: dict[str, Any] = {
             "state": (position.state if position else ArchiveState.BOOTSTRAPPING).value,
-            "reason": self._problems.get("archive", "") or (position.reason if position else ""),
+            "reason": next((text for text in troubles if text), position.reason if position else ""),
             "behind_changes": behind_changes,
             "behind_seconds": round(behind_seconds, 1),
         }
+        starting = self._troubles.of("start")
         target = {
-            "state": (self._fhir.state if not self._problems.get("start") else TargetState.OPEN).value,
-            "reason": self._fhir.reason or self._problems.get("start", ""),
+            "state": (TargetState.OPEN if starting else self._fhir.state).value,
+            "reason": starting or self._fhir.reason,
         }
         return Heartbeat(
             pid=os.getpid(),
@@ -114,17 +121,17 @@ class Daemon:
 
     def ready(self) -> tuple[str, ...]:
         """Why this daemon is not ready, in words without patient data; empty when it is."""
-        reasons = [text for text in self._problems.values() if text]
-        if not self._fhir.is_open:
-            reasons.append(self._fhir.reason)
-        if not self._archive.is_open:
-            reasons.append(self._archive.reason)
-        return tuple(dict.fromkeys(reasons))
+        reasons = [*self._troubles.all(), self._fhir.reason, self._archive.reason]
+        if self._position is not None and self._position.state is ArchiveState.BOOTSTRAPPING:
+            reasons.append(f"archive {self._site.archive_name} is being listed for the first time")
+        return tuple(dict.fromkeys(reason for reason in reasons if reason))
 
     def alive(self) -> bool:
         return self._working is None or self._working.is_alive()
 
-    # Clockwork.
+    @property
+    def _position(self) -> FeedPosition | None:
+        return self._clockwork.position if self._clockwork else None
 
     def _connected(self) -> Rooms | None:
         """Rooms, as soon as both servers are what they should be; None if we are stopped before that."""
@@ -133,85 +140,19 @@ class Daemon:
             try:
                 rooms = connect(self._site, self._ledger, observer=self._observer)
                 inventory.begin(self._site.archive, self._ledger, name=self._site.archive_name)
+                is_same(self._site.archive, self._ledger, name=self._site.archive_name)  # asked at start (RULES A4)
             except (ConfigurationError, LedgerRefused):
                 raise
             except SyncdError as error:
-                if self._problems["start"] != str(error):
-                    log.warning("waiting_for_server", reason=str(error))
-                self._problems["start"] = str(error)
+                self._troubles.met("start", str(error))
                 self._beat()
                 self._stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
-                continue
-            self._problems["start"] = ""
-            self._rooms = rooms
-            return rooms
-        return None
-
-    def _scheduled(self, rooms: Rooms, workers: Workers) -> BackgroundScheduler:
-        # A tick that is late is still run, once: the clockwork may stall, the work must not (RULES E5).
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)
-        scheduler = BackgroundScheduler(
-            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        )
-        intake = Intake(
-            rooms.archive,
-            rooms.ledger,
-            name=rooms.archive_name,
-            settle_after=rooms.settle_after,
-            clock=rooms.clock,
-        )
-        now = datetime.now(UTC)
-
-        def poll() -> None:
-            polled = intake.poll()
-            position = self._position = polled.position
-            behind = polled.high_water - position.cursor if position else 0
-            self._even_at = time.time() if behind <= 0 else self._even_at
-            self._behind = (max(0, behind), time.time() - self._even_at if behind > 0 else 0.0)
-            if polled.marked:
-                workers.wake()
-            if position is not None and position.state is ArchiveState.PAUSED:
-                self._archive.close(TargetState.PAUSED, position.reason)
-            elif position is not None and position.sweep_wanted:
-                scheduler.modify_job("sweep", next_run_time=datetime.now(UTC) + timedelta(seconds=_SWEEP_SOON))
-
-        def sweep() -> None:
-            marked = inventory.take(rooms.archive, rooms.ledger, name=rooms.archive_name, settle_after=rooms.settle_after)
-            log.info("inventory_taken", archive=rooms.archive_name, studies_marked=marked)
-            workers.wake()
-
-        scheduler.add_job(
-            self._guarded("archive", poll), "interval", seconds=self._site.poll_interval, id="intake", next_run_time=now
-        )
-        scheduler.add_job(
-            self._guarded("archive", sweep),
-            "interval",
-            seconds=self._site.sweep_interval,
-            jitter=int(self._site.sweep_interval / 10),
-            id="sweep",
-            next_run_time=now,
-        )
-        scheduler.add_job(self._beat, "interval", seconds=HEARTBEAT_INTERVAL, id="heartbeat", next_run_time=now)
-        return scheduler
-
-    def _guarded(self, name: str, tick: Callable[[], None]) -> Callable[[], None]:
-        """A tick whose failure is remembered in words and repeated at the next tick."""
-
-        def guarded() -> None:
-            try:
-                tick()
-            except SyncdError as error:
-                if self._problems.get(name) != str(error):
-                    log.warning("tick_failed", tick=tick.__name__, reason=str(error))
-                self._problems[name] = str(error)
             else:
-                if self._problems.get(name):
-                    log.info("tick_recovered", tick=tick.__name__)
-                self._problems[name] = ""
-
-        guarded.__name__ = tick.__name__
-        return guarded
+                self._troubles.over("start")
+                self._rooms = rooms
+                return rooms
+        return None
 
     def _probe_fhir(self) -> None:
         """The FHIR server answers, and is still the one that we published to (RULES E3)."""
@@ -230,8 +171,6 @@ class Daemon:
         try:
             self._ledger.beat(self.heartbeat())
         except SyncdError as error:
-            if not self._problems.get("ledger"):
-                log.error("ledger_unavailable", reason=str(error))
-            self._problems["ledger"] = str(error)
+            self._troubles.met("ledger", str(error))
         else:
-            self._problems["ledger"] = ""
+            self._troubles.over("ledger")

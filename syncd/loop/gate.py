@@ -46,9 +46,18 @@ class Gate:
         """Let nothing through until a probe succeeds: `TargetState.OPEN` (breaker) or `PAUSED` (refused as a whole)."""
         with self._guard:
             if self.is_open:
-                self._pause = FIRST_PAUSE
                 self._next_probe = self._monotonic() + self._pause
             self._state, self._reason = state, reason
+
+    def worked(self) -> None:
+        """Something was really done: the next trouble is probed quickly again.
+
+        A probe alone does not say so: a server may let us read and refuse every write."""
+        self._pause = FIRST_PAUSE
+
+    def hurry(self) -> None:
+        """Probe at the next question: somebody else learnt that the trouble is over."""
+        self._next_probe = 0.0
 
     def ask(self) -> bool:
         """Probe if it is time; returns whether the gate is open now."""
@@ -57,20 +66,26 @@ class Gate:
                 return self.is_open
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
             self._next_probe = self._monotonic() + self._pause
-        try:
-            self._probe()
-        except SyncdError as error:
-            self._reason = str(error)
-            return False
+        trouble = self._trouble()
         with self._guard:
+            if trouble:
+                self._reason = trouble
+                return False
             self._state, self._reason = TargetState.OK, ""
         return True
 
-    def blames(self, error: SyncdError) -> bool:
-        """Whether the server itself is in trouble (then the gate closes), or only the one who asked."""
+    def blames(self) -> bool:
+        """Ask the server now: whether it is itself in trouble (then the gate closes), or only the one who asked."""
+        trouble = self._trouble()
+        if trouble:
+            self.close(TargetState.OPEN, trouble)
+        return bool(trouble)
+
+    def _trouble(self) -> str:
         try:
             self._probe()
-        except SyncdError as probed:
-            self.close(TargetState.OPEN, str(probed))
-            return True
-        return False
+        except SyncdError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a probe that fails in any way is no reason to end the daemon
+            return f"the probe failed unexpectedly ({type(error).__name__})"
+        return ""

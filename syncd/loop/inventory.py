@@ -41,12 +41,45 @@ def take(
     everything: MarkKind | None = None,
     chosen: Callable[[StudyListing], bool] = lambda listing: True,
     progress: Callable[[int], None] = lambda listed: None,
+    owner: bool = True,
 ) -> int:
     """Mark what is new, changed, or stable though only `registered`; with `everything`, all that is `chosen`, by that
     kind of mark. Returns the number of studies marked. Raises `Transient` when the archive stops answering, `Unsuitable`
-    when it is another one (RULES A4: asked before anything of it is marked)."""
-    if not is_same(archive, ledger, name=name):
+    when it is another one (RULES A4: asked before anything of it is marked).
+
+    Not the ledger's `owner`: nothing but marks is written, and the archive's identity is left to the owner to judge.
+    """
+    same = is_same(archive, ledger, name=name) if owner else _state(ledger, name) is not ArchiveState.PAUSED
+    if not same:
         raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
+    bootstrapping = _state(ledger, name) is ArchiveState.BOOTSTRAPPING
+    if owner:
+        ledger.sweep_done(name)  # whoever wants a sweep from here on wants another one
+    try:
+        marked = _listed(
+            archive, ledger, name=name, settle_after=settle_after, everything=everything, chosen=chosen, progress=progress
+        )
+    except Exception:
+        if owner:
+            ledger.want_sweep(name)
+        raise
+    reached(Step.INVENTORY_MARKED)
+    if owner and bootstrapping:
+        ledger.finish_bootstrap(name)
+        reached(Step.BOOTSTRAP_FINISHED)
+    return marked
+
+
+def _listed(
+    archive: Archive,
+    ledger: Ledger,
+    *,
+    name: ArchiveName,
+    settle_after: float,
+    everything: MarkKind | None,
+    chosen: Callable[[StudyListing], bool],
+    progress: Callable[[int], None],
+) -> int:
     marked = listed = 0
     studies = archive.inventory()
     while chunk := list(islice(_usable(studies), CHUNK)):
@@ -57,13 +90,12 @@ def take(
         if marks:
             marked += ledger.mark(marks, copies=[_copy(one, name) for one in due], settle_after=settle_after)
         progress(listed)
-    reached(Step.INVENTORY_MARKED)
-    position = ledger.feed_position(name)
-    if position is not None and position.state is ArchiveState.BOOTSTRAPPING:
-        ledger.finish_bootstrap(name)
-        reached(Step.BOOTSTRAP_FINISHED)
-    ledger.sweep_done(name)
     return marked
+
+
+def _state(ledger: Ledger, name: ArchiveName) -> ArchiveState | None:
+    position = ledger.feed_position(name)
+    return position.state if position is not None else None
 
 
 def _usable(studies: Iterator[StudyListing]) -> Iterator[StudyListing]:

@@ -8,6 +8,7 @@ consistently is unknown, and unknown is never published.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from syncd.archive.interface import Archive
 from syncd.errors import StudyError, StudyGone, TornRead
@@ -23,16 +24,22 @@ from syncd.model.work import Copy
 from syncd.snapshot.build import build
 from syncd.snapshot.union import union
 
+RESOLUTION = 2.0
+"""Seconds: the second that LastUpdate names, and one for the clocks of two machines (RULES A8)."""
+
 READS = 3
 """Passes before a study that keeps changing counts as unknown and waits (RULES A7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The copies that answer now, as they were before anything else of them was read, and those proven gone (D1)."""
+    """The copies that answer now, as they were before anything else of them was read, and those proven gone (D1).
+
+    `at` is when they were asked, in seconds since the epoch."""
 
     headers: tuple[StudyHeader, ...]
     gone: tuple[Copy, ...]
+    at: float
 
     @property
     def is_stable(self) -> bool:
@@ -40,13 +47,14 @@ class Look:
 
     @property
     def copies(self) -> tuple[Copy, ...]:
-        """The copies with the LastUpdate that was read *before* the snapshot (RULES A8)."""
+        """The copies with the LastUpdate that was read *before* the snapshot; one within 2 s of the read counts as
+        unknown, for Orthanc's has a resolution of a second (RULES A8)."""
         return tuple(
             Copy(
                 archive=header.archive,
                 orthanc_id=header.orthanc_id,
                 study_uid=header.study_uid,
-                last_update=header.last_update,
+                last_update=header.last_update if _is_past(header.last_update, at=self.at) else "",
             )
             for header in self.headers
         )
@@ -54,7 +62,7 @@ class Look:
 
 def look(task: Task) -> Look:
     """`GET /studies/{id}` of each known copy; where one answers 404, the archive is asked by StudyInstanceUID."""
-    archive = task.rooms.archive
+    archive, at = task.rooms.archive, task.rooms.clock()
     known = {copy.orthanc_id: copy for copy in task.claim.copies}
     headers, missing = [], []
     for orthanc_id, copy in known.items():
@@ -69,7 +77,7 @@ def look(task: Task) -> Look:
     if not headers:
         archive.info()  # absence counts only from an archive that answers in the same pass (RULES D1)
     reached(Step.HEADER_READ)
-    return Look(headers=tuple(headers), gone=tuple(missing))
+    return Look(headers=tuple(headers), gone=tuple(missing), at=at)
 
 
 def light(task: Task, header: StudyHeader) -> RawStudy:
@@ -120,3 +128,12 @@ def _consistent(header: StudyHeader, *, rooms: Rooms) -> RawStudy:
         except StudyGone as error:
             raise TornRead("the study vanished while it was read") from error
     raise TornRead
+
+
+def _is_past(last_update: str, *, at: float) -> bool:
+    """Whether nothing more can happen in the second that Orthanc's LastUpdate (UTC, `YYYYMMDDTHHMMSS`) names."""
+    try:
+        moment = datetime.strptime(last_update, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return at - moment.timestamp() > RESOLUTION

@@ -19,7 +19,7 @@ from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import Decision
 from syncd.model.work import Intent, Outcome, StudyRecord
-from syncd.plan.decide import Absent, Current, Found, NeedRead, Park, Skip, Wanted, Write, decide, wanted
+from syncd.plan.decide import Absent, Action, Current, Found, NeedRead, Park, Skip, Wait, Wanted, Write, decide, wanted
 from syncd.plan.ownership import installation_of, owned_values
 from syncd.publish.lookups import imaging_studies
 
@@ -35,6 +35,8 @@ def publish(task: Task, goal: Wanted, *, snapshot: StudySnapshot, raws: tuple[Ra
     match action:
         case Park(reason=reason, detail=detail, target_version=version):
             raise _refusal(reason, detail, goal, version)
+        case Wait(reason=reason):
+            return task.waiting(reason, due=task.rooms.clock() + task.rooms.settle_after)
         case Skip():
             return _skipped(task, goal, action, _facts(task, goal, snapshot, raws))
         case Write():
@@ -51,7 +53,7 @@ def is_published(task: Task, resource_id: str) -> bool:
     return isinstance(current, Found) and installation_of(current.resource) == task.rooms.installation_id
 
 
-def _decide(task: Task, goal: Wanted, current: Current | None) -> Write | Skip | Park | NeedRead:
+def _decide(task: Task, goal: Wanted, current: Current | None) -> Action:
     return decide(
         goal,
         record=task.record,
@@ -93,14 +95,17 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
     outcome = task.outcome(action.decision, action.reason)
     if task.dry:
         return outcome
-    ledger = task.rooms.ledger
+    ledger, before = task.rooms.ledger, task.claim.intent
     ledger.save_intent(
         Intent(
             study_uid=task.study_uid,
             resource_id=str(goal.resource["id"]),
             digest=goal.digest,
             expected_version=action.expected_version,
-            owned={**owned_values(goal.resource), "status": goal.resource["status"]},
+            owned={
+                **owned_values(goal.resource, earlier=before.owned if before else None),
+                "status": goal.resource["status"],
+            },
             created_at=task.rooms.clock(),
         )
     )

@@ -21,8 +21,8 @@ from syncd.loop.target import keep_endpoints
 from syncd.loop.task import Task
 from syncd.mapping.check import problems
 from syncd.mapping.identity import resource_id
-from syncd.mapping.imagingstudy import available, registered
-from syncd.mapping.retracted import retracted, retracted_status
+from syncd.mapping.imagingstudy import available, registered, withdrawn
+from syncd.mapping.retracted import retracted_status
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import Decision, ParkedReason
@@ -50,7 +50,8 @@ def reconcile(task: Task) -> Outcome:
         except Conflict:
             task = task.again()
         except TornRead as error:
-            return task.waiting(str(error), due=task.rooms.clock() + task.rooms.settle_after)
+            until = task.rooms.clock() + task.rooms.settle_after
+            return replace(task.waiting(str(error), due=until), not_before=until)
     raise Transient("Somebody else writes this ImagingStudy again and again", server="fhir")
 
 
@@ -150,15 +151,15 @@ def _mapped(
     task: Task, snapshot: StudySnapshot, subject: Mapping[str, Any], identity: str, *, status: str
 ) -> dict[str, Any]:
     """The resource, checked by ourselves before a server sees it (RULES B1)."""
-    policy = task.rooms.policy
+    policy, version = task.rooms.policy, task.rooms.fhir_version
     if status == "available":
-        resource = available(snapshot, subject=dict(subject), policy=policy, summary=task.summary)
+        resource = available(snapshot, subject=dict(subject), policy=policy, summary=task.summary, dialect=version)
     elif status == "registered":
-        resource = registered(snapshot, subject=dict(subject), policy=policy)
+        resource = registered(snapshot, subject=dict(subject), policy=policy, dialect=version)
     else:
-        resource = retracted(snapshot, subject=dict(subject), policy=policy, status=status)
+        resource = withdrawn(snapshot, subject=dict(subject), policy=policy, status=status, dialect=version)
     resource["id"] = identity
-    found = problems(resource)
+    found = problems(resource, fhir_version=version)
     if found:
         raise StudyError(ParkedReason.UNMAPPABLE, "; ".join(found[:3]))
     return resource

@@ -29,26 +29,27 @@ def resolve(
     """The Reference to write as `subject`. `fresh`: ask the server again whatever the record remembers; `dry`: write
     nothing. Raises `StudyError` (patient-ambiguous, patient-mismatch, reference-refused)."""
     key = patient_key(snapshot, policy=rooms.policy)
-    wanted = patient(snapshot, key=key, policy=rooms.policy)
+    version = rooms.fhir_version
+    wanted = patient(snapshot, key=key, policy=rooms.policy, fhir_version=version)
     own = f"Patient/{key.resource_id}"
     if rooms.policy.patient == "logical":
-        return subject(key, snapshot, literal=None)
+        return subject(key, snapshot, literal=None, fhir_version=version)
     if record is not None and not fresh and record.raw.get("patient") == key.resource_id and record.subject:
         if record.subject == own and not dry:
             _keep_own(wanted, rooms=rooms, source=source_key(snapshot))
-        return subject(key, snapshot, literal=record.subject)
+        return subject(key, snapshot, literal=record.subject, fhir_version=version)
     if key.system and not key.unidentified:
         candidates = patients(rooms.server, system=key.system, value=key.value)
         match choose(candidates, wanted, own_id=key.resource_id):
             case UsePatient(resource_id=resource_id):
-                return subject(key, snapshot, literal=f"Patient/{resource_id}")
+                return subject(key, snapshot, literal=f"Patient/{resource_id}", fhir_version=version)
             case RefusePatient(reason=reason, detail=detail):
                 raise StudyError(reason, detail)
     if rooms.policy.patient == "match":
-        return subject(key, snapshot, literal=None)
+        return subject(key, snapshot, literal=None, fhir_version=version)
     if not dry:
         _keep_own(wanted, rooms=rooms, source=source_key(snapshot), fresh=fresh)
-    return subject(key, snapshot, literal=own)
+    return subject(key, snapshot, literal=own, fhir_version=version)
 
 
 def _keep_own(wanted: Mapping[str, Any], *, rooms: Rooms, source: str, fresh: bool = False) -> None:

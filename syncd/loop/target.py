@@ -15,6 +15,7 @@ from syncd.errors import ConfigurationError, LedgerRefused, ServerReset, Unsuita
 from syncd.ledger.ledger import Ledger
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
+from syncd.mapping.dialects import release
 from syncd.mapping.endpoints import endpoints
 from syncd.model.work import Target
 from syncd.plan.decide import Found
@@ -24,25 +25,25 @@ from syncd.publish.server import FhirServer
 
 log = structlog.get_logger(__name__)
 
-_RELEASES = {"4.0": "r4", "4.3": "r4b", "5.0": "r5", "6.0": "r6", "1.0": "dstu2", "3.0": "stu3"}
-SUPPORTED = ("r4",)
+SUPPORTED = ("r4", "r4b", "r5", "r6")
+"""The versions in which a server can be written to; `mapping.dialects` knows DSTU2 too, for `render`."""
 
 
 def fhir_version(server: FhirServer, *, setting: str) -> str:
     """The server's release as our setting names it. Raises `Unsuitable`, or `ConfigurationError` for a contradiction."""
     said = server.capabilities().fhir_version
-    release = _RELEASES.get(".".join(said.split(".")[:2]), said or "unknown")
-    if setting not in ("auto", release):
+    spoken = release(said)
+    if setting not in ("auto", spoken):
         raise ConfigurationError(
-            f"SYNCD_FHIR__VERSION is {setting}, but {server.base_url} speaks {release} ({said}): "
+            f"SYNCD_FHIR__VERSION is {setting}, but {server.base_url} speaks {spoken} ({said}): "
             "set it to auto, or SYNCD_FHIR__URL to the right server"
         )
-    if release not in SUPPORTED:
+    if spoken not in SUPPORTED:
         raise Unsuitable(
-            f"{server.base_url} speaks FHIR {said} ({release}); this version of syncd supports {', '.join(SUPPORTED)}",
+            f"{server.base_url} speaks FHIR {said} ({spoken}); this version of syncd supports {', '.join(SUPPORTED)}",
             server="fhir",
         )
-    return release
+    return spoken
 
 
 def attach(server: FhirServer, ledger: Ledger, *, installation_id: str, version: str, accept: bool = False) -> None:
@@ -57,51 +58,68 @@ def attach(server: FhirServer, ledger: Ledger, *, installation_id: str, version:
         reached(Step.SENTINEL_INTENDED)
     elif target.url != server.base_url:
         target = _moved_target(server, ledger, target, installation_id=installation_id, accept=accept)
+    elif target.create_form and not sentinel.present(server, target.sentinel_id, installation_id=installation_id):
+        target = _forgotten(ledger, target)
     if not target.create_form:
-        target = replace(target, create_form=sentinel.prove(server, target.sentinel_id, installation_id=installation_id))
-        reached(Step.SENTINEL_PROVED)
-        ledger.save_target(target)
-    server.create_form = target.create_form
-    if not sentinel.present(server, target.sentinel_id, installation_id=installation_id):
-        reset(server, ledger, installation_id=installation_id)
-
-
-def reset(server: FhirServer, ledger: Ledger, *, installation_id: str) -> None:
-    """The server lost what it confirmed: a new sentinel, and every record is verified before it is believed (C6).
-
-    Our Endpoints must be kept anew afterwards (`restore` does both)."""
-    target = ledger.target()
-    if target is None:
-        return
-    marked = ledger.forget_target_state()
-    log.warning("server_reset_noticed", studies_to_verify=marked)
-    if sentinel.present(server, target.sentinel_id, installation_id=installation_id):
-        return
-    fresh = replace(target, sentinel_id=sentinel.new_id(), create_form="")
-    ledger.save_target(fresh)
-    form = sentinel.prove(server, fresh.sentinel_id, installation_id=installation_id)
-    ledger.save_target(replace(fresh, create_form=form))
+        _prove(server, ledger, replace(target, fhir_version=version), installation_id=installation_id)
+    server.create_form = (ledger.target() or target).create_form
 
 
 def restore(rooms: Rooms) -> None:
-    """After a reset: sentinel and Endpoints are there again before the first study refers to them."""
-    reset(rooms.server, rooms.ledger, installation_id=rooms.installation_id)
+    """The server lost what it confirmed (C6): a new sentinel, our Endpoints, and every record verified before it is
+    believed. The proof is kept last, so an interruption anywhere makes it begin anew."""
+    server, ledger = rooms.server, rooms.ledger
+    target = ledger.target()
+    if target is None:
+        return
+    present = sentinel.present(server, target.sentinel_id, installation_id=rooms.installation_id)
+    if target.create_form or not present:
+        target = _forgotten(ledger, target, keep_sentinel=present)
+    form = sentinel.prove(server, target.sentinel_id, installation_id=rooms.installation_id, fhir_version=rooms.fhir_version)
+    server.create_form = form
     keep_endpoints(rooms)
+    ledger.save_target(replace(target, create_form=form))
 
 
 def probe(rooms: Rooms) -> None:
     """The server answers, and still holds our sentinel; a missing one is dealt with as a reset. Raises when it is unfit."""
+    if _intact(rooms):
+        return
+    with rooms.locks.holding("restore"):
+        if not _intact(rooms):  # nobody else met the same and dealt with it
+            restore(rooms)
+
+
+def _intact(rooms: Rooms) -> bool:
+    target = rooms.ledger.target()
     try:
         rooms.check_sentinel()
     except ServerReset:
-        restore(rooms)
+        return False
+    return target is None or bool(target.create_form)
+
+
+def _forgotten(ledger: Ledger, target: Target, *, keep_sentinel: bool = False) -> Target:
+    """Nothing that the server confirmed is believed any more. The marks come first: killed after them, the next start
+    finds the sentinel missing once more, and marks again."""
+    marked = ledger.forget_target_state()
+    fresh = replace(target, create_form="", sentinel_id=target.sentinel_id if keep_sentinel else sentinel.new_id())
+    ledger.save_target(fresh)
+    log.warning("server_reset_noticed", studies_to_verify=marked)
+    return fresh
+
+
+def _prove(server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str) -> None:
+    form = sentinel.prove(server, target.sentinel_id, installation_id=installation_id, fhir_version=target.fhir_version)
+    reached(Step.SENTINEL_PROVED)
+    ledger.save_target(replace(target, create_form=form))
 
 
 def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
     """Write our Endpoints where they differ; with `verify`, also where the server lost them.
 
     Raises `ConfigurationError` when an id of ours is taken (RULES B5)."""
-    for resource in endpoints(rooms.policy):
+    for resource in endpoints(rooms.policy, fhir_version=rooms.fhir_version):
         known = rooms.ledger.companion("Endpoint", str(resource["id"]))
         if verify and not isinstance(rooms.server.read("Endpoint", str(resource["id"])), Found):
             known = None
@@ -113,7 +131,7 @@ def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
                 "set SYNCD_POLICY__ENDPOINT_PREFIX so that our Endpoints get ids of their own"
             ) from error
         except ServerReset:
-            reset(rooms.server, rooms.ledger, installation_id=rooms.installation_id)
+            # The sentinel tells whether more than this was lost; whoever asks for it next will know.
             kept = keep(rooms.server, resource, known=None, installation_id=rooms.installation_id)
         if kept != known:
             reached(Step.ENDPOINT_SENT)

@@ -1,47 +1,39 @@
-"""Workers: due studies are claimed, looked up in batches, reconciled in parallel, and their outcomes committed.
+"""Workers: due studies are claimed, looked up in batches, and given to a few threads, the most urgent first.
 
-A worker never sleeps and never retries by itself; waiting is a due time in the ledger. The difficulty is telling whose
-fault a failure is: a server that is down closes its gate and costs no study an attempt, one bad study backs off alone.
+A worker never sleeps and never retries by itself; waiting is a due time in the ledger. The difficulty is to look studies
+up fifty at a time and still let an urgent one pass: what was looked up is held back here, and only as many studies as
+there are threads are under way (RULES A9, C2).
 """
 
 from __future__ import annotations
 
-import math
-import random
 import threading
 import time
-import traceback
-import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import structlog
 
-from syncd.errors import LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
+from syncd.errors import LedgerUnavailable, StudyError, TargetPaused, Transient
 from syncd.ledger.ledger import Claim
 from syncd.loop.gate import Gate
-from syncd.loop.reconcile import reconcile
 from syncd.loop.rooms import Rooms
-from syncd.loop.steps import Step, reached
-from syncd.loop.target import restore
 from syncd.loop.task import Task
+from syncd.loop.turn import ATTEMPTS, Turn, places
 from syncd.mapping.identity import resource_id
-from syncd.model.correlation import correlation_id
-from syncd.model.words import Decision, ParkedReason, TargetState
-from syncd.model.work import LONGEST_BACKOFF, Outcome
+from syncd.model.work import Outcome
 from syncd.publish.lookups import BATCH, imaging_studies
+
+__all__ = ["ATTEMPTS", "Workers"]
 
 log = structlog.get_logger(__name__)
 
-ATTEMPTS = 20
-"""Transient failures of one study, the server being well otherwise, before it is parked `server-error` (RULES C6)."""
-
-_LATELY = 300.0
-"""Seconds within which another study's write shows that we may write at all."""
-
 _IDLE_WAIT = 0.5
 """Seconds after which the ledger is asked anew although nobody woke us: another process may have marked something."""
+
+_MOST_HELD = 2 * BATCH
+"""Claimed studies that wait here for a thread; a restart repeats their lookup, nothing more."""
 
 
 class Workers:
@@ -60,14 +52,18 @@ class Workers:
         self._fhir = fhir
         self._archive = archive
         self._concurrency = concurrency
-        self._on_outcome = on_outcome
+        self._turn = Turn(rooms, fhir=fhir, archive=archive, on_outcome=on_outcome)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="reconcile")
         self._changed = threading.Condition()
         self._in_flight = 0
         self._stopping = False
+        self._held: list[Task] = []
         self._owed: set[str] = set()
-        self._restoring = threading.Lock()
-        self._restored_at = self._succeeded_at = -math.inf
+
+    @property
+    def in_flight(self) -> int:
+        """Studies under way now."""
+        return self._in_flight
 
     def wake(self) -> None:
         """Something may be due now."""
@@ -77,23 +73,23 @@ class Workers:
     def run(self, *, until_idle: bool = False) -> None:
         """Work until `stop`; with `until_idle`, until nothing is due and nothing in flight, or a gate is closed."""
         while not self._stopping:
-            if not (self._fhir.ask() and self._archive.ask()):
-                if until_idle and self._settled():
-                    return
-                self._rest()
-                continue
             try:
-                claims = self._claimed()
-                if claims:
-                    self._start(claims)
-                elif until_idle and self._settled() and not self._due_soon():
-                    return
-                else:
+                if not (self._fhir.ask() and self._archive.ask()):
+                    self._put_back_held()
+                    if until_idle and self._settled():
+                        return
                     self._rest()
+                elif not self._advance() and until_idle and self._settled() and not self._due_soon():
+                    return
             except LedgerUnavailable as error:
                 if until_idle:
                     raise
                 log.error("ledger_unavailable", reason=str(error))
+                self._rest()
+            except Exception as error:
+                if until_idle:
+                    raise
+                log.error("dispatch_failed", error=type(error).__name__, where=places(error))
                 self._rest()
 
     def stop(self, *, grace: float) -> None:
@@ -106,17 +102,72 @@ class Workers:
             while self._in_flight and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
 
+    def _advance(self) -> bool:
+        """One step: claim, look up, hand out. Returns whether there was anything to do; rests if not."""
+        claims = self._claimed()
+        if claims:
+            self._hold(claims)
+        handed_out = self._hand_out()
+        if claims or handed_out:
+            return True
+        self._rest()
+        return bool(self._held) or bool(self._owed)
+
     def _claimed(self) -> list[Claim]:
         owed = tuple(self._owed)
-        if owed:  # claims that could not be given back when the ledger did not take it
+        if owed:  # claims that could not be given back, or whose study is not to blame
             self._rooms.ledger.release(*owed)
             self._owed.difference_update(owed)
-        room = self._room()
-        return self._rooms.ledger.claim(room, now=self._rooms.clock()) if room > 0 else []
+        if len(self._held) >= _MOST_HELD or self._in_flight > self._concurrency:
+            return []
+        # A whole batch when nothing is held; else only a few, in case something more urgent has come.
+        limit = self._concurrency if self._held else BATCH
+        return self._rooms.ledger.claim(limit, now=self._rooms.clock())
 
-    def _room(self) -> int:
-        """How many more to claim: enough for one batched first look, never so many that an urgent study waits long."""
-        return BATCH - self._in_flight if self._in_flight <= 2 * self._concurrency else 0
+    def _hold(self, claims: Sequence[Claim]) -> None:
+        """Look the claims up, and hold them in the order of work."""
+        try:
+            hits = self._first_look(claims)
+        except (Transient, TargetPaused) as error:
+            if self._turn.outage(error):
+                self._owed.update(claim.row.study_uid for claim in claims)
+                return
+            hits = {}
+        except Exception as error:  # noqa: BLE001 - the batch is a shortcut: without it each study asks, and fails, for itself
+            log.warning("first_look_failed", error=type(error).__name__, where=places(error))
+            hits = {}
+        self._held += [Task(claim=one, rooms=self._rooms, hits=hits.get(one.row.study_uid)) for one in claims]
+        self._held.sort(key=lambda task: (task.claim.row.priority, task.claim.row.due))
+
+    def _hand_out(self) -> int:
+        handed_out = 0
+        while self._held and self._in_flight <= self._concurrency and not self._stopping:
+            task = self._held.pop(0)
+            with self._changed:
+                self._in_flight += 1
+            try:
+                self._pool.submit(self._turn.take, task).add_done_callback(partial(self._ended, task.study_uid))
+            except RuntimeError:  # the pool was shut down meanwhile
+                self._ended(task.study_uid, None)
+            handed_out += 1
+        return handed_out
+
+    def _ended(self, study_uid: str, future: Future[bool] | None) -> None:
+        settled = future is not None and not future.cancelled() and future.exception() is None and future.result()
+        with self._changed:
+            if not settled:
+                self._owed.add(study_uid)
+            self._in_flight -= 1
+            self._changed.notify_all()
+
+    def _put_back_held(self) -> None:
+        """A gate is closed: nothing is kept from the ledger while we wait."""
+        self._owed.update(task.study_uid for task in self._held)
+        self._held.clear()
+        owed = tuple(self._owed)
+        if owed:
+            self._rooms.ledger.release(*owed)
+            self._owed.difference_update(owed)
 
     def _rest(self) -> None:
         with self._changed:
@@ -125,33 +176,11 @@ class Workers:
 
     def _settled(self) -> bool:
         with self._changed:
-            return self._in_flight == 0
+            return self._in_flight == 0 and not self._held and not self._owed
 
     def _due_soon(self) -> bool:
         """Whether a study backs off only for a moment: a one-shot run waits for its first few attempts."""
         return self._rooms.ledger.backing_off(most_attempts=3) > 0
-
-    def _start(self, claims: Sequence[Claim]) -> None:
-        try:
-            hits = self._first_look(claims)
-        except (Transient, TargetPaused) as error:
-            self._owed.update(claim.row.study_uid for claim in claims)
-            if not self._outage(error):
-                self._rest()
-            return
-        for claim in claims:
-            task = Task(claim=claim, rooms=self._rooms, hits=hits.get(claim.row.study_uid))
-            with self._changed:
-                self._in_flight += 1
-            try:
-                self._pool.submit(self._turn, task).add_done_callback(lambda future: self._ended())
-            except RuntimeError:  # the pool was shut down meanwhile
-                self._ended()
-
-    def _ended(self) -> None:
-        with self._changed:
-            self._in_flight -= 1
-            self._changed.notify_all()
 
     def _first_look(self, claims: Sequence[Claim]) -> dict[str, frozenset[str]]:
         """One search for all studies of which we remember nothing (RULES C2)."""
@@ -163,90 +192,3 @@ class Workers:
                 except StudyError:
                     continue  # reconcile parks it
         return imaging_studies(self._rooms.server, ids) if ids else {}
-
-    def _turn(self, task: Task) -> None:
-        """One study, in a worker: whatever happens ends as a committed outcome or a released claim."""
-        correlation = str(uuid.uuid4())
-        correlation_id.set(correlation)
-        began = time.monotonic()
-        with structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=correlation):
-            try:
-                outcome = self._attempt(task)
-                if outcome is None:
-                    self._owed.add(task.study_uid)
-                    return
-                outcome = replace(outcome, correlation_id=correlation)
-                self._rooms.ledger.commit(outcome)
-                reached(Step.COMMITTED)
-            except SyncdError as error:
-                # Not the study's fault: the ledger did not take it, or the server could not be restored.
-                log.error("study_put_back", error=str(error))
-                self._owed.add(task.study_uid)
-                if not isinstance(error, LedgerUnavailable):
-                    self._fhir.close(TargetState.PAUSED, str(error))
-                return
-            except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
-                # Only where it happened is told: the message may hold a patient's data (RULES S1).
-                log.error("study_failed_unexpectedly", error=type(error).__name__, where=_places(error))
-                self._rooms.ledger.commit(self._backed_off(task, Transient(type(error).__name__)))
-                return
-            self._rooms.observer.decided(outcome.decision, time.monotonic() - began)
-            log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
-            self._on_outcome(outcome)
-
-    def _attempt(self, task: Task) -> Outcome | None:
-        """The outcome, or None when the study is not to blame and simply goes back."""
-        began = time.monotonic()
-        try:
-            outcome = reconcile(task)
-        except ServerReset:
-            with self._restoring:
-                if self._restored_at < began:  # else another worker met the same reset and dealt with it
-                    restore(self._rooms)
-                    self._restored_at = time.monotonic()
-            return None
-        except TargetPaused as error:
-            self._fhir.close(TargetState.PAUSED, str(error))
-            log.error("target_paused", reason=str(error))
-            return None
-        except Transient as error:
-            return None if self._outage(error) else self._backed_off(task, error)
-        if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not self._others_succeed():
-            self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
-            return None
-        if outcome.decision in (Decision.CREATE, Decision.UPDATE):
-            self._succeeded_at = time.monotonic()
-        return outcome
-
-    def _others_succeed(self) -> bool:
-        """Whether the server took another write lately: then a 403 is about this study alone (RULES C6)."""
-        return time.monotonic() - self._succeeded_at < _LATELY
-
-    def _outage(self, error: SyncdError) -> bool:
-        """Whether a whole server is in trouble; its gate is closed then."""
-        if isinstance(error, TargetPaused):
-            self._fhir.close(TargetState.PAUSED, str(error))
-            return True
-        gate = self._archive if getattr(error, "server", "") == self._rooms.archive_name else self._fhir
-        if gate.blames(error):
-            log.warning("server_in_trouble", reason=gate.reason)
-            return True
-        return False
-
-    def _backed_off(self, task: Task, error: Transient) -> Outcome:
-        attempts = task.claim.row.attempts + 1
-        if attempts >= ATTEMPTS:
-            return task.parked(StudyError(ParkedReason.SERVER_ERROR, f"{attempts} attempts failed"))
-        longest = min(LONGEST_BACKOFF, 2.0 ** (attempts - 1))
-        pause = max(random.uniform(longest / 2, longest), error.retry_after or 0.0)  # noqa: S311 - jitter, no secret
-        until = self._rooms.clock() + min(pause, LONGEST_BACKOFF)
-        return replace(
-            task.waiting(f"attempt {attempts} failed: {error}", due=until),
-            decision=Decision.WAIT,
-            attempts=attempts,
-            not_before=until,
-        )
-
-
-def _places(error: BaseException) -> list[str]:
-    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]

@@ -83,11 +83,18 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Nothing is said now, because the server's copy says more than what is wanted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NeedRead:
     """The ledger alone cannot tell; ask the server for the resource and decide again."""
 
 
-Action = Write | Skip | Park | NeedRead
+Action = Write | Skip | Park | Wait | NeedRead
 
 
 def decide(
@@ -122,14 +129,20 @@ def decide(
     if isinstance(current, Deleted):
         return _create(wanted, current.version, reason="deleted on the server" if record else "over a tombstone")
 
-    # Ours by memory, or by our tag where the ledger was lost (E7); anything else stays untouched (C2).
+    # Ours by memory, or by our tag where the ledger was lost (E7); anything else stays untouched (C2). An intent is no
+    # memory of the resource: it may never have been carried out, and another writer may have been quicker.
     owner = installation_of(current.resource)
-    if record is None and intent is None and owner != installation_id:
+    lost_reply = intent is not None and digest(current.resource, base_url=base_url) == intent.digest
+    if record is None and owner != installation_id and not lost_reply:
         return _not_ours(owner, current)
+
+    # What we said ourselves is not taken back because more is arriving (A6), nor because it returns (MAPPING F.3).
+    if wanted.resource.get("status") == "registered" and current.resource.get("status") != "registered":
+        return Wait(reason="still arriving, and more than that was said already")
 
     # A human withdrew it: never undone by itself (C4). We withdraw, too, and the reply to that may have been lost.
     ours = {record.status if record else None, intent.owned.get("status") if intent else None, wanted.resource["status"]}
-    if record is not None and current.resource.get("status") in _WITHDRAWN - ours:
+    if current.resource.get("status") in _WITHDRAWN - ours:
         return Park(
             reason=ParkedReason.WITHDRAWN_BY_OTHER, detail="status was set by another writer", target_version=current.version
         )

@@ -33,24 +33,28 @@ def installation_of(resource: Resource) -> str | None:
     return None
 
 
-def owned_values(desired: Resource) -> dict[str, Any]:
-    """What becomes ours by writing `desired`: values in shared lists, and elements filled only if empty."""
-    return {
+def owned_values(desired: Resource, *, earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What becomes ours by writing `desired`: values in shared lists, and elements filled only if empty.
+
+    `earlier` is what an intent held that was never recorded: its write may have arrived, so its values stay ours too.
+    """
+    own = {
         "identifier": list(desired.get("identifier", ())),
         "endpoint": [item.get("reference", "") for item in desired.get("endpoint", ())],
-        "filled": {name: desired[name] for name in sorted(_FILLED) if name in desired},
+        "filled": {name: [desired[name]] for name in sorted(_FILLED) if name in desired},
     }
+    return joined(own, earlier) if earlier else own
 
 
 def joined(*held: Mapping[str, Any]) -> dict[str, Any]:
     """The union of what records and intents hold: "written by us" = recorded ∪ intended."""
     filled: dict[str, list[Any]] = {}
     for one in held:
-        for name, value in one.get("filled", {}).items():
-            filled.setdefault(name, []).append(value)
+        for name, values in one.get("filled", {}).items():
+            filled[name] = _distinct([*filled.get(name, ()), *values])
     return {
-        "identifier": [item for one in held for item in one.get("identifier", ())],
-        "endpoint": [item for one in held for item in one.get("endpoint", ())],
+        "identifier": _distinct([item for one in held for item in one.get("identifier", ())]),
+        "endpoint": _distinct([item for one in held for item in one.get("endpoint", ())]),
         "filled": filled,
     }
 
@@ -90,6 +94,10 @@ def merged(desired: Resource, foreign: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[name] = value
     return result
+
+
+def _distinct(values: Sequence[Any]) -> list[Any]:
+    return list({canonical(value): value for value in values}.values())
 
 
 def _foreign_lists(current: Resource, desired: Resource, held: Mapping[str, Any], base_url: str) -> dict[str, Any]:

@@ -7,10 +7,14 @@ refused reference. Reading the table top to bottom, the first row that fits deci
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+_PLACE = re.compile(r"[\w.\[\]():/*-]{1,200}")
+"""What a code or path looks like; some servers quote values in their paths, and those must not be logged (RULES S1)."""
 
 
 class Verdict(StrEnum):
@@ -86,7 +90,7 @@ def issue_codes(outcome: Mapping[str, Any] | None) -> str:
     for issue in _issues(outcome):
         if issue.get("severity") in ("error", "fatal", None):
             places = issue.get("expression") or issue.get("location") or ()
-            parts.append(" ".join([str(issue.get("code", "")), *map(str, places)]).strip())
+            parts.append(" ".join(filter(_PLACE.fullmatch, [str(issue.get("code", "")), *map(str, places)])))
     return "; ".join(parts[:5]) or "no issue"
 
 

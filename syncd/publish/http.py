@@ -61,12 +61,15 @@ class Reply:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds asked for by `Retry-After` (RFC 9110 10.2.3), as a number or a date."""
+        """Seconds asked for by `Retry-After` (RFC 9110 10.2.3), as a number or a date; what cannot be read asks nothing."""
         text = self.headers.get("Retry-After", "").strip()
-        if text.isdigit():
+        if text.isdecimal():
             return float(text)
-        moment = email.utils.parsedate_to_datetime(text) if text.endswith("GMT") else None
-        return max(0.0, moment.timestamp() - time.time()) if moment else None
+        try:
+            moment = email.utils.parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        return max(0.0, moment.timestamp() - time.time())
 
 
 class FhirHttp:
@@ -108,7 +111,7 @@ class FhirHttp:
         try:
             with self._session().request(
                 method,
-                f"{self.base_url}/{path}" if path else self.base_url,
+                self.base_url + path if path[:1] in ("", "?") else f"{self.base_url}/{path}",
                 params=params,
                 data=data,
                 headers=sent,

@@ -7,6 +7,7 @@ resource exists already (a crash after the write), was deleted, or belongs to so
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from syncd.errors import Conflict, ServerReset, SyncdError, Transient
@@ -37,7 +38,7 @@ def keep(
     """
     wanted = digest(resource)
     if known is not None and known.digest == wanted:
-        return known
+        return replace(known, source_key=source_key)
     expected = known.version if known is not None else CREATE_ONLY
     updating = known is not None
     for _ in range(_TRIES):

@@ -18,6 +18,7 @@ from syncd.plan.ownership import TAG_SYSTEM, installation_of
 from syncd.publish.server import FhirServer, token
 
 _FORMS = ("if-match-0", "if-none-match")
+GET_THEN_PUT = "get-then-put"
 
 
 def new_id() -> str:
@@ -46,26 +47,29 @@ def present(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_
 
 
 def prove(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str = "r4") -> str:
-    """Write the sentinel, and find the create-only form that refuses to write it twice; sets `server.create_form`."""
+    """Write the sentinel, and find the create-only form that refuses to write it twice.
+
+    Where it is there already (a crash, a lost ledger) the standard's form is tried first: a strict server refuses version
+    0 of anything, so only a sentinel that `If-Match: W/"0"` created shows that this form can create.
+    """
     wanted = sentinel(sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
-    for form in _FORMS:
-        server.create_form = form
+    there = present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
+    for form in reversed(_FORMS) if there else _FORMS:
         try:
-            server.put(wanted, expected_version=CREATE_ONLY)
+            server.put(wanted, expected_version=CREATE_ONLY, create_form=form)
         except Conflict:
             pass  # it is there: written before a crash, or by the form tried first
         except StudyError:
             continue  # the server does not understand the header at all
         try:
-            server.put(wanted, expected_version=CREATE_ONLY)
+            server.put(wanted, expected_version=CREATE_ONLY, create_form=form)
         except Conflict:
             if present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version):
                 return form
             # Refused although it is not there: a tombstone, which this form cannot write over.
-    server.create_form = "get-then-put"
     if not present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version):
-        server.put(wanted, expected_version=CREATE_ONLY)
-    return server.create_form
+        server.put(wanted, expected_version=CREATE_ONLY, create_form=GET_THEN_PUT)
+    return GET_THEN_PUT
 
 
 def _is_sentinel(found: Mapping[str, Any]) -> bool:

@@ -7,7 +7,9 @@ proved once (`syncd.publish.target`) and handed to `put`.
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,9 @@ from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
 from syncd.publish.answers import Verdict, issue_codes, verdict
 from syncd.publish.http import FhirHttp, Reply
+
+_PASS = 5.0
+"""Seconds for which the CapabilityStatement is believed: without it, every absent resource would cost one."""
 
 _NO_CACHE = {"Cache-Control": "no-cache"}
 _VERSION = re.compile(r"/_history/([A-Za-z0-9\-.]{1,64})")
@@ -50,6 +55,7 @@ class FhirServer:
         self._http = http
         self.base_url = http.base_url
         self.create_form = ""
+        self._types_seen: tuple[float, frozenset[str]] = (-math.inf, frozenset())
 
     def capabilities(self) -> Capabilities:
         """The CapabilityStatement. Raises `Unsuitable` when something else than a FHIR server answers."""
@@ -72,19 +78,28 @@ class FhirServer:
         reply = self._http.exchange("GET", f"{resource_type}/{_checked(resource_id)}", headers=_NO_CACHE)
         match verdict(reply.status, outcome=reply.outcome):
             case Verdict.OK:
-                return _found(reply)
+                return _found(reply, resource_type, resource_id)
             case Verdict.GONE:
                 return Deleted(version=_tombstone_version(reply))
             case Verdict.ABSENT:
-                if resource_type not in self.capabilities().types:
+                if resource_type not in self._types():
                     raise TargetPaused(f"The FHIR server does not serve {resource_type}", status=404)
                 return Absent()
         self._raise_unless_ok(reply)
         raise Transient(f"The FHIR server answered {reply.status}", server="fhir")
 
+    def _types(self) -> frozenset[str]:
+        """The resource types served, asked anew in each pass; a pass is not longer than a few seconds."""
+        at, types = self._types_seen
+        if time.monotonic() - at > _PASS:
+            types = self.capabilities().types
+            self._types_seen = time.monotonic(), types
+        return types
+
     def search(self, resource_type: str, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
         """Every match of a search, all pages, by `POST _search` so that ids stay out of access logs. Only hints (C9)."""
         reply = self._http.exchange("POST", f"{resource_type}/_search", form={**params, "_count": "500"}, headers=_NO_CACHE)
+        read = set[str]()
         while True:
             self._raise_unless_ok(reply)
             bundle = reply.body or {}
@@ -98,15 +113,20 @@ class FhirServer:
             if not following:
                 return
             # The server may know itself by another name; only path and query of its link are used, on our base URL.
-            reply = self._http.exchange("GET", self._below_base(following[0]), headers=_NO_CACHE)
+            page = self._below_base(following[0])
+            if page in read:
+                raise Transient("The FHIR server's pages lead back to one that was read already", server="fhir")
+            read.add(page)
+            reply = self._http.exchange("GET", page, headers=_NO_CACHE)
 
-    def put(self, resource: Mapping[str, Any], *, expected_version: str) -> Written:
-        """PUT under `expected_version`: `CREATE_ONLY`, or the version that must still be there.
+    def put(self, resource: Mapping[str, Any], *, expected_version: str, create_form: str = "") -> Written:
+        """PUT under `expected_version`: `CREATE_ONLY` (in `create_form`, else the proved one), or the version that must
+        still be there.
 
         Raises `Conflict`, `ServerReset` (an update that created), `StudyError`, `TargetPaused`, `Transient`.
         """
         path = f"{resource['resourceType']}/{_checked(str(resource['id']))}"
-        headers = {"Prefer": "return=minimal", **self._condition(path, expected_version)}
+        headers = {"Prefer": "return=minimal", **self._condition(path, expected_version, create_form or self.create_form)}
         reply = self._http.exchange("PUT", path, resource=resource, headers=headers)
         found = verdict(reply.status, outcome=reply.outcome, references=_references(resource))
         if found is not Verdict.OK:
@@ -119,12 +139,12 @@ class FhirServer:
             return Written(version=current.version, last_updated=current.last_updated, created=reply.status == 201)
         return Written(version=version, last_updated=reply.headers.get("Last-Modified", ""), created=reply.status == 201)
 
-    def _condition(self, path: str, expected_version: str) -> dict[str, str]:
+    def _condition(self, path: str, expected_version: str, create_form: str) -> dict[str, str]:
         if expected_version != CREATE_ONLY:
             return {"If-Match": f'W/"{expected_version}"'}
-        if self.create_form == "if-none-match":
+        if create_form == "if-none-match":
             return {"If-None-Match": "*"}
-        if self.create_form == "get-then-put":
+        if create_form == "get-then-put":
             resource_type, _, resource_id = path.partition("/")
             if isinstance(self.read(resource_type, resource_id), Found):
                 raise Conflict("The resource exists already")
@@ -192,9 +212,9 @@ def _checked(resource_id: str) -> str:
     return resource_id
 
 
-def _found(reply: Reply) -> Current:
-    if reply.body is None:
-        raise Transient("The FHIR server answered a read with something else than JSON", server="fhir")
+def _found(reply: Reply, resource_type: str, resource_id: str) -> Current:
+    if reply.body is None or (reply.body.get("resourceType"), reply.body.get("id")) != (resource_type, resource_id):
+        raise Transient("The FHIR server answered a read with something else than the resource", server="fhir")
     meta = reply.body.get("meta", {})
     return Found(
         resource=reply.body,
@@ -208,7 +228,7 @@ def _version_of(reply: Reply) -> str:
     tag = reply.headers.get("ETag", "").strip().removeprefix("W/").strip('"')
     if tag:
         return tag
-    match = _VERSION.search(reply.headers.get("Content-Location", "") or reply.headers.get("Location", ""))
+    match = _VERSION.search(f"{reply.headers.get('Content-Location', '')} {reply.headers.get('Location', '')}")
     return match.group(1) if match else ""
 
 

@@ -35,7 +35,7 @@ from syncd.settings.values import (
 
 DEFAULT_LEDGER = "ledger.db in $STATE_DIRECTORY, else in /var/lib/syncd if writable, else in ~/.local/state/syncd"
 
-LATER_WORDS = frozenset({"dstu2", "r4b", "r5", "r6", "oauth2", "smart"})
+LATER_WORDS = frozenset({"dstu2", "oauth2", "smart"})
 """Words of the contract that no released version understands yet."""
 
 
@@ -128,7 +128,7 @@ class FhirSettings(_Block):
 
     url: ServiceUrl = Field(examples=["http://127.0.0.1:8080/fhir"])
     """Base URL of the FHIR server. Required."""
-    version: Annotated[Literal["auto", "r4"], BeforeValidator(_word)] = "auto"
+    version: Annotated[Literal["auto", "r4", "r4b", "r5", "r6"], BeforeValidator(_word)] = "auto"
     """FHIR version to write. `auto` takes what the server says; a named one that it does not speak is refused."""
     ca_file: ReadableFile | None = None
     """PEM file of the authorities that may have signed the server's certificate; unset: the system's."""
@@ -175,6 +175,8 @@ class PolicySettings(_Block):
     resources."""
     modality_scope: Annotated[Literal["all", "acquisition"], BeforeValidator(lower_case)] = "all"
     """Modalities named for the study: `all` of its series, or only those that acquire images (DICOM CID 29)."""
+    rejected_quality: Annotated[Literal["hide", "keep"], BeforeValidator(lower_case)] = "hide"
+    """Images rejected for quality reasons (key object title 113001): `hide` leaves them out, `keep` publishes them."""
     sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
     """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
 

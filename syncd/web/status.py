@@ -33,6 +33,14 @@ SHAPE = {
 }
 """Every field by its path, and what it means. Further fields may come."""
 
+COMMAND_SHAPE = {
+    "alive": "whether a daemon holds the ledger and beats",
+    "parked_studies[].study": "StudyInstanceUID of a study set aside",
+    "parked_studies[].reason": "why, as in `studies.parked`",
+    "parked_studies[].detail": "what exactly: rule, element or code, never a value",
+}
+"""What `syncd status --json` says besides."""
+
 
 def status_document(*, counts: Counts, heartbeat: Heartbeat, reasons: tuple[str, ...]) -> dict[str, Any]:
     """The document. It holds no name, id or UID of a patient or study."""
@@ -76,6 +84,12 @@ def status_page() -> str:
         "| field | meaning |",
         "|---|---|",
         *(f"| `{path}` | {meaning} |" for path, meaning in SHAPE.items()),
+        "",
+        "Only `syncd status --json`:",
+        "",
+        "| field | meaning |",
+        "|---|---|",
+        *(f"| `{path}` | {meaning} |" for path, meaning in COMMAND_SHAPE.items()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -97,6 +97,20 @@ class Installation:
         process.send_signal(signal.SIGTERM)
         return process.wait(timeout=40)
 
+    def wait_healthy(self) -> dict[str, Any]:
+        """The document of `syncd status --json` as soon as it exits 0: the daemon tells how it is every two seconds."""
+        said: list[tuple[int, dict[str, Any]]] = []
+
+        def healthy() -> bool:
+            said.append(self.status())
+            return said[-1][0] == 0
+
+        try:
+            wait_until(healthy, timeout=TO_SETTLE, what="healthy", every=0.25)
+        except AssertionError as sick:
+            raise AssertionError(f"{sick}: {said[-1]}\n{self.log}") from None
+        return said[-1][1]
+
     def status(self) -> tuple[int, dict[str, Any]]:
         """Exit code and document of `syncd status --json`, called in this process: another one would take a second."""
         said = CliRunner().invoke(app, ["status", "--json"], env=self.settings())

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 
 from syncd.ledger.ledger import Ledger
 from syncd.model.words import Decision
 from tests.ledger.studies import NOW, SETTLE, Clock, copy, done, event, position, record
+
+
+def say(word: str, uid: str) -> None:
+    """One write of one line: two threads speak, and `print` writes its newline separately."""
+    os.write(sys.stdout.fileno(), f"{word} {uid}\n".encode())
 
 
 def follow(ledger: Ledger, start: int) -> None:
@@ -17,7 +23,7 @@ def follow(ledger: Ledger, start: int) -> None:
         ledger.commit_intake(
             position(cursor, seen=seen), marks=[event(uid)], copies=[copy(uid, f"o{cursor}")], settle_after=SETTLE
         )
-        print("taken", uid, flush=True)
+        say("taken", uid)
 
 
 def work(ledger: Ledger) -> None:
@@ -25,7 +31,7 @@ def work(ledger: Ledger) -> None:
         for claim in ledger.claim(2, now=NOW):
             uid = claim.row.study_uid
             ledger.commit(done(claim, Decision.CREATE, record=record(uid)))
-            print("published", uid, flush=True)
+            say("published", uid)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,27 @@ from typing import Any
 
 import pytest
 
+from syncd.ledger.ledger import Ledger
+from tests.fakes.http import Clock
 from tests.loop.world import World
 
 
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a ledger that knows nothing."""
+    file = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    Ledger.open(f"sqlite:///{file}", clock=Clock()).close()
+    return file
+
+
 @pytest.fixture
-def new_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+def new_world(tmp_path: Path, empty_ledger: Path) -> Iterator[Callable[..., World]]:
     worlds: list[World] = []
 
     def create(**policy: Any) -> World:
         folder = tmp_path / str(len(worlds))
         folder.mkdir()
-        worlds.append(World(folder, **policy))
+        worlds.append(World(folder, empty_ledger=empty_ledger, **policy))
         return worlds[-1]
 
     yield create

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from syncd.errors import TornRead
 from syncd.loop.look import READS
 from syncd.model.words import Decision
 from syncd.model.work import LONGEST_STREAM, MarkKind
@@ -220,8 +219,3 @@ def test_a_study_that_vanishes_between_lookup_and_read_stays_dirty(world: World)
     world.orthanc.rules.append(rule)
     outcome = world.turn()
     assert (outcome.decision, outcome.done) == (Decision.WAIT, False)
-
-
-def test_torn_reads_raise_only_within_the_room() -> None:
-    """STYLE 7: an error says what happened in its docstring."""
-    assert "changed while it was read" in str(TornRead())

@@ -7,6 +7,7 @@ The difficulty is to speak of real situations without a thread: `turn` gives one
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -71,7 +72,11 @@ _TAGS = ("MainDicomTags", "PatientMainDicomTags", "RequestedTags")
 class World:
     """One site. `orthanc` and `fhir` are the fakes, `rooms` what the loop gets, `ledger` the real one."""
 
-    def __init__(self, folder: Path, **policy: Any) -> None:
+    def __init__(self, folder: Path, *, empty_ledger: Path | None = None, **policy: Any) -> None:
+        """`empty_ledger` is a ledger's file to begin with a copy of: quicker than to create one."""
+        if empty_ledger is not None:
+            shutil.copyfile(empty_ledger, folder / "ledger.db")
+            (folder / "ledger.db").chmod(0o600)
         self.clock = Clock()
         self.orthanc = ShortOrthanc("1.12.7", clock=self.clock)
         self.fhir = FakeFhir(clock=self.clock)

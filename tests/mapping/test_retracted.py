@@ -6,7 +6,8 @@ import pytest
 
 from syncd.mapping.check import problems
 from syncd.mapping.imagingstudy import registered
-from syncd.mapping.retracted import retracted, retracted_status
+from syncd.mapping.imagingstudy import withdrawn as retracted
+from syncd.mapping.retracted import retracted_status
 from tests.mapping.studies import POLICY, golden_study
 
 SUBJECT = {"reference": "Patient/p"}

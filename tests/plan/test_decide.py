@@ -160,3 +160,43 @@ def test_what_stood_in_the_way_is_looked_at_again() -> None:
     assert decided(parked=blocked) == NeedRead()
     assert isinstance(decided(parked=blocked, current=found(version="4", meta={})), Park)
     assert isinstance(decided(parked=blocked, current=Absent()), Write)
+
+
+def test_an_intent_is_no_ownership() -> None:
+    """RULES C2, C3: what was only intended may have been prevented by another writer's resource."""
+    theirs = found(meta={}, description="theirs")
+    action = decided(intent=INTENT, current=theirs)
+    assert isinstance(action, Park)
+    assert action.reason == "foreign-imagingstudy"
+
+
+def test_what_was_intended_and_is_there_is_ours_whatever_became_of_its_tag() -> None:
+    """RULES C5: equal to the intent → recorded."""
+    assert isinstance(decided(intent=INTENT, current=found(meta={})), Skip)
+
+
+def test_a_goal_without_a_record_is_sent_over_our_own_older_write() -> None:
+    """RULES C5: the reply was lost and the archive went on: our tag and the intent say whose it is."""
+    older = replace(INTENT, digest="older")
+    action = decided(intent=older, current=found(version="2", status="registered"))
+    assert isinstance(action, Write)
+    assert (action.decision, action.expected_version) == ("Update", "2")
+
+
+def test_a_refusal_that_names_no_version_holds_whatever_the_server_says() -> None:
+    """RULES E2: also after a read; and another digest is tried."""
+    assert isinstance(decided(parked=REFUSED, current=found(), read_fhir=True), Park)
+    assert isinstance(decided(parked=replace(REFUSED, digest="other"), current=Absent()), Write)
+
+
+@pytest.mark.parametrize("current", [Absent(), Deleted(version="7"), found(version="5")])
+def test_what_blocked_us_is_judged_anew_when_its_version_moved(current: Current) -> None:
+    """RULES E2: sends only if digest or target version changed."""
+    blocked = replace(REFUSED, reason="withdrawn-by-other", target_version="4")
+    assert not isinstance(decided(record=RECORD, parked=blocked, current=current, read_fhir=True), Park)
+
+
+def test_a_tombstone_of_the_version_that_blocked_us_still_blocks() -> None:
+    """RULES E2: the same version is the same obstacle."""
+    blocked = replace(REFUSED, reason="foreign-imagingstudy", target_version="4")
+    assert isinstance(decided(parked=blocked, current=Deleted(version="4")), Park)

@@ -55,31 +55,23 @@ def test_a_thousand_instances_cost_two_writes_and_one_snapshot(
 def test_registered_says_who_and_when_but_nothing_that_may_still_change(
     slow: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """RULES A6: identifier, subject, started, basedOn, endpoint; no modality, counts or series."""
+    """RULES A6: identifier, subject, started, basedOn, endpoint; no modality, counts or series; not of key objects alone."""
     site = install(slow, hapi)
     site.syncd.start()
     study_uid, files = study(f"registered {slow.version}", instances=2)
-    site.send(*files)
+    only_key_objects, notes = study(f"only key objects {slow.version}", modality="KO")
+    site.send(*files, *notes)
     site.wait_for(study_uid, status="registered")
     found = site.resource(study_uid)
     assert found is not None
     assert {"identifier", "subject", "started", "basedOn", "endpoint"} <= found.keys()
     assert not {"modality", "numberOfSeries", "numberOfInstances", "series"} & found.keys()
     site.wait_for(study_uid, instances=2)
+    site.wait_for(only_key_objects, instances=1)
     site.wait_settled()
+    assert site.statuses(study_uid) == ["registered", "available"]
+    assert site.statuses(only_key_objects) == ["available"]
     assert len(site.puts(study_uid)) == 2
-
-
-def test_a_study_of_key_objects_alone_is_not_announced(
-    slow: Archive, hapi: FhirServer, install: Callable[..., Installation]
-) -> None:
-    """RULES A6: not while only KO objects are there; published when it is complete."""
-    site = install(slow, hapi)
-    site.syncd.start()
-    study_uid, files = study(f"only key objects {slow.version}", modality="KO")
-    site.send(*files)
-    site.wait_for(study_uid, instances=1)
-    assert site.statuses(study_uid) == ["available"]
 
 
 def test_a_study_becomes_available_though_orthanc_died_before_it_was_registered(

@@ -19,7 +19,7 @@ def test_a_refused_study_is_parked_and_not_sent_again_until_somebody_asks(
 ) -> None:
     """RULES E2, C6: parked `refused` with its neighbours going on; a plain resync sends nothing, `--study` sends once."""
     site = install(archive, hapi)
-    refused, neighbour = _stable(site, "refused"), _stable(site, "taken")
+    refused, neighbour = _stable(site, "refused", "taken")
     outcome = {
         "resourceType": "OperationOutcome",
         "issue": [{"severity": "error", "code": "business-rule", "diagnostics": SAID_BY_SERVER}],
@@ -59,12 +59,12 @@ def test_a_refused_study_is_sent_again_when_it_changes(
 ) -> None:
     """RULES E2 "Parked is not deaf": another digest is another try."""
     site = install(archive, hapi)
-    refused = _stable(site, "refused, then changed")
+    (refused,) = _stable(site, "refused, then changed")
     site.before_fhir.fail(Answer(status=400), method="PUT", path=f"/ImagingStudy/{refused}", times=1)
     site.syncd.command("resync", expect=1)
     assert site.syncd.parked() == {refused: "refused"}
     site.send(further("refused, then changed", number=2))
-    site.archive.wait_stable(site.archive.study_ids(refused)[0])
+    site.wait_stable(refused)
     site.syncd.command("resync", expect=0)
     assert site.says(refused, instances=2)
 
@@ -74,7 +74,7 @@ def test_a_foreign_imagingstudy_at_our_id_stays_untouched(
 ) -> None:
     """RULES C2: parked `foreign-imagingstudy`."""
     site = install(archive, hapi)
-    study_uid, neighbour = _stable(site, "foreign by id"), _stable(site, "beside foreign by id")
+    study_uid, neighbour = _stable(site, "foreign by id", "beside foreign by id")
     _put(site, _foreign(study_uid, resource_id=study_uid))
     before = site.resource(study_uid)
     ended = site.syncd.command("resync", expect=1)
@@ -90,7 +90,7 @@ def test_a_foreign_imagingstudy_with_our_identifier_stays_untouched(
 ) -> None:
     """RULES C2: the identifier is looked up as well, so no second ImagingStudy of the same study appears."""
     site = install(archive, hapi)
-    study_uid = _stable(site, "foreign by identifier")
+    (study_uid,) = _stable(site, "foreign by identifier")
     _put(site, _foreign(study_uid, resource_id=f"{site.name}-somebodys"))
     site.syncd.command("resync", expect=1)
     assert site.syncd.parked() == {study_uid: "foreign-imagingstudy"}
@@ -106,7 +106,7 @@ def test_another_installations_study_stays_untouched(
 ) -> None:
     """RULES C2: parked `owned-elsewhere`."""
     site = install(archive, hapi)
-    study_uid = _stable(site, "owned elsewhere")
+    (study_uid,) = _stable(site, "owned elsewhere")
     theirs = _foreign(study_uid, resource_id=study_uid)
     theirs["meta"] = {"tag": [{"system": TAG_SYSTEM, "code": "somebody-else"}]}
     _put(site, theirs)
@@ -120,7 +120,7 @@ def test_what_a_human_added_survives_an_update(
 ) -> None:
     """RULES C3, C4: the version moved behind our back: 409, read again, and both sides' parts are there."""
     site = install(archive, hapi)
-    study_uid = _stable(site, "noted by a human")
+    (study_uid,) = _stable(site, "noted by a human")
     site.syncd.command("resync", expect=0)
     edited = site.resource(study_uid)
     assert edited is not None
@@ -129,7 +129,7 @@ def test_what_a_human_added_survives_an_update(
 
     site.before_fhir.forget()
     site.send(further("noted by a human", number=2))
-    site.archive.wait_stable(site.archive.study_ids(study_uid)[0])
+    site.wait_stable(study_uid)
     site.syncd.command("resync", expect=0)
     assert [put.status for put in site.puts(study_uid)] == [409, 200]
     found = site.resource(study_uid)
@@ -139,7 +139,7 @@ def test_what_a_human_added_survives_an_update(
     # And once more, now that the ledger knows of the foreign part: one PUT, no conflict.
     site.before_fhir.forget()
     site.send(further("noted by a human", number=3))
-    site.archive.wait_stable(site.archive.study_ids(study_uid)[0])
+    site.wait_stable(study_uid)
     site.syncd.command("resync", expect=0)
     assert [put.status for put in site.puts(study_uid)] == [200]
     found = site.resource(study_uid)
@@ -152,24 +152,26 @@ def test_a_withdrawal_by_a_human_is_not_undone(
 ) -> None:
     """RULES C4: a foreign `entered-in-error` parks `withdrawn-by-other`."""
     site = install(archive, hapi)
-    study_uid = _stable(site, "withdrawn")
+    (study_uid,) = _stable(site, "withdrawn")
     site.syncd.command("resync", expect=0)
     edited = site.resource(study_uid)
     assert edited is not None
     _put(site, {**edited, "status": "entered-in-error"})
     site.send(further("withdrawn", number=2))
-    site.archive.wait_stable(site.archive.study_ids(study_uid)[0])
+    site.wait_stable(study_uid)
     site.syncd.command("resync", expect=1)
     assert site.syncd.parked() == {study_uid: "withdrawn-by-other"}
     assert site.says(study_uid, status="entered-in-error", instances=1)
 
 
-def _stable(site: Installation, words: str) -> str:
-    """A study of one instance in the archive, complete."""
-    study_uid, files = study(words)
-    site.send(*files)
-    site.archive.wait_stable(site.archive.study_ids(study_uid)[0])
-    return study_uid
+def _stable(site: Installation, *words: str) -> list[str]:
+    """Studies of one instance in the archive, complete."""
+    made = [study(each) for each in words]
+    for _, files in made:
+        site.send(*files)
+    uids = [study_uid for study_uid, _ in made]
+    site.wait_stable(*uids)
+    return uids
 
 
 def _foreign(study_uid: str, *, resource_id: str) -> dict[str, Any]:

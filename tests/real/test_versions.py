@@ -18,6 +18,7 @@ from pydicom.sr.codedict import codes
 
 from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
+from syncd.loop.target import SUPPORTED
 from syncd.mapping.check import problems
 from syncd.mapping.dialects import dialect, release
 from syncd.mapping.endpoints import endpoints
@@ -43,6 +44,7 @@ from tests.mapping.studies import (
     study,
     with_series,
 )
+from tests.real.installation import Installation
 from tests.servers import PASSWORD, USERNAME, Archive, FhirServer, Unavailable, start_hapi
 
 pytestmark = pytest.mark.real
@@ -135,6 +137,30 @@ SERVICES = archive(
     study_id_system="http://hosp.example/study",
     issuers={"HOSP-A": "http://hosp.example/a"},
 )
+
+
+@pytest.fixture(scope="module")
+def published(
+    version: str, fhir: FhirServer, real_studies: Said, shared_archive: Archive, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """pydicom's files, published by a real `syncd resync`."""
+    if version not in SUPPORTED:
+        pytest.skip(f"not written to yet: {version} is only rendered")
+    with Installation(tmp_path_factory.mktemp(version), archive=shared_archive, fhir=fhir) as made:
+        made.syncd.command("resync", expect=0)
+        yield made
+
+
+def test_a_whole_archive_is_published_in_that_version(published: Installation, fhir: FhirServer, version: str) -> None:
+    """Issue 4: end to end; every study `available`, every stored resource valid, a second `resync` writes nothing."""
+    stored = fhir.search("ImagingStudy?_count=100")
+    assert len(stored) == REAL_STUDIES
+    assert {one["status"] for one in stored} == {"available"}
+    everything = [*stored, *fhir.search("Patient?_count=100"), *fhir.search("Endpoint?_count=100")]
+    assert [(one["resourceType"], error) for one in everything for error in fhir.errors_in(one)] == []
+    published.before_fhir.forget()
+    published.syncd.command("resync", expect=0)
+    assert [one.method for one in published.before_fhir.exchanges(method="PUT")] == []
 
 
 def test_the_server_is_of_that_version(fhir: FhirServer, version: str) -> None:

@@ -1,0 +1,147 @@
+"""One study's turn, and whose fault a failure was: the study's, a server's, or nobody's.
+
+Whatever happens ends as a committed outcome, or as a claim that must be given back. A server that is down closes its gate
+and costs no study an attempt; one bad study backs off alone (RULES C6).
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from syncd.errors import LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
+from syncd.loop.gate import Gate
+from syncd.loop.reconcile import reconcile
+from syncd.loop.rooms import Rooms
+from syncd.loop.steps import Step, reached
+from syncd.loop.target import restore
+from syncd.loop.task import Task
+from syncd.model.correlation import correlation_id
+from syncd.model.words import Decision, ParkedReason, TargetState
+from syncd.model.work import LONGEST_BACKOFF, Outcome
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 20
+"""Transient failures of one study, the server being well otherwise, before it is parked `server-error` (RULES C6)."""
+
+_LATELY = 300.0
+"""Seconds within which another study's write shows that we may write at all."""
+
+
+class Turn:
+    """Takes one task after the other, from any thread. `on_outcome` hears every committed outcome."""
+
+    def __init__(self, rooms: Rooms, *, fhir: Gate, archive: Gate, on_outcome: Callable[[Outcome], None]) -> None:
+        self._rooms = rooms
+        self._fhir = fhir
+        self._archive = archive
+        self._on_outcome = on_outcome
+        self._restored_at = self._succeeded_at = -math.inf
+
+    def take(self, task: Task) -> bool:
+        """Reconcile and commit; returns whether the claim is settled, else it must be given back."""
+        correlation = str(uuid.uuid4())
+        token = correlation_id.set(correlation)
+        try:
+            with structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=correlation):
+                return self._taken(task, correlation)
+        finally:
+            correlation_id.reset(token)
+
+    def outage(self, error: SyncdError) -> bool:
+        """Whether a whole server is in trouble; its gate is closed then."""
+        if isinstance(error, TargetPaused):
+            self._fhir.close(TargetState.PAUSED, str(error))
+            log.error("target_paused", reason=str(error))
+            return True
+        gate = self._archive if getattr(error, "server", "") == self._rooms.archive_name else self._fhir
+        if gate.blames():
+            log.warning("server_in_trouble", reason=gate.reason)
+            return True
+        return False
+
+    def _taken(self, task: Task, correlation: str) -> bool:
+        began = time.monotonic()
+        outcome = self._outcome(task)
+        if outcome is None or not self._committed(replace(outcome, correlation_id=correlation)):
+            return False
+        self._rooms.observer.decided(outcome.decision, time.monotonic() - began)
+        log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
+        self._on_outcome(outcome)
+        return True
+
+    def _outcome(self, task: Task) -> Outcome | None:
+        """The outcome, or None when the study is not to blame and simply goes back."""
+        began = time.monotonic()
+        try:
+            outcome = reconcile(task)
+        except ServerReset:
+            self._restore(began)
+            return None
+        except LedgerUnavailable as error:
+            log.error("study_put_back", error=str(error))
+            return None
+        except (TargetPaused, Transient) as error:
+            return None if self.outage(error) else self._backed_off(task, error)
+        except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
+            # Only where it happened is told: the message may hold a patient's data (RULES S1).
+            log.error("study_failed_unexpectedly", error=type(error).__name__, where=places(error))
+            return self._backed_off(task, Transient(type(error).__name__))
+        if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not self._others_succeed():
+            self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
+            return None
+        if outcome.decision in (Decision.CREATE, Decision.UPDATE):
+            self._succeeded_at = time.monotonic()
+            self._fhir.worked()
+        return outcome
+
+    def _committed(self, outcome: Outcome) -> bool:
+        try:
+            self._rooms.ledger.commit(outcome)
+        except LedgerUnavailable as error:
+            log.error("study_put_back", error=str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever the ledger's library says, the claim must not leak
+            log.error("study_put_back", error=type(error).__name__, where=places(error))
+            return False
+        reached(Step.COMMITTED)
+        return True
+
+    def _restore(self, began: float) -> None:
+        """Sentinel and Endpoints anew, once for all the workers that met the same reset."""
+        try:
+            with self._rooms.locks.holding("restore"):
+                if self._restored_at < began:
+                    restore(self._rooms)
+                    self._restored_at = time.monotonic()
+        except SyncdError as error:
+            log.error("restore_failed", error=str(error))
+            self._fhir.close(TargetState.OPEN, str(error))
+
+    def _others_succeed(self) -> bool:
+        """Whether the server took another write lately: then a 403 is about this study alone (RULES C6)."""
+        return time.monotonic() - self._succeeded_at < _LATELY
+
+    def _backed_off(self, task: Task, error: SyncdError) -> Outcome:
+        attempts = task.claim.row.attempts + 1
+        if attempts >= ATTEMPTS:
+            return task.parked(StudyError(ParkedReason.SERVER_ERROR, f"{attempts} attempts failed"))
+        longest = min(LONGEST_BACKOFF, 2.0 ** (attempts - 1))
+        asked = getattr(error, "retry_after", None) or 0.0
+        pause = max(random.uniform(longest / 2, longest), asked)  # noqa: S311 - jitter, no secret
+        until = self._rooms.clock() + min(pause, LONGEST_BACKOFF)
+        outcome = task.waiting(f"attempt {attempts} failed: {error}", due=until)
+        return replace(outcome, attempts=attempts, not_before=until)
+
+
+def places(error: BaseException) -> list[str]:
+    """Where an error happened, file and line, without its message (RULES S1)."""
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]

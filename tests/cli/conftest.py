@@ -1,0 +1,88 @@
+"""A machine with nothing on it, and a site whose two servers are in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from syncd.archive.orthanc import OrthancArchive
+from syncd.cli import resync, wiring
+from syncd.cli.app import app
+from syncd.publish.http import FhirHttp
+from syncd.settings import sources
+from tests.fakes.fhir import FakeFhir
+from tests.fakes.http import Clock, HttpxTransport, RequestsAdapter
+from tests.loop.world import ShortOrthanc
+
+Syncd = Callable[..., Result]
+
+
+class Place:
+    """The servers, and where the ledger is. Time of the servers stands still until told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock()
+        self.orthanc = ShortOrthanc("1.12.7", clock=self.clock)
+        self.fhir = FakeFhir(clock=self.clock)
+        self.folder = folder
+        self.file = folder / "ledger.db"
+        self.ledger_url = f"sqlite:///{self.file}"
+
+    def store(self, study: str, *, stable: bool = True, **tags: Any) -> None:
+        """One instance, of a study that is stable, or arriving."""
+        self.orthanc.store(
+            StudyInstanceUID=study,
+            SOPInstanceUID=f"{study}.{self.orthanc.index.highest}.1",
+            **{"Modality": "CT", "SeriesNumber": "1", "InstanceNumber": "1", "PatientName": "Synthetic^Sam", **tags},
+        )
+        if stable:
+            self.clock.advance(60.0)
+            self.orthanc.tick()
+
+    @property
+    def writes(self) -> list[str]:
+        return [one.path for one in self.fhir.requests if one.method in ("PUT", "DELETE")]
+
+
+@pytest.fixture
+def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No secrets, no state, no settings of this machine."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sources, "DOCKER_SECRETS", tmp_path / "run-secrets")
+    monkeypatch.setattr(sources, "SYSTEM_STATE", tmp_path / "var-lib-syncd")
+    monkeypatch.setattr(resync, "configure", lambda **_: None)  # logs are a process's own matter
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def place(tmp_path: Path, empty_machine: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    there = Place(tmp_path)
+    archive = partial(OrthancArchive, transport=HttpxTransport(there.orthanc))
+    http = partial(FhirHttp, adapter=lambda: RequestsAdapter(there.fhir))
+    monkeypatch.setattr(wiring, "OrthancArchive", archive)
+    monkeypatch.setattr(wiring, "FhirHttp", http)
+    monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__URL", there.orthanc.url)
+    monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__PATIENT_ID_SYSTEM", "http://hospital.test/pid")
+    monkeypatch.setenv("SYNCD_FHIR__URL", there.fhir.url)
+    monkeypatch.setenv("SYNCD_LEDGER__URL", there.ledger_url)
+    with capture_logs():
+        yield there
+
+
+@pytest.fixture
+def syncd() -> Syncd:
+    """`syncd("check")`: one command, in this process."""
+
+    def run(*words: str) -> Result:
+        result = CliRunner().invoke(app, words)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+        return result
+
+    return run

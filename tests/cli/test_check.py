@@ -1,0 +1,137 @@
+"""`syncd check`: one line each, with what to do (CONTRACT.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from syncd.ledger.ledger import Ledger
+from syncd.model.ids import ArchiveName
+from tests.cli.conftest import Place, Syncd
+from tests.fakes.http import Response, json_response
+
+STUDY = "1.2.276.1"
+OTHER = "1.2.276.2"
+MAIN = ArchiveName("main")
+
+
+@pytest.fixture
+def owner(place: Place) -> Iterator[Ledger]:
+    """The ledger as a living daemon holds it."""
+    with Ledger.open(place.ledger_url) as ledger:
+        yield ledger
+
+
+def test_check_of_a_good_site(place: Place, syncd: Syncd) -> None:
+    """CONTRACT.md, check: one line each; warnings are no failure; nothing is written."""
+    result = syncd("check")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["ok", "warn", "warn", "ok", "ok", "ok", "ok"]
+    assert "PUBLIC_DICOMWEB_URL" in lines[1]
+    assert "TIMEZONE" in lines[2]
+    assert "Orthanc 1.12.7" in lines[3]
+    assert "HAPI FHIR Server (r4, 4.0.1)" in lines[5]
+    assert "will be created" in lines[6]
+    assert place.writes == []
+    assert not place.file.exists()
+
+
+def _html(place: Place) -> None:
+    place.fhir.rules.append(lambda request: Response(headers={"Content-Type": "text/html"}, body=b"<html>"))
+
+
+def _orthanc_html(place: Place) -> None:
+    place.orthanc.rules.append(lambda request: Response(headers={"Content-Type": "text/html"}, body=b"<html>"))
+
+
+def _not_orthanc(place: Place) -> None:
+    place.orthanc.rules.append(lambda request: json_response({"hello": "world"}))
+
+
+def _without_endpoint(place: Place) -> None:
+    place.fhir.types.discard("Endpoint")
+
+
+def _version(place: Place) -> None:
+    place.fhir.version = "dstu2"
+
+
+def _fhir_credentials(place: Place) -> None:
+    place.fhir.authorization = "Bearer other"
+
+
+def _archive_credentials(place: Place) -> None:
+    place.orthanc.authorization = "Basic other"
+
+
+def _away(place: Place) -> None:
+    place.fhir.away = True
+
+
+def _archive_away(place: Place) -> None:
+    place.orthanc.away = True
+
+
+def _no_dicomweb(place: Place) -> None:
+    place.orthanc.dicomweb = False
+
+
+def _damaged_ledger(place: Place) -> None:
+    place.file.write_bytes(b"SQLite format 3\0 but nothing else")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "about", "words", "code"),
+    [
+        (_away, "FHIR server", "cannot be reached", 3),
+        (_html, "FHIR server", "SYNCD_FHIR__URL", 3),
+        (_version, "FHIR server", "supports r4", 3),
+        (_fhir_credentials, "FHIR server", "SYNCD_FHIR__AUTH", 3),
+        (_without_endpoint, "FHIR server", "does not serve Endpoint", 2),
+        (_archive_away, "archive", "SYNCD_ARCHIVES__MAIN__URL", 3),
+        (_orthanc_html, "archive", "web page", 3),
+        (_not_orthanc, "archive", "SYNCD_ARCHIVES__MAIN__URL", 3),
+        (_archive_credentials, "archive", "SYNCD_ARCHIVES__MAIN__PASSWORD", 3),
+        (_no_dicomweb, "archive", "PUBLIC_DICOMWEB_URL", 2),
+        (_damaged_ledger, "ledger", "not a database", 4),
+    ],
+)
+def test_check_says_what_is_wrong_and_what_to_do(
+    place: Place, syncd: Syncd, trouble: Any, about: str, words: str, code: int
+) -> None:
+    """Issue 3: `check` says so in one line each with what to do; the other lines are there as well."""
+    trouble(place)
+    result = syncd("check")
+    bad = [line for line in result.stdout.splitlines() if line.startswith("BAD")]
+    assert [line[5:17].strip() for line in bad] == [about]
+    assert words in bad[0]
+    assert result.exit_code == code
+    assert "Traceback" not in result.output
+
+
+def test_check_of_several_troubles_exits_with_the_first(place: Place, syncd: Syncd) -> None:
+    """CONTRACT.md, check: every finding in one run."""
+    _archive_away(place)
+    _without_endpoint(place)
+    result = syncd("check")
+    assert result.exit_code == 3
+    assert result.stdout.count("BAD") == 2
+
+
+def test_check_tells_what_a_change_of_settings_means(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES B3: `check` tells how many studies will be rendered again."""
+    place.store(STUDY)
+    assert syncd("resync").exit_code == 0
+    assert "rendered again" not in syncd("check").stdout
+    monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__ACCESSION_SYSTEM", "http://new.test")
+    result = syncd("check")
+    assert "1 published studies will be rendered again" in result.stdout
+    assert "publishes here" in result.stdout
+
+
+def test_check_beside_a_daemon_names_it(place: Place, owner: Ledger, syncd: Syncd) -> None:
+    """CONTRACT.md: check only reads, also beside a daemon."""
+    assert "held by a running syncd" in syncd("check").stdout

@@ -1,0 +1,72 @@
+"""`syncd render`: the JSON, and notes without values (CONTRACT.md, RULES S1)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from syncd.mapping.check import problems
+from syncd.model.ids import ArchiveName
+from tests.cli.conftest import Place, Syncd
+
+STUDY = "1.2.276.1"
+OTHER = "1.2.276.2"
+MAIN = ArchiveName("main")
+
+
+def test_render_prints_a_valid_resource_and_asks_no_fhir_server(place: Place, syncd: Syncd) -> None:
+    """CONTRACT.md, render: the JSON; nothing sent."""
+    place.store(STUDY)
+    place.fhir.away = True
+    result = syncd("render", STUDY)
+    resource = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (resource["id"], resource["status"]) == (STUDY, "available")
+    assert not problems(resource)
+    assert place.fhir.requests == []
+    assert not place.file.exists()
+
+
+def test_render_takes_an_orthanc_id(place: Place, syncd: Syncd) -> None:
+    """CONTRACT.md: STUDY is a StudyInstanceUID or an Orthanc id."""
+    place.store(STUDY)
+    [study] = place.orthanc.index.all("Study")
+    assert json.loads(syncd("render", study.id).stdout)["id"] == STUDY
+
+
+def test_notes_tell_what_was_odd_and_never_the_value(place: Place, syncd: Syncd) -> None:
+    """RULES S1: tag, rule and what was done; on stderr, so that the JSON stays JSON."""
+    place.store(STUDY, StudyDate="not-a-date", PatientSex="Rubbish", PatientBirthDate="19xx", InstanceNumber="many")
+    result = syncd("render", STUDY, "--notes")
+    assert json.loads(result.stdout)["id"] == STUDY
+    assert "0008,0020" in result.stderr
+    for value in ("Synthetic", "Sam", "Rubbish", "19xx", "not-a-date", "many"):
+        assert value not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        (("1.2.3.4",), 1, "holds no study"),
+        (("0" * 8 + ("-" + "0" * 8) * 4,), 1, "not in the archive"),
+        ((STUDY, "--fhir-version", "r7"), 2, "renders dstu2, r4, r4b, r5, r6"),
+        (("not-a-uid",), 1, "uid-not-oid"),
+    ],
+)
+def test_what_cannot_be_rendered_says_why(place: Place, syncd: Syncd, words: tuple[str, ...], code: int, hint: str) -> None:
+    """CONTRACT.md: exit codes."""
+    place.store("not-a-uid")
+    result = syncd("render", *words)
+    assert result.exit_code == code
+    assert hint in result.stderr
+    assert result.stdout == ""
+
+
+def test_two_patients_in_one_study_are_not_rendered(place: Place, syncd: Syncd) -> None:
+    """RULES C8."""
+    place.store(STUDY, PatientID="P1")
+    place.store(STUDY, PatientID="P2")
+    result = syncd("render", STUDY)
+    assert result.exit_code == 1
+    assert "patient-conflict" in result.stderr

@@ -1,0 +1,102 @@
+"""`syncd status` as a health check (CONTRACT.md)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from syncd.ledger.ledger import Ledger
+from syncd.loop.identity import EXCHANGED
+from syncd.model.ids import ArchiveName
+from syncd.model.work import Heartbeat
+from syncd.web.status import SHAPE
+from tests.cli.conftest import Place, Syncd
+
+STUDY = "1.2.276.1"
+OTHER = "1.2.276.2"
+MAIN = ArchiveName("main")
+
+
+@pytest.fixture
+def owner(place: Place) -> Iterator[Ledger]:
+    """The ledger as a living daemon holds it."""
+    with Ledger.open(place.ledger_url) as ledger:
+        yield ledger
+
+
+def _beat(ledger: Ledger, *, age: float = 0.0, **changes: Any) -> None:
+    facts: dict[str, Any] = {
+        "archives": {"main": {"state": "ok", "reason": "", "behind_changes": 0, "behind_seconds": 0.0}},
+        "target": {"state": "ok", "reason": ""},
+        **changes,
+    }
+    now = time.time() - age
+    ledger.beat(Heartbeat(pid=4711, at=now, started_at=now, version="1", web="http://127.0.0.1:8053", **facts))
+
+
+def test_status_without_a_daemon_is_exit_3(place: Place, syncd: Syncd) -> None:
+    """CONTRACT.md, status: 3 = no heartbeat; the studies are shown all the same."""
+    place.store(STUDY)
+    syncd("resync")
+    result = syncd("status")
+    assert result.exit_code == 3
+    assert "not running" in result.stdout
+    assert "1 available" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, 0),
+        ({"age": 29.0}, 0),
+        ({"age": 31.0}, 3),
+        ({"target": {"state": "open", "reason": "away"}}, 3),
+        ({"archives": {"main": {"state": "bootstrapping", "reason": ""}}}, 0),
+        ({"archives": {"main": {"state": "ok", "reason": "no connection"}}}, 3),
+        ({"archives": {"main": {"state": "paused", "reason": EXCHANGED}}}, 1),
+        ({"target": {"state": "paused", "reason": "refused"}}, 1),
+        ({"target": {"state": "open", "reason": "away"}, "archives": {"main": {"state": "paused", "reason": "x"}}}, 3),
+    ],
+)
+def test_status_is_a_health_check(place: Place, owner: Ledger, syncd: Syncd, changes: dict[str, Any], code: int) -> None:
+    """CONTRACT.md, status: 0 alive and reachable, 1 paused, 3 unreachable or no heartbeat."""
+    _beat(owner, **changes)
+    assert syncd("status").exit_code == code
+
+
+def test_status_shows_what_keeps_us_from_working(place: Place, owner: Ledger, syncd: Syncd) -> None:
+    """CONTRACT.md, status: the overview in words."""
+    _beat(owner, target={"state": "open", "reason": "the FHIR server is away"})
+    lines = syncd("status").stdout
+    assert "alive, pid 4711" in lines
+    assert "the FHIR server is away" in lines
+
+
+def test_status_as_json_has_the_documented_shape(place: Place, syncd: Syncd) -> None:
+    """CONTRACT.md: `--json` gives a stable, documented shape (docs/status.md)."""
+    place.store("not-a-uid")
+    place.store(STUDY)
+    syncd("resync")
+    with Ledger.open(place.ledger_url) as ledger:
+        _beat(ledger)
+        document = json.loads(syncd("status", "--json").stdout)
+    for path in SHAPE:
+        found: Any = document
+        for name in path.split("."):
+            found = next(iter(found.values())) if name.startswith("<") else found[name]
+    assert document["ready"] is True
+    assert document["studies"]["published"] == {"available": 1}
+    assert document["studies"]["parked"] == {"uid-not-oid": 1}
+    assert [one["study"] for one in document["parked_studies"]] == ["not-a-uid"]
+
+
+def test_status_without_a_ledger_says_what_to_do(place: Place, syncd: Syncd) -> None:
+    """CONTRACT.md: 4; nothing is created by looking."""
+    result = syncd("status")
+    assert result.exit_code == 4
+    assert "syncd run" in result.stderr
+    assert not place.file.exists()

@@ -1,0 +1,100 @@
+"""Several Orthanc studies under one StudyInstanceUID, and none (RULES C8, D1)."""
+
+from __future__ import annotations
+
+import json
+
+from syncd.loop.reconcile import ASK_VANISHED_AGAIN
+from syncd.model.words import Decision
+from syncd.model.work import MarkKind
+from tests.loop.world import STUDY, World
+
+
+def _references(world: World) -> str:
+    return str(world.study()["subject"]["reference"])
+
+
+def test_a_corrected_patient_id_changes_the_subject(world: World) -> None:
+    """RULES D1: the old Orthanc id answers 404, the lookup names the new one; one ImagingStudy, another subject."""
+    world.published()
+    before = _references(world)
+    (old,) = world.ledger.copies(STUDY)
+    asked = {"Replace": {"PatientID": "P2"}, "Keep": ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]}
+    body = json.dumps({**asked, "Force": True, "KeepSource": False}).encode()
+    answer = world.orthanc.handle("POST", f"/studies/{old.orthanc_id}/modify", body=body)
+    assert answer.status == 200
+    world.orthanc.index.forget_unstable()
+    world.mark(kind=MarkKind.RESYNC)
+    outcome = world.turn()
+    assert outcome.decision is Decision.UPDATE
+    assert _references(world) != before
+    assert [copy.orthanc_id for copy in world.ledger.copies(STUDY)] == [answer.json["ID"]] != [old.orthanc_id]
+    assert len(world.fhir.resources("ImagingStudy")) == 1
+
+
+def test_two_copies_of_one_patient_are_one_study(world: World) -> None:
+    """RULES C8: the union of both; the patient is the same by (system, value), however it is spelt."""
+    world.store(PatientID="P")
+    world.store(PatientID="P\0", series=2)
+    world.settle()
+    world.poll()
+    assert len(world.ledger.copies(STUDY)) == 2
+    assert world.turn().done
+    assert (world.study()["numberOfSeries"], world.study()["numberOfInstances"]) == (2, 2)
+
+
+def test_two_patients_in_one_study_are_a_conflict_that_resolves(world: World) -> None:
+    """RULES C8, D1: parked, looked at again each minute, published once one copy is gone."""
+    world.store(PatientID="P")
+    other = world.store(PatientID="P2")
+    world.settle()
+    world.poll()
+    outcome = world.turn()
+    assert outcome.parked is not None
+    assert (outcome.parked.reason, outcome.done, outcome.due) == ("patient-conflict", False, world.clock() + 60)
+    assert not world.writes()
+    world.delete(other)
+    outcome = world.turn()
+    assert (outcome.decision, outcome.done) == (Decision.CREATE, True)
+    assert world.ledger.parked(STUDY) is None
+    assert len(world.ledger.copies(STUDY)) == 1
+
+
+def test_what_vanished_before_it_was_published_leaves_nothing(world: World) -> None:
+    """RULES D1: the lookup answers that there is no copy."""
+    world.delete(world.store())
+    world.store()
+    orthanc_id = world.store()
+    world.poll()
+    world.delete(orthanc_id)
+    outcome = world.turn()
+    assert (outcome.decision, outcome.done) == (Decision.SKIP, True)
+    assert world.ledger.copies(STUDY) == ()
+    assert not world.writes()
+
+
+def test_what_vanished_after_it_was_published_stays_dirty_and_published(world: World) -> None:
+    """RULES A1: nothing is taken back yet; asked again later."""
+    world.published()
+    (copy,) = world.ledger.copies(STUDY)
+    world.delete(copy.orthanc_id)
+    world.mark()
+    outcome = world.turn()
+    assert (outcome.decision, outcome.done, outcome.due) == (Decision.WAIT, False, world.clock() + ASK_VANISHED_AGAIN)
+    assert world.study()["status"] == "available"
+    assert len(world.writes()) == 1
+
+
+def test_a_parked_study_that_vanishes_is_parked_no_more(world: World) -> None:
+    """RULES E2: proven gone un-parks."""
+    orthanc_id = world.store()
+    world.settle()
+    world.poll()
+    world.put({"resourceType": "ImagingStudy", "id": STUDY, "status": "available", "subject": {"display": "theirs"}})
+    outcome = world.turn()
+    assert outcome.parked is not None and outcome.parked.reason == "foreign-imagingstudy"
+    assert world.ledger.counts(world.clock()).parked == {"foreign-imagingstudy": 1}
+    world.delete(orthanc_id)
+    world.mark()
+    assert world.turn().done
+    assert world.ledger.counts(world.clock()).parked == {}

@@ -1,0 +1,242 @@
+"""Workers: what is due is done, and whose fault a failure is (RULES A9, C6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from syncd.loop import workers as room
+from syncd.loop.gate import Gate
+from syncd.loop.workers import ATTEMPTS, Workers
+from syncd.model.words import Decision, TargetState
+from syncd.model.work import LONGEST_BACKOFF
+from syncd.publish.lookups import BATCH
+from tests.fakes.http import Response
+from tests.loop.world import OTHER, STUDY, World, puts, refused
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of these tests stands still, so nobody waits for it."""
+    monkeypatch.setattr(room, "_IDLE_WAIT", 0.01)
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    """Two stable studies are due, and the FHIR server is known."""
+    world.store(STUDY)
+    world.store(OTHER, PatientID="P2")
+    world.settle()
+    world.poll()
+    world.connect()
+    return world
+
+
+def _gates(world: World) -> tuple[Gate, Gate]:
+    """Gates whose servers are always well."""
+    return Gate(lambda: None), Gate(lambda: None)
+
+
+def _workers(world: World, **wanted: Any) -> Workers:
+    fhir, archive = _gates(world)
+    return Workers(world.rooms, **{"fhir": fhir, "archive": archive, "concurrency": 2, **wanted})
+
+
+def _until(workers: Workers, stop: Callable[[], bool]) -> None:
+    """Work until `stop` says so at a rest of the workers."""
+    rest = workers._rest
+
+    def resting() -> None:
+        if stop():
+            workers._stopping = True
+        else:
+            rest()
+
+    workers._rest = resting  # type: ignore[method-assign]
+    workers.run()
+    workers._stopping = False
+
+
+def _correlation(world: World, study: str) -> str:
+    return world.ledger.history(study)[0].correlation_id
+
+
+def _due(world: World) -> int:
+    return world.ledger.counts(world.clock()).due
+
+
+def test_what_is_due_is_done(ready: World) -> None:
+    """RULES A9: claimed, looked up in one batch, reconciled, committed."""
+    outcomes = ready.work()
+    assert {(one.study_uid, one.decision) for one in outcomes} == {(STUDY, Decision.CREATE), (OTHER, Decision.CREATE)}
+    assert len(ready.asked("/ImagingStudy/_search")) == 2  # by id and by identifier, for both studies together
+    assert len({_correlation(ready, uid) for uid in (STUDY, OTHER)} - {""}) == 2
+
+
+def test_both_servers_are_told_the_correlation_id(ready: World) -> None:
+    """CONTRACT.md: one UUID per reconcile, X-Correlation-ID to both servers."""
+    ready.work()
+    (put,) = [one for one in ready.writes() if one.path.endswith(STUDY)]
+    assert put.headers["x-correlation-id"] == _correlation(ready, STUDY)
+    sent = {one.headers.get("x-correlation-id") for one in ready.orthanc.requests if one.path.startswith("/tools/find")}
+    assert sent == {_correlation(ready, uid) for uid in (STUDY, OTHER)}
+
+
+def test_one_batched_look_for_many_new_studies(world: World) -> None:
+    """RULES C2: batches of 50."""
+    for number in range(1, BATCH + 1):
+        world.store(f"1.2.276.{number}")
+    world.settle()
+    world.poll()
+    world.connect()
+    assert len(world.work()) == BATCH
+    assert len(world.asked("/ImagingStudy/_search")) == 2
+
+
+def test_a_study_that_fails_alone_backs_off_alone(ready: World) -> None:
+    """RULES C6: the server is well, so the study pays an attempt; its neighbour goes on."""
+    ready.fhir.rules.append(lambda request: Response(status=500) if puts(resource_id=STUDY)(request) else None)
+    workers = _workers(ready)
+    _until(workers, lambda: _due(ready) == 0)
+    row = ready.ledger.dirty_row(STUDY)
+    assert row is not None and row.attempts == 1
+    assert 0.5 <= row.not_before - ready.clock() <= 1.0
+    assert ready.ledger.record(OTHER) is not None
+    workers.stop(grace=1.0)
+
+
+def test_the_backoff_grows_and_ends_in_the_parking_lot(ready: World) -> None:
+    """RULES C6: 1 s … 5 min; after 20 attempts parked `server-error`, tried again daily."""
+    ready.fhir.rules.append(lambda request: Response(status=503) if puts(resource_id=STUDY)(request) else None)
+    workers = _workers(ready)
+    pauses = []
+    for _ in range(ATTEMPTS - 1):
+        _until(workers, lambda: _due(ready) == 0)
+        row = ready.ledger.dirty_row(STUDY)
+        assert row is not None
+        pauses.append(row.not_before - ready.clock())
+        ready.clock.now = row.due
+    assert len(pauses) == ATTEMPTS - 1
+    assert all(
+        longest / 2 <= pause <= longest for pause, longest in zip(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256], strict=False)
+    )
+    assert max(pauses) <= LONGEST_BACKOFF
+    _until(workers, lambda: _due(ready) == 0)
+    parked = ready.ledger.parked(STUDY)
+    assert parked is not None and parked.reason == "server-error"
+    row = ready.ledger.dirty_row(STUDY)
+    assert row is not None and row.due == ready.clock() + 86400
+    ready.fhir.rules.clear()
+    ready.clock.now = row.due
+    _until(workers, lambda: _due(ready) == 0)
+    assert ready.ledger.parked(STUDY) is None
+    assert ready.ledger.record(STUDY) is not None
+    workers.stop(grace=1.0)
+
+
+def test_retry_after_lengthens_the_backoff_within_reason(ready: World) -> None:
+    """RULES C6: `Retry-After`, never beyond the longest backoff."""
+    busy = Response(status=429, headers={"Retry-After": "120"})
+    endless = Response(status=429, headers={"Retry-After": "999999"})
+    ready.fhir.rules.append(lambda request: busy if puts(resource_id=STUDY)(request) else None)
+    ready.fhir.rules.append(lambda request: endless if puts(resource_id=OTHER)(request) else None)
+    workers = _workers(ready)
+    _until(workers, lambda: _due(ready) == 0)
+    rows = [ready.ledger.dirty_row(uid) for uid in (STUDY, OTHER)]
+    assert [row.not_before - ready.clock() for row in rows if row is not None] == [120.0, LONGEST_BACKOFF]
+    workers.stop(grace=1.0)
+
+
+def test_a_new_mark_does_not_shorten_a_backoff(ready: World) -> None:
+    """RULES C6."""
+    ready.fhir.rules.append(lambda request: Response(status=500) if puts()(request) else None)
+    workers = _workers(ready)
+    _until(workers, lambda: _due(ready) == 0)
+    ready.mark()
+    assert _due(ready) == 0
+    workers.stop(grace=1.0)
+
+
+@pytest.mark.parametrize("server", ["fhir", "orthanc"])
+def test_an_outage_costs_no_attempt(ready: World, server: str) -> None:
+    """RULES C6: the gate closes and touches no row; once the server is back everything is done."""
+    fake = getattr(ready, server)
+    fake.away = True
+    rows = {uid: ready.ledger.dirty_row(uid) for uid in (STUDY, OTHER)}
+    gates: list[Gate] = []
+    workers = ready.workers()
+    gates += [workers._fhir, workers._archive]
+    workers.run(until_idle=True)
+    assert [gate.state for gate in gates] == [
+        TargetState.OPEN if server == "fhir" else TargetState.OK,
+        TargetState.OPEN if server == "orthanc" else TargetState.OK,
+    ]
+    assert rows == {uid: ready.ledger.dirty_row(uid) for uid in rows}
+    fake.away = False
+    for gate in gates:
+        gate._next_probe = 0.0
+    workers.run(until_idle=True)
+    workers.stop(grace=1.0)
+    assert all(ready.ledger.record(uid) is not None for uid in rows)
+
+
+def test_an_archive_that_refuses_us_closes_its_own_gate(ready: World) -> None:
+    """RULES C6: credentials changed while we work: no study pays, and FHIR is not blamed."""
+    ready.orthanc.authorization = "Basic other"
+    workers = ready.workers()
+    workers.run(until_idle=True)
+    assert workers._fhir.is_open
+    assert "credentials" in workers._archive.reason
+    workers.stop(grace=1.0)
+    row = ready.ledger.dirty_row(STUDY)
+    assert row is not None and row.attempts == 0
+
+
+@pytest.mark.parametrize("status", [401, 404, 405])
+def test_a_target_that_refuses_a_write_is_paused(ready: World, status: int) -> None:
+    """RULES C6: no study parked, no attempt counted."""
+    ready.fhir.rules.append(lambda request: Response(status=status) if puts()(request) else None)
+    workers = ready.workers()
+    workers.run(until_idle=True)
+    assert workers._fhir.state is TargetState.PAUSED
+    assert "SYNCD_FHIR__" in workers._fhir.reason
+    assert ready.ledger.counts(ready.clock()).parked == {}
+    workers.stop(grace=1.0)
+
+
+def test_forbidden_for_one_study_parks_it(ready: World) -> None:
+    """RULES C6: 403 while others succeed → parked `forbidden`."""
+    ready.fhir.rules.append(lambda request: refused(403) if puts(resource_id=STUDY)(request) else None)
+    workers = _workers(ready)
+    _until(workers, lambda: _due(ready) == 0)
+    parked = ready.ledger.parked(STUDY)
+    assert parked is not None and parked.reason == "forbidden"
+    assert ready.ledger.record(OTHER) is not None
+    workers.stop(grace=1.0)
+
+
+def test_forbidden_for_all_pauses_the_target(ready: World) -> None:
+    """RULES C6: 403 for whatever we write is about us, not about the studies."""
+    ready.fhir.rules.append(lambda request: refused(403) if puts()(request) else None)
+    workers = ready.workers()
+    workers.run(until_idle=True)
+    assert workers._fhir.state is TargetState.PAUSED
+    assert ready.ledger.counts(ready.clock()).parked == {}
+    assert _due(ready) == 2
+    workers.stop(grace=1.0)
+
+
+def test_a_reset_noticed_by_a_study_restores_everything(ready: World) -> None:
+    """RULES C6: sentinel, Endpoints, Patients and studies are back, and no study paid for it."""
+    ready.work()
+    ready.fhir.wipe()
+    ready.store(series=2)
+    ready.settle()
+    ready.mark()
+    ready.work()
+    assert {one["id"] for one in ready.fhir.resources("ImagingStudy")} == {STUDY, OTHER}
+    assert ready.study()["numberOfSeries"] == 2
+    assert len(ready.fhir.resources("Patient")) == 2
+    assert len(ready.fhir.resources("Endpoint")) == 2
