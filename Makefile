@@ -3,13 +3,14 @@ PYTHON ?= python3
 export ONCE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long lock upgrade clean python
+.PHONY: help demo check test test-long bench lock upgrade clean python
 
 help:
 	@echo 'make demo        real Orthanc, real HAPI and syncd between them; ONCE=1 compares both sides and ends'
 	@echo 'make check       style, types, import contracts, unit tests (under 2 minutes)'
 	@echo 'make test        check, and the suites on real servers'
 	@echo 'make test-long   test, and the longer versions'
+	@echo 'make bench       what mapping and checking a study cost (half a minute of one core)'
 	@echo 'make lock        requirements*.txt after a change in pyproject.toml (make upgrade: newest versions)'
 	@echo 'make clean       removes what was set up: .venv, .work and the built HAPI'
 	@echo 'Another Python than python3 (3.11 or newer): make PYTHON=python3.12 …'
@@ -26,6 +27,10 @@ test: python
 
 test-long: python
 	@$(PYTHON) -m scripts.run_tests long
+
+bench: python
+	@$(PYTHON) -m scripts.set_up check
+	@.venv/bin/python -m benchmarks.mapping
 
 lock: python
 	@$(PYTHON) -m scripts.lock

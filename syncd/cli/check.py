@@ -14,6 +14,7 @@ from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
 from syncd.loop.connect import Site, public_policy
+from syncd.loop.hooks import load_hooks, shaped
 from syncd.loop.target import fhir_version
 from syncd.mapping.fingerprint import fingerprint
 from syncd.publish import sentinel
@@ -58,6 +59,7 @@ def _lines(settings: Settings) -> Iterator[Line]:
     chosen = site(settings)
     yield Line(mark=Mark.OK, about="settings", text="all values are usable")
     yield from _warnings(settings)
+    yield from _tried("hooks", _hooks)
     yield from _tried("archive", lambda: _archive(chosen))
     yield from _tried("FHIR server", lambda: _fhir(chosen))
     yield from _tried("ledger", lambda: _ledger(settings, chosen))
@@ -93,6 +95,13 @@ def _warnings(settings: Settings) -> Iterator[Line]:
             about="settings",
             text=f"{prefix}TIMEZONE is unset: studies that do not name their time zone get dates without a time",
         )
+
+
+def _hooks() -> Iterator[Line]:
+    """One line, and none where there is no hook."""
+    found = [f"{hook.name} ({hook.distribution})" for hook in load_hooks()]
+    if found:
+        yield Line(mark=Mark.OK, about="hooks", text=f"asked about every resource, in this order: {', '.join(found)}")
 
 
 def _archive(chosen: Site) -> Iterator[Line]:
@@ -149,7 +158,7 @@ def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
         try:
             policy = public_policy(chosen, chosen.archive.info())
             spoken = target.fhir_version if target is not None else "r4"
-            outdated = ledger.count_outdated(fingerprint(policy, fhir_version=spoken))
+            outdated = ledger.count_outdated(shaped(fingerprint(policy, fhir_version=spoken), hooks=load_hooks()))
         except SyncdError:
             return  # the archive's own line says why
         if outdated:

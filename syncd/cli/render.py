@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -12,11 +13,11 @@ from syncd.cli.exits import told
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, StudyError, StudyGone
 from syncd.loop.connect import Site, public_policy
-from syncd.mapping.check import problems
+from syncd.loop.hooks import finished, load_hooks
+from syncd.loop.odd import odd, require_plain
 from syncd.mapping.dialects import VERSIONS
 from syncd.mapping.identity import patient_key, resource_id
 from syncd.mapping.imagingstudy import available, withdrawn
-from syncd.mapping.notes import notes
 from syncd.mapping.patient import subject
 from syncd.mapping.retracted import retracted_status
 from syncd.model.ids import OrthancId, is_orthanc_id
@@ -40,14 +41,18 @@ def render(
     with told():
         if fhir_version not in VERSIONS:
             raise ConfigurationError(f"--fhir-version {fhir_version}: this version renders {', '.join(VERSIONS)}")
-        resource, odd = _rendered(site(load(config_file=context.obj)), study, version=fhir_version)
+        tell = _tell if with_notes else lambda note: None
+        resource = _rendered(site(load(config_file=context.obj)), study, version=fhir_version, tell=tell)
         typer.echo(json.dumps(resource, indent=2, ensure_ascii=False))
-        if with_notes:
-            for note in odd:
-                typer.echo(f"{note.tag or '-':9}  {note.rule:8}  {note.done}", err=True)
 
 
-def _rendered(chosen: Site, study: str, *, version: str) -> tuple[dict[str, object], tuple[Note, ...]]:
+def _tell(note: Note) -> None:
+    typer.echo(f"{note.tag or '-':9}  {note.rule:8}  {note.done}", err=True)
+
+
+def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], None]) -> dict[str, object]:
+    """What would be sent. Notes are told first, so that they are there where the study would be parked for them."""
+    hooks = load_hooks()
     policy = public_policy(chosen, chosen.archive.info())
     snapshots = [build(chosen.archive.read_study(one)) for one in _orthanc_ids(chosen.archive, study)]
     keys = {patient_key(one, policy=policy) for one in snapshots}
@@ -59,16 +64,17 @@ def _rendered(chosen: Site, study: str, *, version: str) -> tuple[dict[str, obje
     left = left_of(snapshot, said, patient=key.resource_id, quality=policy.rejected_quality)
     literal = None if policy.patient == "logical" else f"Patient/{key.resource_id}"
     who = subject(key, snapshot, literal=literal, fhir_version=version)
+    found = odd(left.snapshot, policy=policy)
+    for note in found:
+        tell(note)
     if left.nothing:
         status = retracted_status(in_error=left.in_error, fhir_version=version)
         resource = withdrawn(snapshot, subject=who, policy=policy, status=status, dialect=version)
     else:
+        require_plain(found, policy=policy)
         resource = available(left.snapshot, subject=who, policy=policy, dialect=version)
     resource["id"] = resource_id(snapshot.study_uid, bad_uid=policy.bad_uid)
-    found = problems(resource, fhir_version=version)
-    if found:
-        raise StudyError(ParkedReason.UNMAPPABLE, "; ".join(found[:3]))
-    return resource, (*snapshot.notes, *notes(snapshot, policy=policy))
+    return finished(left.snapshot, resource, hooks=hooks, fhir_version=version)
 
 
 def _orthanc_ids(archive: Archive, study: str) -> tuple[OrthancId, ...]:

@@ -75,6 +75,7 @@ def policy(settings: Settings) -> MappingPolicy:
         modality_scope=settings.policy.modality_scope,
         max_instances=settings.policy.max_instances,
         rejected_quality=settings.policy.rejected_quality,
+        values=settings.policy.values,
     )
 
 

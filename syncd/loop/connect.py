@@ -12,6 +12,7 @@ import structlog
 from syncd.archive.interface import Archive
 from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
+from syncd.loop.hooks import Hook, load_hooks, shaped
 from syncd.loop.rooms import Nobody, Observer, Rooms
 from syncd.loop.target import attach, fhir_version, keep_endpoints
 from syncd.mapping.fingerprint import fingerprint
@@ -42,11 +43,12 @@ class Site:
 def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer: Observer | None = None) -> Rooms:
     """Raises `Transient` (a server does not answer, or is not what it should be), `TargetPaused`, `LedgerRefused`, and
     `ConfigurationError` for what only the operator can settle."""
+    hooks = load_hooks()
     _keep_installation(ledger, site.policy.installation_id)
     policy = public_policy(site, site.archive.info())
     version = fhir_version(site.server, setting=site.fhir_version)
     attach(site.server, ledger, installation_id=policy.installation_id, version=version, accept=accept_target)
-    rooms = _rooms(site, ledger, policy, version, observer)
+    rooms = _rooms(site, ledger, policy, version, hooks, observer)
     keep_endpoints(rooms)
     outdated = ledger.mark_outdated(rooms.fingerprint)
     if outdated:
@@ -56,8 +58,9 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
 
 def connect_dry(site: Site, ledger: Ledger) -> Rooms:
     """Rooms for deciding without writing: nothing is attached, written or marked."""
+    hooks = load_hooks()
     policy = public_policy(site, site.archive.info())
-    return _rooms(site, ledger, policy, fhir_version(site.server, setting=site.fhir_version), None)
+    return _rooms(site, ledger, policy, fhir_version(site.server, setting=site.fhir_version), hooks, None)
 
 
 def public_policy(site: Site, info: ArchiveInfo) -> MappingPolicy:
@@ -85,7 +88,9 @@ def _keep_installation(ledger: Ledger, installation_id: str) -> None:
         )
 
 
-def _rooms(site: Site, ledger: Ledger, policy: MappingPolicy, version: str, observer: Observer | None) -> Rooms:
+def _rooms(
+    site: Site, ledger: Ledger, policy: MappingPolicy, version: str, hooks: tuple[Hook, ...], observer: Observer | None
+) -> Rooms:
     return Rooms(
         archive=site.archive,
         archive_name=site.archive_name,
@@ -93,8 +98,9 @@ def _rooms(site: Site, ledger: Ledger, policy: MappingPolicy, version: str, obse
         ledger=ledger,
         policy=policy,
         fhir_version=version,
-        fingerprint=fingerprint(policy, fhir_version=version),
+        fingerprint=shaped(fingerprint(policy, fhir_version=version), hooks=hooks),
         settle_after=site.settle_after,
         revoke_grace=site.sweep_interval,
+        hooks=hooks,
         observer=observer or Nobody(),
     )

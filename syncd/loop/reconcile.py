@@ -13,13 +13,14 @@ from typing import Any
 
 from syncd.errors import Conflict, StudyError, TornRead, Transient
 from syncd.loop import rejections, subjects
+from syncd.loop.hooks import finished
 from syncd.loop.look import Look, light, look, only_key_objects, whole
+from syncd.loop.odd import odd, require_plain, rules
 from syncd.loop.publishing import is_published, publish
 from syncd.loop.rejections import Applied
 from syncd.loop.steps import Step, reached
 from syncd.loop.target import keep_endpoints
 from syncd.loop.task import Task
-from syncd.mapping.check import problems
 from syncd.mapping.identity import resource_id
 from syncd.mapping.imagingstudy import available, registered, withdrawn
 from syncd.mapping.retracted import retracted_status
@@ -32,6 +33,8 @@ from syncd.snapshot.build import build
 
 CONFLICTS = 5
 """Restarts after a 409/412 before it counts as a transient failure (RULES C4)."""
+
+_WRITTEN = (Decision.CREATE, Decision.UPDATE)
 
 ASK_VANISHED_AGAIN = 900.0
 """Seconds until a study that vanished from the archive is looked for again; nothing is taken back for it (RULES A1)."""
@@ -124,6 +127,8 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
     if too_large or (task.record is not None and task.record.summary):
         task = replace(task, summary=True)
     snapshot = applied.left.snapshot
+    found = odd(snapshot, policy=task.rooms.policy) if status == "available" else ()
+    require_plain(found, policy=task.rooms.policy)
     unresolved = False
     while True:
         subject = subjects.resolve(
@@ -135,7 +140,8 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
         if status != "registered":
             rejections.require_unchanged(task, applied)
         try:
-            return publish(task, goal, snapshot=snapshot, raws=raws)
+            outcome = publish(task, goal, snapshot=snapshot, raws=raws)
+            return replace(outcome, noted=rules(found)) if outcome.decision in _WRITTEN else outcome
         except StudyError as error:
             if error.reason == ParkedReason.TOO_LARGE and status == "available" and not task.summary:
                 task = replace(task, summary=True)
@@ -150,7 +156,7 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
 def _mapped(
     task: Task, snapshot: StudySnapshot, subject: Mapping[str, Any], identity: str, *, status: str
 ) -> dict[str, Any]:
-    """The resource, checked by ourselves before a server sees it (RULES B1)."""
+    """The resource to send, the site's hooks included."""
     policy, version = task.rooms.policy, task.rooms.fhir_version
     if status == "available":
         resource = available(snapshot, subject=dict(subject), policy=policy, summary=task.summary, dialect=version)
@@ -159,10 +165,7 @@ def _mapped(
     else:
         resource = withdrawn(snapshot, subject=dict(subject), policy=policy, status=status, dialect=version)
     resource["id"] = identity
-    found = problems(resource, fhir_version=version)
-    if found:
-        raise StudyError(ParkedReason.UNMAPPABLE, "; ".join(found[:3]))
-    return resource
+    return finished(snapshot, resource, hooks=task.rooms.hooks, fhir_version=version)
 
 
 def _vanished(task: Task, seen: Look) -> Outcome:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from syncd.archive.interface import Archive
 from syncd.errors import ServerReset
 from syncd.ledger.ledger import Ledger
+from syncd.loop.hooks import Hook
 from syncd.loop.locks import Locks
 from syncd.mapping.policy import MappingPolicy
 from syncd.model.ids import ArchiveName
@@ -22,6 +23,8 @@ class Observer(Protocol):
 
     def decided(self, decision: str, seconds: float) -> None: ...
 
+    def noted(self, rules: Iterable[str]) -> None: ...
+
 
 class Nobody:
     """An observer that does not listen."""
@@ -29,11 +32,15 @@ class Nobody:
     def decided(self, decision: str, seconds: float) -> None:
         return None
 
+    def noted(self, rules: Iterable[str]) -> None:
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
     """One archive, one FHIR server, one ledger. `settle_after` and `revoke_grace` are in seconds: for how long a
-    rejection note counts after it was first missing (MAPPING D.2-4). `fingerprint` is that of RULES B3."""
+    rejection note counts after it was first missing (MAPPING D.2-4). `fingerprint` is that of RULES B3, `hooks`
+    are the site's own (docs/hook.md)."""
 
     archive: Archive
     archive_name: ArchiveName
@@ -44,6 +51,7 @@ class Rooms:
     fingerprint: str
     settle_after: float
     revoke_grace: float = 900.0
+    hooks: tuple[Hook, ...] = ()
     observer: Observer = field(default_factory=Nobody)
     clock: Callable[[], float] = time.time
     locks: Locks = field(default_factory=Locks)

@@ -74,6 +74,7 @@ class Turn:
         if outcome is None or not self._committed(replace(outcome, correlation_id=correlation)):
             return False
         self._rooms.observer.decided(outcome.decision, time.monotonic() - began)
+        self._rooms.observer.noted(outcome.noted)
         log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
         self._on_outcome(outcome)
         return True

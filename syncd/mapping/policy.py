@@ -31,7 +31,8 @@ class ArchivePolicy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingPolicy:
     """`patient` is POLICY__PATIENT, `bad_uid` POLICY__BAD_UID, `modality_scope` POLICY__MODALITY_SCOPE (CONTRACT.md).
-    `rejected_quality` (`hide`, `keep`): whether a note titled 113001 takes images back (MAPPING D.2)."""
+    `rejected_quality` (`hide`, `keep`): whether a note titled 113001 takes images back (MAPPING D.2). `values`
+    (`lenient`, `strict`): whether a study with anything odd is published."""
 
     archive: ArchivePolicy
     installation_id: str = "syncd"
@@ -41,6 +42,7 @@ class MappingPolicy:
     modality_scope: str = "all"
     max_instances: int = 10000
     rejected_quality: str = "hide"
+    values: str = "lenient"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

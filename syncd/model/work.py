@@ -233,6 +233,8 @@ class Outcome:
     reset_stream: bool = False
     """After an `available` publication: the 10-minute timer starts anew (RULES A5)."""
     gone_copies: tuple[Copy, ...] = ()
+    noted: tuple[str, ...] = ()
+    """Rules by which something odd of what was published now was dealt with; for the counters, not kept."""
     found_copies: tuple[Copy, ...] = ()
     correlation_id: str = ""
 

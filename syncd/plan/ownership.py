@@ -16,10 +16,6 @@ EXTENSION_PREFIX = "urn:syncd:"
 TAG_SYSTEM = "urn:syncd:installation"
 
 _WHOLE = frozenset({"status", "subject", "started", "modality", "numberOfSeries", "numberOfInstances", "description"})
-_FILLED = frozenset(
-    {"encounter", "interpreter", "basedOn", "referrer", "location", "partOf"}
-    | {"procedure", "procedureReference", "procedureCode", "reason", "reasonCode", "reasonReference"}
-)
 _OTHERWISE_HANDLED = frozenset({"resourceType", "id", "meta", "text", "identifier", "endpoint", "extension", "series"})
 
 Resource = Mapping[str, Any]
@@ -41,7 +37,8 @@ def owned_values(desired: Resource, *, earlier: Mapping[str, Any] | None = None)
     own = {
         "identifier": list(desired.get("identifier", ())),
         "endpoint": [item.get("reference", "") for item in desired.get("endpoint", ())],
-        "filled": {name: [desired[name]] for name in sorted(_FILLED) if name in desired},
+        "extension": _extensions(desired),
+        "filled": {name: [desired[name]] for name in sorted(desired.keys() - _WHOLE - _OTHERWISE_HANDLED)},
     }
     return joined(own, earlier) if earlier else own
 
@@ -55,23 +52,24 @@ def joined(*held: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "identifier": _distinct([item for one in held for item in one.get("identifier", ())]),
         "endpoint": _distinct([item for one in held for item in one.get("endpoint", ())]),
+        "extension": _distinct([item for one in held for item in one.get("extension", ())]),
         "filled": filled,
     }
 
 
 def foreign_part(current: Resource, desired: Resource, *, held: Mapping[str, Any], base_url: str = "") -> dict[str, Any]:
     """What of `current` belongs to others, given what we want (`desired`) and wrote (`held`, from `joined`)."""
-    foreign: dict[str, Any] = {
-        name: value for name, value in current.items() if name not in _WHOLE | _FILLED | _OTHERWISE_HANDLED
-    }
-    for name in _FILLED & current.keys():
+    foreign: dict[str, Any] = {}
+    # Every other element is filled only if empty: what the mapping says rarely, and whatever a hook may add.
+    for name in sorted(current.keys() - _WHOLE - _OTHERWISE_HANDLED):
         ours = [canonical(value) for value in held["filled"].get(name, ())]
         # With no memory at all (a lost ledger), an element that equals what we want is ours.
         if canonical(current[name]) not in [*ours, canonical(desired.get(name))]:
             foreign[name] = current[name]
     foreign |= _foreign_lists(current, desired, held, base_url)
     foreign |= _foreign_meta(current)
-    series = _foreign_series(current.get("series", ()), _endpoint_ids(desired, held, base_url), base_url)
+    extensions = _extension_values(desired, held)
+    series = _foreign_series(current.get("series", ()), _endpoint_ids(desired, held, base_url), extensions, base_url)
     if series:
         foreign["series"] = series
     if current.get("text", {}).get("status") not in (None, "generated"):
@@ -115,7 +113,7 @@ def _foreign_lists(current: Resource, desired: Resource, held: Mapping[str, Any]
             for item in current.get("endpoint", ())
             if reference_of(item.get("reference", ""), base_url=base_url) not in endpoints
         ],
-        "extension": _foreign_extensions(current),
+        "extension": _foreign_extensions(current, _extension_values(desired, held)),
     }
     return {name: value for name, value in lists.items() if value}
 
@@ -125,15 +123,28 @@ def _endpoint_ids(desired: Resource, held: Mapping[str, Any], base_url: str) -> 
     return {reference_of(text, base_url=base_url) for text in [*ours, *held["endpoint"]]}
 
 
-def _foreign_extensions(element: Resource) -> list[Any]:
-    return [item for item in element.get("extension", ()) if not str(item.get("url", "")).startswith(EXTENSION_PREFIX)]
+def _extensions(desired: Resource) -> list[Any]:
+    """Those of the resource and of its series; what lies deeper is ours as a whole."""
+    return _distinct([item for one in (desired, *desired.get("series", ())) for item in one.get("extension", ())])
 
 
-def _foreign_series(series: Sequence[Resource], endpoints: set[str], base_url: str) -> dict[str, Any]:
+def _extension_values(desired: Resource, held: Mapping[str, Any]) -> set[str]:
+    return {canonical(item) for item in [*_extensions(desired), *held.get("extension", ())]}
+
+
+def _foreign_extensions(element: Resource, ours: set[str]) -> list[Any]:
+    return [
+        item
+        for item in element.get("extension", ())
+        if not str(item.get("url", "")).startswith(EXTENSION_PREFIX) and canonical(item) not in ours
+    ]
+
+
+def _foreign_series(series: Sequence[Resource], endpoints: set[str], extensions: set[str], base_url: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in series:
         lists = {
-            "extension": _foreign_extensions(item),
+            "extension": _foreign_extensions(item, extensions),
             "endpoint": [
                 one
                 for one in item.get("endpoint", ())

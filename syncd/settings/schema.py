@@ -177,6 +177,9 @@ class PolicySettings(_Block):
     """Modalities named for the study: `all` of its series, or only those that acquire images (DICOM CID 29)."""
     rejected_quality: Annotated[Literal["hide", "keep"], BeforeValidator(lower_case)] = "hide"
     """Images rejected for quality reasons (key object title 113001): `hide` leaves them out, `keep` publishes them."""
+    values: Annotated[Literal["lenient", "strict"], BeforeValidator(lower_case)] = "lenient"
+    """Values that break DICOM's rules or that FHIR cannot carry: `lenient` leaves them out or mends them and publishes
+    the study, `strict` parks it. `syncd render --notes` tells what a study has of them."""
     sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
     """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
@@ -17,7 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from syncd.errors import SyncdError
-from syncd.model.words import Decision, ParkedReason, StudyState
+from syncd.model.words import NOTE_RULES, Decision, ParkedReason, StudyState
 from syncd.model.work import Counts, Heartbeat
 from syncd.web.facts import Facts
 
@@ -58,6 +58,12 @@ BUILD = Described(name="syncd_build_info", kind="gauge", labels=("version",), te
 DECISIONS = Described(
     name="syncd_decisions_total", kind="counter", labels=("decision",), text="Decisions about studies, by what was decided."
 )
+NOTES = Described(
+    name="syncd_notes_total",
+    kind="counter",
+    labels=("rule",),
+    text="Publications of a study with something odd in its values, by the rule that dealt with it.",
+)
 REQUESTS = Described(
     name="syncd_http_requests_total",
     kind="counter",
@@ -70,7 +76,7 @@ DURATION = Described(
 
 METRICS = (
     *(READY, BEHIND_CHANGES, BEHIND_SECONDS, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED),
-    *(DECISIONS, DURATION, REQUESTS, BUILD),
+    *(DECISIONS, DURATION, NOTES, REQUESTS, BUILD),
 )
 """All metrics of ours, in the order of the documents. Those of the process (`process_…`) come with the client library."""
 
@@ -85,11 +91,14 @@ class Metrics:
         self._clock = clock
         ProcessCollector(registry=self.registry)
         self._decisions = Counter(DECISIONS.name, DECISIONS.text, DECISIONS.labels, registry=self.registry)
+        self._notes = Counter(NOTES.name, NOTES.text, NOTES.labels, registry=self.registry)
         self._requests = Counter(REQUESTS.name, REQUESTS.text, REQUESTS.labels, registry=self.registry)
         self._duration = Histogram(DURATION.name, DURATION.text, DURATION.labels, buckets=BUCKETS, registry=self.registry)
         self.registry.register(_Build(version))
         for decision in Decision:
             self._decisions.labels(decision.value)
+        for rule in NOTE_RULES:
+            self._notes.labels(rule)
 
     def follow(self, facts: Facts) -> None:
         """Read the gauges from `facts` from now on. To be called once."""
@@ -99,6 +108,11 @@ class Metrics:
         """A study was looked at: what was decided, and how long it took."""
         self._decisions.labels(str(decision)).inc()
         self._duration.observe(seconds)
+
+    def noted(self, rules: Iterable[str]) -> None:
+        """A study was published although something in it was odd: the rules that dealt with it, each once."""
+        for rule in rules:
+            self._notes.labels(rule).inc()
 
     def called(self, server: str, outcome: str) -> None:
         """A server was called. `outcome` is the HTTP status or one word, never anything that the server said."""

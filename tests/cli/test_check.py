@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 
+from syncd.cli import check
 from syncd.ledger.ledger import Ledger
+from syncd.loop import hooks
+from syncd.loop.hooks import Hook
 from syncd.model.ids import ArchiveName
 from tests.cli.conftest import Place, Syncd
 from tests.fakes.http import Response, json_response
@@ -135,3 +139,24 @@ def test_check_tells_what_a_change_of_settings_means(place: Place, syncd: Syncd,
 def test_check_beside_a_daemon_names_it(place: Place, owner: Ledger, syncd: Syncd) -> None:
     """CONTRACT.md: check only reads, also beside a daemon."""
     assert "held by a running syncd" in syncd("check").stdout
+
+
+def test_hooks_are_listed_in_one_line(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue, A hook: what of the site's own takes part; one that cannot be loaded is exit 2, naming it."""
+    listed = [Hook(name=name, distribution=f"{name}-hook 1", value="m:f", call=lambda *_: None) for name in ("a", "b")]
+    monkeypatch.setattr(check, "load_hooks", lambda: tuple(listed))
+    result = syncd("check")
+    [line] = [line for line in result.stdout.splitlines() if line.split()[1] == "hooks"]
+    assert line.endswith("a (a-hook 1), b (b-hook 1)")
+    assert result.exit_code == 0
+
+
+def test_a_hook_that_cannot_be_loaded_is_named(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue, A hook: exit 2."""
+    entry = EntryPoint(name="site", value="syncd_no_such_module:hook", group=hooks.GROUP)
+    monkeypatch.setattr(hooks, "entry_points", lambda **_: (entry,))
+    result = syncd("check")
+    assert result.exit_code == 2
+    assert "BAD  hooks       the hook 'site' (syncd_no_such_module:hook)" in result.stdout
+    assert syncd("resync").exit_code == 2
+    assert place.writes == []

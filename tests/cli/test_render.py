@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from syncd.cli import render
+from syncd.loop.hooks import Hook
 from syncd.mapping.check import problems
 from syncd.model.ids import ArchiveName
 from tests.cli.conftest import Place, Syncd
@@ -70,3 +72,31 @@ def test_two_patients_in_one_study_are_not_rendered(place: Place, syncd: Syncd) 
     result = syncd("render", STUDY)
     assert result.exit_code == 1
     assert "patient-conflict" in result.stderr
+
+
+def test_strict_values_stop_and_the_notes_say_why(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue, Values: `POLICY__VALUES=strict` parks instead; notes visible in `render --notes` all the same."""
+    place.store(STUDY, StudyDate="not-a-date")
+    monkeypatch.setenv("SYNCD_POLICY__VALUES", "strict")
+    result = syncd("render", STUDY, "--notes")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "values-strict: " in result.stderr
+    assert [line.split()[:2] for line in result.stderr.splitlines()].count(["0008,0020", "C.1-13"]) == 1
+    assert "not-a-date" not in result.stderr
+
+
+def test_hooks_are_applied(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue, A hook: `render` shows what would be sent, or that it would not be."""
+    answers = iter([{"description": "by the site"}, None])
+
+    def call(_: object, resource: dict[str, object]) -> dict[str, object] | None:
+        answer = next(answers)
+        return None if answer is None else {**resource, **answer}
+
+    hook = Hook(name="site", distribution="site-hook 1", value="site:hook", call=call)
+    monkeypatch.setattr(render, "load_hooks", lambda: (hook,))
+    place.store(STUDY)
+    assert json.loads(syncd("render", STUDY).stdout)["description"] == "by the site"
+    vetoed = syncd("render", STUDY)
+    assert (vetoed.exit_code, vetoed.stdout) == (1, "")
+    assert "hook: vetoed by site" in vetoed.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -333,6 +333,9 @@ class Recorder:
     def decided(self, decision: str, seconds: float) -> None:
         self.decisions.append(str(decision))
         self.stop()
+
+    def noted(self, rules: Iterable[str]) -> None:
+        return None
 
 
 def test_a_probe_names_the_server_that_is_away(world: World, daemon: Daemon) -> None:

@@ -112,3 +112,22 @@ def test_merging_twice_changes_nothing() -> None:
     held = joined(owned_values(WANTED))
     once = merged(WANTED, foreign_part(current, WANTED, held=held))
     assert merged(WANTED, foreign_part(once, WANTED, held=held)) == once
+
+
+def test_an_extension_that_we_wrote_is_ours_and_goes_with_us() -> None:
+    """RULES C3: by value, in the resource and in its series: a hook may add one; another writer's beside it survives."""
+    ours, theirs = {"url": "http://site.test/x", "valueCode": "a"}, {"url": "http://site.test/x", "valueCode": "b"}
+    wanted = {**WANTED, "extension": [ours], "series": [{**WANTED["series"][0], "extension": [ours]}]}
+    current = {**wanted, "extension": [ours, theirs], "series": [{**WANTED["series"][0], "extension": [theirs, ours]}]}
+    again = sent(current, wanted=wanted)
+    assert (again["extension"], again["series"][0]["extension"]) == ([ours, theirs], [ours, theirs])
+    after = sent(current, held=owned_values(wanted))
+    assert (after["extension"], after["series"][0]["extension"]) == ([theirs], [theirs])
+
+
+def test_any_element_that_we_wrote_is_replaced_and_goes() -> None:
+    """RULES C3: what a hook adds beyond the mapping's elements is ours as long as nobody changed it."""
+    wanted = {**WANTED, "note": [{"text": "of the site"}]}
+    assert "note" not in sent(wanted, held=owned_values(wanted))
+    edited = {**wanted, "note": [{"text": "of a human"}]}
+    assert sent(edited, held=owned_values(wanted))["note"] == [{"text": "of a human"}]

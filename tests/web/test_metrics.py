@@ -9,7 +9,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from syncd.errors import LedgerUnavailable
-from syncd.model.words import Decision, ParkedReason
+from syncd.model.words import NOTE_RULES, Decision, ParkedReason
 from syncd.web import metrics as metrics_module
 from syncd.web.metrics import METRICS, Metrics, metrics_page
 from tests.web.facts import NOW, SetFacts, served
@@ -35,10 +35,14 @@ def test_what_the_loop_tells_is_counted(metrics: Metrics) -> None:
     """Issue: published by decision, HTTP calls by server and outcome."""
     metrics.decided(Decision.CREATE, 0.2)
     metrics.decided("Create", 7.0)
+    metrics.noted(("B", "C.1-1"))
+    metrics.noted(("B",))
     metrics.called("fhir", "201")
     metrics.called("archive", "unreachable")
     found = scraped(metrics, facts=SetFacts())
     assert found["syncd_decisions_total", (("decision", "Create"),)] == 2
+    assert found["syncd_notes_total", (("rule", "B"),)] == 2
+    assert found["syncd_notes_total", (("rule", "C.1-1"),)] == 1
     assert found["syncd_http_requests_total", (("outcome", "201"), ("server", "fhir"))] == 1
     assert found["syncd_http_requests_total", (("outcome", "unreachable"), ("server", "archive"))] == 1
     assert found["syncd_reconcile_duration_seconds_count", ()] == 2
@@ -62,6 +66,7 @@ def test_known_labels_exist_from_the_start(metrics: Metrics) -> None:
     """Issue: a rule cannot see the change from nothing to one."""
     found = scraped(metrics, facts=SetFacts())
     assert all(("syncd_decisions_total", (("decision", decision.value),)) in found for decision in Decision)
+    assert all(("syncd_notes_total", (("rule", rule),)) in found for rule in NOTE_RULES)
     assert all(("syncd_parked", (("reason", reason.value),)) in found for reason in ParkedReason)
     assert found["syncd_studies", (("status", "registered"),)] == 0
 
