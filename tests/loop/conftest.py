@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from syncd.ledger.ledger import Ledger
+from syncd.loop import workers as room
 from tests.fakes.http import Clock
-from tests.loop.world import World
+from tests.loop.world import OTHER, STUDY, World
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +41,20 @@ def new_world(tmp_path: Path, empty_ledger: Path) -> Iterator[Callable[..., Worl
 @pytest.fixture
 def world(new_world: Callable[..., World]) -> World:
     return new_world()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of these tests stands still, so nobody waits for it."""
+    monkeypatch.setattr(room, "_IDLE_WAIT", 0.01)
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    """Two stable studies are due, and the FHIR server is known."""
+    world.store(STUDY)
+    world.store(OTHER, PatientID="P2")
+    world.settle()
+    world.poll()
+    world.connect()
+    return world

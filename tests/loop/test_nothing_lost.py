@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,53 +10,12 @@ from structlog.testing import capture_logs
 from syncd.errors import LedgerUnavailable
 from syncd.loop import turn
 from syncd.loop import workers as room
-from syncd.loop.gate import Gate
-from syncd.loop.workers import Workers
 from syncd.model.work import Outcome
 from tests.fakes.http import Request, Response, json_response
+from tests.loop.hands import work_until, workers_of
 from tests.loop.world import OTHER, STUDY, World, puts, refused
 
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time of these tests stands still, so nobody waits for it."""
-    monkeypatch.setattr(room, "_IDLE_WAIT", 0.01)
-
-
-@pytest.fixture
-def ready(world: World) -> World:
-    """Two stable studies are due, and the FHIR server is known."""
-    world.store(STUDY)
-    world.store(OTHER, PatientID="P2")
-    world.settle()
-    world.poll()
-    world.connect()
-    return world
-
-
-def _gates(world: World) -> tuple[Gate, Gate]:
-    """Gates whose servers are always well."""
-    return Gate(lambda: None), Gate(lambda: None)
-
-
-def _workers(world: World, **wanted: Any) -> Workers:
-    fhir, archive = _gates(world)
-    return Workers(world.rooms, **{"fhir": fhir, "archive": archive, "concurrency": 2, **wanted})
-
-
-def _until(workers: Workers, stop: Callable[[], bool]) -> None:
-    """Work until `stop` says so at a rest of the workers."""
-    rest = workers._rest
-
-    def resting() -> None:
-        if stop():
-            workers._stopping = True
-        else:
-            rest()
-
-    workers._rest = resting  # type: ignore[method-assign]
-    workers.run()
-    workers._stopping = False
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def _due(world: World) -> int:
@@ -72,8 +30,8 @@ def _due(world: World) -> int:
 def test_a_refused_first_look_ends_no_worker(ready: World, answer: Response) -> None:
     """DESIGN 5: the batch is a shortcut; without it each study looks for itself, and fails for itself."""
     ready.fhir.rules.append(lambda request: answer if request.path.endswith("ImagingStudy/_search") else None)
-    workers = _workers(ready)
-    _until(workers, lambda: _due(ready) == 0)
+    workers = workers_of(ready)
+    work_until(workers, lambda: _due(ready) == 0)
     ready.fhir.rules.clear()
     for uid in (STUDY, OTHER):
         ready.ledger.allow_retry(uid)
@@ -81,7 +39,7 @@ def test_a_refused_first_look_ends_no_worker(ready: World, answer: Response) -> 
         row = ready.ledger.dirty_row(uid)
         assert row is not None
         ready.clock.now = max(ready.clock.now, row.due)
-    _until(workers, lambda: _due(ready) == 0)
+    work_until(workers, lambda: _due(ready) == 0)
     assert ready.ledger.record(STUDY) is not None
     workers.stop(grace=1.0)
 
@@ -96,9 +54,9 @@ def test_a_defect_neither_ends_the_worker_nor_tells_the_patients_name(ready: Wor
 
     real = turn.reconcile
     monkeypatch.setattr(turn, "reconcile", broken)
-    workers = _workers(ready)
+    workers = workers_of(ready)
     with capture_logs() as logs:
-        _until(workers, lambda: _due(ready) == 0)
+        work_until(workers, lambda: _due(ready) == 0)
     row = ready.ledger.dirty_row(STUDY)
     assert row is not None and row.attempts == 1
     assert ready.ledger.record(OTHER) is not None
@@ -126,8 +84,8 @@ def test_a_ledger_that_takes_no_commit_gives_the_study_back(
     monkeypatch.setattr(ready.ledger, "commit", full)
     if defect:
         monkeypatch.setattr(turn, "reconcile", broken)
-    workers = _workers(ready, concurrency=1)
-    _until(workers, lambda: _due(ready) == 0)
+    workers = workers_of(ready, concurrency=1)
+    work_until(workers, lambda: _due(ready) == 0)
     assert all(ready.ledger.record(uid) is not None for uid in (STUDY, OTHER))
     assert len(ready.fhir.resources("ImagingStudy")) == 2
     workers.stop(grace=1.0)
@@ -140,19 +98,19 @@ def test_a_ledger_that_hands_out_nothing_is_waited_for(ready: World, monkeypatch
         raise LedgerUnavailable("disk full")
 
     monkeypatch.setattr(ready.ledger, "claim", full)
-    workers = _workers(ready)
+    workers = workers_of(ready)
     with pytest.raises(LedgerUnavailable):
         workers.run(until_idle=True)
     rests = iter([False, False, True])
     with capture_logs() as logs:
-        _until(workers, lambda: next(rests))
+        work_until(workers, lambda: next(rests))
     assert [one["event"] for one in logs].count("ledger_unavailable") == 3
     workers.stop(grace=1.0)
 
 
 def test_stopping_lets_work_in_flight_end(ready: World) -> None:
     """CONTRACT.md: SIGTERM lets work in flight end; what had begun is committed."""
-    workers = _workers(ready)
+    workers = workers_of(ready)
 
     def stop_now(request: Request) -> Response | None:
         if puts()(request):

@@ -2,61 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from syncd.loop import workers as room
 from syncd.loop.gate import Gate
-from syncd.loop.workers import ATTEMPTS, Workers
+from syncd.loop.workers import ATTEMPTS
 from syncd.model.words import Decision, TargetState
 from syncd.model.work import LONGEST_BACKOFF
 from syncd.publish.lookups import BATCH
 from tests.fakes.http import Response
+from tests.loop.hands import work_until, workers_of
 from tests.loop.world import OTHER, STUDY, World, puts, refused
 
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time of these tests stands still, so nobody waits for it."""
-    monkeypatch.setattr(room, "_IDLE_WAIT", 0.01)
-
-
-@pytest.fixture
-def ready(world: World) -> World:
-    """Two stable studies are due, and the FHIR server is known."""
-    world.store(STUDY)
-    world.store(OTHER, PatientID="P2")
-    world.settle()
-    world.poll()
-    world.connect()
-    return world
-
-
-def _gates(world: World) -> tuple[Gate, Gate]:
-    """Gates whose servers are always well."""
-    return Gate(lambda: None), Gate(lambda: None)
-
-
-def _workers(world: World, **wanted: Any) -> Workers:
-    fhir, archive = _gates(world)
-    return Workers(world.rooms, **{"fhir": fhir, "archive": archive, "concurrency": 2, **wanted})
-
-
-def _until(workers: Workers, stop: Callable[[], bool]) -> None:
-    """Work until `stop` says so at a rest of the workers."""
-    rest = workers._rest
-
-    def resting() -> None:
-        if stop():
-            workers._stopping = True
-        else:
-            rest()
-
-    workers._rest = resting  # type: ignore[method-assign]
-    workers.run()
-    workers._stopping = False
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def _correlation(world: World, study: str) -> str:
@@ -98,8 +55,8 @@ def test_one_batched_look_for_many_new_studies(world: World) -> None:
 def test_a_study_that_fails_alone_backs_off_alone(ready: World) -> None:
     """RULES C6: the server is well, so the study pays an attempt; its neighbour goes on."""
     ready.fhir.rules.append(lambda request: Response(status=500) if puts(resource_id=STUDY)(request) else None)
-    workers = _workers(ready)
-    _until(workers, lambda: _due(ready) == 0)
+    workers = workers_of(ready)
+    work_until(workers, lambda: _due(ready) == 0)
     row = ready.ledger.dirty_row(STUDY)
     assert row is not None and row.attempts == 1
     assert 0.5 <= row.not_before - ready.clock() <= 1.0
@@ -110,10 +67,10 @@ def test_a_study_that_fails_alone_backs_off_alone(ready: World) -> None:
 def test_the_backoff_grows_and_ends_in_the_parking_lot(ready: World) -> None:
     """RULES C6: 1 s … 5 min; after 20 attempts parked `server-error`, tried again daily."""
     ready.fhir.rules.append(lambda request: Response(status=503) if puts(resource_id=STUDY)(request) else None)
-    workers = _workers(ready)
+    workers = workers_of(ready)
     pauses = []
     for _ in range(ATTEMPTS - 1):
-        _until(workers, lambda: _due(ready) == 0)
+        work_until(workers, lambda: _due(ready) == 0)
         row = ready.ledger.dirty_row(STUDY)
         assert row is not None
         pauses.append(row.not_before - ready.clock())
@@ -123,14 +80,14 @@ def test_the_backoff_grows_and_ends_in_the_parking_lot(ready: World) -> None:
         longest / 2 <= pause <= longest for pause, longest in zip(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256], strict=False)
     )
     assert max(pauses) <= LONGEST_BACKOFF
-    _until(workers, lambda: _due(ready) == 0)
+    work_until(workers, lambda: _due(ready) == 0)
     parked = ready.ledger.parked(STUDY)
     assert parked is not None and parked.reason == "server-error"
     row = ready.ledger.dirty_row(STUDY)
     assert row is not None and row.due == ready.clock() + 86400
     ready.fhir.rules.clear()
     ready.clock.now = row.due
-    _until(workers, lambda: _due(ready) == 0)
+    work_until(workers, lambda: _due(ready) == 0)
     assert ready.ledger.parked(STUDY) is None
     assert ready.ledger.record(STUDY) is not None
     workers.stop(grace=1.0)
@@ -142,8 +99,8 @@ def test_retry_after_lengthens_the_backoff_within_reason(ready: World) -> None:
     endless = Response(status=429, headers={"Retry-After": "999999"})
     ready.fhir.rules.append(lambda request: busy if puts(resource_id=STUDY)(request) else None)
     ready.fhir.rules.append(lambda request: endless if puts(resource_id=OTHER)(request) else None)
-    workers = _workers(ready)
-    _until(workers, lambda: _due(ready) == 0)
+    workers = workers_of(ready)
+    work_until(workers, lambda: _due(ready) == 0)
     rows = [ready.ledger.dirty_row(uid) for uid in (STUDY, OTHER)]
     assert [row.not_before - ready.clock() for row in rows if row is not None] == [120.0, LONGEST_BACKOFF]
     workers.stop(grace=1.0)
@@ -152,8 +109,8 @@ def test_retry_after_lengthens_the_backoff_within_reason(ready: World) -> None:
 def test_a_new_mark_does_not_shorten_a_backoff(ready: World) -> None:
     """RULES C6."""
     ready.fhir.rules.append(lambda request: Response(status=500) if puts()(request) else None)
-    workers = _workers(ready)
-    _until(workers, lambda: _due(ready) == 0)
+    workers = workers_of(ready)
+    work_until(workers, lambda: _due(ready) == 0)
     ready.mark()
     assert _due(ready) == 0
     workers.stop(grace=1.0)
@@ -209,8 +166,8 @@ def test_a_target_that_refuses_a_write_is_paused(ready: World, status: int) -> N
 def test_forbidden_for_one_study_parks_it(ready: World) -> None:
     """RULES C6: 403 while others succeed → parked `forbidden`."""
     ready.fhir.rules.append(lambda request: refused(403) if puts(resource_id=STUDY)(request) else None)
-    workers = _workers(ready)
-    _until(workers, lambda: _due(ready) == 0)
+    workers = workers_of(ready)
+    work_until(workers, lambda: _due(ready) == 0)
     parked = ready.ledger.parked(STUDY)
     assert parked is not None and parked.reason == "forbidden"
     assert ready.ledger.record(OTHER) is not None

@@ -1,0 +1,31 @@
+"""Workers on the fakes, and how to let them work until something happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from syncd.loop.gate import Gate
+from syncd.loop.workers import Workers
+from tests.loop.world import World
+
+
+def workers_of(world: World, **wanted: Any) -> Workers:
+    """Two workers whose servers are always well, if `wanted` names no gates."""
+    gates = {"fhir": Gate(lambda: None), "archive": Gate(lambda: None)}
+    return Workers(world.rooms, **{**gates, "concurrency": 2, **wanted})
+
+
+def work_until(workers: Workers, stop: Callable[[], bool]) -> None:
+    """Work until `stop` says so at a rest of the workers."""
+    rest = workers._rest
+
+    def resting() -> None:
+        if stop():
+            workers._stopping = True
+        else:
+            rest()
+
+    workers._rest = resting  # type: ignore[method-assign]
+    workers.run()
+    workers._stopping = False
