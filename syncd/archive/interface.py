@@ -19,6 +19,9 @@ class Archive(Protocol):
     def info(self) -> ArchiveInfo:
         """Version, capabilities and DICOMweb root, asked anew."""
 
+    def clock(self) -> float:
+        """The archive's clock, in seconds since the epoch."""
+
     def high_water_mark(self) -> int:
         """The highest change number ever assigned, also after deletions (RULES A3)."""
 

@@ -70,6 +70,10 @@ class OrthancArchive:
             storage_capabilities=_capabilities(system),
         )
 
+    def clock(self) -> float:
+        """The archive's clock, in seconds since the epoch; a whole second, cut off."""
+        return self._routes.now()
+
     def high_water_mark(self) -> int:
         """The highest change number ever assigned: `Last` of the empty page behind the end (ORTHANC.md)."""
         return self._routes.changes(BEHIND_THE_END, limit=1).last

@@ -7,6 +7,7 @@ elsewhere can name another route.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from syncd.archive import answers
@@ -40,6 +41,15 @@ class Routes:
     def system(self) -> Mapping[str, Any]:
         """`GET /system`, with `Version` and `ApiVersion`."""
         return self._ask(lambda orthanc: orthanc.get_system(), _system, what="GET /system")
+
+    def now(self) -> float:
+        """`GET /tools/now`: the archive's clock (UTC, in whole seconds), in seconds since the epoch."""
+        said = b"".join(self._calls.stream("/tools/now", what="GET /tools/now"))
+        try:
+            moment = datetime.strptime(said.decode("ascii").strip() + "+0000", "%Y%m%dT%H%M%S%z")
+        except ValueError as error:
+            raise self._calls.not_orthanc("GET /tools/now") from error
+        return moment.timestamp()
 
     def dicomweb_root(self) -> str:
         """`GET /plugins/dicom-web`: the path of its service; raises `NoPlugin`."""

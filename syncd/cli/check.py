@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +20,11 @@ from syncd.loop.target import fhir_version
 from syncd.mapping.fingerprint import fingerprint
 from syncd.publish import sentinel
 from syncd.settings import Settings, load
+
+_now = time.time
+
+SKEW = 5.0
+"""Seconds by which clocks may differ: both servers tell whole seconds, and an answer takes its time."""
 
 NEEDED = frozenset({"ImagingStudy", "Patient", "Endpoint"})
 
@@ -115,6 +121,17 @@ def _archive(chosen: Site) -> Iterator[Line]:
         yield Line(
             mark=Mark.WARNING, about="archive", text="no DICOMweb plugin: images must be offered by something else there"
         )
+    yield from _skew("archive", chosen.archive.clock())
+
+
+def _skew(about: str, theirs: float | None) -> Iterator[Line]:
+    """A line where a server's clock and ours disagree: LastUpdate and marks are compared with ours (RULES A8, E5)."""
+    now = _now()
+    ahead = (theirs or now) - now
+    if abs(ahead) > SKEW:
+        side = "ahead of" if ahead > 0 else "behind"
+        text = f"its clock is {abs(ahead):.0f} s {side} this machine's: set both by NTP"
+        yield Line(mark=Mark.WARNING, about=about, text=text)
 
 
 def _fhir(chosen: Site) -> Iterator[Line]:
@@ -125,6 +142,7 @@ def _fhir(chosen: Site) -> Iterator[Line]:
         about="FHIR server",
         text=f"{capabilities.software or 'a server'} ({version}, {capabilities.fhir_version}) at {chosen.server.base_url}",
     )
+    yield from _skew("FHIR server", capabilities.clock)
     missing = sorted(NEEDED - capabilities.types)
     if missing:
         raise ConfigurationError(f"{chosen.server.base_url} does not serve {', '.join(missing)}")

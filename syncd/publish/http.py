@@ -60,6 +60,14 @@ class Reply:
         return None
 
     @property
+    def date(self) -> float | None:
+        """When the server says that it answered (RFC 9110 6.6.1), in seconds since the epoch."""
+        try:
+            return email.utils.parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
+        except ValueError:
+            return None
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds asked for by `Retry-After` (RFC 9110 10.2.3), as a number or a date; what cannot be read asks nothing."""
         text = self.headers.get("Retry-After", "").strip()
@@ -131,7 +139,10 @@ class FhirHttp:
             raise Transient("The FHIR server did not answer in time", server="fhir") from error
         except requests.exceptions.ConnectionError as error:
             self._on_call("unreachable")
-            raise Unreachable(f"The FHIR server cannot be reached at {self.base_url}", server="fhir") from error
+            raise Unreachable(
+                f"The FHIR server cannot be reached at {self.base_url}: is it running, and SYNCD_FHIR__URL right?",
+                server="fhir",
+            ) from error
         except requests.exceptions.RequestException as error:
             self._on_call("broken")
             raise Transient(f"The FHIR server's reply broke off ({type(error).__name__})", server="fhir") from error

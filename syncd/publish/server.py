@@ -37,6 +37,8 @@ class Capabilities:
     fhir_version: str
     types: frozenset[str]
     software: str
+    clock: float | None = None
+    """The server's clock when it answered (RFC 9110 `Date`), in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,7 @@ class FhirServer:
             fhir_version=str(body.get("fhirVersion", "")),
             types=frozenset(str(item.get("type")) for item in resources),
             software=str((body.get("software") or {}).get("name", "")),
+            clock=reply.date,
         )
 
     def read(self, resource_type: str, resource_id: str) -> Current:

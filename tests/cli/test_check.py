@@ -28,6 +28,23 @@ def owner(place: Place) -> Iterator[Ledger]:
         yield ledger
 
 
+@pytest.fixture(autouse=True)
+def same_clock(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's clock is that of the servers, which stands still."""
+    monkeypatch.setattr(check, "_now", lambda: place.orthanc.clock())
+
+
+@pytest.mark.parametrize(("seconds", "side"), [(60.0, "behind"), (-60.0, "ahead of")])
+def test_check_warns_of_a_clock_that_differs(
+    place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch, seconds: float, side: str
+) -> None:
+    """CONTRACT.md, check: clock skew; RULES A8: the archive's LastUpdate is compared with our clock."""
+    monkeypatch.setattr(check, "_now", lambda: place.orthanc.clock() + seconds)
+    result = syncd("check")
+    assert f"warn archive     its clock is 60 s {side} this machine's" in result.stdout
+    assert result.exit_code == 0
+
+
 def test_check_of_a_good_site(place: Place, syncd: Syncd) -> None:
     """CONTRACT.md, check: one line each; warnings are no failure; nothing is written."""
     result = syncd("check")

@@ -5,6 +5,7 @@ The number of HTTP calls is asserted, the time they take is not: it depends on t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -256,3 +257,10 @@ def test_every_real_file_is_read(orthanc_version: str, new_orthanc: Start, reach
     assert sum(len(raw.series) for raw in read) == counts["CountSeries"]
     assert sum(len(raw.instances) for raw in read) == counts["CountInstances"]
     assert all(raw.header.study_uid and raw.instances[0].sop_class_uid for raw in read)
+
+
+def test_the_archives_clock_is_told_in_utc(counted: Counted) -> None:
+    """CONTRACT.md, check: clock skew; `/tools/now` cuts to whole seconds."""
+    before = int(time.time())
+    said = counted.archive.clock()
+    assert before <= said <= time.time()
