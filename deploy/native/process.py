@@ -8,6 +8,7 @@ signal when the *thread* that started the child ends, so one thread that lives a
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -35,6 +36,9 @@ TAIL_LINES = 20
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starts-servers")
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _Server = TypeVar("_Server", bound="ServerProcess")
+
+_UNLESS_ORPHANED = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
+"""Who dies before the signal is asked for is not told of by it (prctl(2)); so the parent is looked at once more after."""
 
 
 class StartFailed(RuntimeError):
@@ -204,6 +208,6 @@ class ServerProcess(ABC):
             self._log_begins_at = log.tell()
             # A session of its own: Ctrl-C in the terminal reaches the parent only, which stops its servers in order.
             return subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *command],
+                ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", _UNLESS_ORPHANED, str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
