@@ -18,6 +18,7 @@ from scripts import set_up
 from scripts.steps import ROOT, WORK
 
 REPORTS = WORK / "reports"
+VERSIONS = "tests/real/test_versions.py"
 COUNTED = ("passed", "failed", "error", "skipped")
 
 
@@ -69,7 +70,13 @@ def _check() -> bool:
 
 def _real() -> bool:
     """Against real servers; in CI both versions of Orthanc must have been asked."""
-    return _pytest("real", "-m", "real and not long", "--ignore=tests/crash", *_both())
+    elsewhere = ("--ignore=tests/crash", f"--ignore={VERSIONS}")
+    return _pytest("real", "-m", "real and not long", *elsewhere, *_both())
+
+
+def _validation() -> bool:
+    """Every FHIR version's own server on what we say in that version."""
+    return _pytest("validation", "-m", "real and not long", VERSIONS)
 
 
 def _faults() -> bool:
@@ -110,8 +117,8 @@ def _closing(done: list[Timed]) -> int:
         print("nothing")
     print("\n=== time")
     for part, passed, seconds in done:
-        print(f"{part.name:<8} {seconds:7.1f} s of {part.minutes} min  {'passed' if passed else 'FAILED'}")
-    print(f"{'total':<8} {sum(one.seconds for one in done):7.1f} s")
+        print(f"{part.name:<10} {seconds:7.1f} s of {part.minutes} min  {'passed' if passed else 'FAILED'}")
+    print(f"{'total':<10} {sum(one.seconds for one in done):7.1f} s")
     counts = {kind: sum(report["counts"][kind] for report in reports) for kind in COUNTED}
     failed = counts["failed"] + counts["error"]
     print(f"\n{counts['passed']} passed, {failed} failed, {counts['skipped']} skipped", flush=True)
@@ -119,7 +126,7 @@ def _closing(done: list[Timed]) -> int:
 
 
 CHECK = Part("check", _check, 2)
-REAL = [Part("real", _real, 8), Part("faults", _faults, 6)]
+REAL = [Part("real", _real, 8), Part("validation", _validation, 4), Part("faults", _faults, 6)]
 SUITES = {
     "check": [Part("set-up", _set_up("check"), 8), CHECK],
     "test": [Part("set-up", _set_up("test"), 8), CHECK, *REAL],
