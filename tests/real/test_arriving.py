@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,11 @@ def slow(new_orthanc: Callable[..., Archive], orthanc_version: str) -> Archive:
     return new_orthanc(version=orthanc_version, stable_age=4)
 
 
+def _stored(archive: Archive, file: bytes) -> dict[str, Any] | None:
+    """Orthanc's answer. Rarely it refuses one of several that arrive in a study at once; a modality sends it again."""
+    return next(filter(None, (archive.upload(file) for _ in range(3))), None)
+
+
 def test_a_thousand_instances_cost_two_writes_and_one_snapshot(
     slow: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -31,7 +37,7 @@ def test_a_thousand_instances_cost_two_writes_and_one_snapshot(
     study_uid, files = study(words, series=SERIES, instances=STREAMED // SERIES)
     site.noted(files[0])
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(slow.upload, files))
+        answers = list(pool.map(lambda file: _stored(slow, file), files))
     assert len({answer["ID"] for answer in answers if answer}) == STREAMED
     site.wait_for(study_uid, instances=STREAMED)
     site.wait_settled()

@@ -21,8 +21,8 @@ from tests.servers import Archive, FhirServer
 
 HTML = Answer(status=200, body=b"<!DOCTYPE html><p>Log in", headers={"Content-Type": "text/html"})
 UNAUTHORIZED = Answer(status=401, body=b"", headers={"WWW-Authenticate": "Basic"})
-R5 = {"resourceType": "CapabilityStatement", "fhirVersion": "5.0.0", "rest": [{"resource": [{"type": "ImagingStudy"}]}]}
-SPEAKS_R5 = Answer(status=200, body=json.dumps(R5).encode(), headers={"Content-Type": "application/fhir+json"})
+STU3 = {"resourceType": "CapabilityStatement", "fhirVersion": "3.0.2", "rest": [{"resource": [{"type": "ImagingStudy"}]}]}
+SPEAKS_STU3 = Answer(status=200, body=json.dumps(STU3).encode(), headers={"Content-Type": "application/fhir+json"})
 
 BAD_SERVERS = [
     ("archive", Drop(), "the connection broke"),
@@ -31,7 +31,7 @@ BAD_SERVERS = [
     ("fhir", Drop(), "FHIR server cannot be reached"),
     ("fhir", HTML, "is no CapabilityStatement"),
     ("fhir", UNAUTHORIZED, "SYNCD_FHIR__AUTH__"),
-    ("fhir", SPEAKS_R5, "speaks FHIR 5.0.0"),
+    ("fhir", SPEAKS_STU3, "speaks FHIR 3.0.2"),
 ]
 """(which server, what it does, what we say). None of it can be settled by a setting alone: exit 3, and `run` waits."""
 
@@ -107,7 +107,7 @@ def test_a_named_version_that_the_server_does_not_speak_is_a_contradiction(
 ) -> None:
     """Issue 3: an explicit version conflict is exit 2, of the daemon as well."""
     site = install(archive, hapi, SYNCD_FHIR__VERSION="r4")
-    site.before_fhir.fail(SPEAKS_R5, path="/metadata")
+    site.before_fhir.fail(SPEAKS_STU3, path="/metadata")
     ended = site.syncd.command("resync", expect=2)
     assert "SYNCD_FHIR__VERSION is r4" in ended.err
     _assert_plain(ended)
