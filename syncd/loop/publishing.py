@@ -118,19 +118,14 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
     reached(Step.SENT)
     if action.decision is Decision.UPDATE and written.created:
         raise ServerReset()
-    record = StudyRecord(
-        study_uid=task.study_uid,
-        resource_id=str(goal.resource["id"]),
+    record = _record(
+        task,
+        goal,
+        facts,
         version=written.version,
         last_updated=written.last_updated,
-        digest=goal.digest,
-        fingerprint=goal.fingerprint,
-        status=str(goal.resource["status"]),
         foreign=action.foreign,
-        owned=owned_values(goal.resource),
-        summary=task.summary,
-        published_at=task.rooms.clock(),
-        **facts,
+        at=task.rooms.clock(),
     )
     return replace(outcome, record=record)
 
@@ -143,21 +138,39 @@ def _skipped(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -
     if action.found is None:
         assert task.record is not None  # noqa: S101 - only a remembered study is skipped without reading
         return replace(outcome, record=replace(task.record, fingerprint=goal.fingerprint, **facts))
-    record = StudyRecord(
+    found = action.found
+    at = task.record.published_at if task.record else task.rooms.clock()
+    record = _record(
+        task, goal, facts, version=found.version, last_updated=found.last_updated, foreign=action.foreign or {}, at=at
+    )
+    return replace(outcome, record=record)
+
+
+def _record(
+    task: Task,
+    goal: Wanted,
+    facts: Mapping[str, Any],
+    *,
+    version: str,
+    last_updated: str,
+    foreign: Mapping[str, Any],
+    at: float,
+) -> StudyRecord:
+    """The goal as the server confirmed it, whether we just wrote it or found it there."""
+    return StudyRecord(
         study_uid=task.study_uid,
         resource_id=str(goal.resource["id"]),
-        version=action.found.version,
-        last_updated=action.found.last_updated,
+        version=version,
+        last_updated=last_updated,
         digest=goal.digest,
         fingerprint=goal.fingerprint,
         status=str(goal.resource["status"]),
-        foreign=action.foreign or {},
+        foreign=foreign,
         owned=owned_values(goal.resource),
         summary=task.summary,
-        published_at=task.record.published_at if task.record else task.rooms.clock(),
+        published_at=at,
         **facts,
     )
-    return replace(outcome, record=record)
 
 
 def _facts(task: Task, goal: Wanted, snapshot: StudySnapshot, raws: tuple[RawStudy, ...]) -> dict[str, Any]:

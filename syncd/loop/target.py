@@ -61,8 +61,8 @@ def attach(server: FhirServer, ledger: Ledger, *, installation_id: str, version:
     elif target.create_form and not sentinel.present(server, target.sentinel_id, installation_id=installation_id):
         target = _forgotten(ledger, target)
     if not target.create_form:
-        _prove(server, ledger, replace(target, fhir_version=version), installation_id=installation_id)
-    server.create_form = (ledger.target() or target).create_form
+        target = _prove(server, ledger, replace(target, fhir_version=version), installation_id=installation_id)
+    server.create_form = target.create_form
 
 
 def restore(rooms: Rooms) -> None:
@@ -109,10 +109,12 @@ def _forgotten(ledger: Ledger, target: Target, *, keep_sentinel: bool = False) -
     return fresh
 
 
-def _prove(server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str) -> None:
+def _prove(server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str) -> Target:
     form = sentinel.prove(server, target.sentinel_id, installation_id=installation_id, fhir_version=target.fhir_version)
     reached(Step.SENTINEL_PROVED)
-    ledger.save_target(replace(target, create_form=form))
+    proved = replace(target, create_form=form)
+    ledger.save_target(proved)
+    return proved
 
 
 def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
