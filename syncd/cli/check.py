@@ -14,6 +14,7 @@ from syncd.cli.exits import Exit, code_of, told
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
+from syncd.loop.companions import require_sayable
 from syncd.loop.connect import Site, public_policy
 from syncd.loop.hooks import load_hooks, shaped
 from syncd.loop.target import fhir_version
@@ -146,6 +147,7 @@ def _fhir(chosen: Site) -> Iterator[Line]:
     missing = sorted(NEEDED - capabilities.types)
     if missing:
         raise ConfigurationError(f"{chosen.server.base_url} does not serve {', '.join(missing)}")
+    require_sayable(chosen.server, policy=chosen.policy, fhir_version=version)
     # One search with our credentials: a server may show its CapabilityStatement to everybody.
     present = sentinel.known_to(chosen.server, installation_id=chosen.policy.installation_id)
     if present:

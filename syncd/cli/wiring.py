@@ -76,6 +76,10 @@ def policy(settings: Settings) -> MappingPolicy:
         max_instances=settings.policy.max_instances,
         rejected_quality=settings.policy.rejected_quality,
         values=settings.policy.values,
+        practitioner_from_name=settings.policy.practitioner_from_name,
+        write_devices=settings.policy.write_devices,
+        write_procedures=settings.policy.write_procedures,
+        body_structure=settings.policy.body_structure,
     )
 
 

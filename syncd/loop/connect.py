@@ -12,6 +12,7 @@ import structlog
 from syncd.archive.interface import Archive
 from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
+from syncd.loop.companions import require_sayable
 from syncd.loop.hooks import Hook, load_hooks, shaped
 from syncd.loop.rooms import Nobody, Observer, Rooms
 from syncd.loop.target import attach, fhir_version, keep_endpoints
@@ -47,6 +48,7 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
     _keep_installation(ledger, site.policy.installation_id)
     policy = public_policy(site, site.archive.info())
     version = fhir_version(site.server, setting=site.fhir_version)
+    require_sayable(site.server, policy=policy, fhir_version=version)
     attach(site.server, ledger, installation_id=policy.installation_id, version=version, accept=accept_target)
     rooms = _rooms(site, ledger, policy, version, hooks, observer)
     keep_endpoints(rooms)

@@ -14,9 +14,9 @@ from syncd.mapping.policy import MappingPolicy
 from syncd.model.snapshot import Note, StudySnapshot
 from syncd.model.words import ParkedReason
 
-_NO_VALUES = frozenset({"C8", "D.2", "F.6"})
-"""Rules that tell of no odd value: several copies, images left out because they are rejected, too many instances. Parking
-for these would keep rejected images in sight."""
+_NO_VALUES = frozenset({"C8", "D.2", "F.6", "J.2"})
+"""Rules that tell of no odd value: several copies, images left out because they are rejected, too many instances, equipment
+that cannot be told from others. Parking for these would keep rejected images in sight."""
 
 _NAMED = 3
 """Pairs of tag and rule that a parked study names; `syncd render --notes` lists them all."""

@@ -7,12 +7,13 @@ newer write would itself be a lost update (RULES C4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from syncd.errors import Conflict, StudyError, TornRead, Transient
 from syncd.loop import rejections, subjects
+from syncd.loop.companions import keep_companions
 from syncd.loop.hooks import finished
 from syncd.loop.look import Look, light, look, only_key_objects, whole
 from syncd.loop.odd import odd, require_plain, rules
@@ -21,14 +22,15 @@ from syncd.loop.rejections import Applied
 from syncd.loop.steps import Step, reached
 from syncd.loop.target import keep_endpoints
 from syncd.loop.task import Task
+from syncd.mapping.companions import companions, references_to
 from syncd.mapping.identity import resource_id
 from syncd.mapping.imagingstudy import available, registered, withdrawn
 from syncd.mapping.retracted import retracted_status
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import Decision, ParkedReason
-from syncd.model.work import LONGEST_STREAM, Outcome
-from syncd.plan.decide import wanted
+from syncd.model.work import LONGEST_STREAM, MarkKind, Outcome
+from syncd.plan.decide import Wanted, wanted
 from syncd.snapshot.build import build
 
 CONFLICTS = 5
@@ -135,13 +137,24 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
             snapshot, rooms=task.rooms, record=task.record, fresh=task.fresh or unresolved, dry=task.dry
         )
         reached(Step.SUBJECT_RESOLVED)
-        goal = wanted(_mapped(task, snapshot, subject, identity, status=status), fingerprint=task.rooms.fingerprint)
+        beside = _companions(task, snapshot, subject, status=status)
+        goal = _goal(task, snapshot, subject, identity, status=status, there=references_to(beside))
         reached(Step.MAPPED)
         if status != "registered":
             rejections.require_unchanged(task, applied)
         try:
+            kept = keep_companions(
+                beside,
+                rooms=task.rooms,
+                snapshot=snapshot,
+                fresh=task.fresh or unresolved,
+                again=task.claim.row.reason == MarkKind.RESYNC,
+                dry=task.dry,
+            )
+            if kept.there != references_to(beside):
+                goal = _goal(task, snapshot, subject, identity, status=status, there=kept.there)
             outcome = publish(task, goal, snapshot=snapshot, raws=raws)
-            return replace(outcome, noted=rules(found)) if outcome.decision in _WRITTEN else outcome
+            return replace(outcome, noted=rules((*found, *kept.notes))) if outcome.decision in _WRITTEN else outcome
         except StudyError as error:
             if error.reason == ParkedReason.TOO_LARGE and status == "available" and not task.summary:
                 task = replace(task, summary=True)
@@ -153,19 +166,32 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
                 raise
 
 
-def _mapped(
-    task: Task, snapshot: StudySnapshot, subject: Mapping[str, Any], identity: str, *, status: str
-) -> dict[str, Any]:
-    """The resource to send, the site's hooks included."""
+def _companions(
+    task: Task, snapshot: StudySnapshot, subject: Mapping[str, Any], *, status: str
+) -> tuple[dict[str, Any], ...]:
+    """What the site wants to be there besides a whole study; nothing is said of the others' people and machines."""
+    if status != "available":
+        return ()
+    rooms = task.rooms
+    return companions(snapshot, subject=dict(subject), policy=rooms.policy, fhir_version=rooms.fhir_version)
+
+
+def _goal(
+    task: Task, snapshot: StudySnapshot, subject: Mapping[str, Any], identity: str, *, status: str, there: Collection[str]
+) -> Wanted:
+    """The resource to send, the site's hooks included; it refers to no other companions than those `there`."""
     policy, version = task.rooms.policy, task.rooms.fhir_version
     if status == "available":
-        resource = available(snapshot, subject=dict(subject), policy=policy, summary=task.summary, dialect=version)
+        resource = available(
+            snapshot, subject=dict(subject), policy=policy, summary=task.summary, dialect=version, there=there
+        )
     elif status == "registered":
         resource = registered(snapshot, subject=dict(subject), policy=policy, dialect=version)
     else:
         resource = withdrawn(snapshot, subject=dict(subject), policy=policy, status=status, dialect=version)
     resource["id"] = identity
-    return finished(snapshot, resource, hooks=task.rooms.hooks, fhir_version=version)
+    sent = finished(snapshot, resource, hooks=task.rooms.hooks, fhir_version=version)
+    return wanted(sent, fingerprint=task.rooms.fingerprint)
 
 
 def _vanished(task: Task, seen: Look) -> Outcome:

@@ -14,7 +14,8 @@ from typing import Any
 from syncd.mapping.invariants_r6 import broken
 from syncd.mapping.models import Fault as _Fault
 from syncd.mapping.models import model_faults
-from syncd.mapping.primitives import text
+from syncd.mapping.moments import in_order
+from syncd.mapping.primitives import date_time, text
 from syncd.mapping.shapes import SHAPES, Element, Shapes
 
 
@@ -89,10 +90,17 @@ def _beside(value: dict[str, Any], name: str) -> list[_Fault]:
         return [(".code", "a code needs a system")]
     if name == "Reference" and not value.keys() & {"reference", "identifier", "display"}:
         return [("", "a reference needs reference, identifier or display")]
+    if name == "Period" and "start" in value and "end" in value and not _is_in_order(value["start"], value["end"]):
+        return [("", "a period's end must be comparable with its start, and not before it")]
     if name in ("Extension", "NameExtension"):
         values = sum(key.startswith("value") or key == "extension" for key in value)
         return [] if values == 1 else [("", "an extension needs exactly one value, or extensions")]
     return []
+
+
+def _is_in_order(start: object, end: object) -> bool:
+    """Both are told already where they are no dateTimes at all."""
+    return bool(date_time(start) or date_time(end)) or in_order(str(start), str(end))
 
 
 def _target(content: object, targets: frozenset[str]) -> list[_Fault]:

@@ -60,6 +60,7 @@ class Dstu2(R4):
                 "numberOfSeries": len(said.series),
                 "numberOfInstances": said.instances,
                 "interpreter": _words(said.interpreters[0]) if said.interpreters else None,
+                "procedure": list(said.procedures_done),
                 "description": said.description,
                 "series": [self._said_series(one, said, address) for one in said.series],
             }
@@ -166,6 +167,8 @@ def _older(coded: Mapping[str, object]) -> Json:
 
 def _words(reference: Json | None) -> Json | None:
     """A reference without its identifier: DSTU2 knows no logical ones."""
+    if reference and "reference" in reference:
+        return reference
     return {"display": reference["display"]} if reference and reference.get("display") else None
 
 

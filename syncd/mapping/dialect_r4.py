@@ -107,6 +107,7 @@ class R4:
         """Who read it, what was done, and why."""
         return {
             "interpreter": list(said.interpreters),
+            "procedureReference": next(iter(said.procedures_done), None),
             "procedureCode": [concept(term) for term in said.procedures],
             "reasonCode": [concept(term) for term in said.reasons],
         }

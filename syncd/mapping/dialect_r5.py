@@ -49,7 +49,14 @@ class R5(R4):
         return [said.uid_identifier, *said.study_ids]
 
     def _request(self, said: Said) -> Json:
-        return {"procedure": self._procedures(said), "reason": [{"concept": concept(term)} for term in said.reasons]}
+        return {
+            "partOf": self._part_of(said),
+            "procedure": self._procedures(said),
+            "reason": [{"concept": concept(term)} for term in said.reasons],
+        }
+
+    def _part_of(self, said: Said) -> list[Json]:
+        return list(said.procedures_done)
 
     def _procedures(self, said: Said) -> list[Json]:
         return [{"concept": concept(term)} for term in said.procedures]
@@ -62,9 +69,14 @@ class R5(R4):
 
     def _anatomy(self, series: SaidSeries) -> Json:
         return {
-            "bodySite": {"concept": concept(series.body_site)} if series.body_site else None,
+            "bodySite": sited(concept(series.body_site), series) if series.body_site else None,
             "laterality": {"coding": [coding(series.laterality)]} if series.laterality else None,
         }
+
+
+def sited(said: Json, series: SaidSeries) -> Json:
+    """A CodeableReference: the site, and its BodyStructure where there is one (MAPPING J.7)."""
+    return {"concept": said} | ({"reference": series.body_structure} if series.body_structure else {})
 
 
 def _connection(said: SaidEndpoint) -> Json:

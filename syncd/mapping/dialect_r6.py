@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from syncd.mapping.dialect_r4 import absent, concept
-from syncd.mapping.dialect_r5 import R5
+from syncd.mapping.dialect_r5 import R5, sited
 from syncd.mapping.said import Json, Said, SaidSeries
 from syncd.mapping.systems import is_oid
 from syncd.mapping.terms import Term
@@ -29,12 +29,15 @@ class R6(R5):
         distinct = dict.fromkeys(series.modality for series in said.series)
         return [self._modality(term) for term in distinct if term is not None]
 
-    def _procedures(self, said: Said) -> list[Json]:
+    def _part_of(self, said: Said) -> list[Json]:
         return []
+
+    def _procedures(self, said: Said) -> list[Json]:
+        return list(said.procedures_done)
 
     def _anatomy(self, series: SaidSeries) -> Json:
         site = series.body_site
-        return {"bodySite": [{"concept": _sited(site, series.laterality)}] if site else None}
+        return {"bodySite": [sited(_with_side(site, series.laterality), series)] if site else None}
 
     def _series_started(self, series: SaidSeries, said: Said) -> str:
         return not_before(said.started, series.started)
@@ -56,7 +59,7 @@ def not_before(study: str, series: str) -> str:
     return cut if len(cut) == len(study) and cut >= study else ""
 
 
-def _sited(site: Term, side: Term | None) -> Json:
+def _with_side(site: Term, side: Term | None) -> Json:
     """The body site, and the side in its words: "Chest, left"."""
     said = concept(site)
     return said | {"text": f"{site.display or site.words}, {side.display.lower()}"} if side else said

@@ -8,16 +8,20 @@ refused rather than published as empty (RULES A7).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from syncd.errors import StudyError
+from syncd.mapping.body_structure import body_structure_id
+from syncd.mapping.device import device_id, shown
 from syncd.mapping.dialects import dialect as dialect_of
 from syncd.mapping.identifiers import accession_identifiers, based_on, encounter, study_identifiers
 from syncd.mapping.identity import resource_id
 from syncd.mapping.moments import date_time
-from syncd.mapping.people import practitioner, practitioners
+from syncd.mapping.people import practitioner
 from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.practitioner import practitioner_id
+from syncd.mapping.procedure import procedure_ids
 from syncd.mapping.said import Json, Said, SaidSeries
 from syncd.mapping.systems import PARTICIPATION_TYPE
 from syncd.mapping.terms import ACQUISITION, Term, body_site, laterality, modality, procedures, reasons
@@ -28,13 +32,21 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 def available(
-    snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, summary: bool = False, dialect: str = "r4"
+    snapshot: StudySnapshot,
+    *,
+    subject: Json,
+    policy: MappingPolicy,
+    summary: bool = False,
+    dialect: str = "r4",
+    there: Collection[str] = frozenset(),
 ) -> Json:
     """The whole ImagingStudy of a stable study; above `max_instances`, or on request, in summary form (MAPPING F.6).
 
-    `dialect` is a FHIR version of `dialects.VERSIONS`. Raises `StudyError` (`uid-not-oid`, `unmappable`).
+    `dialect` is a FHIR version of `dialects.VERSIONS`; `there` are the companions (`Type/id`) that it may refer to
+    (MAPPING J). Raises `StudyError` (`uid-not-oid`, `unmappable`).
     """
-    return dialect_of(dialect).imaging_study(_whole(snapshot, subject=subject, policy=policy, summary=summary))
+    said = _whole(snapshot, subject=subject, policy=policy, summary=summary, there=there)
+    return dialect_of(dialect).imaging_study(said)
 
 
 def registered(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, dialect: str = "r4") -> Json:
@@ -80,10 +92,11 @@ def _head(snapshot: StudySnapshot, *, status: str, subject: Json, policy: Mappin
     )
 
 
-def _whole(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, summary: bool) -> Said:
+def _whole(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, summary: bool, there: Collection[str]) -> Said:
     listed = encodable(snapshot.series)
     if not listed:
         raise StudyError("unmappable", "no series with an instance has UIDs that FHIR can carry")
+    done = procedure_ids(replace(snapshot, series=listed)) if there else ()
     head = _head(snapshot, status="available", subject=subject, policy=policy)
     return replace(
         head,
@@ -91,13 +104,14 @@ def _whole(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, sum
         summary=summary or sum(len(one.instances) for one in listed) > policy.max_instances,
         modalities=_study_modalities(listed, policy=policy),
         encounter=encounter(snapshot, policy=policy),
-        referrer=practitioner(snapshot.referrer) if snapshot.referrer else None,
-        interpreters=tuple(practitioners(snapshot.interpreters)),
+        referrer=_person(snapshot.referrer, there) if snapshot.referrer else None,
+        interpreters=tuple(_people(snapshot.interpreters, there)),
         procedures=procedures(snapshot),
+        procedures_done=tuple(found for one in done if (found := _literal("Procedure", one, there))),
         reasons=reasons(snapshot),
         location=snapshot.location_text,
         description=snapshot.description,
-        series=tuple(_series(one, policy=policy) for one in listed),
+        series=tuple(_series(one, snapshot, policy=policy, there=there) for one in listed),
     )
 
 
@@ -110,25 +124,51 @@ def _study_modalities(listed: Sequence[SeriesFacts], *, policy: MappingPolicy) -
     return tuple(term for term in map(modality, tokens) if term is not None)
 
 
-def _series(series: SeriesFacts, *, policy: MappingPolicy) -> SaidSeries:
+def _series(series: SeriesFacts, snapshot: StudySnapshot, *, policy: MappingPolicy, there: Collection[str]) -> SaidSeries:
+    structure = body_structure_id(series, snapshot, policy=policy) if there else ""
     return SaidSeries(
         uid=series.uid,
         number=series.number,
         modality=modality(series.modality),
         description=series.description,
         body_site=body_site(series),
+        body_structure=_literal("BodyStructure", structure, there),
         laterality=laterality(series.laterality),
         started=date_time(series.started, timezone=policy.archive.timezone),
         performers=(
-            *_performers(series.performing_physicians, function="PRF"),
-            *_performers(series.operators, function="SPRF"),
+            *_performers(_people(series.performing_physicians, there), function="PRF"),
+            *_performers(_people(series.operators, there), function="SPRF"),
+            *_performers(_device(series, there) if policy.write_devices else [], function="DEV"),
         ),
         instances=series.instances,
     )
 
 
-def _performers(persons: Sequence[Person], *, function: str) -> list[Json]:
-    return [
-        {"function": {"coding": [{"system": PARTICIPATION_TYPE, "code": function}]}, "actor": actor}
-        for actor in practitioners(persons)
-    ]
+def _performers(actors: Sequence[Json], *, function: str) -> list[Json]:
+    return [{"function": {"coding": [{"system": PARTICIPATION_TYPE, "code": function}]}, "actor": actor} for actor in actors]
+
+
+def _people(persons: Sequence[Person], there: Collection[str]) -> list[Json]:
+    """References to all who can be shown."""
+    return [found for person in persons if (found := _person(person, there)) is not None]
+
+
+def _person(person: Person, there: Collection[str]) -> Json | None:
+    """To their Practitioner where there is one; else logical, or in words (MAPPING J.2)."""
+    found = _literal("Practitioner", practitioner_id(person), there) if there else None
+    return found or practitioner(person)
+
+
+def _device(series: SeriesFacts, there: Collection[str]) -> list[Json]:
+    """To the machine's Device where there is one, else in words; nothing where there are none either."""
+    if series.equipment is None:
+        return []
+    words = shown(series.equipment)
+    found = _literal("Device", device_id(series.equipment), there) or ({"display": words} if words else None)
+    return [found] if found else []
+
+
+def _literal(resource_type: str, resource_id: str, there: Collection[str]) -> Json | None:
+    """A reference to a companion, if it is there."""
+    named = f"{resource_type}/{resource_id}"
+    return {"reference": named} if named in there else None

@@ -12,15 +12,25 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from fhirclient.models.device import Device
 from fhirclient.models.endpoint import Endpoint
 from fhirclient.models.fhirabstractbase import FHIRValidationError
 from fhirclient.models.imagingstudy import ImagingStudy
 from fhirclient.models.patient import Patient
+from fhirclient.models.practitioner import Practitioner
+from fhirclient.models.procedure import Procedure
 
 Fault = tuple[str, str]
 """Path below the resource, and the broken rule."""
 
-_FHIRCLIENT = {"ImagingStudy": ImagingStudy, "Patient": Patient, "Endpoint": Endpoint}
+_FHIRCLIENT = {
+    "ImagingStudy": ImagingStudy,
+    "Patient": Patient,
+    "Endpoint": Endpoint,
+    "Practitioner": Practitioner,
+    "Device": Device,
+    "Procedure": Procedure,
+}
 _FHIRCLIENT_RULES = (
     (KeyError, "a required element is missing (fhirclient)"),
     (AttributeError, "holds an element that FHIR does not define (fhirclient)"),

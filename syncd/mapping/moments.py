@@ -26,6 +26,13 @@ def date_time(moment: Moment | None, *, timezone: str) -> str:
     return f"{moment.date}T{moment.time}{offset}" if offset else moment.date
 
 
+def in_order(start: str, end: str) -> bool:
+    """Whether two FHIR dateTimes can be compared (both with a time, or both of one precision), and `start` is not later."""
+    if ("T" in start) != ("T" in end) or ("T" not in start and len(start) != len(end)):
+        return False
+    return datetime.fromisoformat(start) <= datetime.fromisoformat(end) if "T" in start else start <= end
+
+
 def lies_in_gap(moment: Moment | None, *, timezone: str) -> bool:
     """Whether the site's clocks never showed this time (the hour skipped in spring)."""
     if moment is None or not _needs_zone(moment) or not timezone:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from syncd.mapping.device import device_id
 from syncd.mapping.identity import patient_authority, primary_id
 from syncd.mapping.imagingstudy import encodable
 from syncd.mapping.moments import lacks_zone, lies_in_gap
 from syncd.mapping.people import practitioner
 from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.procedure import ends_before_it_starts, procedure_ids
 from syncd.mapping.systems import authority
-from syncd.mapping.terms import body_site, modality
+from syncd.mapping.terms import body_site, coded_procedures, modality
 from syncd.model.ids import is_uid
 from syncd.model.snapshot import IssuedId, Moment, Note, Person, SeriesFacts, StudySnapshot
 
@@ -36,6 +38,7 @@ def _all(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterator[Note]:
     yield from _of_moment("0008,0020", snapshot.started, policy=policy)
     yield from _of_people(snapshot)
     yield from _of_what_is_left_out(snapshot, listed)
+    yield from _of_procedures(snapshot, listed, policy=policy)
     for series in listed:
         yield from _of_series(series, policy=policy)
     instances = sum(len(series.instances) for series in listed)
@@ -115,6 +118,30 @@ def _of_series(series: SeriesFacts, *, policy: MappingPolicy) -> Iterator[Note]:
     yield from _of_moment("0008,0021", series.started, policy=policy)
     yield from _unshown("0008,1050", series.performing_physicians)
     yield from _unshown("0008,1070", series.operators)
+    yield from _of_equipment(series, policy=policy)
     for instance in series.instances:
         if not is_uid(instance.sop_class):
             yield Note(tag="0008,0016", rule="I-27", done="SOP class missing or not a UID: said as data-absent-reason")
+
+
+def _of_equipment(series: SeriesFacts, *, policy: MappingPolicy) -> Iterator[Note]:
+    """Odd only where Devices are wanted (MAPPING J.2)."""
+    if policy.write_devices and series.equipment is not None:
+        yield from series.equipment.notes
+        if not device_id(series.equipment):
+            yield Note(tag="0018,1000", rule="J.2", done="equipment that cannot be told from others: in words")
+
+
+def _of_procedures(snapshot: StudySnapshot, listed: tuple[SeriesFacts, ...], *, policy: MappingPolicy) -> Iterator[Note]:
+    """Odd only where Procedures are wanted (MAPPING J.4)."""
+    if not policy.write_procedures:
+        return
+    if len(coded_procedures(snapshot)) > 1 and procedure_ids(snapshot):
+        yield Note(tag="0008,1032", rule="J.4", done="several procedure codes: the Procedure has the first")
+    for step in dict.fromkeys(series.performed_step for series in listed if series.performed_step is not None):
+        yield from step.notes
+        for uid in step.uids:
+            if not is_uid(uid):
+                yield Note(tag="0008,1111", rule="J.4", done="not a UID: no Procedure for this step")
+        if ends_before_it_starts(step, timezone=policy.archive.timezone):
+            yield Note(tag="0040,0250", rule="J.4", done="end left out: before the start")

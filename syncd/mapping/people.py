@@ -2,7 +2,8 @@
 
 The difficulty is a name's three groups: alphabetic, ideographic and phonetic spell one name, so each becomes a HumanName
 of its own, marked by the representation extension unless a lone alphabetic group makes it plain. People other than the
-patient get no resource: a logical reference where an identification code has a system, else only what to show.
+patient are a logical reference where an identification code has a system, else only what to show; whether such a code also
+makes a Practitioner is the site's choice (`practitioner`).
 """
 
 from __future__ import annotations
@@ -45,11 +46,6 @@ def practitioner(person: Person) -> dict[str, Any] | None:
                 "display": shown,
             }
     return {"display": shown}
-
-
-def practitioners(persons: Iterable[Person]) -> list[dict[str, Any]]:
-    """References to all who can be shown."""
-    return [reference for reference in map(practitioner, persons) if reference is not None]
 
 
 def _of_one_name(name: PersonName) -> list[dict[str, Any]]:

@@ -32,7 +32,8 @@ class ArchivePolicy:
 class MappingPolicy:
     """`patient` is POLICY__PATIENT, `bad_uid` POLICY__BAD_UID, `modality_scope` POLICY__MODALITY_SCOPE (CONTRACT.md).
     `rejected_quality` (`hide`, `keep`): whether a note titled 113001 takes images back (MAPPING D.2). `values`
-    (`lenient`, `strict`): whether a study with anything odd is published."""
+    (`lenient`, `strict`): whether a study with anything odd is published. The last four say which optional companions are
+    written (MAPPING J); `practitioner_from_name` is `display` or `resource`."""
 
     archive: ArchivePolicy
     installation_id: str = "syncd"
@@ -43,6 +44,10 @@ class MappingPolicy:
     max_instances: int = 10000
     rejected_quality: str = "hide"
     values: str = "lenient"
+    practitioner_from_name: str = "display"
+    write_devices: bool = False
+    write_procedures: bool = False
+    body_structure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

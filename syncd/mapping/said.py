@@ -23,13 +23,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaidSeries:
-    """One series with the instances that FHIR can carry. `started` is a FHIR dateTime or empty."""
+    """One series with the instances that FHIR can carry. `started` is a FHIR dateTime or empty, `body_structure` a
+    Reference."""
 
     uid: str
     number: int | None
     modality: Term | None
     description: str
     body_site: Term | None
+    body_structure: Json | None
     laterality: Term | None
     started: str
     performers: tuple[Json, ...]
@@ -61,6 +63,8 @@ class Said:
     referrer: Json | None = None
     interpreters: tuple[Json, ...] = ()
     procedures: tuple[Term, ...] = ()
+    procedures_done: tuple[Json, ...] = ()
+    """References to the Procedures that are written (MAPPING J.4)."""
     reasons: tuple[Term, ...] = ()
     location: str = ""
     description: str = ""

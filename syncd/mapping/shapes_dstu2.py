@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from syncd.mapping.shapes_r4 import R4, Table
 
 _ABSENT_STUDY = dict.fromkeys(
-    ("status", "modality", "subject", "encounter", "basedOn", "endpoint", "procedureCode", "location", "reasonCode"), ""
+    [
+        *("status", "modality", "subject", "encounter", "basedOn", "endpoint", "procedureReference", "procedureCode"),
+        *("location", "reasonCode"),
+    ],
+    "",
 )
 
 DSTU2: Table = {
@@ -20,6 +24,7 @@ DSTU2: Table = {
         "modalityList": "Coding*",
         "referrer": "Reference:Practitioner",
         "interpreter": "Reference:Practitioner",
+        "procedure": "Reference:Procedure*",
         "availability": "code:instance-availability",
         "url": "uri",
         "numberOfSeries": "unsignedInt!",
@@ -45,6 +50,9 @@ DSTU2: Table = {
         "identifier": "Identifier*",
         "code": "CodeableConcept!",
     },
+    "Practitioner": {"name": "HumanName"},
+    "Device": dict.fromkeys(R4["Device"], ""),
+    "Procedure": {"status": "code:procedure-status-dstu2!", "code": "CodeableConcept!"},
     "Meta": {"source": ""},
     "Reference": {"type": "", "identifier": ""},
     "HumanName": {"family": "string*"},
@@ -53,7 +61,7 @@ DSTU2: Table = {
 _RESOURCE = "implicitRules language text contained modifierExtension"
 
 FURTHER: Mapping[str, str] = {
-    "ImagingStudy": f"{_RESOURCE} procedure",
+    "ImagingStudy": _RESOURCE,
     "Series": "id modifierExtension",
     "Instance": "id extension modifierExtension",
     "Attachment": "id extension language data size hash creation",
@@ -62,6 +70,12 @@ FURTHER: Mapping[str, str] = {
         " multipleBirthInteger photo contact animal communication careProvider managingOrganization link"
     ),
     "Basic": f"{_RESOURCE} subject author created",
+    "Practitioner": f"{_RESOURCE} telecom address gender birthDate photo practitionerRole qualification communication",
+    "Procedure": (
+        f"{_RESOURCE} category notPerformed reasonNotPerformed bodySite reasonCodeableConcept reasonReference performer"
+        " performedDateTime encounter location outcome report complication followUp request notes focalDevice used"
+    ),
+    "Period": "id extension",
     "Meta": "id extension versionId lastUpdated profile security",
     "Identifier": "id period",
     "HumanName": "id period",

@@ -10,6 +10,8 @@ R5: Table = {
     "ImagingStudy": {
         "modality": "CodeableConcept*",
         "interpreter": "",
+        "procedureReference": "",
+        "partOf": "Reference:Procedure*",
         "procedureCode": "",
         "reasonCode": "",
         "procedure": "CodeableReference*",
@@ -33,6 +35,23 @@ R5: Table = {
         "payload": "Payload*",
     },
     "Payload": {"type": "CodeableConcept*", "mimeType": "code*"},
+    "Device": {"deviceName": "", "name": "DeviceName*"},
+    "DeviceName": {"name": "", "value": "string!", "type": "code:device-nametype-r5!"},
+    "Procedure": {
+        "subject": "Reference:Patient|Group|Device|Practitioner|Organization|Location!",
+        "performedPeriod": "",
+        "occurrencePeriod": "Period",
+    },
+    "BodyStructure": {
+        "resourceType": "code!",
+        "id": "id",
+        "meta": "Meta",
+        "extension": "Extension*",
+        "identifier": "Identifier*",
+        "includedStructure": "IncludedStructure*!",
+        "patient": "Reference:Patient!",
+    },
+    "IncludedStructure": {"structure": "CodeableConcept!", "laterality": "CodeableConcept"},
     "CodeableReference": {"extension": "Extension*", "concept": "CodeableConcept", "reference": "Reference"},
 }
 
@@ -40,8 +59,11 @@ R6: Table = {
     "ImagingStudy": {
         "status": "code:imagingstudy-status-r6!",
         "basedOn": "Reference:CarePlan|ServiceRequest|Appointment|Task*",
+        "partOf": "",
         "procedure": "Reference:Procedure*",
     },
+    "Device": {"version": "", "deviceVersion": "DeviceVersion*"},
+    "DeviceName": {"type": "CodeableConcept!"},
     "Series": {"bodySite": "CodeableReference*", "laterality": ""},
     "Instance": {"sopClass": "oid!", "numberOfFrames": "unsignedInt"},
     "Endpoint": {"status": "code:endpoint-status-r6!"},
@@ -60,6 +82,26 @@ R6_FURTHER: Mapping[str, str] = {
     ),
     "Endpoint": f"{_RESOURCE} description environmentType managingOrganization contact period availability header",
     "Payload": "id extension modifierExtension profileCanonical profileUri",
+    "Practitioner": (
+        f"{_RESOURCE} telecom deceasedBoolean deceasedDateTime address gender birthDate photo qualification communication"
+    ),
+    "Device": (
+        f"{_RESOURCE} definition udiCarrier status availabilityStatus biologicalSourceEvent manufactureDate expirationDate"
+        " lotNumber modelNumber partNumber category type conformsTo property additive contact location endpoint gateway note"
+        " safety parent"
+    ),
+    "DeviceName": "id extension modifierExtension display",
+    "DeviceVersion": "id extension modifierExtension type component installDate",
+    "Procedure": (
+        f"{_RESOURCE} basedOn partOf statusReason category focus encounter occurrenceDateTime occurrenceString occurrenceAge"
+        " occurrenceRange occurrenceTiming recorded recorder reportedBoolean reportedReference performer location reason"
+        " bodySite bodyStructure outcome report complication followUp note focalDevice used supportingInfo"
+    ),
+    "Period": "id extension",
+    "BodyStructure": f"{_RESOURCE} active excludedStructure description image",
+    "IncludedStructure": (
+        "id extension modifierExtension morphology bodyLandmarkOrientation spatialReference qualifier image"
+    ),
     "CodeableReference": "id",
     "Meta": "id extension versionId lastUpdated",
     "Identifier": "id period",

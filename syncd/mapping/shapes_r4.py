@@ -23,6 +23,14 @@ BINDINGS: Mapping[str, Rule] = {
     "endpoint-status-r6": one_of("active", "limited", "suspended", "error", "off", "entered-in-error"),
     "administrative-gender": one_of("male", "female", "other", "unknown"),
     "identifier-use": one_of("usual", "official", "temp", "secondary", "old"),
+    "device-nametype": one_of(
+        "udi-label-name", "user-friendly-name", "patient-reported-name", "manufacturer-name", "model-name", "other"
+    ),
+    "device-nametype-r5": one_of("registered-name", "user-friendly-name", "patient-reported-name"),
+    "event-status": one_of(
+        *("preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown")
+    ),
+    "procedure-status-dstu2": one_of("in-progress", "aborted", "completed", "entered-in-error"),
     "name-use": one_of("usual", "official", "temp", "nickname", "anonymous", "old", "maiden"),
     "name-representation": one_of("ABC", "IDE", "SYL"),
 }
@@ -45,6 +53,7 @@ R4: Table = {
         "endpoint": "Reference:Endpoint*",
         "numberOfSeries": "unsignedInt",
         "numberOfInstances": "unsignedInt",
+        "procedureReference": "Reference:Procedure",
         "procedureCode": "CodeableConcept*",
         "location": "Reference:Location",
         "reasonCode": "CodeableConcept*",
@@ -94,6 +103,40 @@ R4: Table = {
         "payloadMimeType": "code*",
         "address": "url!",
     },
+    "Practitioner": {
+        "resourceType": "code!",
+        "id": "id",
+        "meta": "Meta",
+        "extension": "Extension*",
+        "identifier": "Identifier*",
+        "active": "boolean",
+        "name": "HumanName*",
+    },
+    "Device": {
+        "resourceType": "code!",
+        "id": "id",
+        "meta": "Meta",
+        "extension": "Extension*",
+        "identifier": "Identifier*",
+        "manufacturer": "string",
+        "serialNumber": "string",
+        "deviceName": "DeviceName*",
+        "version": "DeviceVersion*",
+    },
+    "DeviceName": {"name": "string!", "type": "code:device-nametype!"},
+    "DeviceVersion": {"value": "string!"},
+    "Procedure": {
+        "resourceType": "code!",
+        "id": "id",
+        "meta": "Meta",
+        "extension": "Extension*",
+        "identifier": "Identifier*",
+        "status": "code:event-status!",
+        "code": "CodeableConcept",
+        "subject": "Reference:Patient|Group!",
+        "performedPeriod": "Period",
+    },
+    "Period": {"start": "dateTime", "end": "dateTime"},
     "Meta": {"source": "uri", "profile": "uri*", "tag": "Coding*", "security": "Coding*"},
     "Identifier": {
         "extension": "Extension*",

@@ -90,7 +90,12 @@ def body_site(series: SeriesFacts) -> Term | None:
 def procedures(snapshot: StudySnapshot) -> tuple[Term, ...]:
     """Procedure Code Sequence (0008,1032), an item without a system as words; without any item the description of the
     requested procedure (0032,1060)."""
-    return _distinct(map(_entry, snapshot.procedure_codes)) or _distinct([Term(display=snapshot.procedure_text)])
+    return coded_procedures(snapshot) or _distinct([Term(display=snapshot.procedure_text)])
+
+
+def coded_procedures(snapshot: StudySnapshot) -> tuple[Term, ...]:
+    """Procedure Code Sequence (0008,1032) alone, an item without a system as words."""
+    return _distinct(map(_entry, snapshot.procedure_codes))
 
 
 def reasons(snapshot: StudySnapshot) -> tuple[Term, ...]:

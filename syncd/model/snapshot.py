@@ -107,6 +107,33 @@ class InstanceFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What made a series (PS3.3 C.7.5.1). `notes` are kept apart from the study's: nothing is odd about a study for a
+    Device that nobody wants."""
+
+    uid: str = ""
+    """Device UID (0018,1002)."""
+    manufacturer: str = ""
+    model: str = ""
+    serial: str = ""
+    versions: tuple[str, ...] = ()
+    station: str = ""
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformedStep:
+    """The performed procedure step that a series belongs to (PS3.3 C.7.3.1). `notes` as those of `Equipment`."""
+
+    uids: tuple[str, ...] = ()
+    """SOP Instance UIDs in (0008,1111), as they are: whether one is a UID is for the mapping to say."""
+    started: Moment | None = None
+    ended: Moment | None = None
+    description: str = ""
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesFacts:
     uid: str
     number: int | None = None
@@ -121,6 +148,8 @@ class SeriesFacts:
     started: Moment | None = None
     performing_physicians: tuple[Person, ...] = ()
     operators: tuple[Person, ...] = ()
+    equipment: Equipment | None = None
+    performed_step: PerformedStep | None = None
     instances: tuple[InstanceFacts, ...] = ()
 
 

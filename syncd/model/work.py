@@ -188,7 +188,8 @@ class ParkedStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Companion:
-    """An Endpoint or Patient of ours on the FHIR server. `source_key` is the greatest study's key (RULES B4)."""
+    """An Endpoint, a Patient or an optional companion (MAPPING J) of ours on the FHIR server. `source_key` is the greatest
+    study's key (RULES B4)."""
 
     resource_type: str
     resource_id: str

@@ -16,6 +16,7 @@ from syncd.settings.sources import Given, Problem
 from syncd.settings.values import BadValue, bind_address, is_loopback, json_mapping
 
 _ARCHIVE_NAME = re.compile(r"[a-z0-9_]{1,40}")
+_YES = frozenset({"true", "t", "1", "yes", "y", "on"})
 _NO = frozenset({"false", "f", "0", "no", "n", "off"})
 
 NEEDED_BY_KIND = {"none": (), "basic": ("username", "password"), "bearer": ("token",)}
@@ -34,6 +35,7 @@ def contradictions(given: Mapping[Path, Given]) -> Iterator[Problem]:
     yield from _tls(("fhir",), given=given)
     yield from _fhir_auth(given)
     yield from _web(given)
+    yield from _body_structure(given)
 
 
 def missing(path: Path, *, why: str = "is missing", advice: str = "") -> Problem:
@@ -122,6 +124,13 @@ def _web(given: Mapping[Path, Given]) -> Iterator[Problem]:
     if not is_loopback(host):
         why = f"is missing: {bind.name} listens on another address than loopback"
         yield missing(("web", "token"), why=why, advice="set a token, or listen on 127.0.0.1")
+
+
+def _body_structure(given: Mapping[Path, Given]) -> Iterator[Problem]:
+    """MAPPING J.7: only `series.bodySite` of R5 and R6 is a reference."""
+    wanted, version = given.get(("policy", "body_structure")), _word(given, ("fhir", "version"))
+    if wanted and version in ("r4", "r4b") and _word(given, ("policy", "body_structure")) in _YES:
+        yield _problem(wanted, f"has no place in FHIR {version}", advice="remove it, or write to an R5 or R6 server")
 
 
 def _word(given: Mapping[Path, Given], path: Path) -> str:

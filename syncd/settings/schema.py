@@ -180,6 +180,18 @@ class PolicySettings(_Block):
     values: Annotated[Literal["lenient", "strict"], BeforeValidator(lower_case)] = "lenient"
     """Values that break DICOM's rules or that FHIR cannot carry: `lenient` leaves them out or mends them and publishes
     the study, `strict` parks it. `syncd render --notes` tells what a study has of them."""
+    practitioner_from_name: Annotated[Literal["display", "resource"], BeforeValidator(lower_case)] = "display"
+    """Referrer, performers, operators and readers: `display` names them in the ImagingStudy, `resource` also writes a
+    Practitioner for each who has an identifier with a system ((0040,1101)). A name alone never makes one, because two
+    people may have it."""
+    write_devices: bool = False
+    """Writes a Device for the equipment of each series that can be told from others (device UID, or manufacturer, model and
+    serial number), and names it among the series' performers. Off, because inventories usually own Devices."""
+    write_procedures: bool = False
+    """Writes a Procedure for each performed procedure step, or for the study where it only has procedure codes, and
+    refers to it. Off, because clinical systems usually own Procedures."""
+    body_structure: bool = False
+    """Writes a BodyStructure for each body site whose side is known, and refers to it. Only FHIR R5 and R6 can."""
     sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
     """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
 

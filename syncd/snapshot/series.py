@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from syncd.model.snapshot import Code, InstanceFacts, Moment, SeriesFacts
 from syncd.model.study import RawSeries
+from syncd.snapshot.acquisition import equipment, performed_step
 from syncd.snapshot.codes import codes
 from syncd.snapshot.dates import moment
 from syncd.snapshot.laterality import frame_anatomies, laterality
@@ -88,6 +89,8 @@ def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...]
         started=_started(reading),
         performing_physicians=persons(tags, names=_PERFORMING, identification=_PERFORMING_IDENTIFICATION),
         operators=persons(tags, names=_OPERATORS, identification=_OPERATOR_IDENTIFICATION),
+        equipment=equipment(tags),
+        performed_step=performed_step(tags),
         instances=instances,
     )
 
