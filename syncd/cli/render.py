@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -15,6 +15,7 @@ from syncd.errors import ConfigurationError, StudyError, StudyGone
 from syncd.loop.connect import Site, public_policy
 from syncd.loop.hooks import finished, load_hooks
 from syncd.loop.odd import odd, require_plain
+from syncd.mapping.companions import companions, references_to
 from syncd.mapping.dialects import VERSIONS
 from syncd.mapping.identity import patient_key, resource_id
 from syncd.mapping.imagingstudy import available, withdrawn
@@ -36,22 +37,35 @@ def render(
     with_notes: Annotated[
         bool, typer.Option("--notes", help="Also print what was odd, and what was done about it.")
     ] = False,
+    with_companions: Annotated[
+        bool, typer.Option("--companions", help="Also print what would be written before it, all in one Bundle.")
+    ] = False,
 ) -> None:
-    """Print the ImagingStudy of one study as it would be published when complete. Nothing is sent."""
+    """Print the ImagingStudy of one study as it would be published when complete. Nothing is sent.
+
+    With --companions a Bundle: first the Devices, Practitioners, Procedures and BodyStructures that would be written before
+    it, as far as the settings want any, then the ImagingStudy.
+    """
     with told():
         if fhir_version not in VERSIONS:
             raise ConfigurationError(f"--fhir-version {fhir_version}: this version renders {', '.join(VERSIONS)}")
         tell = _tell if with_notes else lambda note: None
-        resource = _rendered(site(load(config_file=context.obj)), study, version=fhir_version, tell=tell)
-        typer.echo(json.dumps(resource, indent=2, ensure_ascii=False))
+        *beside, resource = _rendered(site(load(config_file=context.obj)), study, version=fhir_version, tell=tell)
+        shown = _bundle([*beside, resource]) if with_companions else resource
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+def _bundle(resources: Sequence[dict[str, object]]) -> dict[str, object]:
+    return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": one} for one in resources]}
 
 
 def _tell(note: Note) -> None:
     typer.echo(f"{note.tag or '-':9}  {note.rule:8}  {note.done}", err=True)
 
 
-def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], None]) -> dict[str, object]:
-    """What would be sent. Notes are told first, so that they are there where the study would be parked for them."""
+def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], None]) -> list[dict[str, object]]:
+    """What would be sent, the ImagingStudy last. Notes are told first, so that they are there where the study would be
+    parked for them."""
     hooks = load_hooks()
     policy = public_policy(chosen, chosen.archive.info())
     snapshots = [build(chosen.archive.read_study(one)) for one in _orthanc_ids(chosen.archive, study)]
@@ -67,14 +81,17 @@ def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], 
     found = odd(left.snapshot, policy=policy)
     for note in found:
         tell(note)
+    beside: tuple[dict[str, object], ...] = ()
     if left.nothing:
         status = retracted_status(in_error=left.in_error, fhir_version=version)
         resource = withdrawn(snapshot, subject=who, policy=policy, status=status, dialect=version)
     else:
         require_plain(found, policy=policy)
-        resource = available(left.snapshot, subject=who, policy=policy, dialect=version)
+        beside = companions(left.snapshot, subject=who, policy=policy, fhir_version=version)
+        there = references_to(beside)
+        resource = available(left.snapshot, subject=who, policy=policy, dialect=version, there=there)
     resource["id"] = resource_id(snapshot.study_uid, bad_uid=policy.bad_uid)
-    return finished(left.snapshot, resource, hooks=hooks, fhir_version=version)
+    return [*beside, finished(left.snapshot, resource, hooks=hooks, fhir_version=version)]
 
 
 def _orthanc_ids(archive: Archive, study: str) -> tuple[OrthancId, ...]:

@@ -42,7 +42,6 @@ TITLES = (
 )
 
 UNMAPPED = (
-    ("ImagingStudy.procedureReference", "R5 `partOf`, R6 `procedure`: no Procedure is written"),
     ("ImagingStudy.reasonReference", "never"),
     ("ImagingStudy.note", "never: the description stands in `description`, comments may tell of the patient"),
     ("ImagingStudy.meta.profile", "no national profile is filled"),
@@ -80,6 +79,17 @@ It shows what the newest study says of the patient.""",
     "Endpoint": """\
 One per service that has an address. A further one, the sentinel, is off and leads nowhere: by it syncd tells whether the
 server is still the same. DSTU2 has no Endpoint; the sentinel there is a Basic.""",
+    "Practitioner": """\
+Only with `SYNCD_POLICY__PRACTITIONER_FROM_NAME` `resource`, and only for somebody with an identifier that has a system: a
+name is shared by many. As every companion from here on it is written before its study, is never taken from another writer,
+and never costs the study: what cannot be written is not referred to. Where several studies name it, the newest speaks.""",
+    "Device": """\
+Only with `SYNCD_POLICY__WRITE_DEVICES`, and only for equipment that can be told from others. DSTU2 has no place for it.""",
+    "Procedure": """\
+Only with `SYNCD_POLICY__WRITE_PROCEDURES`, where a series names its performed step or the study has procedure codes. It
+stays when its study is withdrawn.""",
+    "BodyStructure": """\
+Only with `SYNCD_POLICY__BODY_STRUCTURE`, for a body site whose side is known.""",
 }
 
 _ISSUERS = """\
@@ -144,8 +154,8 @@ def mapping_page() -> str:
         _WITHDRAWN,
         _table(("nothing is left because", *list(COLUMNS)[1:]), _statuses()),
         "## Not mapped",
-        "No Practitioner, Organization, Location, ServiceRequest, Procedure, Device, Provenance or BodyStructure is\n"
-        "written: people, orders and visits are logical references or words. Left out besides:",
+        "No Organization, Location, ServiceRequest or Provenance is written: orders, visits and places are logical\n"
+        "references or words, and so are people unless the site wants them. Left out besides:",
         _table(("element", "why"), ((f"`{element}`", why) for element, why in UNMAPPED)),
     ]
     return "\n\n".join(parts) + "\n"

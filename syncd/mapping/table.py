@@ -7,9 +7,10 @@ written in each version, both ways: no element without its row, no row without i
 from __future__ import annotations
 
 from syncd.mapping.table_companions import ENDPOINT, PATIENT
+from syncd.mapping.table_optional import OPTIONAL
 from syncd.mapping.table_row import Row
 from syncd.mapping.table_series import SERIES
 from syncd.mapping.table_study import STUDY
 
-ROWS: tuple[Row, ...] = (*STUDY, *SERIES, *PATIENT, *ENDPOINT)
+ROWS: tuple[Row, ...] = (*STUDY, *SERIES, *PATIENT, *ENDPOINT, *OPTIONAL)
 """By resource, in the order in which FHIR defines the elements."""

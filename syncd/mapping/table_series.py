@@ -71,8 +71,9 @@ SERIES = (
         r6="series.bodySite CodeableReference*",
         tags="0008,2218 0020,9071 0018,0015",
         rule="The coded region, of the frames only if they agree; else the body part by PS3.16 Annex L; else words. R6"
-        " says the side here, in the words: Chest, left.",
-        clause="C.6",
+        " says the side here, in the words: Chest, left. From R5 on with a reference to its BodyStructure, where one is"
+        " written.",
+        clause="C.6, J.7",
     ),
     row(
         "ImagingStudy.series.laterality",
@@ -109,10 +110,18 @@ SERIES = (
         clause="A.2",
     ),
     row(
+        "ImagingStudy.series.performer:device",
+        said="series.performer:device BackboneElement*",
+        dstu2="",
+        tags="0018,1002 0008,0070 0008,1090 0018,1000 0008,1010",
+        rule="The machine, behind the people; only with `SYNCD_POLICY__WRITE_DEVICES`.",
+        clause="A.2, J.2",
+    ),
+    row(
         "ImagingStudy.series.performer.function",
         said="series.performer.function CodeableConcept",
         dstu2="",
-        rule="`PRF` for a performing physician, `SPRF` for an operator.",
+        rule="`PRF` for a performing physician, `SPRF` for an operator, `DEV` for a machine.",
         clause="A.2",
     ),
     row(
@@ -120,7 +129,7 @@ SERIES = (
         said="series.performer.actor Reference",
         dstu2="",
         tags="0040,1101",
-        rule="As referrer.",
+        rule="As referrer. A machine: its Device, else manufacturer and model in words.",
         clause="C.2, J.2",
     ),
     row(

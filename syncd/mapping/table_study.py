@@ -147,7 +147,7 @@ STUDY = (
         said="referrer Reference",
         tags="0008,0090 0008,0096",
         rule="The name in words, with the identifier of a coded identification whose scheme has a system; without a name"
-        " nothing. DSTU2: the name only.",
+        " nothing. DSTU2: the name only. To a Practitioner instead, where one is written.",
         clause="C.2, J.2",
     ),
     row(
@@ -187,6 +187,16 @@ STUDY = (
         clause="G, R6 ist-4 and ist-5",
     ),
     row(
+        "ImagingStudy.procedureReference",
+        said="procedureReference Reference",
+        dstu2="procedure Reference*",
+        r5="partOf Reference*",
+        r6="procedure Reference*",
+        tags="0008,1111",
+        rule="The Procedures that are written, in the order of the series; R4: the first.",
+        clause="J.4",
+    ),
+    row(
         "ImagingStudy.procedureCode",
         said="procedureCode CodeableConcept*",
         dstu2="",
@@ -194,7 +204,7 @@ STUDY = (
         r6="",
         tags="0008,1032 0032,1060",
         rule="One per coded item, by the coding schemes below; an item without a system is words. Without any item, the"
-        " requested procedure's description. R6 has the code in a Procedure only, which syncd does not write.",
+        " requested procedure's description. R6 has the code in a Procedure only.",
         clause="C.5",
     ),
     row(

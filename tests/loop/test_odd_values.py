@@ -104,7 +104,7 @@ def test_at_most_three_are_named(rules_met: list[str], detail: str) -> None:
     assert caught.value.detail == detail
 
 
-@pytest.mark.parametrize("rule", ["C8", "D.2", "F.6"])
+@pytest.mark.parametrize("rule", ["C8", "D.2", "F.6", "J.2"])
 def test_what_is_no_value_parks_nothing(rule: str) -> None:
     """CONTRACT, POLICY__VALUES: "parks a study with odd values": copies, rejected images and sheer size are none."""
     require_plain([Note(tag="", rule=rule, done="")], policy=STRICT)
@@ -133,7 +133,7 @@ def test_each_publication_counts_each_rule_once(world: World) -> None:
 def test_every_rule_that_a_note_names_is_known_beforehand() -> None:
     """STYLE 10, metrics: each rule of the source is counted from zero, and no other."""
     root = Path(syncd.__file__).parent
-    files = [*(root / "snapshot").glob("*.py"), root / "mapping" / "notes.py"]
+    files = [*(root / "snapshot").glob("*.py"), root / "mapping" / "notes.py", root / "loop" / "companions.py"]
     said = r'(?:\brule=|\bnote\(|^_RULE = |^UNENCODABLE = )"([^"]+)"'
     found = {rule for file in files for rule in re.findall(said, file.read_text(encoding="utf-8"), re.MULTILINE)}
     found |= set(

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from syncd.mapping.companions import companions, references_to
 from syncd.mapping.identity import patient_key
 from syncd.mapping.imagingstudy import available
 from syncd.mapping.patient import subject
@@ -15,12 +16,14 @@ from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName, StudyInstanceUID
 from syncd.model.snapshot import (
     Code,
+    Equipment,
     InstanceFacts,
     IssuedId,
     Issuer,
     Moment,
     NameGroup,
     PatientFacts,
+    PerformedStep,
     Person,
     PersonName,
     SeriesFacts,
@@ -122,6 +125,50 @@ def mapped(snapshot: StudySnapshot, policy: MappingPolicy = POLICY, **more: Any)
     return available(snapshot, subject=subject(key, snapshot, literal="Patient/p-1"), policy=policy, **more)
 
 
+WANTED: dict[str, Any] = {
+    "practitioner_from_name": "resource",
+    "write_devices": True,
+    "write_procedures": True,
+    "body_structure": True,
+}
+"""Every optional companion (MAPPING J)."""
+
+SCANNER = Equipment(
+    uid="2.25.900", manufacturer="Acme", model="Scan 3", serial="S-17", versions=("1.2", "R7"), station="CT1"
+)
+STEP = PerformedStep(
+    uids=("2.25.800",),
+    started=Moment(date="2026-03-01", time="09:15:00", offset="+01:00"),
+    ended=Moment(date="2026-03-01", time="09:40:00", offset="+01:00"),
+    description="CT chest",
+)
+COLLEAGUE = Code(value="4711", scheme="99STAFF", scheme_uid="2.25.5")
+
+
+def full_study() -> StudySnapshot:
+    """The golden study with everything that leads to a companion."""
+    golden = golden_study()
+    ct, ko = golden.series
+    return replace(
+        golden,
+        referrer=person("Ruiz", "Ana", identifiers=(COLLEAGUE,)),
+        interpreters=(person("Lang"),),
+        procedure_codes=(Code(value="24627-2", scheme="LN", meaning="CT Chest"),),
+        series=(replace(ct, laterality="L", equipment=SCANNER, performed_step=STEP), ko),
+    )
+
+
+def beside(
+    snapshot: StudySnapshot, policy: MappingPolicy, version: str, *, who: dict[str, Any] | None = None
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The companions of a study, and the study that refers to all of them."""
+    key = patient_key(snapshot, policy=policy)
+    who = who or subject(key, snapshot, literal="Patient/p-1", fhir_version=version)
+    found = companions(snapshot, subject=who, policy=policy, fhir_version=version)
+    said = available(snapshot, subject=who, policy=policy, dialect=version, there=references_to(found))
+    return list(found), said
+
+
 # What the room `snapshot` promises: text without controls and outer blanks, numbers in range, dates of the calendar.
 texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20).map(str.strip)
 said = texts.filter(bool)
@@ -161,6 +208,22 @@ code_entries = st.builds(
 ) | st.builds(Code, value=st.sampled_from(["113014", "113000"]), scheme=st.just("DCM"), meaning=texts)
 persons = st.builds(Person, name=names, identifiers=st.lists(code_entries, max_size=2).map(tuple))
 people = st.lists(persons, max_size=2).map(tuple)
+machines = st.builds(
+    Equipment,
+    uid=st.just("") | oids | texts,
+    manufacturer=texts,
+    model=texts,
+    serial=texts,
+    versions=st.lists(said, max_size=2).map(tuple),
+    station=texts,
+)
+steps = st.builds(
+    PerformedStep,
+    uids=st.lists(uids | said, max_size=2).map(tuple),
+    started=st.none() | moments,
+    ended=st.none() | moments,
+    description=texts,
+)
 instances = st.builds(
     InstanceFacts,
     uid=uids | texts,
@@ -181,6 +244,8 @@ listed_series = st.builds(
     started=st.none() | moments,
     performing_physicians=people,
     operators=people,
+    equipment=st.none() | machines,
+    performed_step=st.none() | steps,
     instances=st.lists(instances, max_size=3).map(tuple),
 )
 orders = st.lists(issued, max_size=2).map(tuple)
@@ -228,4 +293,8 @@ policies = st.builds(
     bad_uid=st.just("verbatim"),
     modality_scope=st.sampled_from(["all", "acquisition"]),
     max_instances=st.sampled_from([1, 10000]),
+    practitioner_from_name=st.sampled_from(["display", "resource"]),
+    write_devices=st.booleans(),
+    write_procedures=st.booleans(),
+    body_structure=st.booleans(),
 )

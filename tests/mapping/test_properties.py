@@ -16,7 +16,7 @@ from syncd.mapping.notes import notes
 from syncd.mapping.patient import patient, subject
 from syncd.mapping.policy import MappingPolicy
 from syncd.model.snapshot import StudySnapshot
-from tests.mapping.studies import policies, snapshots
+from tests.mapping.studies import beside, policies, snapshots
 
 # Studies are large values to draw; the machine's speed says nothing about the claim.
 patiently = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -36,6 +36,8 @@ def test_every_resource_of_every_study_can_be_sent(version: str, snapshot: Study
         made.append(available(snapshot, subject=who, policy=policy, dialect=version))
         if dialect(version).writes_registered:
             made.append(registered(snapshot, subject=who, policy=policy, dialect=version))
+        found, referring = beside(snapshot, policy, version, who=who)
+        made += [*found, referring]
     assert [problems(one, fhir_version=version) for one in made] == [()] * len(made)
 
 

@@ -39,16 +39,32 @@ from syncd.model.snapshot import (
     KeyObject,
     NameGroup,
     PatientFacts,
+    Person,
     PersonName,
     StudySnapshot,
 )
 from syncd.snapshot.rejection import left_of, said_by
-from tests.mapping.studies import ORTHANC, golden_study, instance, person, policies, series, snapshots, study
+from tests.mapping.studies import (
+    COLLEAGUE,
+    ORTHANC,
+    SCANNER,
+    STEP,
+    WANTED,
+    beside,
+    golden_study,
+    instance,
+    person,
+    policies,
+    series,
+    snapshots,
+    study,
+)
 
 Json = dict[str, Any]
 
-BACKBONES = {"Series", "Performer", "Instance", "Payload"}
-ENTERED = {"meta", "series", "series.performer", "series.instance", "name", "payload"}
+BACKBONES = {"Series", "Performer", "Instance", "Payload", "DeviceName", "DeviceVersion", "IncludedStructure"}
+ENTERED = {"meta", "series", "series.performer", "series.instance", "name", "payload", "deviceName", "version"}
+ENTERED |= {"deviceVersion", "includedStructure"}
 """Elements that the table takes apart; of `meta` it has only the parts."""
 
 EVERYTHING = MappingPolicy(
@@ -61,7 +77,14 @@ EVERYTHING = MappingPolicy(
         timezone="Europe/Berlin",
         study_id_system="http://hosp.example/study",
         issuers={"HOSP-A": "http://hosp.example/a"},
-    )
+    ),
+    **WANTED,
+)
+
+
+NAME = PersonName(
+    alphabetic=NameGroup(family="Doe", given="Jane", middle="M", prefix="Dr", suffix="Jr"),
+    ideographic=NameGroup(family="山田"),
 )
 
 
@@ -71,15 +94,16 @@ def rich_study() -> StudySnapshot:
     hospital = Issuer(local="HOSP-A")
     ct, ko = golden.series
     full = replace(
-        ct, laterality="L", operators=(person("Oh"),), instances=tuple(replace(one, frames=2) for one in ct.instances)
-    )
-    name = PersonName(
-        alphabetic=NameGroup(family="Doe", given="Jane", middle="M", prefix="Dr", suffix="Jr"),
-        ideographic=NameGroup(family="山田"),
+        ct,
+        laterality="L",
+        operators=(Person(name=NAME, identifiers=(COLLEAGUE,)),),
+        equipment=SCANNER,
+        performed_step=STEP,
+        instances=tuple(replace(one, frames=2) for one in ct.instances),
     )
     return replace(
         golden,
-        patient=replace(golden.patient, ids=(*golden.patient.ids, IssuedId(value="P-2", issuer=hospital)), names=(name,)),
+        patient=replace(golden.patient, ids=(*golden.patient.ids, IssuedId(value="P-2", issuer=hospital)), names=(NAME,)),
         study_id="S1",
         placer_orders=(IssuedId(value="PL1", issuer=hospital),),
         filler_orders=(IssuedId(value="FI1", issuer=hospital),),
@@ -98,6 +122,8 @@ def written(snapshot: StudySnapshot, policy: MappingPolicy, version: str) -> lis
     made = [patient(snapshot, key=key, policy=policy, fhir_version=version), *endpoints(policy, fhir_version=version)]
     made.append(sentinel("syncd-1", installation_id="syncd", fhir_version=version))
     who = subject(key, snapshot, literal=None, fhir_version=version)
+    found, referring = beside(snapshot, policy, version, who=who)
+    made += [*found, referring]
     for summary in (False, True):
         made.append(available(snapshot, subject=who, policy=policy, summary=summary, dialect=version))
     status = retracted_status(in_error=False, fhir_version=version)
@@ -112,6 +138,7 @@ def code_of(content: Json) -> str:
     return str(content.get("coding", [{}])[0].get("code", ""))
 
 
+PERFORMERS = {"PRF": "physician", "SPRF": "operator", "DEV": "device"}
 SOURCES: dict[str, Callable[[Json], str]] = {
     "ImagingStudy.identifier": lambda one: (
         "StudyInstanceUID"
@@ -121,7 +148,7 @@ SOURCES: dict[str, Callable[[Json], str]] = {
     "ImagingStudy.basedOn": lambda one: {"ACSN": "accession", "PLAC": "placer", "FILL": "filler"}[
         code_of(one["identifier"]["type"])
     ],
-    "ImagingStudy.series.performer": lambda one: {"PRF": "physician", "SPRF": "operator"}[code_of(one["function"])],
+    "ImagingStudy.series.performer": lambda one: PERFORMERS[code_of(one["function"])],
     "Patient.identifier": lambda one: {"usual": "PatientID", "secondary": "other"}[one["use"]],
 }
 
