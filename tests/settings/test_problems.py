@@ -74,6 +74,10 @@ CONTRADICTIONS = [
         {"SYNCD_ARCHIVES__SECOND__URL": "http://h"},
         "SYNCD_ARCHIVES__SECOND__URL (environment): 2 archives are named (main, second), but several archives come later",
     ),
+    (
+        {"SYNCD_POLICY__BODY_STRUCTURE": "yes", "SYNCD_FHIR__VERSION": "r4b"},
+        "SYNCD_POLICY__BODY_STRUCTURE (environment): has no place in FHIR r4b",
+    ),
 ]
 
 
@@ -100,6 +104,9 @@ def test_basic_needs_both_of_its_fields_and_names_both() -> None:
         {f"{AUTH}KIND": "BASIC", f"{AUTH}USERNAME": "u", f"{AUTH}PASSWORD": "p"},
         {f"{ARCHIVE}TOKEN": "t"},
         {"SYNCD_FHIR__HEADERS": '{"Authorization": "Custom x"}'},
+        {"SYNCD_POLICY__BODY_STRUCTURE": "yes", "SYNCD_FHIR__VERSION": "r5"},
+        {"SYNCD_POLICY__BODY_STRUCTURE": "yes"},
+        {"SYNCD_POLICY__BODY_STRUCTURE": "off", "SYNCD_FHIR__VERSION": "r4"},
     ],
 )
 def test_settings_that_complete_each_other_are_accepted(environ: dict[str, str]) -> None:
