@@ -65,7 +65,14 @@ def _check() -> bool:
     )
     # All of them run, so that one complaint does not hide the next.
     parallel = ("-n", "auto", "--dist", "worksteal")
-    return all([*[_tool(*command) for command in tools], _pytest("check", *parallel, "-m", "not real and not long")])
+    return all(
+        [*[_tool(*command) for command in tools], _pytest("check", *parallel, "-m", "not real and not long and not machine")]
+    )
+
+
+def _machine() -> bool:
+    """Five hundred histories of a site in memory, on every processor."""
+    return _pytest("machine", "-m", "machine", "tests/machine")
 
 
 def _real() -> bool:
@@ -126,7 +133,7 @@ def _closing(done: list[Timed]) -> int:
 
 
 CHECK = Part("check", _check, 2)
-REAL = [Part("real", _real, 8), Part("validation", _validation, 4), Part("faults", _faults, 6)]
+REAL = [Part("machine", _machine, 6), Part("real", _real, 8), Part("validation", _validation, 4), Part("faults", _faults, 6)]
 SUITES = {
     "check": [Part("set-up", _set_up("check"), 8), CHECK],
     "test": [Part("set-up", _set_up("test"), 8), CHECK, *REAL],

@@ -1,0 +1,46 @@
+"""Whatever happens, in whatever order: afterwards both sides agree (RULES A1–A5, A8, B7, C2–C5, C8, C9, D1, D2, E1–E3, E5).
+
+The seeds are fixed, so that a change is judged by the same histories as the one before it; and the report proves that
+every rule was played, and that syncd was killed at every step.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from syncd.loop.steps import Step
+from tests.machine import machine
+from tests.machine.shards import Told, tell
+
+SEEDS = [1, 2, 3, 4]
+HISTORIES = 125
+"""For each seed: 500 in all."""
+
+FEWEST = 50
+"""How often every rule must have happened."""
+
+
+@pytest.mark.machine
+@pytest.mark.timeout(1500)
+def test_both_sides_agree_whatever_happened(capsys: pytest.CaptureFixture[str]) -> None:
+    """RULES A1–A5, A8, B7, C2–C5, C8, C9, D1, D2, E1–E3, E5: the FHIR side equals what the archive holds, with what
+    others wrote, without a duplicate, and one more full look at both sides writes nothing."""
+    told = tell(SEEDS, histories=HISTORIES)
+    _show(told, capsys)
+    assert not {name: told.fired[name] for name in machine.RULES if told.fired[name] < FEWEST}, "rules seldom played"
+    assert not [step.value for step in Step if not told.killed[step]], "steps at which nothing was killed"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_both_sides_agree_after_many_more_histories(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same with other histories each time; MACHINE_HISTORIES says how many for each of four seeds."""
+    seeds = [int.from_bytes(os.urandom(4)) for _ in SEEDS]
+    _show(tell(seeds, histories=int(os.environ.get("MACHINE_HISTORIES", "500")), shrink=True), capsys)
+
+
+def _show(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print("", *told.lines(), sep="\n  ")
