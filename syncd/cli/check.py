@@ -19,6 +19,7 @@ from syncd.loop.connect import Site, public_policy
 from syncd.loop.hooks import load_hooks, shaped
 from syncd.loop.target import fhir_version
 from syncd.mapping.fingerprint import fingerprint
+from syncd.mapping.sentinel import sentinel_type
 from syncd.publish import sentinel
 from syncd.settings import Settings, load
 
@@ -27,7 +28,8 @@ _now = time.time
 SKEW = 5.0
 """Seconds by which clocks may differ: both servers tell whole seconds, and an answer takes its time."""
 
-NEEDED = frozenset({"ImagingStudy", "Patient", "Endpoint"})
+NEEDED = frozenset({"ImagingStudy", "Patient"})
+"""Besides the type of the sentinel: Endpoint, which DSTU2 does not have, or Basic."""
 
 
 class Mark(Enum):
@@ -144,12 +146,12 @@ def _fhir(chosen: Site) -> Iterator[Line]:
         text=f"{capabilities.software or 'a server'} ({version}, {capabilities.fhir_version}) at {chosen.server.base_url}",
     )
     yield from _skew("FHIR server", capabilities.clock)
-    missing = sorted(NEEDED - capabilities.types)
+    missing = sorted((NEEDED | {sentinel_type(version)}) - capabilities.types)
     if missing:
         raise ConfigurationError(f"{chosen.server.base_url} does not serve {', '.join(missing)}")
     require_sayable(chosen.server, policy=chosen.policy, fhir_version=version)
     # One search with our credentials: a server may show its CapabilityStatement to everybody.
-    present = sentinel.known_to(chosen.server, installation_id=chosen.policy.installation_id)
+    present = sentinel.known_to(chosen.server, installation_id=chosen.policy.installation_id, fhir_version=version)
     if present:
         yield Line(
             mark=Mark.OK, about="FHIR server", text=f"an installation {chosen.policy.installation_id!r} publishes here"

@@ -20,6 +20,7 @@ from syncd.model.study import RawStudy
 from syncd.model.words import Decision
 from syncd.model.work import Intent, Outcome, StudyRecord
 from syncd.plan.decide import Absent, Action, Current, Found, NeedRead, Park, Skip, Wait, Wanted, Write, decide, wanted
+from syncd.plan.elements import elements
 from syncd.plan.ownership import installation_of, owned_values
 from syncd.publish.lookups import imaging_studies
 
@@ -73,7 +74,8 @@ def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
         return goal, server.read("ImagingStudy", own_id)
     hits = task.hits
     if hits is None:
-        hits = imaging_studies(server, {task.study_uid: own_id})[task.study_uid]
+        asked = imaging_studies(server, {task.study_uid: own_id}, fhir_version=task.rooms.fhir_version)
+        hits = asked[task.study_uid]
     reached(Step.LOOKED_UP)
     ids = sorted(hits | {own_id}, key=lambda one: (one != own_id, one)) if hits or task.reread else []
     seen = {one: server.read("ImagingStudy", one) for one in ids}
@@ -88,7 +90,8 @@ def _under(goal: Wanted, resource_id: str) -> Wanted:
     """The same goal for a resource that kept its own id (RULES C1, E7)."""
     if goal.resource["id"] == resource_id:
         return goal
-    return wanted({**goal.resource, "id": resource_id}, fingerprint=goal.fingerprint)
+    resource = {**goal.resource, "id": resource_id}
+    return wanted(resource, fingerprint=goal.fingerprint, fhir_version=goal.fhir_version)
 
 
 def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) -> Outcome:
@@ -103,8 +106,8 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
             digest=goal.digest,
             expected_version=action.expected_version,
             owned={
-                **owned_values(goal.resource, earlier=before.owned if before else None),
-                "status": goal.resource["status"],
+                **owned_values(goal.resource, earlier=before.owned if before else None, fhir_version=goal.fhir_version),
+                "status": goal.status,
             },
             created_at=task.rooms.clock(),
         )
@@ -164,9 +167,9 @@ def _record(
         last_updated=last_updated,
         digest=goal.digest,
         fingerprint=goal.fingerprint,
-        status=str(goal.resource["status"]),
+        status=goal.status,
         foreign=foreign,
-        owned=owned_values(goal.resource),
+        owned=owned_values(goal.resource, fhir_version=goal.fhir_version),
         summary=task.summary,
         published_at=at,
         **facts,
@@ -182,7 +185,7 @@ def _facts(task: Task, goal: Wanted, snapshot: StudySnapshot, raws: tuple[RawStu
             "last_update": {raw.header.orthanc_id: raw.read_started_at for raw in raws},
             "instances": sum(len(raw.instances) for raw in raws),
         },
-        "subject": str(goal.resource["subject"].get("reference", "")),
+        "subject": elements(goal.fhir_version).subject_of(goal.resource),
         "series": len(snapshot.series),
         "instances": snapshot.number_of_instances,
         "study_date": snapshot.started.date if snapshot.started else "",

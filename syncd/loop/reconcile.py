@@ -23,6 +23,7 @@ from syncd.loop.steps import Step, reached
 from syncd.loop.target import keep_endpoints
 from syncd.loop.task import Task
 from syncd.mapping.companions import companions, references_to
+from syncd.mapping.dialects import dialect
 from syncd.mapping.identity import resource_id
 from syncd.mapping.imagingstudy import available, registered, withdrawn
 from syncd.mapping.retracted import retracted_status
@@ -112,6 +113,8 @@ def _announce(task: Task, seen: Look, identity: str) -> Outcome:
     due = task.rooms.clock() + task.rooms.settle_after
     if task.record is not None and (not task.fresh or task.record.status != "registered"):
         return task.waiting("still arriving", due=due)
+    if not dialect(task.rooms.fhir_version).writes_registered:
+        return task.waiting("still arriving, and this FHIR version cannot say so", due=due)
     raw = light(task, seen.headers[0])
     # Only the whole study tells what is rejected; and other studies must know what this one's notes say (B7).
     if rejections.may_concern(task, raw) and rejections.applied(task, whole(task, seen.headers)[0]).left.nothing:
@@ -191,7 +194,7 @@ def _goal(
         resource = withdrawn(snapshot, subject=dict(subject), policy=policy, status=status, dialect=version)
     resource["id"] = identity
     sent = finished(snapshot, resource, hooks=task.rooms.hooks, fhir_version=version)
-    return wanted(sent, fingerprint=task.rooms.fingerprint)
+    return wanted(sent, fingerprint=task.rooms.fingerprint, fhir_version=version)
 
 
 def _vanished(task: Task, seen: Look) -> Outcome:

@@ -59,7 +59,9 @@ class Rooms:
     def check_sentinel(self) -> None:
         """Raise `ServerReset` when the server no longer holds our sentinel (RULES B4, E3)."""
         target = self.ledger.target()
-        if target is None or not sentinel.present(self.server, target.sentinel_id, installation_id=self.installation_id):
+        if target is None or not sentinel.present(
+            self.server, target.sentinel_id, installation_id=self.installation_id, fhir_version=self.fhir_version
+        ):
             raise ServerReset()
 
     @property

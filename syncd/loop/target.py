@@ -25,8 +25,8 @@ from syncd.publish.server import FhirServer
 
 log = structlog.get_logger(__name__)
 
-SUPPORTED = ("r4", "r4b", "r5", "r6")
-"""The versions in which a server can be written to; `mapping.dialects` knows DSTU2 too, for `render`."""
+SUPPORTED = ("dstu2", "r4", "r4b", "r5", "r6")
+"""The versions in which a server can be written to."""
 
 
 def fhir_version(server: FhirServer, *, setting: str) -> str:
@@ -57,8 +57,10 @@ def attach(server: FhirServer, ledger: Ledger, *, installation_id: str, version:
         ledger.save_target(target)
         reached(Step.SENTINEL_INTENDED)
     elif target.url != server.base_url:
-        target = _moved_target(server, ledger, target, installation_id=installation_id, accept=accept)
-    elif target.create_form and not sentinel.present(server, target.sentinel_id, installation_id=installation_id):
+        target = _moved_target(server, ledger, target, installation_id=installation_id, version=version, accept=accept)
+    elif target.create_form and not sentinel.present(
+        server, target.sentinel_id, installation_id=installation_id, fhir_version=version
+    ):
         target = _forgotten(ledger, target)
     if not target.create_form:
         target = _prove(server, ledger, replace(target, fhir_version=version), installation_id=installation_id)
@@ -72,7 +74,9 @@ def restore(rooms: Rooms) -> None:
     target = ledger.target()
     if target is None:
         return
-    present = sentinel.present(server, target.sentinel_id, installation_id=rooms.installation_id)
+    present = sentinel.present(
+        server, target.sentinel_id, installation_id=rooms.installation_id, fhir_version=rooms.fhir_version
+    )
     if target.create_form or not present:
         target = _forgotten(ledger, target, keep_sentinel=present)
     form = sentinel.prove(server, target.sentinel_id, installation_id=rooms.installation_id, fhir_version=rooms.fhir_version)
@@ -141,7 +145,7 @@ def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
 
 
 def _first_target(server: FhirServer, *, installation_id: str, version: str, accept: bool) -> Target:
-    present = sentinel.known_to(server, installation_id=installation_id)
+    present = sentinel.known_to(server, installation_id=installation_id, fhir_version=version)
     if present and not accept:
         raise LedgerRefused(
             f"{server.base_url} already holds what an installation named {installation_id!r} published, but this ledger "
@@ -152,9 +156,11 @@ def _first_target(server: FhirServer, *, installation_id: str, version: str, acc
     return Target(url=server.base_url, sentinel_id=sentinel_id, fhir_version=version, create_form="")
 
 
-def _moved_target(server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str, accept: bool) -> Target:
+def _moved_target(
+    server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str, version: str, accept: bool
+) -> Target:
     """Another address: the same server under a new name if the sentinel is there, else only by the operator's word."""
-    if sentinel.present(server, target.sentinel_id, installation_id=installation_id):
+    if sentinel.present(server, target.sentinel_id, installation_id=installation_id, fhir_version=version):
         moved = replace(target, url=server.base_url)
         ledger.save_target(moved)
         return moved
@@ -163,7 +169,7 @@ def _moved_target(server: FhirServer, ledger: Ledger, target: Target, *, install
             f"This ledger belongs to {target.url}, and {server.base_url} is another server (our sentinel is not there). "
             "Put SYNCD_FHIR__URL back, or run `syncd resync --accept-target` to publish everything there"
         )
-    present = sentinel.known_to(server, installation_id=installation_id)
+    present = sentinel.known_to(server, installation_id=installation_id, fhir_version=version)
     ledger.forget_target_state()
     moved = replace(target, url=server.base_url, sentinel_id=present[0] if present else sentinel.new_id(), create_form="")
     ledger.save_target(moved)

@@ -201,7 +201,7 @@ class Companion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """The FHIR server that this ledger belongs to (RULES E3). `create_form` is the create-only form that it honours:
-    `if-match-0`, `if-none-match` or `get-then-put`."""
+    `if-match-0`, `if-none-match`, `version-in-body` or `get-then-put`."""
 
     url: str
     sentinel_id: str

@@ -13,6 +13,7 @@ from typing import Any
 
 from syncd.model.words import Decision, ParkedReason
 from syncd.model.work import Intent, ParkedStudy, StudyRecord
+from syncd.plan.elements import elements
 from syncd.plan.essence import digest, essence
 from syncd.plan.ownership import foreign_part, installation_of, joined, merged
 
@@ -53,6 +54,12 @@ class Wanted:
     resource: Mapping[str, Any]
     digest: str
     fingerprint: str
+    fhir_version: str = "r4"
+
+    @property
+    def status(self) -> str:
+        """What the resource says, in R4's words."""
+        return elements(self.fhir_version).status_of(self.resource)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,26 +144,27 @@ def decide(
         return _not_ours(owner, current)
 
     # What we said ourselves is not taken back because more is arriving (A6), nor because it returns (MAPPING F.3).
-    if wanted.resource.get("status") == "registered" and current.resource.get("status") != "registered":
+    says = elements(wanted.fhir_version).status_of(current.resource)
+    if wanted.status == "registered" and says != "registered":
         return Wait(reason="still arriving, and more than that was said already")
 
     # A human withdrew it: never undone by itself (C4). We withdraw, too, and the reply to that may have been lost.
-    ours = {record.status if record else None, intent.owned.get("status") if intent else None, wanted.resource["status"]}
-    if current.resource.get("status") in _WITHDRAWN - ours:
+    ours = {record.status if record else None, intent.owned.get("status") if intent else None, wanted.status}
+    if says in _WITHDRAWN - ours:
         return Park(
             reason=ParkedReason.WITHDRAWN_BY_OTHER, detail="status was set by another writer", target_version=current.version
         )
 
     held = joined(record.owned if record else {}, intent.owned if intent else {})
-    foreign = foreign_part(current.resource, wanted.resource, held=held, base_url=base_url)
+    foreign = foreign_part(current.resource, wanted.resource, held=held, base_url=base_url, fhir_version=wanted.fhir_version)
     sent = merged(wanted.resource, foreign)
     if _same_essence(sent, current.resource, base_url):
         return Skip(reason="the server already says so", found=current, foreign=foreign)
     return _update(wanted, foreign, current.version, reason="differs on the server")
 
 
-def wanted(resource: Mapping[str, Any], *, fingerprint: str) -> Wanted:
-    return Wanted(resource=resource, digest=digest(resource), fingerprint=fingerprint)
+def wanted(resource: Mapping[str, Any], *, fingerprint: str, fhir_version: str = "r4") -> Wanted:
+    return Wanted(resource=resource, digest=digest(resource), fingerprint=fingerprint, fhir_version=fhir_version)
 
 
 def _same_target(parked: ParkedStudy, current: Current | None) -> bool:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from syncd.plan.elements import elements
 from syncd.plan.essence import canonical, reference_of
 
 EXTENSION_PREFIX = "urn:syncd:"
 TAG_SYSTEM = "urn:syncd:installation"
 
-_WHOLE = frozenset({"status", "subject", "started", "modality", "numberOfSeries", "numberOfInstances", "description"})
 _OTHERWISE_HANDLED = frozenset({"resourceType", "id", "meta", "text", "identifier", "endpoint", "extension", "series"})
 
 Resource = Mapping[str, Any]
@@ -29,16 +29,17 @@ def installation_of(resource: Resource) -> str | None:
     return None
 
 
-def owned_values(desired: Resource, *, earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def owned_values(desired: Resource, *, earlier: Mapping[str, Any] | None = None, fhir_version: str = "r4") -> dict[str, Any]:
     """What becomes ours by writing `desired`: values in shared lists, and elements filled only if empty.
 
     `earlier` is what an intent held that was never recorded: its write may have arrived, so its values stay ours too.
     """
+    others = desired.keys() - elements(fhir_version).whole - _OTHERWISE_HANDLED
     own = {
         "identifier": list(desired.get("identifier", ())),
         "endpoint": [item.get("reference", "") for item in desired.get("endpoint", ())],
         "extension": _extensions(desired),
-        "filled": {name: [desired[name]] for name in sorted(desired.keys() - _WHOLE - _OTHERWISE_HANDLED)},
+        "filled": {name: [desired[name]] for name in sorted(others)},
     }
     return joined(own, earlier) if earlier else own
 
@@ -57,11 +58,15 @@ def joined(*held: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def foreign_part(current: Resource, desired: Resource, *, held: Mapping[str, Any], base_url: str = "") -> dict[str, Any]:
+def foreign_part(
+    current: Resource, desired: Resource, *, held: Mapping[str, Any], base_url: str = "", fhir_version: str = "r4"
+) -> dict[str, Any]:
     """What of `current` belongs to others, given what we want (`desired`) and wrote (`held`, from `joined`)."""
     foreign: dict[str, Any] = {}
+    known = elements(fhir_version)
+    ours_now = known.whole | (known.claimed & desired.keys())
     # Every other element is filled only if empty: what the mapping says rarely, and whatever a hook may add.
-    for name in sorted(current.keys() - _WHOLE - _OTHERWISE_HANDLED):
+    for name in sorted(current.keys() - ours_now - _OTHERWISE_HANDLED):
         ours = [canonical(value) for value in held["filled"].get(name, ())]
         # With no memory at all (a lost ledger), an element that equals what we want is ours.
         if canonical(current[name]) not in [*ours, canonical(desired.get(name))]:
@@ -86,7 +91,7 @@ def merged(desired: Resource, foreign: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "meta":
             result["meta"] = _merged_meta(desired.get("meta", {}), value)
         elif name == "series":
-            result["series"] = [_merged_series(item, value.get(item.get("uid"), {})) for item in desired.get("series", ())]
+            result["series"] = [_merged_series(item, value.get(_series_key(item), {})) for item in desired.get("series", ())]
             if not result["series"]:
                 del result["series"]
         else:
@@ -153,8 +158,13 @@ def _foreign_series(series: Sequence[Resource], endpoints: set[str], extensions:
         }
         kept = {name: value for name, value in lists.items() if value}
         if kept:
-            found[str(item.get("uid"))] = kept
+            found[_series_key(item)] = kept
     return found
+
+
+def _series_key(series: Resource) -> str:
+    """Its uid; its address where DSTU2 cannot say the uid."""
+    return str(series.get("uid") or series.get("url", ""))
 
 
 def _merged_series(series: Resource, foreign: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,14 @@ LARGEST_REPLY = 64 * 1024 * 1024
 """Bytes: a 50,000-instance ImagingStudy in R5 has about 8 MB; anything far above is no answer to us (RULES S2)."""
 
 _JSON = "application/fhir+json"
+_JSON_DSTU2 = "application/json+fhir"
+ANY_VERSION = f"{_JSON}, {_JSON_DSTU2};q=0.9"
+"""What is accepted from a server whose version is not known yet."""
+
+
+def media_type(fhir_version: str) -> str:
+    """FHIR's JSON as a server of this version (`4.0.1`) calls it: DSTU2 had the words the other way round (MAPPING M)."""
+    return _JSON_DSTU2 if fhir_version.startswith("1.0") else _JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +89,10 @@ class Reply:
 
 
 class FhirHttp:
-    """Requests to one FHIR base URL; safe to use from several threads (one requests session each)."""
+    """Requests to one FHIR base URL; safe to use from several threads (one requests session each).
+
+    `media_type` is set once the server's version is known.
+    """
 
     def __init__(
         self,
@@ -93,6 +104,7 @@ class FhirHttp:
         self.base_url = connection.url.rstrip("/")
         self._connection = connection
         self._on_call = on_call or (lambda outcome: None)
+        self.media_type = _JSON
         self._adapter = adapter or (lambda: HTTPAdapter(pool_maxsize=2))
         self._local = threading.local()
 
@@ -107,13 +119,13 @@ class FhirHttp:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send one request below the base URL. Raises `Unreachable`, `Transient` or `Unsuitable` (TLS)."""
-        sent = {"Accept": _JSON, **(headers or {})}
+        sent = {"Accept": self.media_type, **(headers or {})}
         if correlation_id.get():
             sent["X-Correlation-ID"] = correlation_id.get()
         data: Any = None
         if resource is not None:
             data = json.dumps(resource, ensure_ascii=False, separators=(",", ":")).encode()
-            sent["Content-Type"] = _JSON
+            sent["Content-Type"] = self.media_type
         elif form is not None:
             data = form
         try:

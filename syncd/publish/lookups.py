@@ -6,36 +6,37 @@ A search may be a minute old and may find what is gone; a hit is only a hint. Pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from syncd.plan.decide import Found
 from syncd.plan.essence import reference_of
-from syncd.publish.server import FhirServer, token
+from syncd.publish.server import FhirServer, escaped, token
 
 BATCH = 50
 """Studies per lookup (RULES C2); 100 identifiers in one search took HAPI 25 ms (FHIR-SERVERS.md)."""
 
 _LONGEST_CHAIN = 5
 
+_REPLACED = ("replaced-by", "replace")
+"""The link from a merged Patient to the one that is left; the second is DSTU2's word for it."""
 
-def imaging_studies(server: FhirServer, ids: Mapping[str, str]) -> dict[str, frozenset[str]]:
+
+def imaging_studies(server: FhirServer, ids: Mapping[str, str], *, fhir_version: str = "r4") -> dict[str, frozenset[str]]:
     """For each StudyInstanceUID in `ids` (→ the id we would use): ids of ImagingStudies that may be it.
 
-    Both `_id` and `identifier` are asked; at most `BATCH` studies per call of the server.
+    Both `_id` and the UID are asked; at most `BATCH` studies per call of the server.
     """
     found: dict[str, set[str]] = {uid: set() for uid in ids}
+    told = "identifier,uid" if fhir_version == "dstu2" else "identifier"
     uids = sorted(ids)
     for start in range(0, len(uids), BATCH):
         batch = uids[start : start + BATCH]
         by_id = {ids[uid]: uid for uid in batch}
-        by_identifier = {f"urn:oid:{uid}": uid for uid in batch} | {uid: uid for uid in batch}
+        by_value = {f"urn:oid:{uid}": uid for uid in batch} | {uid: uid for uid in batch}
         params = [
-            {"_id": ",".join(sorted(by_id)), "_elements": "identifier"},
-            {
-                "identifier": ",".join(token("urn:dicom:uid", f"urn:oid:{uid}") for uid in batch),
-                "_elements": "identifier",
-            },
+            {"_id": ",".join(sorted(by_id)), "_elements": told},
+            {**_by_uid(batch, fhir_version=fhir_version), "_elements": told},
         ]
         for one in params:
             for resource in server.search("ImagingStudy", one):
@@ -43,11 +44,27 @@ def imaging_studies(server: FhirServer, ids: Mapping[str, str]) -> dict[str, fro
                 uid = by_id.get(resource_id)
                 if uid is not None:
                     found[uid].add(resource_id)
-                for identifier in resource.get("identifier", ()):
-                    uid = by_identifier.get(str(identifier.get("value", "")))
-                    if uid is not None and identifier.get("system") == "urn:dicom:uid":
+                for value in _uid_values(resource):
+                    uid = by_value.get(value)
+                    if uid is not None:
                         found[uid].add(resource_id)
     return {uid: frozenset(hits) for uid, hits in found.items()}
+
+
+def _by_uid(uids: Sequence[str], *, fhir_version: str) -> dict[str, str]:
+    """The search by UID. DSTU2 cannot search for an ImagingStudy's identifiers; `study` is the study's UID there, and `uid`
+    an instance's."""
+    if fhir_version == "dstu2":
+        return {"study": ",".join(escaped(f"urn:oid:{uid}") for uid in uids)}
+    return {"identifier": ",".join(token("urn:dicom:uid", f"urn:oid:{uid}") for uid in uids)}
+
+
+def _uid_values(resource: Mapping[str, Any]) -> Iterator[str]:
+    """What an ImagingStudy says of its StudyInstanceUID, in any version."""
+    yield str(resource.get("uid", ""))
+    for identifier in resource.get("identifier", ()):
+        if identifier.get("system") == "urn:dicom:uid":
+            yield str(identifier.get("value", ""))
 
 
 def patients(server: FhirServer, *, system: str, value: str) -> tuple[Mapping[str, Any], ...]:
@@ -77,7 +94,7 @@ def _surviving(server: FhirServer, patient: Mapping[str, Any]) -> Mapping[str, A
         links = [
             reference_of(str(link.get("other", {}).get("reference", "")), base_url=server.base_url)
             for link in patient.get("link", ())
-            if link.get("type") == "replaced-by"
+            if link.get("type") in _REPLACED
         ]
         if not links:
             return patient

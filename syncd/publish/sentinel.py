@@ -1,7 +1,8 @@
 """The sentinel on the server: a resource with a random id by which a ledger knows its server again (RULES E3).
 
 If it is missing, the server was wiped or is another one, whatever its address says. It also proves, once, which
-create-only form the server honours (RULES C2): HAPI takes `If-Match: W/"0"` and ignores `If-None-Match: *`.
+create-only form the server honours (RULES C2): HAPI takes `If-Match: W/"0"` and ignores `If-None-Match: *`; in DSTU2 it
+ignores both, and compares the version in the body instead.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from syncd.mapping.sentinel import sentinel, sentinel_type
 from syncd.mapping.systems import SENTINEL
 from syncd.plan.decide import CREATE_ONLY, Found
 from syncd.plan.ownership import TAG_SYSTEM, installation_of
-from syncd.publish.server import FhirServer, token
+from syncd.publish.server import VERSION_IN_BODY, FhirServer, token
 
-_FORMS = ("if-match-0", "if-none-match")
+_FORMS = ("if-match-0", "if-none-match", VERSION_IN_BODY)
+_FORMS_WHERE_THERE = ("if-none-match", "if-match-0", VERSION_IN_BODY)
 GET_THEN_PUT = "get-then-put"
 
 
@@ -54,7 +56,7 @@ def prove(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_ve
     """
     wanted = sentinel(sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
     there = present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
-    for form in reversed(_FORMS) if there else _FORMS:
+    for form in _FORMS_WHERE_THERE if there else _FORMS:
         try:
             server.put(wanted, expected_version=CREATE_ONLY, create_form=form)
         except Conflict:

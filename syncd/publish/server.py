@@ -1,8 +1,8 @@
 """The FHIR server as syncd needs it: read, search, and writes that are never unconditional (RULES C2, C4, C9).
 
-HAPI caches searches for a minute, ignores `If-None-Match: *` and honours `If-Match: W/"0"` as create-only; other servers
-differ. So every search says `no-cache` and its hits are only hints, and which create-only form a server honours is
-proved once (`syncd.publish.target`) and handed to `put`.
+HAPI caches searches for a minute, ignores `If-None-Match: *` and honours `If-Match: W/"0"` as create-only, but not in
+DSTU2; other servers differ. So every search says `no-cache` and its hits are only hints, and which create-only form a
+server honours is proved once (`syncd.publish.target`) and handed to `put`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from syncd.model.words import ParkedReason
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
 from syncd.publish.answers import Verdict, issue_codes, verdict
-from syncd.publish.http import FhirHttp, Reply
+from syncd.publish.http import ANY_VERSION, FhirHttp, Reply, media_type
 
 _PASS = 5.0
 """Seconds for which the CapabilityStatement is believed: without it, every absent resource would cost one."""
 
 _NO_CACHE = {"Cache-Control": "no-cache"}
+
+VERSION_IN_BODY = "version-in-body"
+"""The form of a server that overlooks `If-Match` and compares `meta.versionId` of what is sent: HAPI 8.8 in DSTU2."""
 _VERSION = re.compile(r"/_history/([A-Za-z0-9\-.]{1,64})")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
@@ -60,8 +63,10 @@ class FhirServer:
         self._types_seen: tuple[float, frozenset[str]] = (-math.inf, frozenset())
 
     def capabilities(self) -> Capabilities:
-        """The CapabilityStatement. Raises `Unsuitable` when something else than a FHIR server answers."""
-        reply = self._http.exchange("GET", "metadata", headers=_NO_CACHE)
+        """The CapabilityStatement; from then on the server is spoken to in its version's media type.
+
+        Raises `Unsuitable` when something else than a FHIR server answers."""
+        reply = self._http.exchange("GET", "metadata", headers={"Accept": ANY_VERSION, **_NO_CACHE})
         self._raise_unless_ok(reply)
         body = reply.body or {}
         if body.get("resourceType") not in ("CapabilityStatement", "Conformance"):
@@ -69,8 +74,10 @@ class FhirServer:
                 f"{self.base_url}/metadata is no CapabilityStatement: is SYNCD_FHIR__URL the base URL?", server="fhir"
             )
         resources = [item for rest in body.get("rest", ()) for item in rest.get("resource", ())]
+        fhir_version = str(body.get("fhirVersion", ""))
+        self._http.media_type = media_type(fhir_version)
         return Capabilities(
-            fhir_version=str(body.get("fhirVersion", "")),
+            fhir_version=fhir_version,
             types=frozenset(str(item.get("type")) for item in resources),
             software=str((body.get("software") or {}).get("name", "")),
             clock=reply.date,
@@ -129,8 +136,10 @@ class FhirServer:
         Raises `Conflict`, `ServerReset` (an update that created), `StudyError`, `TargetPaused`, `Transient`.
         """
         path = f"{resource['resourceType']}/{_checked(str(resource['id']))}"
-        headers = {"Prefer": "return=minimal", **self._condition(path, expected_version, create_form or self.create_form)}
-        reply = self._http.exchange("PUT", path, resource=resource, headers=headers)
+        form = create_form or self.create_form
+        headers = {"Prefer": "return=minimal", **self._condition(path, expected_version, form)}
+        sent = _versioned(resource, expected_version) if form == VERSION_IN_BODY else resource
+        reply = self._http.exchange("PUT", path, resource=sent, headers=headers)
         found = verdict(reply.status, outcome=reply.outcome, references=_references(resource))
         if found is not Verdict.OK:
             self._raise_for_write(found, reply)
@@ -199,14 +208,19 @@ class FhirServer:
 
 
 def token(system: str, value: str) -> str:
-    """`system|value` as a search parameter (FHIR R4 3.1.1.5.7: `\\`, `,`, `|` and `$` are escaped)."""
-    return f"{_escaped(system)}|{_escaped(value)}"
+    """`system|value` as a search parameter."""
+    return f"{escaped(system)}|{escaped(value)}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A value of a search parameter (FHIR R4 3.1.1.5.7: `\\`, `,`, `|` and `$` are escaped)."""
     for character in "\\,|$":
         text = text.replace(character, "\\" + character)
     return text
+
+
+def _versioned(resource: Mapping[str, Any], version: str) -> dict[str, Any]:
+    return {**resource, "meta": {**resource.get("meta", {}), "versionId": version}}
 
 
 def _checked(resource_id: str) -> str:

@@ -35,7 +35,7 @@ from syncd.settings.values import (
 
 DEFAULT_LEDGER = "ledger.db in $STATE_DIRECTORY, else in /var/lib/syncd if writable, else in ~/.local/state/syncd"
 
-LATER_WORDS = frozenset({"dstu2", "oauth2", "smart"})
+LATER_WORDS = frozenset({"oauth2", "smart"})
 """Words of the contract that no released version understands yet."""
 
 
