@@ -128,7 +128,7 @@ class FhirSettings(_Block):
 
     url: ServiceUrl = Field(examples=["http://127.0.0.1:8080/fhir"])
     """Base URL of the FHIR server. Required."""
-    version: Annotated[Literal["auto", "r4", "r4b", "r5", "r6"], BeforeValidator(_word)] = "auto"
+    version: Annotated[Literal["auto", "dstu2", "r4", "r4b", "r5", "r6"], BeforeValidator(_word)] = "auto"
     """FHIR version to write. `auto` takes what the server says; a named one that it does not speak is refused."""
     ca_file: ReadableFile | None = None
     """PEM file of the authorities that may have signed the server's certificate; unset: the system's."""

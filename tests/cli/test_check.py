@@ -77,7 +77,7 @@ def _without_endpoint(place: Place) -> None:
 
 
 def _version(place: Place) -> None:
-    place.fhir.version = "dstu2"
+    place.fhir.version = "stu3"
 
 
 def _fhir_credentials(place: Place) -> None:
@@ -109,7 +109,7 @@ def _damaged_ledger(place: Place) -> None:
     [
         (_away, "FHIR server", "cannot be reached", 3),
         (_html, "FHIR server", "SYNCD_FHIR__URL", 3),
-        (_version, "FHIR server", "supports r4", 3),
+        (_version, "FHIR server", "supports dstu2, r4", 3),
         (_fhir_credentials, "FHIR server", "SYNCD_FHIR__AUTH", 3),
         (_without_endpoint, "FHIR server", "does not serve Endpoint", 2),
         (_archive_away, "archive", "SYNCD_ARCHIVES__MAIN__URL", 3),

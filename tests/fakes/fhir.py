@@ -1,8 +1,9 @@
 """A HAPI FHIR server in memory, as far as syncd and its tests speak to one.
 
-Every answer was taken from HAPI 8.8.0 (R4), and `tests/contracts/fhir_contract.py` holds fake and real to it. What is
-not there: `$validate` and every check of content but required codes, `started` and indexed references; unknown elements,
-which HAPI drops; XML; searches other than by id, token, reference and `_lastUpdated`.
+Every answer was taken from HAPI 8.8.0 (R4), and `tests/contracts/fhir_contract.py` holds fake and real to it; so does
+`fhir_dstu2.py` there for what is otherwise in DSTU2. What is not there: `$validate` and every check of content but
+required codes, `started` and indexed references; unknown elements, which HAPI drops; XML; searches other than by id, token,
+reference and `_lastUpdated`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,26 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
 
+from tests.fakes import fhir_dstu2
 from tests.fakes.fhir_bundles import Bundles, conditional, etag_version, outcome_of, refusal_of
 from tests.fakes.fhir_search import Searches, subset
-from tests.fakes.fhir_store import TYPES, Key, Outcome, Refusal, Resource, Store, Version, check_shape, instant, unreadable
+from tests.fakes.fhir_store import (
+    CODES,
+    TYPES,
+    Key,
+    Outcome,
+    Refusal,
+    Resource,
+    Store,
+    Version,
+    check_shape,
+    instant,
+    unreadable,
+)
 from tests.fakes.http import FakeServer, Request, Response
 
 JSON = "application/fhir+json;charset=utf-8"
-FHIR_VERSIONS = {"dstu2": "1.0.2", "r4": "4.0.1", "r4b": "4.3.0", "r5": "5.0.0"}
+FHIR_VERSIONS = {"dstu2": "1.0.2", "stu3": "3.0.2", "r4": "4.0.1", "r4b": "4.3.0", "r5": "5.0.0"}
 
 
 class FakeFhir(FakeServer):
@@ -31,15 +45,15 @@ class FakeFhir(FakeServer):
     def __init__(self, version: str = "r4", *, clock: Callable[[], float], authorization: str = "") -> None:
         super().__init__(clock=clock, authorization=authorization)
         self.version = version
-        self.types = set(TYPES)
+        self.types = set(fhir_dstu2.TYPES if version == "dstu2" else TYPES)
         self.wipe()
 
     # -- what happens to a server --------------------------------------------------------------------------------
 
     def wipe(self) -> None:
         """Another, empty server at the same address."""
-        self.store = Store(clock=self.clock, base_url=lambda: self.url)
-        self._searches = Searches(self.store, clock=self.clock, base_url=lambda: self.url)
+        self.store = Store(clock=self.clock, base_url=lambda: self.url, keeps_source=self.version != "dstu2")
+        self._searches = Searches(self.store, clock=self.clock, base_url=lambda: self.url, dstu2=self.version == "dstu2")
         self._bundles = Bundles(self.store, self._searches)
 
     def backup(self) -> dict[Key, tuple[Version, ...]]:
@@ -145,16 +159,23 @@ class FakeFhir(FakeServer):
         bundle = {"resourceType": "Bundle", "type": "history", "total": len(entries), "entry": entries}
         return self._json(bundle)
 
+    def _fitting(self, request: Request, resource_type: str) -> Resource:
+        """The body; DSTU2 takes unknown codes."""
+        return check_shape(self._parsed(request), resource_type, codes={} if self.version == "dstu2" else CODES)
+
     def _put(self, request: Request, key: Key) -> Response:
-        resource = check_shape(self._parsed(request), key[0])
+        resource = self._fitting(request, key[0])
         before = self.store.versions.get(key)
-        outcome = self.store.put(key, resource, if_match=etag_version(request.headers.get("if-match", "")))
+        expected = etag_version(request.headers.get("if-match", ""))
+        if self.version == "dstu2":
+            expected = str(resource.get("meta", {}).get("versionId", ""))
+        outcome = self.store.put(key, resource, if_match=expected)
         return self._checked(request, key, outcome, before)
 
     def _conditional_put(self, request: Request, resource_type: str) -> Response:
         if len(request.query) != 1:
             raise Refusal(400, "HAPI-0419: Can not update resource without an ID or one condition")
-        resource = check_shape(self._parsed(request), resource_type)
+        resource = self._fitting(request, resource_type)
         [(name, value)] = request.query.items()
         existing = conditional(self._searches, resource_type, f"{name}={value}")
         if existing is None:
@@ -165,7 +186,7 @@ class FakeFhir(FakeServer):
         return self._checked(request, key, self.store.put(key, {**resource, "id": existing}), before)
 
     def _create(self, request: Request, resource_type: str) -> Response:
-        resource = check_shape(self._parsed(request), resource_type)
+        resource = self._fitting(request, resource_type)
         condition = request.headers.get("if-none-exist", "")
         existing = conditional(self._searches, resource_type, condition) if condition else None
         if existing is not None:
@@ -233,7 +254,7 @@ class FakeFhir(FakeServer):
         }
 
     def _json(self, value: Resource, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-        sent = {"Content-Type": JSON, **(headers or {})}
+        sent = {"Content-Type": fhir_dstu2.JSON if self.version == "dstu2" else JSON, **(headers or {})}
         return Response(status=status, headers=sent, body=json.dumps(value).encode())
 
 

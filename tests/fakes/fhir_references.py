@@ -13,6 +13,8 @@ from typing import Any
 INDEXED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "ImagingStudy": {
         "subject": frozenset({"Patient", "Device", "Group"}),
+        "patient": frozenset({"Patient"}),
+        "order": frozenset({"DiagnosticOrder"}),
         "encounter": frozenset({"Encounter"}),
         "basedOn": frozenset({"CarePlan", "ServiceRequest", "Appointment", "AppointmentResponse", "Task"}),
         "referrer": frozenset({"Practitioner", "PractitionerRole"}),
@@ -32,7 +34,8 @@ INDEXED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "Provenance": {"target": frozenset(), "agent.who": frozenset(), "entity.what": frozenset()},
     "Basic": {"subject": frozenset()},
 }
-"""Per type: the paths of reference search parameters (R4), and the types allowed there (empty: any)."""
+"""Per type: the paths of reference search parameters (R4, and DSTU2's `patient` and `order`), and the types allowed there
+(empty: any)."""
 
 
 def local(reference: str, base_url: str) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from tests.fakes.fhir_dstu2 import STUDY_PARAMETERS, uids
+from tests.fakes.fhir_dstu2 import SUBSETTED as SUBSETTED_DSTU2
 from tests.fakes.fhir_references import indexed, local
 from tests.fakes.fhir_store import Refusal, Resource, Store, instant
 
@@ -23,13 +25,13 @@ SUBSETTED = {
 }
 _RESULT_PARAMETERS = frozenset({"_count", "_elements", "_summary", "_total", "_sort", "_format", "_pretty"})
 _REFERENCES = {
-    "patient": "subject",
-    "subject": "subject",
-    "endpoint": "endpoint",
-    "encounter": "encounter",
-    "target": "target",
-    "link": "link.other",
-    "derived-from": "derivedFrom",
+    "patient": ("subject", "patient"),
+    "subject": ("subject",),
+    "endpoint": ("endpoint",),
+    "encounter": ("encounter",),
+    "target": ("target",),
+    "link": ("link.other",),
+    "derived-from": ("derivedFrom",),
 }
 _TOKENS = frozenset({"_id", "identifier", "_tag", "_security", "status"})
 
@@ -46,7 +48,10 @@ class Found:
 class Searches:
     """Carries out searches over a store, remembers them, and hands out their pages."""
 
-    def __init__(self, store: Store, *, clock: Callable[[], float], base_url: Callable[[], str]) -> None:
+    def __init__(
+        self, store: Store, *, clock: Callable[[], float], base_url: Callable[[], str], dstu2: bool = False
+    ) -> None:
+        self._dstu2 = dstu2
         self._store = store
         self._clock = clock
         self._base_url = base_url
@@ -57,8 +62,11 @@ class Searches:
     def search(self, resource_type: str, params: Mapping[str, str], *, fresh: bool, via: str) -> tuple[Resource, bool]:
         """The Bundle, and whether it came from the cache. `via` is the path asked. Raises `Refusal`."""
         filters = {name: value for name, value in params.items() if name not in _RESULT_PARAMETERS}
+        known = _TOKENS | _REFERENCES.keys() | {"_lastUpdated"}
+        if self._dstu2 and resource_type == "ImagingStudy":
+            known = STUDY_PARAMETERS
         for name in filters:
-            if name not in _TOKENS and name not in _REFERENCES and name != "_lastUpdated":
+            if name not in known:
                 raise Refusal(400, f'HAPI-0524: Unknown search parameter "{name}" for resource type "{resource_type}"')
         counting = params.get("_summary") == "count" or params.get("_count") == "0"
         key = (resource_type, urlencode(sorted(filters.items())) + f"#{params.get('_count')}#{counting}")
@@ -134,7 +142,8 @@ class Searches:
 
 def subset(resource: Resource, elements: list[str]) -> Resource:
     """`_elements`: those, and id and meta, marked SUBSETTED."""
-    meta = {**resource["meta"], "tag": [*resource["meta"].get("tag", ()), SUBSETTED]}
+    mark = SUBSETTED if "source" in resource["meta"] else {**SUBSETTED, "system": SUBSETTED_DSTU2}
+    meta = {**resource["meta"], "tag": [*resource["meta"].get("tag", ()), mark]}
     kept = {name: resource[name] for name in elements if name in resource}
     return {"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta} | kept
 
@@ -148,12 +157,14 @@ def _matches(resource: Resource, name: str, value: str, base_url: str) -> bool:
 def _matches_one(resource: Resource, name: str, value: str, base_url: str) -> bool:
     if name == "_id":
         return resource["id"] == value
+    if name in ("study", "uid"):
+        return value in uids(resource, name)
     if name == "status":
         return resource.get("status") == value.rpartition("|")[2]
     if name in _REFERENCES:
-        path = f"{resource['resourceType']}.{_REFERENCES[name]}"
+        paths = {f"{resource['resourceType']}.{path}" for path in _REFERENCES[name]}
         wanted = value if "/" in value else f"Patient/{value}"
-        return any(at == path and local(reference, base_url) == wanted for at, reference in indexed(resource))
+        return any(at in paths and local(reference, base_url) == wanted for at, reference in indexed(resource))
     system, bar, code = value.rpartition("|")
     if name == "identifier":
         pairs = [(one.get("system"), one.get("value")) for one in _as_list(resource.get("identifier"))]

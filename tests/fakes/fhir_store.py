@@ -71,9 +71,10 @@ class Outcome:
 class Store:
     """Every version of every resource. Nothing is locked here: the server does."""
 
-    def __init__(self, *, clock: Callable[[], float], base_url: Callable[[], str]) -> None:
+    def __init__(self, *, clock: Callable[[], float], base_url: Callable[[], str], keeps_source: bool = True) -> None:
         self._clock = clock
         self._base_url = base_url
+        self._keeps_source = keeps_source
         self.versions: dict[Key, tuple[Version, ...]] = {}
         self._numbers = itertools.count(1001)
         self._writes = itertools.count(1)
@@ -141,7 +142,9 @@ class Store:
         shown = normalised(stored, self._base_url())
         source = stored["meta"].get("source", "").partition("#")[0]
         kept = {name: value for name, value in stored["meta"].items() if name not in ("versionId", "lastUpdated", "source")}
-        meta = {"versionId": str(number), "lastUpdated": instant(now), "source": f"{source}#{next(self._writes):016x}"}
+        meta = {"versionId": str(number), "lastUpdated": instant(now)}
+        if self._keeps_source:
+            meta["source"] = f"{source}#{next(self._writes):016x}"
         shown = {"resourceType": key[0], "id": key[1], "meta": {**meta, **kept}} | {
             name: value for name, value in shown.items() if name not in ("resourceType", "id", "meta")
         }
@@ -212,13 +215,13 @@ def instant(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + f".{int(moment % 1 * 1000):03d}+00:00"
 
 
-def check_shape(resource: Any, resource_type: str) -> Resource:
+def check_shape(resource: Any, resource_type: str, *, codes: Mapping[tuple[str, str], frozenset[str]] = CODES) -> Resource:
     """What HAPI's parser refuses: 400 for another type, an unknown required code, a `started` that is no dateTime."""
     if not isinstance(resource, dict) or resource.get("resourceType") != resource_type:
         found = resource.get("resourceType") if isinstance(resource, dict) else None
         raise unreadable(f'HAPI-1814: Incorrect resource type found, expected "{resource_type}" but found "{found}"')
-    for (kind, name), codes in CODES.items():
-        if kind == resource_type and name in resource and resource[name] not in codes:
+    for (kind, name), allowed in codes.items():
+        if kind == resource_type and name in resource and resource[name] not in allowed:
             text = f"""Invalid attribute value "{resource[name]}": Unknown {kind}Status code '{resource[name]}'"""
             raise unreadable(f'HAPI-1821: [element="{name}"] {text}')
     started = resource.get("started")

@@ -227,10 +227,10 @@ def test_a_server_that_is_not_there_yet_is_waited_for(
 
 def test_a_wrong_version_is_waited_for(world: World, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """Issue 3: a server that is not what it should be: `run` waits and says so."""
-    world.fhir.version = "dstu2"
+    world.fhir.version = "stu3"
 
     def then(number: int) -> None:
-        assert "1.0.2" in daemon.ready()[0]
+        assert "3.0.2" in daemon.ready()[0]
         world.fhir.version = "r4"
 
     pauses = _waits(daemon, monkeypatch, then)

@@ -173,8 +173,9 @@ def test_unchanged_settings_render_nothing_again(world: World) -> None:
 @pytest.mark.parametrize(
     ("version", "setting", "error"),
     [
-        ("dstu2", "auto", Unsuitable),
-        ("dstu2", "auto", Unsuitable),
+        ("stu3", "auto", Unsuitable),
+        ("r4", "dstu2", ConfigurationError),
+        ("dstu2", "r4", ConfigurationError),
         ("r5", "r4", ConfigurationError),
         ("r4", "r5", ConfigurationError),
     ],

@@ -72,14 +72,14 @@ _TAGS = ("MainDicomTags", "PatientMainDicomTags", "RequestedTags")
 class World:
     """One site. `orthanc` and `fhir` are the fakes, `rooms` what the loop gets, `ledger` the real one."""
 
-    def __init__(self, folder: Path, *, empty_ledger: Path | None = None, **policy: Any) -> None:
+    def __init__(self, folder: Path, *, empty_ledger: Path | None = None, fhir_version: str = "r4", **policy: Any) -> None:
         """`empty_ledger` is a ledger's file to begin with a copy of: quicker than to create one."""
         if empty_ledger is not None:
             shutil.copyfile(empty_ledger, folder / "ledger.db")
             (folder / "ledger.db").chmod(0o600)
         self.clock = Clock()
         self.orthanc = ShortOrthanc("1.12.7", clock=self.clock)
-        self.fhir = FakeFhir(clock=self.clock)
+        self.fhir = FakeFhir(fhir_version, clock=self.clock)
         self.ledger_url = f"sqlite:///{folder}/ledger.db"
         self.ledger = Ledger.open(self.ledger_url, clock=self.clock)
         self.policy = MappingPolicy(

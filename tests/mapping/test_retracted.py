@@ -34,6 +34,8 @@ def test_identifiers_subject_and_status_are_kept_and_nothing_else(status: str) -
         (False, "r4b", "cancelled"),
         (False, "r5", "cancelled"),
         (False, "r6", "inactive"),
+        (True, "dstu2", "cancelled"),
+        (False, "dstu2", "cancelled"),
     ],
 )
 def test_the_word_for_it_depends_on_reason_and_version(in_error: bool, version: str, status: str) -> None:

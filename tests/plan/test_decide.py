@@ -200,3 +200,44 @@ def test_a_tombstone_of_the_version_that_blocked_us_still_blocks() -> None:
     """RULES E2: the same version is the same obstacle."""
     blocked = replace(REFUSED, reason="foreign-imagingstudy", target_version="4")
     assert isinstance(decided(parked=blocked, current=Deleted(version="4")), Park)
+
+
+DSTU2: dict[str, Any] = {
+    "resourceType": "ImagingStudy",
+    "id": "1.2.3",
+    "meta": TAG,
+    "uid": "urn:oid:1.2.3",
+    "patient": {"reference": "Patient/p"},
+    "availability": "ONLINE",
+    "numberOfSeries": 0,
+    "numberOfInstances": 0,
+}
+WITHDRAWN = {**DSTU2, "availability": "UNAVAILABLE"}
+
+
+@pytest.mark.parametrize(
+    ("remembered", "goal", "server", "action", "why"),
+    [
+        ("available", DSTU2, WITHDRAWN, Park, "withdrawn-by-other"),
+        ("cancelled", DSTU2, WITHDRAWN, Write, "differs on the server"),
+        ("available", WITHDRAWN, WITHDRAWN, Skip, "the server already says so"),
+        ("available", WITHDRAWN, DSTU2, Write, "differs on the server"),
+        ("available", DSTU2, {**DSTU2, "availability": "NEARLINE"}, Write, "differs on the server"),
+        ("available", DSTU2, DSTU2, Skip, "the server already says so"),
+    ],
+    ids=["a human withdrew it", "we did", "both did", "we do", "another word for there", "equal"],
+)
+def test_in_dstu2_unavailable_is_the_word_for_withdrawn(
+    remembered: str, goal: dict[str, Any], server: dict[str, Any], action: type, why: str
+) -> None:
+    """RULES C4, MAPPING M: a version without a status decides as the others do."""
+    made = decide(
+        wanted(goal, fingerprint="f1", fhir_version="dstu2"),
+        record=replace(OLDER, status=remembered, owned=owned_values(DSTU2, fhir_version="dstu2")),
+        intent=None,
+        parked=None,
+        current=Found(resource=server, version="4", last_updated=""),
+        read_fhir=True,
+        installation_id="syncd",
+    )
+    assert (type(made), getattr(made, "reason", "")) == (action, why)

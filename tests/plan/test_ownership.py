@@ -131,3 +131,69 @@ def test_any_element_that_we_wrote_is_replaced_and_goes() -> None:
     assert "note" not in sent(wanted, held=owned_values(wanted))
     edited = {**wanted, "note": [{"text": "of a human"}]}
     assert sent(edited, held=owned_values(wanted))["note"] == [{"text": "of a human"}]
+
+
+DSTU2: dict[str, Any] = {
+    "resourceType": "ImagingStudy",
+    "id": "1.2.3",
+    "meta": {"tag": [{"system": "urn:syncd:installation", "code": "syncd"}]},
+    "uid": "urn:oid:1.2.3",
+    "accession": {"value": "A1"},
+    "patient": {"reference": "Patient/ours"},
+    "order": [{"display": "A1"}],
+    "modalityList": [{"code": "CT"}],
+    "availability": "ONLINE",
+    "url": "https://pacs.test/studies/1.2.3",
+    "numberOfSeries": 1,
+    "numberOfInstances": 1,
+    "series": [{"uid": "urn:oid:1.2.3.1", "availability": "ONLINE"}],
+}
+
+
+def sent_in_dstu2(current: dict[str, Any], *, wanted: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
+    known = joined(owned_values(held, fhir_version="dstu2"))
+    return merged(wanted, foreign_part(current, wanted, held=known, fhir_version="dstu2"))
+
+
+@pytest.mark.parametrize(
+    ("element", "theirs", "kept"),
+    [
+        ("uid", "urn:oid:9.9", False),
+        ("patient", {"reference": "Patient/theirs"}, False),
+        ("modalityList", [{"code": "MR"}], False),
+        ("availability", "OFFLINE", False),
+        ("url", "https://theirs.test", False),
+        ("numberOfSeries", 7, False),
+        ("numberOfInstances", 7, False),
+        ("description", "theirs", False),
+        ("started", "2020", False),
+        ("accession", {"value": "theirs"}, False),
+        ("order", [{"reference": "DiagnosticOrder/17"}], True),
+        ("referrer", {"display": "theirs"}, True),
+        ("interpreter", {"display": "theirs"}, True),
+        ("procedure", [{"reference": "Procedure/1"}], True),
+        ("clinicalInformation", "theirs", True),
+    ],
+)
+def test_in_dstu2_its_own_elements_are_ours(element: str, theirs: Any, kept: bool) -> None:
+    """RULES C3, MAPPING M: what the archive knows is ours, what is only filled if empty stays another writer's."""
+    result = sent_in_dstu2({**DSTU2, element: theirs}, wanted=DSTU2, held=DSTU2)
+    assert result.get(element) == (theirs if kept else DSTU2.get(element))
+
+
+def test_in_dstu2_an_accession_is_ours_only_where_the_archive_has_one() -> None:
+    """RULES C3: as an identifier in R4: without one of ours theirs stays, and our own goes."""
+    without = {name: value for name, value in DSTU2.items() if name != "accession"}
+    theirs = {**without, "accession": {"value": "of the RIS"}}
+    assert sent_in_dstu2(theirs, wanted=without, held=without) == theirs
+    assert sent_in_dstu2(theirs, wanted=DSTU2, held=without) == DSTU2
+    assert sent_in_dstu2(DSTU2, wanted=without, held=DSTU2) == without
+
+
+def test_in_dstu2_a_series_is_found_by_its_address_where_it_has_no_uid() -> None:
+    """RULES C3, MAPPING M: a UID with leading zeros cannot be said; foreign extensions still stay with their series."""
+    extension = {"url": "http://their.test/dose", "valueString": "low"}
+    listed = [{"_uid": {}, "url": "https://pacs.test/1"}, {"_uid": {}, "url": "https://pacs.test/2"}]
+    wanted = {**DSTU2, "series": listed}
+    current = {**DSTU2, "series": [listed[0], {**listed[1], "extension": [extension]}]}
+    assert sent_in_dstu2(current, wanted=wanted, held=wanted)["series"] == current["series"]
