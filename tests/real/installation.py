@@ -131,7 +131,7 @@ class Installation:
 
     def says(self, study_uid: str, *, status: str = "available", instances: int | None = None) -> bool:
         found = self.resource(study_uid)
-        if found is None or found["status"] != status:
+        if found is None or status_of(found) != status:
             return False
         return instances is None or found.get("numberOfInstances") == instances
 
@@ -148,7 +148,7 @@ class Installation:
     def statuses(self, study_uid: str) -> list[str]:
         """The statuses of the resource's versions, oldest first; `deleted` for a tombstone."""
         history = self.fhir.history(f"ImagingStudy/{study_uid}")
-        return [entry["resource"]["status"] if "resource" in entry else "deleted" for entry in history]
+        return ["deleted" if entry["request"]["method"] == "DELETE" else status_of(entry["resource"]) for entry in history]
 
     def puts(self, study_uid: str) -> tuple[Exchange, ...]:
         """Every PUT of this ImagingStudy that syncd sent, whatever became of it."""
@@ -173,6 +173,27 @@ class Installation:
         assert (differences, report.missing, report.duplicate) == ([], (), ()), "\n".join(report.lines())
         assert sorted(self.published()) == sorted(report.compared)
         return report
+
+
+def status_of(study: Mapping[str, Any]) -> str:
+    """An ImagingStudy's status; in DSTU2, which has none, what its availability amounts to."""
+    unavailable = study.get("availability") == "UNAVAILABLE"
+    return str(study.get("status") or ("cancelled" if unavailable else "available"))
+
+
+def rejecting(code: str, study_uid: str, series_uid: str, instance_uid: str) -> dict[str, Any]:
+    """Title and evidence of a rejection note (PS3.3 C.17.6.2.1), for `further`."""
+    title = {"CodeValue": code, "CodingSchemeDesignator": "DCM", "CodeMeaning": "A title"}
+    sop = {"ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "ReferencedSOPInstanceUID": instance_uid}
+    evidence = {
+        "StudyInstanceUID": study_uid,
+        "ReferencedSeriesSequence": [{"SeriesInstanceUID": series_uid, "ReferencedSOPSequence": [sop]}],
+    }
+    return {
+        "ConceptNameCodeSequence": [title],
+        "ValueType": "CONTAINER",
+        "CurrentRequestedProcedureEvidenceSequence": [evidence],
+    }
 
 
 def identifying(header: pydicom.Dataset) -> set[str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BytesIO
-from typing import Any
 
 import pytest
 from pydicom import dcmread
 
-from tests.real.installation import Installation, further, study
+from tests.real.installation import Installation, further, rejecting, study
 from tests.servers import VERSIONS, FhirServer, Unavailable, start_orthanc
 
 GRACE = "5s"
@@ -46,9 +45,9 @@ def test_a_rejection_note_takes_its_images_back_until_it_is_deleted(site: Instal
     (series,) = before["series"]
     first, second = (one["uid"] for one in series["instance"])
 
-    site.send(further(words, modality="KO", series=9, **_rejecting("113001", study_uid, series["uid"], first)))
+    site.send(further(words, modality="KO", series=9, **rejecting("113001", study_uid, series["uid"], first)))
     site.syncd.wait(lambda: _shown(site, study_uid) == ("available", [1, 1]), what="one image is hidden")
-    site.send(further(words, modality="KO", series=9, number=2, **_rejecting("113037", study_uid, series["uid"], second)))
+    site.send(further(words, modality="KO", series=9, number=2, **rejecting("113037", study_uid, series["uid"], second)))
     site.syncd.wait(lambda: _shown(site, study_uid) == ("cancelled", []), what="everything is rejected")
     site.wait_settled()
     assert (site.syncd.parked(), site.says(neighbour, instances=2)) == ({}, True)
@@ -72,7 +71,7 @@ def test_a_note_of_another_study_keeps_images_from_being_shown(site: Installatio
     words, noting = f"flash {site.archive.version}", f"noting {site.archive.version}"
     study_uid, (file,) = study(words, instances=1)
     note_uid, _ = study(noting, instances=1)
-    named = _rejecting("113038", study_uid, "1.2", _instance_of(file))
+    named = rejecting("113038", study_uid, "1.2", _instance_of(file))
     same = {"patient_id": f"PID-{study_uid[-9:]}"}
     site.send(further(noting, modality="KO", series=9, **{**named, **same}))
     site.syncd.wait(lambda: "Wait" in _decided(site, note_uid), what="the note is read while its study still arrives")
@@ -81,21 +80,6 @@ def test_a_note_of_another_study_keeps_images_from_being_shown(site: Installatio
         site.syncd.wait(lambda uid=uid: "Skip" in _decided(site, uid), what="everything is stable")
     assert (site.puts(study_uid), site.puts(note_uid)) == ((), ())
     assert site.syncd.parked() == {}
-
-
-def _rejecting(code: str, study_uid: str, series_uid: str, instance_uid: str) -> dict[str, Any]:
-    """Title and evidence of a rejection note (PS3.3 C.17.6.2.1)."""
-    title = {"CodeValue": code, "CodingSchemeDesignator": "DCM", "CodeMeaning": "A title"}
-    sop = {"ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "ReferencedSOPInstanceUID": instance_uid}
-    evidence = {
-        "StudyInstanceUID": study_uid,
-        "ReferencedSeriesSequence": [{"SeriesInstanceUID": series_uid, "ReferencedSOPSequence": [sop]}],
-    }
-    return {
-        "ConceptNameCodeSequence": [title],
-        "ValueType": "CONTAINER",
-        "CurrentRequestedProcedureEvidenceSequence": [evidence],
-    }
 
 
 def _shown(site: Installation, study_uid: str) -> tuple[str, list[int]]:

@@ -18,7 +18,6 @@ from pydicom.sr.codedict import codes
 
 from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
-from syncd.loop.target import SUPPORTED
 from syncd.mapping.check import problems
 from syncd.mapping.dialects import dialect, release
 from syncd.mapping.endpoints import endpoints
@@ -30,7 +29,7 @@ from syncd.mapping.sentinel import sentinel
 from syncd.model.ids import ArchiveName, StudyInstanceUID
 from syncd.model.snapshot import Code, IssuedId, Issuer, PatientFacts, StudySnapshot
 from syncd.snapshot.build import build
-from tests.dicom import pydicom_files
+from tests.dicom import pydicom_files, uid
 from tests.mapping.studies import (
     POLICY,
     archive,
@@ -44,7 +43,8 @@ from tests.mapping.studies import (
     study,
     with_series,
 )
-from tests.real.installation import Installation
+from tests.real.installation import Installation, further, rejecting, status_of
+from tests.real.installation import study as study_of
 from tests.servers import PASSWORD, USERNAME, Archive, FhirServer, Unavailable, start_hapi
 
 pytestmark = pytest.mark.real
@@ -154,18 +154,51 @@ def site(
 
 def test_a_whole_archive_is_published_in_that_version(site: Installation, fhir: FhirServer, version: str) -> None:
     """Issue 4: end to end; every study `available`, every stored resource valid, a second `resync` writes nothing."""
-    if version not in SUPPORTED:
-        assert "(dstu2); this version of syncd supports r4" in site.syncd.command("resync", expect=3).err
-        return
     site.syncd.command("resync", expect=0)
     stored = fhir.search("ImagingStudy?_count=100")
     assert len(stored) == REAL_STUDIES
-    assert {one["status"] for one in stored} == {"available"}
-    everything = [*stored, *fhir.search("Patient?_count=100"), *fhir.search("Endpoint?_count=100")]
+    assert {status_of(one) for one in stored} == {"available"}
+    sentinels = fhir.search(f"{dialect(version).sentinel_type}?_count=100")
+    everything = [*stored, *fhir.search("Patient?_count=100"), *sentinels]
+    assert sentinels
     assert [(one["resourceType"], error) for one in everything for error in fhir.errors_in(one)] == []
     site.before_fhir.forget()
     site.syncd.command("resync", expect=0)
     assert not site.before_fhir.exchanges(method="PUT")
+
+
+def test_a_published_study_is_followed_in_that_version(site: Installation, fhir: FhirServer, version: str) -> None:
+    """RULES A2, C3, C4, C6, B7: late instances, an edit, a deletion on the server, and a withdrawal, by the daemon."""
+    words = f"followed in {version}"
+    study_uid, files = study_of(words, instances=2)
+    path, theirs = f"ImagingStudy/{study_uid}", {"url": "http://their.test/note", "valueString": "seen"}
+    site.syncd.start()
+    try:
+        site.send(*files)
+        site.wait_for(study_uid, instances=2)
+        edited = {**fhir.get(path), "description": "theirs", "extension": [theirs]}
+        assert fhir.put(path, edited).status == 200
+        site.send(further(words, number=3))
+        site.wait_for(study_uid, instances=3)
+        found = fhir.get(path)
+        assert (found["extension"], found["description"]) == ([theirs], "Synthetic study")
+        assert fhir.errors_in(found) == []
+        assert fhir.request("DELETE", path).status == 200
+        site.send(further(words, number=4))
+        site.wait_for(study_uid, instances=4)
+        assert site.statuses(study_uid).count("deleted") == 1
+        for number, one in enumerate(fhir.get(path)["series"][0]["instance"], start=1):
+            named = rejecting("113037", study_uid, uid(study_uid, "series", "CT", 1), one["uid"].removeprefix("urn:oid:"))
+            site.send(further(words, modality="KO", series=9, number=number, **named))
+        site.wait_for(study_uid, status="cancelled" if version == "dstu2" else "entered-in-error")
+        withdrawn = fhir.get(path)
+        assert "series" not in withdrawn
+        assert fhir.errors_in(withdrawn) == []
+        site.wait_settled()
+    finally:
+        site.syncd.stop()
+        for orthanc_id in site.archive.study_ids(study_uid):
+            site.archive.delete(f"/studies/{orthanc_id}")
 
 
 def test_the_server_is_of_that_version(fhir: FhirServer, version: str) -> None:
