@@ -60,8 +60,7 @@ Generated from `syncd/mapping/table.py` and the code's own tables by `scripts/ge
 
 From which DICOM attribute each FHIR element comes, by which rule, and what it is called in each version. An element
 without a value is left out. `–`: the version has no such element, or syncd does not write it there. A name in a version's
-column is what the element is called there. R6 is 6.0.0-ballot5 and later. DSTU2 is only rendered
-(`syncd render --fhir-version dstu2`).
+column is what the element is called there. R6 is 6.0.0-ballot5 and later.
 
 In brackets stands the rule's clause: in syncd's mapping specification, with RULES in its rules of conduct, or in the
 standard that is named. `syncd render --notes` cites the same clauses for what was odd in a study: a value that cannot be
