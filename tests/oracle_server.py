@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from tests import oracle_dstu2
 from tests import oracle_values as values
 from tests.oracle_archive import TIMEOUT, Unreadable
 from tests.oracle_expect import UID_SYSTEM, Flat
@@ -36,7 +37,7 @@ class Listed:
 
 
 class Server:
-    """A FHIR R4 server, read only."""
+    """A FHIR R4 server, read only; what is DSTU2's is restated (`oracle_dstu2`)."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -47,14 +48,16 @@ class Server:
 
     def imaging_study(self, resource_id: str) -> dict[str, Any] | None:
         """The resource at that id, or `None` (never there, deleted, or no possible id)."""
-        return self._resource(f"ImagingStudy/{resource_id}") if _ID.fullmatch(resource_id) else None
+        study = self._resource(f"ImagingStudy/{resource_id}") if _ID.fullmatch(resource_id) else None
+        return oracle_dstu2.restated(study) | {"dstu2": True} if study and oracle_dstu2.is_dstu2(study) else study
 
     def listing(self) -> Iterator[Listed]:
         """Every ImagingStudy on the server, whoever wrote it."""
-        url: str | None = f"{self._url}/ImagingStudy?_elements=identifier,status,meta&_count=200"
+        url: str | None = f"{self._url}/ImagingStudy?_elements=identifier,status,meta,uid,availability,patient&_count=200"
         while url:
             page = self._json(url) or {}
-            for resource in (entry["resource"] for entry in page.get("entry", [])):
+            for listed in (entry["resource"] for entry in page.get("entry", [])):
+                resource = oracle_dstu2.restated(listed) if oracle_dstu2.is_dstu2(listed) else listed
                 uids = tuple(
                     one.get("value", "").removeprefix("urn:oid:")
                     for one in resource.get("identifier", [])
@@ -86,6 +89,9 @@ class Server:
 
     def _wado_rs_addresses(self, study: dict[str, Any]) -> Iterator[str]:
         for reference in study.get("endpoint", []):
+            if study.get("dstu2"):
+                yield reference["display"]
+                continue
             endpoint = self._follow(reference)
             if endpoint is None:
                 yield f"nothing at {reference.get('reference')}"
@@ -94,7 +100,7 @@ class Server:
 
     def _subject(self, reference: dict[str, Any]) -> Flat:
         logical = [reference["identifier"]] if "identifier" in reference else []
-        patient = self._follow(reference) or {"identifier": logical}
+        patient = oracle_dstu2.patient(self._follow(reference) or {"identifier": logical})
         ids = sorted(patient.get("identifier", []), key=lambda one: one.get("use") != "usual")
         first = next(iter(ids), None)
         flat: Flat = {"subject.identifier": _identifier(first)[1:] if first else None}
