@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ import pytest
 from tests.servers import VERSIONS, Archive, FhirServer, Unavailable, start_hapi, start_orthanc, versions_seen
 
 if TYPE_CHECKING:
+    from tests.postgres import Postgres
     from tests.proxy import RecordingProxy
 
-REAL_FIXTURES = frozenset({"orthanc", "orthanc_version", "new_orthanc", "hapi", "new_hapi"})
+REAL_FIXTURES = frozenset({"postgres", "orthanc", "orthanc_version", "new_orthanc", "hapi", "new_hapi"})
 """A test that uses one of these is marked `real`, wherever it lies."""
 
 ALLOWED_IN_CI = "container engine"
@@ -76,6 +78,15 @@ def new_hapi() -> Iterator[Callable[..., FhirServer]]:
     yield start
     for server in started:
         server.discard()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for the whole session; `new_database()` gives each test a database of its own."""
+    from tests.postgres import running
+
+    with ExitStack() as stack:
+        yield _available(lambda: stack.enter_context(running()))
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from alembic import command
@@ -18,11 +17,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from syncd.errors import LedgerRefused, LedgerUnavailable, SyncdError
-from syncd.ledger.place import Place, tighten
+from syncd.errors import LedgerRefused
+from syncd.ledger.meanings import REFUSED, RESTORE, translated
+from syncd.ledger.place import MemoryPlace, Place, tighten
 
 APPLICATION_ID = 0x73796E63
 """SQLite's application_id of a ledger ("sync"): tells it from any other database."""
@@ -32,45 +31,6 @@ BUSY_TIMEOUT = 10.0
 
 READERS = 8
 """Reading connections kept open between reads; more are opened when needed."""
-
-_RESTORE = "restore it from a backup, or move it away and let `syncd resync` rebuild it from both servers"
-
-_REFUSED = {
-    sqlite3.SQLITE_CORRUPT: f"the ledger is damaged: {_RESTORE}",
-    sqlite3.SQLITE_NOTADB: "the ledger's file is not a database: set LEDGER__URL to another file",
-}
-_UNAVAILABLE = {
-    sqlite3.SQLITE_FULL: "the disk of the ledger is full: free space, syncd goes on by itself",
-    sqlite3.SQLITE_READONLY: "the ledger is read-only: see to the rights of its file and folder",
-    sqlite3.SQLITE_IOERR: "the disk of the ledger answers with I/O errors: see the system's log",
-    sqlite3.SQLITE_CANTOPEN: "the ledger cannot be opened: see to the rights of its file and folder",
-    sqlite3.SQLITE_BUSY: "another process keeps the ledger busy",
-    sqlite3.SQLITE_LOCKED: "another process keeps the ledger busy",
-    sqlite3.SQLITE_NOMEM: "there is no memory left for the ledger",
-    sqlite3.SQLITE_PERM: "the ledger may not be accessed: see to the rights of its file and folder",
-}
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Database errors become `LedgerRefused` or `LedgerUnavailable`; a mistake in a statement stays what it is."""
-    try:
-        yield
-    except (DBAPIError, sqlite3.Error) as error:
-        meaning = meaning_of(error)
-        if meaning is None:
-            raise
-        raise meaning from error
-
-
-def meaning_of(error: DBAPIError | sqlite3.Error) -> SyncdError | None:
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(origin, "sqlite_errorcode", 0) & 0xFF
-    if code in _REFUSED:
-        return LedgerRefused(_REFUSED[code])
-    if code in _UNAVAILABLE:
-        return LedgerUnavailable(_UNAVAILABLE[code])
-    return None
 
 
 def make_ready(place: Place) -> None:
@@ -87,20 +47,20 @@ def inspect(place: Place, *, thorough: bool) -> None:
     if not place.file.is_file():
         raise LedgerRefused(f"{place.file} is not a file: set LEDGER__URL to a file in a folder of its own")
     if place.file.stat().st_size == 0:
-        raise LedgerRefused(f"{place.file} is empty, which no ledger ever is: {_RESTORE}")
+        raise LedgerRefused(f"{place.file} is empty, which no ledger ever is: {RESTORE}")
     with translated(), closing(sqlite3.connect(f"{place.file.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT)) as found:
         (application_id,) = found.execute("PRAGMA application_id").fetchone()
         if application_id != APPLICATION_ID:
             raise LedgerRefused(f"{place.file} is not a ledger of syncd: set LEDGER__URL to another file")
         # The whole file is read, about a second per gigabyte: a damaged page is better found now than in the middle.
         if thorough and found.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise LedgerRefused(_REFUSED[sqlite3.SQLITE_CORRUPT])
+            raise LedgerRefused(REFUSED[sqlite3.SQLITE_CORRUPT])
 
 
 def create(place: Place) -> None:
     """Build an empty ledger beside its place and give it its name when it is complete. The caller holds the lock."""
     if place.beside("-wal").exists():
-        raise LedgerRefused(f"{place.file} is missing while its -wal file is there: {_RESTORE}")
+        raise LedgerRefused(f"{place.file} is missing while its -wal file is there: {RESTORE}")
     for suffix in (".new", ".new-wal", ".new-shm", ".new-journal"):
         place.beside(suffix).unlink(missing_ok=True)
     try:
@@ -127,7 +87,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def writing_engine(place: Place, *, max_pages: int | None = None) -> Engine:
+def writing_engine(place: Place | MemoryPlace, *, max_pages: int | None = None) -> Engine:
     """Every transaction begins as `BEGIN IMMEDIATE` (RULES E6), and a commit has reached the disk when it returns."""
     engine = _engine(place, readers=0)
 
@@ -146,7 +106,7 @@ def writing_engine(place: Place, *, max_pages: int | None = None) -> Engine:
     return engine
 
 
-def reading_engine(place: Place) -> Engine:
+def reading_engine(place: Place | MemoryPlace) -> Engine:
     """Short transactions on one state of the ledger each; a statement that writes is an error."""
     engine = _engine(place, readers=READERS)
 
@@ -161,9 +121,9 @@ def reading_engine(place: Place) -> Engine:
     return engine
 
 
-def _engine(place: Place, *, readers: int) -> Engine:
+def _engine(place: Place | MemoryPlace, *, readers: int) -> Engine:
     return create_engine(
-        f"sqlite:///{place.file.as_uri()}?mode=rw&uri=true",
+        f"sqlite:///{place.database}&uri=true",
         # Parameters are patient data (RULES S1): SQLAlchemy would put them into its messages.
         hide_parameters=True,
         # isolation_level None: the driver's own implicit, deferred transactions are what E6 forbids.
@@ -174,11 +134,18 @@ def _engine(place: Place, *, readers: int) -> Engine:
 
 def migrate(engine: Engine) -> None:
     """Bring the schema to this version's, in one transaction. Raises `LedgerRefused` when it is newer."""
-    config = _alembic()
     with engine.begin() as connection:
-        if not is_current(connection):
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        upgrade(connection)
+
+
+def upgrade(connection: Connection) -> bool:
+    """The same within the caller's transaction; returns whether there was anything to do."""
+    if is_current(connection):
+        return False
+    config = _alembic()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return True
 
 
 def bring_up_to_date(place: Place) -> None:
@@ -191,15 +158,19 @@ def bring_up_to_date(place: Place) -> None:
         engine.dispose()
 
 
-def require_current(place: Place) -> None:
+def require_current(place: Place | MemoryPlace) -> None:
     """Raises `LedgerRefused` unless the schema is this version's: a guest does not migrate beside a living owner."""
     engine = reading_engine(place)
     try:
         with translated(), engine.connect() as connection:
-            current = is_current(connection)
+            refuse_older(connection)
     finally:
         engine.dispose()
-    if not current:
+
+
+def refuse_older(connection: Connection) -> None:
+    """Raises `LedgerRefused` unless the schema is this version's."""
+    if not is_current(connection):
         raise LedgerRefused("the ledger is of an older syncd: start `syncd run` of this version once")
 
 

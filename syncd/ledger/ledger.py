@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Select
 
 from syncd.errors import LedgerRefused, LedgerUnavailable
-from syncd.ledger import engine as database
 from syncd.ledger import feed, marks, oneshot, outcomes, overview, ownership, records, rejections, schema, work
-from syncd.ledger.place import OwnerLock, Place, owner_of, place_of, prepare_folder
+from syncd.ledger.backend import Backend, Hold, backend_of
+from syncd.ledger.meanings import translated
 from syncd.ledger.rows import to_row
-from syncd.ledger.work import Claim
+from syncd.ledger.work import Claim, HandedOut
 from syncd.ledger.writer import Transaction, Writer
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.rejection import Rejection
@@ -53,15 +53,18 @@ T = TypeVar("T")
 class Ledger:
     """Raises `LedgerUnavailable` while the disk does not take writes; works again as soon as it does."""
 
-    def __init__(self, place: Place, *, lock: OwnerLock | None, clock: Callable[[], float], max_pages: int | None) -> None:
+    def __init__(
+        self, backend: Backend, *, hold: Hold | None, clock: Callable[[], float], max_pages: int | None = None
+    ) -> None:
         """Not for callers: `open` and `open_guest` make sure that there is a ledger to open."""
         self._clock = clock
-        self._lock = lock
+        self._hold = hold
         self._epoch: int | None = None
         self._closed = False
-        self._readers = database.reading_engine(place)
-        self._engine = database.writing_engine(place, max_pages=max_pages)
-        with database.translated():
+        self._handed_out = HandedOut()
+        self._readers = backend.reading_engine()
+        self._engine = backend.writing_engine(max_pages=max_pages)
+        with translated():
             self._writer = Writer(self._engine, guard=ownership.guard(lambda: self._epoch))
 
     @classmethod
@@ -69,20 +72,20 @@ class Ledger:
         """As the owner, creating the ledger or bringing its schema up to date.
 
         `max_pages` limits the file's size, in SQLite's pages of 4 KiB. Raises `LedgerRefused` saying what to do: held by
-        another process, newer, damaged, not a ledger, on a network file system, in a folder that cannot be written.
+        another process, newer, damaged, not a ledger, on a network file system, in a folder that cannot be written,
+        behind a proxy that pools transactions.
         """
-        place = place_of(url)
-        prepare_folder(place)
-        lock = OwnerLock(place)
+        backend = backend_of(url)
+        hold = backend.take()
         try:
-            database.make_ready(place)
-            ledger = cls(place, lock=lock, clock=clock, max_pages=max_pages)
+            backend.make_ready()
+            ledger = cls(backend, hold=hold, clock=clock, max_pages=max_pages)
         except BaseException:
-            lock.release()
+            hold.release()
             raise
         try:
             ledger._epoch = ledger._write(lambda tx: ownership.take_over(tx, now=clock()))
-            database.tighten_all(place)
+            backend.opened()
         except BaseException:
             ledger.close()
             raise
@@ -91,17 +94,29 @@ class Ledger:
     @classmethod
     def open_guest(cls, url: str, *, clock: Callable[[], float] = time.time) -> Ledger:
         """Beside an owner, or without one: reads and marks. Raises `LedgerRefused` when there is no ledger of ours."""
-        place = place_of(url)
-        if not place.file.exists():
-            raise LedgerRefused(f"there is no ledger at {place.file}: start `syncd run`, or set LEDGER__URL")
-        database.inspect(place, thorough=False)
-        database.require_current(place)
-        return cls(place, lock=None, clock=clock, max_pages=None)
+        backend = backend_of(url)
+        if not backend.exists():
+            raise LedgerRefused(backend.missing)
+        backend.require_ready()
+        return cls(backend, hold=None, clock=clock)
+
+    @staticmethod
+    def exists(url: str) -> bool:
+        """Whether there is a ledger, whatever its state."""
+        return backend_of(url).exists()
 
     @staticmethod
     def owner_alive(url: str) -> int | None:
         """The process that owns the ledger now; 0 when it cannot be named, `None` when nobody does."""
-        return owner_of(place_of(url))
+        return backend_of(url).owner()
+
+    def require_ownership(self) -> None:
+        """Asked immediately before every FHIR write (RULES E4). Raises `LedgerRefused` when this process is not the owner
+        or another one has become it, `LedgerUnavailable` while that cannot be known. On SQLite it costs nothing."""
+        epoch = self._own_epoch()
+        if self._closed or self._hold is None:
+            raise LedgerUnavailable("the ledger is closed")
+        self._hold.require(epoch)
 
     def close(self) -> None:
         """Finish what is queued and let go of the ledger; claims become void with the next owner."""
@@ -109,9 +124,9 @@ class Ledger:
         self._writer.close()
         self._engine.dispose()
         self._readers.dispose()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        if self._hold is not None:
+            self._hold.release()
+            self._hold = None
 
     def __enter__(self) -> Ledger:
         return self
@@ -190,15 +205,23 @@ class Ledger:
 
     def claim(self, limit: int, *, now: float) -> list[Claim]:
         """Up to `limit` studies that are due, most urgent first, each handed out once until `commit` or `release`."""
-        return self._own(lambda tx: work.claim(tx, limit=limit, now=now, epoch=self._own_epoch()))
+        epoch = self._own_epoch()
+        return self._handed_out.claimed(
+            self._own, epoch=epoch, change=lambda tx: work.claim(tx, limit=limit, now=now, epoch=epoch)
+        )
 
     def claim_study(self, study_uid: str) -> Claim | None:
         """This study's pending work whether due or not; `None` if nothing is pending or it is claimed."""
-        return self._own(lambda tx: work.claim_study(tx, study_uid, epoch=self._own_epoch()))
+        epoch = self._own_epoch()
+        claims = self._handed_out.claimed(
+            self._own, epoch=epoch, change=lambda tx: work.claim_study(tx, study_uid, epoch=epoch)
+        )
+        return claims[0] if claims else None
 
     def release(self, *study_uids: str) -> None:
         """Hand claims back without an outcome (shutdown); the rows stay as they were."""
         self._own(lambda tx: work.release(tx, study_uids, epoch=self._own_epoch()))
+        self._handed_out.settled(study_uids)
 
     def next_due(self) -> float | None:
         """When the earliest unclaimed study is due (may lie in the past); `None` when nothing is pending."""
@@ -214,7 +237,9 @@ class Ledger:
         `outcome.not_before`, and keeps its wish to read FHIR.
         """
         now = self._clock()
-        return self._own(lambda tx: outcomes.commit(tx, outcome, now=now))
+        dirty = self._own(lambda tx: outcomes.commit(tx, outcome, now=now))
+        self._handed_out.settled([outcome.study_uid])
+        return dirty
 
     # What is known of studies
 
@@ -343,7 +368,7 @@ class Ledger:
     def _read(self, question: Callable[[Connection], T]) -> T:
         if self._closed:
             raise LedgerUnavailable("the ledger is closed")
-        with database.translated(), self._readers.connect() as connection:
+        with translated(), self._readers.connect() as connection:
             return question(connection)
 
     def _write(self, change: Callable[[Transaction], T]) -> T:

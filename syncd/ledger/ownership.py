@@ -14,10 +14,13 @@ from sqlalchemy import ColumnElement, Connection, or_, select, update
 from syncd.errors import LedgerRefused
 from syncd.ledger.marks import next_in
 from syncd.ledger.schema import dirty, feed_seen, feeds, rejections, sequences
+from syncd.ledger.sessionlock import TAKEN_OVER
 from syncd.ledger.writer import Transaction
 from syncd.model.work import LONGEST_BACKOFF, LONGEST_STREAM
 
-_EPOCH = select(sequences.c.value).where(sequences.c.name == "epoch")
+_EPOCH = select(sequences.c.value).where(sequences.c.name == "epoch").with_for_update()
+"""The first statement of every writing transaction. On PostgreSQL its row lock is what `BEGIN IMMEDIATE` is on SQLite: one
+such transaction at a time, and each sees what those before it committed, the next owner's epoch included."""
 
 
 def take_over(tx: Transaction, *, now: float) -> int:
@@ -27,12 +30,12 @@ def take_over(tx: Transaction, *, now: float) -> int:
 
 
 def guard(epoch: Callable[[], int | None]) -> Callable[[Connection], None]:
-    """A check for the writer: the epoch is still this process's; not asked before there is one."""
+    """The writer's way in: nobody else writes now, and the epoch is still this process's, where it has one."""
 
     def check(connection: Connection) -> None:
-        mine = epoch()
-        if mine is not None and connection.execute(_EPOCH).scalar_one() != mine:
-            raise LedgerRefused("another process has taken the ledger over: stop this one")
+        current, mine = connection.execute(_EPOCH).scalar_one(), epoch()
+        if mine is not None and current != mine:
+            raise LedgerRefused(TAKEN_OVER)
 
     return check
 

@@ -48,8 +48,24 @@ class Place:
         return self.file.with_name(self.file.name + suffix)
 
     @property
+    def database(self) -> str:
+        """The file as SQLite's own address; it is never made by opening it."""
+        return f"{self.file.as_uri()}?mode=rw"
+
+    @property
     def url(self) -> str:
         return f"sqlite:///{self.file}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPlace:
+    """A ledger of this process that is forgotten with its last connection: for tests alone."""
+
+    name: str
+
+    @property
+    def database(self) -> str:
+        return f"file:/{self.name}?vfs=memdb"
 
 
 def place_of(url: str) -> Place:
@@ -59,7 +75,7 @@ def place_of(url: str) -> Place:
     except ArgumentError as error:
         raise ConfigurationError("LEDGER__URL is not an address: write sqlite:////path/to/ledger.db") from error
     if parsed.get_backend_name() != "sqlite":
-        raise ConfigurationError(f"LEDGER__URL names {parsed.get_backend_name()}; this syncd keeps its ledger in sqlite")
+        raise ConfigurationError(f"LEDGER__URL names {parsed.get_backend_name()}; write sqlite:////path or postgresql://…")
     if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
         raise ConfigurationError("LEDGER__URL names no file: a ledger must survive a restart")
     if parsed.query:
@@ -140,6 +156,9 @@ class OwnerLock:
                 named = f"process {holder}" if holder else "another process"
                 raise LedgerRefused(f"{place.file} is held by {named}: stop it first, or let it do the work")
             time.sleep(0.02)
+
+    def require(self, epoch: int) -> None:
+        """Held for life: the kernel takes it from no living process."""
 
     def release(self) -> None:
         # The file stays: removing it would let two processes hold locks on two files of one name.

@@ -8,12 +8,14 @@ without sorting them: due rows are read priority by priority, each by a walk alo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, update
 
+from syncd.errors import LedgerUnavailable
 from syncd.ledger.records import copies_of, several
 from syncd.ledger.rows import slices, to_noun, to_row
 from syncd.ledger.schema import dirty, intents, parked, records, upsert
@@ -66,11 +68,10 @@ def claim(tx: Transaction, *, limit: int, now: float, epoch: int) -> list[Claim]
     return _claimed(tx, rows, epoch=epoch)
 
 
-def claim_study(tx: Transaction, study_uid: str, *, epoch: int) -> Claim | None:
-    """The study's row, due or not; `None` when nothing is pending or somebody works on it."""
+def claim_study(tx: Transaction, study_uid: str, *, epoch: int) -> list[Claim]:
+    """The study's row, due or not; nothing when nothing is pending or somebody works on it."""
     rows = tx.connection.execute(select(dirty).where(dirty.c.study_uid == study_uid, unclaimed(epoch))).all()
-    claims = _claimed(tx, rows, epoch=epoch)
-    return claims[0] if claims else None
+    return _claimed(tx, rows, epoch=epoch)
 
 
 def _claimed(tx: Transaction, rows: Sequence[Row[Any]], *, epoch: int) -> list[Claim]:
@@ -99,6 +100,48 @@ def release(tx: Transaction, study_uids: Iterable[str], *, epoch: int) -> None:
     for uids in slices(study_uids):
         held = dirty.c.study_uid.in_(uids) & (dirty.c.claim_epoch == epoch)
         tx.connection.execute(update(dirty).where(held).values(claim_epoch=None))
+
+
+def release_others(tx: Transaction, *, but: Iterable[str], epoch: int) -> None:
+    """Hand back whatever this owner claimed and does not know of: the answer to a claim may have been lost on its way."""
+    lost = (dirty.c.claim_epoch == epoch) & dirty.c.study_uid.not_in(list(but))
+    tx.connection.execute(update(dirty).where(lost).values(claim_epoch=None))
+
+
+_Claiming = Callable[[Transaction], list[Claim]]
+
+
+class HandedOut:
+    """The studies that this owner works on, remembered beside the ledger for the one case in which it cannot tell: a
+    claim that was committed and whose answer never came (PostgreSQL). Nobody would hand those studies back."""
+
+    def __init__(self) -> None:
+        self._one_claim = threading.Lock()
+        self._uids: set[str] = set()
+        self._doubtful = False
+
+    def claimed(self, run: Callable[[_Claiming], list[Claim]], *, epoch: int, change: _Claiming) -> list[Claim]:
+        """What `run` gives for `change`, remembered; claims of unknown fate are handed back in the same transaction."""
+        with self._one_claim:
+            held, doubtful = tuple(self._uids), self._doubtful
+
+            def afresh(tx: Transaction) -> list[Claim]:
+                if doubtful:
+                    release_others(tx, but=held, epoch=epoch)
+                return change(tx)
+
+            try:
+                claims = run(afresh)
+            except LedgerUnavailable:
+                self._doubtful = True
+                raise
+            self._doubtful = False
+            self._uids.update(claim.row.study_uid for claim in claims)
+            return claims
+
+    def settled(self, study_uids: Iterable[str]) -> None:
+        """Committed or released."""
+        self._uids.difference_update(study_uids)
 
 
 def next_due(connection: Connection, *, epoch: int | None) -> float | None:

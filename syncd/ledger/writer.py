@@ -4,7 +4,8 @@ Callers hand over a function of a transaction and wait until it is committed. Wh
 to the disk goes into the next transaction together, each function in a savepoint of its own, so that sixteen threads cost
 one fsync and one failing function does not spoil its neighbours. The difficulty is a failure of the database itself: it
 may have undone everything, so then each function is carried out again, alone, and fails or succeeds for itself.
-A function therefore has no effect but through its transaction.
+A function therefore has no effect but through its transaction. Only a COMMIT whose answer was lost (PostgreSQL) is never
+repeated: it may have happened, and nobody but the caller knows what that means to him.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sqlalchemy import Connection, Engine, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from syncd.errors import LedgerUnavailable
-from syncd.ledger.engine import meaning_of, translated
+from syncd.ledger.meanings import meaning_of, speechless, translated
 from syncd.ledger.schema import tallies
 
 LARGEST_GROUP = 256
@@ -101,16 +102,21 @@ class Writer:
             group.append(job)
         return group, False
 
-    def _commit(self, group: list[_Job]) -> None:
+    def _commit(self, group: list[_Job], *, again: bool = False) -> None:
         try:
             with translated():
                 endings = self._transact(group)
+        except _AnswerLost as error:
+            for job in group:
+                job.future.set_exception(_as_unavailable(error))
+            return
         except BaseException as error:  # noqa: BLE001 - whoever waits for it gets it; the thread must live
-            if len(group) == 1:
+            if len(group) == 1 and (again or not _is_cut(error)):
                 group[0].future.set_exception(error)
                 return
+            # A connection that a restarted server had closed comes back with the next transaction.
             for job in group:
-                self._commit([job])
+                self._commit([job], again=len(group) == 1)
             return
         for job, ending in zip(group, endings, strict=True):
             if isinstance(ending, _Failed):
@@ -119,11 +125,18 @@ class Writer:
                 job.future.set_result(ending)
 
     def _transact(self, group: list[_Job]) -> list[Any]:
-        with self._connection.begin():
-            self._guard(self._connection)
-            moved: Counter[tuple[str, str]] = Counter()
-            endings = [self._carry_out(job, alone=len(group) == 1, moved=moved) for job in group]
-            _write_tallies(self._connection, moved)
+        complete = False
+        try:
+            with self._connection.begin():
+                self._guard(self._connection)
+                moved: Counter[tuple[str, str]] = Counter()
+                endings = [self._carry_out(job, alone=len(group) == 1, moved=moved) for job in group]
+                _write_tallies(self._connection, moved)
+                complete = True
+        except DBAPIError as error:
+            if complete and error.connection_invalidated:
+                raise _AnswerLost from error
+            raise
         return endings
 
     def _carry_out(self, job: _Job, *, alone: bool, moved: Counter[tuple[str, str]]) -> Any:
@@ -138,7 +151,7 @@ class Writer:
                 if isinstance(error, DBAPIError) and meaning_of(error) is not None:
                     raise
                 self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
-                ending = _Failed(error=error)
+                ending = _Failed(error=speechless(error))
             self._connection.exec_driver_sql("RELEASE SAVEPOINT job")
         if not isinstance(ending, _Failed):
             moved.update(transaction.tallies)
@@ -148,6 +161,21 @@ class Writer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failed:
     error: BaseException
+
+
+class _AnswerLost(Exception):
+    """The connection broke while a COMMIT was on its way."""
+
+
+def _as_unavailable(error: BaseException) -> LedgerUnavailable:
+    unavailable = LedgerUnavailable("the connection to the ledger broke during a commit: what it held is looked at again")
+    unavailable.__cause__ = error
+    return unavailable
+
+
+def _is_cut(error: BaseException) -> bool:
+    """Whether a ledger error was made of a connection that is gone."""
+    return isinstance(error.__cause__, DBAPIError) and error.__cause__.connection_invalidated
 
 
 _ADD = (

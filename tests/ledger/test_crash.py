@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ from syncd.model.ids import OrthancId
 from tests.ledger.studies import MAIN, NOW, Clock, event, mark
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
+    """What is in memory is no matter of several processes."""
+    return new_url(request.param)
 
 
 def start(url: str) -> subprocess.Popen[str]:
@@ -80,6 +87,7 @@ def test_a_second_process_is_refused_and_told_who_holds_it(url: str) -> None:
                 lambda: guest.claim(1, now=NOW),
                 lambda: guest.save_installation("x"),
                 lambda: guest.release("1"),
+                guest.require_ownership,
             ):
                 with pytest.raises(LedgerRefused, match="only the ledger's owner"):
                     refused()
@@ -89,22 +97,22 @@ def test_a_second_process_is_refused_and_told_who_holds_it(url: str) -> None:
     assert Ledger.owner_alive(url) is None
 
 
-def test_a_first_start_that_was_cut_short_is_begun_again(url: str) -> None:
+def test_a_first_start_that_was_cut_short_is_begun_again(file_url: str) -> None:
     """DESIGN: kill -9 anywhere only repeats work; a half-built ledger never takes the ledger's name."""
-    place = place_of(url)
+    place = place_of(file_url)
     place.new.write_bytes(b"SQLite format 3\0 half")
     place.beside(".new-wal").write_bytes(b"half")
-    with Ledger.open(url) as ledger:
+    with Ledger.open(file_url) as ledger:
         assert ledger.counts(NOW).dirty == 0
     assert not place.new.exists()
 
 
-def test_an_owner_who_lost_the_ledger_to_another_must_not_write(url: str) -> None:
+def test_an_owner_who_lost_the_ledger_to_another_must_not_write(file_url: str) -> None:
     """RULES E4: the epoch is checked in every transaction (here the lock file was removed by hand)."""
-    with Ledger.open(url, clock=Clock(NOW)) as first:
+    with Ledger.open(file_url, clock=Clock(NOW)) as first:
         mark(first, event("1.1"))
-        place_of(url).lock.unlink()
-        with Ledger.open(url, clock=Clock(NOW)) as second:
+        place_of(file_url).lock.unlink()
+        with Ledger.open(file_url, clock=Clock(NOW)) as second:
             with pytest.raises(LedgerRefused, match="taken the ledger over"):
                 first.claim(1, now=NOW)
             assert len(second.claim(1, now=NOW)) == 1
