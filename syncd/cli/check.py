@@ -160,17 +160,17 @@ def _fhir(chosen: Site) -> Iterator[Line]:
 
 def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
     owner = Ledger.owner_alive(settings.ledger.url)
-    path = settings.ledger.path
+    place = settings.ledger.place
     if owner is not None:
-        yield Line(mark=Mark.OK, about="ledger", text=f"{path}, held by a running syncd (pid {owner})")
-    elif not path.exists():
-        yield Line(mark=Mark.OK, about="ledger", text=f"{path} will be created by the first run")
+        yield Line(mark=Mark.OK, about="ledger", text=f"{place}, held by a running syncd (pid {owner})")
+    elif not Ledger.exists(settings.ledger.url):
+        yield Line(mark=Mark.OK, about="ledger", text=f"{place} will be created by the first run")
         return
     ledger = Ledger.open_guest(settings.ledger.url)
     try:
         target = ledger.target()
         if owner is None:
-            yield Line(mark=Mark.OK, about="ledger", text=f"{path}, no daemon is running")
+            yield Line(mark=Mark.OK, about="ledger", text=f"{place}, no daemon is running")
         if target is not None and target.url != chosen.server.base_url:
             yield Line(
                 mark=Mark.WARNING,

@@ -113,7 +113,7 @@ def _rehearsed(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
 def _read_only_ledger(settings: Settings) -> Iterator[Ledger]:
     """The ledger, or an empty one that is thrown away where there is none yet: a rehearsal leaves no trace."""
     with TemporaryDirectory() as folder:
-        known = settings.ledger.path.exists()
+        known = Ledger.exists(settings.ledger.url)
         ledger = Ledger.open_guest(settings.ledger.url) if known else Ledger.open(f"sqlite:///{folder}/rehearsal.db")
         try:
             yield ledger

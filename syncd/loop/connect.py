@@ -45,6 +45,7 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
     """Raises `Transient` (a server does not answer, or is not what it should be), `TargetPaused`, `LedgerRefused`, and
     `ConfigurationError` for what only the operator can settle."""
     hooks = load_hooks()
+    site.server.guard_writes(ledger.require_ownership)
     _keep_installation(ledger, site.policy.installation_id)
     policy = public_policy(site, site.archive.info())
     version = fhir_version(site.server, setting=site.fhir_version)

@@ -52,6 +52,7 @@ class Daemon:
         self._fhir = Gate(self._probe_fhir)
         self._archive = Gate(self._probe_archive)
         self._working: threading.Thread | None = None
+        self._not_ours: LedgerRefused | None = None
 
     def stop(self) -> None:
         """Ask the daemon to end; safe to call from a signal handler."""
@@ -64,6 +65,7 @@ class Daemon:
         self._beat()
         rooms = self._connected()
         if rooms is None:
+            self._raise_unless_ours()
             return
         workers = Workers(rooms, fhir=self._fhir, archive=self._archive, concurrency=self._site.concurrency)
         clockwork = self._clockwork = Clockwork(
@@ -86,6 +88,7 @@ class Daemon:
         workers.stop(grace=GRACE)
         self.unfinished = workers.in_flight
         log.info("stopped", unfinished=self.unfinished)
+        self._raise_unless_ours()
         if not self._stop.is_set():
             raise SyncdError("the work ended unexpectedly; start syncd again, and report what the log says before this")
 
@@ -133,6 +136,11 @@ class Daemon:
     def _position(self) -> FeedPosition | None:
         return self._clockwork.position if self._clockwork else None
 
+    def _raise_unless_ours(self) -> None:
+        """The heartbeat found that another process owns the ledger now: that is how we end (exit 4)."""
+        if self._not_ours is not None:
+            raise self._not_ours
+
     def _connected(self) -> Rooms | None:
         """Rooms, as soon as both servers are what they should be; None if we are stopped before that."""
         pause = FIRST_PAUSE
@@ -169,7 +177,12 @@ class Daemon:
 
     def _beat(self) -> None:
         try:
+            self._ledger.require_ownership()  # an idle owner, too, must notice that it is none any more (RULES E4)
             self._ledger.beat(self.heartbeat())
+        except LedgerRefused as error:
+            self._troubles.met("ledger", str(error))
+            self._not_ours = error
+            self._stop.set()
         except SyncdError as error:
             self._troubles.met("ledger", str(error))
         else:

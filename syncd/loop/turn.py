@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import structlog
 
-from syncd.errors import LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
+from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
 from syncd.loop.gate import Gate
 from syncd.loop.reconcile import reconcile
 from syncd.loop.rooms import Rooms
@@ -87,7 +87,7 @@ class Turn:
         except ServerReset:
             self._restore(began)
             return None
-        except LedgerUnavailable as error:
+        except (LedgerUnavailable, LedgerRefused) as error:
             log.error("study_put_back", error=str(error))
             return None
         except (TargetPaused, Transient) as error:
@@ -107,7 +107,7 @@ class Turn:
     def _committed(self, outcome: Outcome) -> bool:
         try:
             self._rooms.ledger.commit(outcome)
-        except LedgerUnavailable as error:
+        except (LedgerUnavailable, LedgerRefused) as error:
             log.error("study_put_back", error=str(error))
             return False
         except Exception as error:  # noqa: BLE001 - whatever the ledger's library says, the claim must not leak

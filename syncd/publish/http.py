@@ -107,6 +107,8 @@ class FhirHttp:
         self.media_type = _JSON
         self._adapter = adapter or (lambda: HTTPAdapter(pool_maxsize=2))
         self._local = threading.local()
+        self.before_write: Callable[[], None] = lambda: None
+        """Asked immediately before every request that may change the server; what it raises, nothing is sent (RULES E4)."""
 
     def exchange(
         self,
@@ -119,6 +121,8 @@ class FhirHttp:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send one request below the base URL. Raises `Unreachable`, `Transient` or `Unsuitable` (TLS)."""
+        if method != "GET" and not path.endswith("/_search"):
+            self.before_write()
         sent = {"Accept": self.media_type, **(headers or {})}
         if correlation_id.get():
             sent["X-Correlation-ID"] = correlation_id.get()

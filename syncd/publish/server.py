@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,6 +61,10 @@ class FhirServer:
         self.base_url = http.base_url
         self.create_form = ""
         self._types_seen: tuple[float, frozenset[str]] = (-math.inf, frozenset())
+
+    def guard_writes(self, check: Callable[[], None]) -> None:
+        """Have `check` asked immediately before every write, of whatever kind; it raises when we must not (RULES E4)."""
+        self._http.before_write = check
 
     def capabilities(self) -> Capabilities:
         """The CapabilityStatement; from then on the server is spoken to in its version's media type.

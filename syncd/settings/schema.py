@@ -8,7 +8,6 @@ and it checks besides what no single value can tell (`syncd.settings.contradicti
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -21,10 +20,10 @@ from syncd.settings.values import (
     Duration,
     Headers,
     Issuers,
+    LedgerUrl,
     ReadableFile,
     Secret,
     ServiceUrl,
-    SqliteUrl,
     SystemUri,
     TimeZone,
     Token,
@@ -150,13 +149,15 @@ class FhirSettings(_Block):
 class LedgerSettings(_Block):
     """What syncd has done so far."""
 
-    url: SqliteUrl = Field(default="", json_schema_extra={"default_text": DEFAULT_LEDGER})
-    """The ledger's file. It must be on a local disk: file locks do not hold on network file systems."""
+    url: LedgerUrl = Field(default="", json_schema_extra={"default_text": DEFAULT_LEDGER})
+    """The ledger: a file (`sqlite:////path`), which must be on a local disk because file locks do not hold on network file
+    systems; or a PostgreSQL database, 15 or newer, of its own (`postgresql://user:password@host:5432/database`, libpq's
+    options such as `sslmode` after a `?`). With a password it is a secret: better in a secret file than here."""
 
     @property
-    def path(self) -> Path:
-        """The SQLite file."""
-        return Path(self.url.removeprefix("sqlite:///"))
+    def place(self) -> str:
+        """The file, or the address without its password: for people to read."""
+        return str(self.url).removeprefix("sqlite:///")
 
 
 class PolicySettings(_Block):

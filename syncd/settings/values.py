@@ -146,13 +146,51 @@ def readable_file(path: Path) -> Path:
         raise BadValue(f"names a file that cannot be read: {error.strerror}") from None
 
 
-def sqlite_url(text: str) -> str:
-    """The ledger's place: `sqlite:///relative` or `sqlite:////absolute`."""
-    if text.startswith(("postgresql:", "postgresql+", "postgres:")):
-        raise BadValue("names PostgreSQL, which this version does not support yet", "use sqlite:////var/lib/syncd/ledger.db")
+class LedgerAddress(str):
+    """The ledger's address; printed, it keeps its password to itself, and only as a string value does it hold it."""
+
+    def __str__(self) -> str:
+        return re.sub(r"^([a-z+]+://[^:/@]*):[^@/]*@", r"\1:••••@", str.__str__(self))
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+
+def ledger_url(text: str) -> str:
+    """The ledger's place: a file of SQLite, or a PostgreSQL database."""
+    if re.match(r"postgres(ql)?(\+[a-z0-9]+)?:", text):
+        return LedgerAddress(_postgresql_url(text))
+    return LedgerAddress(_sqlite_url(text))
+
+
+_POSTGRESQL_EXAMPLE = "write it as postgresql://user:password@host:5432/database"
+
+
+def _postgresql_url(text: str) -> str:
+    """What SQLAlchemy and libpq understand; what it says of a server is theirs to find out."""
+    if not text.startswith("postgresql://"):
+        raise BadValue("does not begin with postgresql://", _POSTGRESQL_EXAMPLE)
+    if _NO_ADDRESS.search(text):
+        raise BadValue("holds a character that no address has", "write it as %XX, as in %40 for @")
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises where it is none
+    except ValueError:
+        raise BadValue("is no address", _POSTGRESQL_EXAMPLE) from None
+    if parts.netloc.count("@") > 1 or parts.fragment:
+        raise BadValue("holds an @ or # in user name or password", "write it as %40 or %23")
+    if not parts.path.strip("/") or "/" in parts.path.strip("/"):
+        raise BadValue("names no database", _POSTGRESQL_EXAMPLE)
+    if "password=" in parts.query:
+        raise BadValue("holds a password after the '?'", "write it before the @, or use a secret file")
+    return text
+
+
+def _sqlite_url(text: str) -> str:
+    """`sqlite:///relative` or `sqlite:////absolute`."""
     path = text.removeprefix("sqlite:///")
     if path == text or not path or "?" in path or path.endswith("/") or _CONTROL.search(path):
-        raise BadValue("names no SQLite file", "write it as sqlite:////var/lib/syncd/ledger.db")
+        raise BadValue("names no SQLite file", "write it as sqlite:////var/lib/syncd/ledger.db or postgresql://…")
     if ":memory:" in path:
         raise BadValue("would be forgotten when the process ends", "write it as sqlite:////var/lib/syncd/ledger.db")
     return text
@@ -281,7 +319,7 @@ Headers = Annotated[
 Secret = Annotated[SecretStr, AfterValidator(one_line), Written(form="secret", example='"…"')]
 Token = Annotated[SecretStr, AfterValidator(header_token), Written(form="secret", example='"…"')]
 UserName = Annotated[str, AfterValidator(user_name), Written(form="text", example='"syncd"')]
-SqliteUrl = Annotated[
-    str, AfterValidator(sqlite_url), Written(form="address", example='"sqlite:////var/lib/syncd/ledger.db"')
+LedgerUrl = Annotated[
+    str, AfterValidator(ledger_url), Written(form="address", example='"sqlite:////var/lib/syncd/ledger.db"')
 ]
 Bind = Annotated[str, AfterValidator(_bind_text), Written(form="host:port", example='"127.0.0.1:8053"')]

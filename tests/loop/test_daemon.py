@@ -350,3 +350,35 @@ def test_a_probe_names_the_server_that_is_away(world: World, daemon: Daemon) -> 
     world.orthanc.away = True
     with pytest.raises(Unreachable):
         daemon._probe_archive()
+
+
+def test_a_daemon_whose_ledger_was_taken_over_ends(
+    world: World, daemon: Daemon, clockwork: BackgroundScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RULES E4, exit 4: also an idle one notices, with its next heartbeat, and says so until it has ended."""
+
+    def lost() -> None:
+        raise LedgerRefused("another process has taken the ledger over")
+
+    monkeypatch.setattr(world.ledger, "require_ownership", lost)
+    _tick(clockwork, "heartbeat")
+    assert "another process has taken the ledger over" in daemon.ready()
+    with pytest.raises(LedgerRefused, match="taken the ledger over"):
+        daemon.run()
+
+
+def test_a_daemon_whose_ledger_is_away_waits_for_it(
+    world: World, daemon: Daemon, clockwork: BackgroundScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RULES E4: the lock may come back; until then /readyz says why nothing is sent."""
+
+    def away() -> None:
+        raise LedgerUnavailable("PostgreSQL does not answer")
+
+    monkeypatch.setattr(world.ledger, "require_ownership", away)
+    _tick(clockwork, "heartbeat")
+    assert "PostgreSQL does not answer" in daemon.ready()
+    monkeypatch.undo()
+    _tick(clockwork, "heartbeat")
+    assert "PostgreSQL does not answer" not in daemon.ready()
+    assert not daemon._stop.is_set()

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from syncd.errors import LedgerUnavailable
+from syncd.errors import LedgerRefused, LedgerUnavailable, SyncdError
 from syncd.loop import turn
 from syncd.loop import workers as room
+from syncd.model.words import Decision
 from syncd.model.work import Outcome
 from tests.fakes.http import Request, Response, json_response
 from tests.loop.hands import work_until, workers_of
@@ -135,3 +136,26 @@ def test_a_study_whose_uid_is_none_is_parked_without_troubling_others(ready: Wor
     parked = ready.ledger.parked("not-a-uid")
     assert parked is not None and parked.reason == "uid-not-oid"
     assert ready.ledger.record(OTHER) is not None
+
+
+@pytest.mark.parametrize("error", [LedgerUnavailable("the session is gone"), LedgerRefused("taken over")])
+def test_nothing_is_sent_by_who_does_not_own_the_ledger_any_more(
+    ready: World, monkeypatch: pytest.MonkeyPatch, error: SyncdError
+) -> None:
+    """RULES E4: asked immediately before each write; the study goes back without an attempt, and is sent when it is ours."""
+
+    def lost() -> None:
+        raise error
+
+    ready.rooms.server.guard_writes(lost)
+    patients = len(ready.writes("Patient"))
+    workers = workers_of(ready)
+    with capture_logs() as logs:
+        work_until(workers, lambda: sum(one["event"] == "study_put_back" for one in logs) >= 2)
+    assert (ready.writes(), len(ready.writes("Patient"))) == ([], patients)
+    assert {row.attempts for row in ready.ledger.dirty_rows()} == {0}
+    workers.stop(grace=1.0)
+    ready.ledger.release(STUDY, OTHER)
+    ready.rooms.server.guard_writes(ready.ledger.require_ownership)
+    assert {outcome.decision for outcome in ready.work()} == {Decision.CREATE}
+    assert len(ready.writes()) == 2

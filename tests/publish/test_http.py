@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from syncd.errors import Transient, Unreachable, Unsuitable
+from syncd.errors import LedgerUnavailable, Transient, Unreachable, Unsuitable
 from syncd.model.correlation import correlation_id
 from syncd.publish import http as room
 from syncd.publish.http import FhirConnection, FhirHttp, Reply
@@ -259,3 +259,31 @@ def test_a_trailing_slash_of_the_base_is_no_second_one() -> None:
     fake.url += "/"
     FhirServer(http(fake)).capabilities()
     assert fake.requests[0].path == "/fhir/metadata"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "asked"),
+    [
+        ("PUT", "Patient/1", True),
+        ("POST", "Provenance", True),
+        ("POST", "", True),
+        ("DELETE", "ImagingStudy/1", True),
+        ("GET", "Patient/1", False),
+        ("POST", "Patient/_search", False),
+    ],
+)
+def test_whoever_may_not_write_is_stopped_before_anything_is_sent(method: str, path: str, asked: bool) -> None:
+    """RULES E4: asked immediately before every FHIR write, of whatever kind; reading is nobody's privilege."""
+
+    def refuse() -> None:
+        raise LedgerUnavailable("not ours")
+
+    server = Scripted(Response(status=200))
+    client = http(server)
+    client.before_write = refuse
+    if asked:
+        with pytest.raises(LedgerUnavailable, match="not ours"):
+            client.exchange(method, path)
+        assert server.requests == []
+    else:
+        assert client.exchange(method, path).status == 200

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.settings import BadSettings, load
 from syncd.settings.catalogue import CATALOGUE, path_of
+from syncd.settings.shown import shown_settings
 from tests.settings.given import ENOUGH, problems
 
 ARCHIVE = "SYNCD_ARCHIVES__MAIN__"
@@ -187,7 +188,9 @@ SECRETS = [
     {f"{AUTH}PASSWROD": "HUNTER2"},  # codespell:ignore
     {f"{AUTH}KIND": "bearer", f"{AUTH}TOKEN": "HUNTER2\n"},
     {"SYNCD_WEB__BIND": "user:HUNTER2@0.0.0.0:1"},
-    {"SYNCD_LEDGER__URL": "postgresql://u:HUNTER2@db/x"},
+    {"SYNCD_LEDGER__URL": "postgresql://u:HUNTER2@db"},
+    {"SYNCD_LEDGER__URL": "postgresql://u:HUNTER2@db:HUNTER2/x"},
+    {"SYNCD_LEDGER__URL": "postgresql://u:HUNTER2@[db/x"},
 ]
 
 
@@ -204,5 +207,9 @@ def test_no_refusal_repeats_a_secret(environ: dict[str, str]) -> None:
 def test_settings_can_be_printed_without_their_secrets() -> None:
     """RULES S1: a settings object may end up in a traceback."""
     environ = {f"{ARCHIVE}TOKEN": "HUNTER2", "SYNCD_WEB__TOKEN": "HUNTER2", "SYNCD_FHIR__HEADERS": '{"X": "HUNTER2"}'}
+    environ["SYNCD_LEDGER__URL"] = "postgresql://syncd:HUNTER2@db/syncd?sslmode=require"
     settings = load(environ={**ENOUGH, **environ})
-    assert "HUNTER2" not in f"{settings!r}{settings}{settings.model_dump()}"
+    assert "HUNTER2" not in f"{settings!r}{settings}{settings.model_dump()}{settings.ledger.url}{settings.ledger.place}"
+    assert settings.ledger.place == "postgresql://syncd:••••@db/syncd?sslmode=require"
+    shown = {one.variable: one.value for one in shown_settings(settings)}
+    assert shown["SYNCD_LEDGER__URL"] == settings.ledger.place

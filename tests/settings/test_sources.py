@@ -160,9 +160,9 @@ def test_other_variables_are_not_read() -> None:
 def test_the_ledger_lies_where_the_machine_keeps_state(empty_machine: Path) -> None:
     """CONTRACT.md, LEDGER__URL: $STATE_DIRECTORY, else /var/lib/syncd if writable, else ~/.local/state/syncd."""
     environ = {**ENOUGH, "HOME": "/home/someone"}
-    assert load(environ=environ).ledger.path == Path("/home/someone/.local/state/syncd/ledger.db")
+    assert load(environ=environ).ledger.place == "/home/someone/.local/state/syncd/ledger.db"
     sources.SYSTEM_STATE.mkdir()
-    assert load(environ=environ).ledger.path == sources.SYSTEM_STATE / "ledger.db"
+    assert load(environ=environ).ledger.place == f"{sources.SYSTEM_STATE}/ledger.db"
     assert load(environ={**environ, "STATE_DIRECTORY": "/s/syncd:/s/b"}).ledger.url == "sqlite:////s/syncd/ledger.db"
 
 
