@@ -49,6 +49,7 @@ SERVERS = (
     Package("default-jdk-headless", _java_is_new_enough),
     Package("maven", lambda: program("mvn") is not None),
 )
+POSTGRESQL = Package("postgresql", lambda: any(Path("/usr/lib/postgresql").glob("1[5-9]/bin/initdb")))
 COMPOSE = Package("docker-compose", lambda: program("docker-compose") is not None)
 DEBOOTSTRAP = Package("debootstrap", lambda: program("debootstrap") is not None)
 

@@ -67,7 +67,7 @@ class Syncd:
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = directory / "syncd.log"
-        self.ledger_url = f"sqlite:///{directory}/ledger.db"
+        self.ledger_url = variables.get("SYNCD_LEDGER__URL", f"sqlite:///{directory}/ledger.db")
         self.variables = {
             "SYNCD_LEDGER__URL": self.ledger_url,
             "SYNCD_WEB__BIND": "127.0.0.1:0",
@@ -218,7 +218,7 @@ class Syncd:
         return {**kept, "PYTHONPATH": str(ROOT), **self.variables}
 
     def _found_web(self) -> bool:
-        if self._process is None or not (self.directory / "ledger.db").exists():
+        if self._process is None:
             return False
         try:
             with contextlib.closing(Ledger.open_guest(self.ledger_url)) as ledger:

@@ -72,6 +72,7 @@ _SAID_REFUSED = {
     "authentication failed": PASSWORD_REFUSED,
     'role "': PASSWORD_REFUSED,
     'database "': NO_DATABASE,
+    "does not support SSL": "the ledger's PostgreSQL offers no TLS: set sslmode in LEDGER__URL, or configure the server",
     "certificate": "the certificate of the ledger's PostgreSQL was refused: see to sslmode and sslrootcert in LEDGER__URL",
     "invalid connection option": "LEDGER__URL holds an option that PostgreSQL does not know",
 }

@@ -49,7 +49,7 @@ def new_url(request: pytest.FixtureRequest, file_url: str) -> Iterator[Callable[
             kept.append(sqlite3.connect(f"file:/{name}?vfs=memdb", uri=True))
             return f"sqlite:///file:/{name}?vfs=memdb"
         if backend == "postgresql":
-            return str(request.getfixturevalue("postgres").new_database())
+            return str(request.getfixturevalue("postgres").new_schema())
         return file_url
 
     yield new
