@@ -113,11 +113,11 @@ class Postgres(ServerProcess):
     def address(self, database: str, *, user: str = ROLE, password: str = PASSWORD, port: int = 0) -> str:
         return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{port or self.port}/{database}"
 
-    def end_sessions(self, role: str) -> int:
-        """`pg_terminate_backend` for every session of syncd's that has this part (`owns`, `writes`, `reads`)."""
+    def end_sessions(self, role: str, *, pid: int | str = "%") -> int:
+        """`pg_terminate_backend` for syncd's sessions with this part (`owns`, `writes`, `reads`), of one process or all."""
         with self.admin() as admin:
             named = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %s"
-            return len(admin.execute(named, [f"syncd {role} %"]).fetchall())
+            return len(admin.execute(named, [f"syncd {role} {pid}@%"]).fetchall())
 
 
 @contextlib.contextmanager

@@ -110,7 +110,10 @@ def meaning_of(error: DBAPIError | sqlite3.Error) -> SyncdError | None:
     if state:
         return None
     said = str(origin)
-    return next((LedgerRefused(text) for words, text in _SAID_REFUSED.items() if words in said), LedgerUnavailable(AWAY))
+    if refused := next((text for words, text in _SAID_REFUSED.items() if words in said), None):
+        return LedgerRefused(refused)
+    # The others are mistakes in a statement, noticed before it was sent.
+    return LedgerUnavailable(AWAY) if type(origin).__name__ in ("OperationalError", "InterfaceError") else None
 
 
 def speechless(error: BaseException) -> BaseException:
