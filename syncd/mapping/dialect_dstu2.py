@@ -14,6 +14,7 @@ from functools import cache
 from pydicom._uid_dict import UID_dictionary
 
 from syncd.mapping.dialect_r4 import R4, absent, coding, summary_extension
+from syncd.mapping.policy import ArchivePolicy
 from syncd.mapping.said import Json, Said, SaidSeries, filled
 from syncd.mapping.systems import DCM, IDENTIFIER_TYPE, INSTALLATION, SENTINEL, is_oid
 from syncd.mapping.terms import ACQUISITION, Term
@@ -38,8 +39,7 @@ class Dstu2(R4):
         """DSTU2's own elements. Raises `ValueError` for a study that still arrives: it has no form here."""
         if said.status == "registered":
             raise ValueError("DSTU2 has no way to say that a study still arrives (RULES A6)")
-        root = said.policy.archive.dicomweb_url
-        address = f"{root}/studies/{said.study_uid}" if root and said.reachable else ""
+        address = _address(said, said.archive) if said.reachable else ""
         shown = [one for one in said.modalities if one.code in ACQUISITION]
         return filled(
             {
@@ -102,7 +102,8 @@ class Dstu2(R4):
         return _coding(term) if term else absent()
 
     def _said_series(self, series: SaidSeries, said: Said, study_address: str) -> Json:
-        address = f"{study_address}/series/{series.uid}" if study_address else ""
+        holder = _address(said, series.elsewhere) if series.elsewhere and study_address else study_address
+        address = f"{holder}/series/{series.uid}" if holder else ""
         return filled(
             {
                 **_uid(series.uid),
@@ -118,6 +119,11 @@ class Dstu2(R4):
                 "instance": [] if said.summary else [_instance(one, address) for one in series.instances],
             }
         )
+
+
+def _address(said: Said, archive: ArchivePolicy) -> str:
+    """The study in that archive; empty where its address is not known."""
+    return f"{archive.dicomweb_url}/studies/{said.study_uid}" if archive.dicomweb_url else ""
 
 
 def _instance(instance: InstanceFacts, series_address: str) -> Json:

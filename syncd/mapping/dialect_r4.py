@@ -6,7 +6,7 @@ go into `display`, and what is not known at all is an empty Coding that says why
 
 from __future__ import annotations
 
-from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.said import Json, Said, SaidEndpoint, SaidSeries, filled
 from syncd.mapping.services import services
 from syncd.mapping.systems import CONNECTION_TYPE, DATA_ABSENT_REASON, INSTALLATION, SENTINEL, SOURCE, SUMMARY_EXTENSION, URI
@@ -43,7 +43,7 @@ class R4:
                 "started": said.started,
                 "basedOn": list(said.orders),
                 "referrer": said.referrer,
-                "endpoint": endpoint_references(said.policy) if said.reachable else [],
+                "endpoint": endpoint_references(said.archive, said.policy) if said.reachable else [],
                 "numberOfSeries": len(said.series) if said.counted else None,
                 "numberOfInstances": said.instances if said.counted else None,
                 **self._request(said),
@@ -120,6 +120,7 @@ class R4:
                 "modality": self._modality(series.modality),
                 "description": series.description,
                 "numberOfInstances": len(series.instances),
+                "endpoint": endpoint_references(series.elsewhere, said.policy) if series.elsewhere else [],
                 **self._anatomy(series),
                 "started": self._series_started(series, said),
                 "performer": list(series.performers),
@@ -150,9 +151,10 @@ def summary_extension(said: Said) -> list[Json]:
     return [{"url": SUMMARY_EXTENSION, "valueBoolean": True}] if said.summary else []
 
 
-def endpoint_references(policy: MappingPolicy) -> list[Json]:
+def endpoint_references(archive: ArchivePolicy, policy: MappingPolicy) -> list[Json]:
     """References to the archive's Endpoints, in their order."""
-    return [{"reference": f"Endpoint/{service.resource_id}"} for service in services(policy)]
+    found = services(archive, prefix=policy.endpoint_prefix)
+    return [{"reference": f"Endpoint/{service.resource_id}"} for service in found]
 
 
 def coding(term: Term) -> Json:

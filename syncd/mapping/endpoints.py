@@ -1,4 +1,4 @@
-"""Where a study's images can be fetched or seen: one Endpoint per service of an archive (MAPPING E, RULES B5).
+"""Where a study's images can be fetched or seen: one Endpoint per service of each archive (MAPPING E, RULES B5).
 
 The services are the same in every FHIR version, what an Endpoint looks like is not; DSTU2 has none, and gives the study's
 address in `ImagingStudy.url` instead.
@@ -14,11 +14,19 @@ from syncd.mapping.services import services
 
 
 def endpoints(policy: MappingPolicy, *, fhir_version: str = "r4") -> tuple[Json, ...]:
-    """The archive's Endpoints, WADO-RS first; none where the version has no Endpoint."""
+    """The Endpoints of all archives, WADO-RS first; none where the version has no Endpoint."""
     say = dialect(fhir_version)
-    return tuple(say.endpoint(service, policy=policy) for service in services(policy)) if say.has_endpoints else ()
+    if not say.has_endpoints:
+        return ()
+    return tuple(
+        say.endpoint(service, policy=policy)
+        for archive in policy.archives
+        for service in services(archive, prefix=policy.endpoint_prefix)
+    )
 
 
 def endpoint_references(policy: MappingPolicy, *, fhir_version: str = "r4") -> tuple[Json, ...]:
     """References to them, in the same order."""
-    return tuple(_references(policy)) if dialect(fhir_version).has_endpoints else ()
+    if not dialect(fhir_version).has_endpoints:
+        return ()
+    return tuple(reference for archive in policy.archives for reference in _references(archive, policy))

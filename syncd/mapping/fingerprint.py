@@ -20,7 +20,10 @@ MAPPING_VERSION = 2
 
 def fingerprint(policy: MappingPolicy, *, fhir_version: str) -> str:
     """64 hexadecimal digits, equal for equal mapping version, settings and FHIR version (`r4`, …)."""
-    said = {"mapping": MAPPING_VERSION, "fhir": fhir_version, "policy": _plain(policy)}
+    shaping = _plain(policy)
+    if isinstance(shaping, dict) and not policy.further:
+        del shaping["further"]  # a site with one archive keeps the fingerprint that it had before there could be several
+    said = {"mapping": MAPPING_VERSION, "fhir": fhir_version, "policy": shaping}
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -29,4 +32,6 @@ def _plain(value: object) -> object:
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(content) for key, content in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return value

@@ -30,14 +30,15 @@ _MEDICAL_RECORD = "MR"
 def study_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
     """The StudyInstanceUID, always first; then the StudyID, only with a system. Accessions are the orders' own."""
     found = [_study_uid(snapshot.study_uid)]
-    if snapshot.study_id and policy.archive.study_id_system:
-        found.append({"type": {"text": "Study ID"}, "system": policy.archive.study_id_system, "value": snapshot.study_id})
+    system = policy.of(snapshot.archive).study_id_system
+    if snapshot.study_id and system:
+        found.append({"type": {"text": "Study ID"}, "system": system, "value": snapshot.study_id})
     return found
 
 
 def based_on(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
     """The orders as logical references: the order system owns them (MAPPING J.3)."""
-    issuers = policy.archive.issuers
+    issuers = policy.of(snapshot.archive).issuers
     orders = accession_identifiers(snapshot, policy=policy)
     for type_code, issued in (("PLAC", snapshot.placer_orders), ("FILL", snapshot.filler_orders)):
         orders += [
@@ -53,7 +54,7 @@ def encounter(snapshot: StudySnapshot, *, policy: MappingPolicy) -> dict[str, An
     admission = snapshot.admission
     if admission is None or not admission.value:
         return None
-    assigned = authority(admission.issuer, issuers=policy.archive.issuers)
+    assigned = authority(admission.issuer, issuers=policy.of(snapshot.archive).issuers)
     if not assigned.system:
         return None
     return {"type": "Encounter", "identifier": identifier(admission.value, assigned=assigned, type_code="VN")}
@@ -64,11 +65,12 @@ def patient_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> li
     primary = primary_id(snapshot)
     if primary is None:
         return []
-    assigned = patient_authority(primary, policy=policy)
+    archive = policy.of(snapshot.archive)
+    assigned = patient_authority(primary, archive=archive)
     found = [usual_identifier(snapshot, system=assigned.system)]
     seen = {(assigned, primary.value)}
     for other in snapshot.patient.ids[1:]:
-        assigned = patient_authority(other, policy=policy)
+        assigned = patient_authority(other, archive=archive)
         if other.value and (assigned, other.value) not in seen:
             seen.add((assigned, other.value))
             type_code = other.type_code if other.type_code in _TYPES else ""
@@ -110,7 +112,7 @@ def _study_uid(study_uid: str) -> dict[str, Any]:
 
 def accession_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
     """The accessions, each once; without a system where no issuer has one (MAPPING I case 34)."""
-    archive = policy.archive
+    archive = policy.of(snapshot.archive)
     return _distinct(
         identifier(
             issued.value,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from syncd.errors import StudyError
-from syncd.mapping.policy import MappingPolicy, PatientKey
+from syncd.mapping.policy import ArchivePolicy, MappingPolicy, PatientKey
 from syncd.mapping.systems import Authority, authority, issuer_text
 from syncd.model.ids import hashed_id, is_uid
 from syncd.model.snapshot import IssuedId, StudySnapshot
@@ -34,7 +34,7 @@ def patient_key(snapshot: StudySnapshot, *, policy: MappingPolicy) -> PatientKey
     if primary is None:
         unique = hashed_id("pat-", key=f"noid|{snapshot.study_uid}", digits=PATIENT_DIGITS)
         return PatientKey(system="", value="", resource_id=unique, unidentified=True)
-    assigned = patient_authority(primary, policy=policy)
+    assigned = patient_authority(primary, archive=policy.of(snapshot.archive))
     issuer = issuer_text(primary.issuer)
     parts = [assigned.system, primary.value] if assigned.system else [snapshot.archive, issuer, primary.value]
     key = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
@@ -51,9 +51,8 @@ def primary_id(snapshot: StudySnapshot) -> IssuedId | None:
     return snapshot.patient.ids[0] if snapshot.patient.ids and snapshot.patient.ids[0].value else None
 
 
-def patient_authority(issued: IssuedId, *, policy: MappingPolicy) -> Authority:
+def patient_authority(issued: IssuedId, *, archive: ArchivePolicy) -> Authority:
     """Who assigned a patient's identifier; the archive's own system where no issuer is given at all (MAPPING B)."""
-    archive = policy.archive
     return authority(issued.issuer, issuers=archive.issuers, default=archive.patient_id_system)
 
 

@@ -88,7 +88,8 @@ def _head(snapshot: StudySnapshot, *, status: str, subject: Json, policy: Mappin
         study_ids=tuple(study_ids),
         accessions=tuple(accession_identifiers(snapshot, policy=policy)),
         orders=tuple(based_on(snapshot, policy=policy)),
-        started=date_time(snapshot.started, timezone=policy.archive.timezone),
+        archive=policy.of(snapshot.at_home),
+        started=date_time(snapshot.started, timezone=policy.of(snapshot.archive).timezone),
     )
 
 
@@ -126,6 +127,7 @@ def _study_modalities(listed: Sequence[SeriesFacts], *, policy: MappingPolicy) -
 
 def _series(series: SeriesFacts, snapshot: StudySnapshot, *, policy: MappingPolicy, there: Collection[str]) -> SaidSeries:
     structure = body_structure_id(series, snapshot, policy=policy) if there else ""
+    holder = policy.of(series.elsewhere or snapshot.at_home)
     return SaidSeries(
         uid=series.uid,
         number=series.number,
@@ -134,13 +136,14 @@ def _series(series: SeriesFacts, snapshot: StudySnapshot, *, policy: MappingPoli
         body_site=body_site(series),
         body_structure=_literal("BodyStructure", structure, there),
         laterality=laterality(series.laterality),
-        started=date_time(series.started, timezone=policy.archive.timezone),
+        started=date_time(series.started, timezone=holder.timezone),
         performers=(
             *_performers(_people(series.performing_physicians, there), function="PRF"),
             *_performers(_people(series.operators, there), function="SPRF"),
             *_performers(_device(series, there) if policy.write_devices else [], function="DEV"),
         ),
         instances=series.instances,
+        elsewhere=holder if series.elsewhere else None,
     )
 
 

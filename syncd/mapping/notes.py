@@ -35,25 +35,25 @@ def notes(snapshot: StudySnapshot, *, policy: MappingPolicy) -> tuple[Note, ...]
 def _all(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterator[Note]:
     listed = encodable(snapshot.series)
     yield from _of_identifiers(snapshot, policy=policy)
-    yield from _of_moment("0008,0020", snapshot.started, policy=policy)
+    yield from _of_moment("0008,0020", snapshot.started, zone=policy.of(snapshot.archive).timezone)
     yield from _of_people(snapshot)
     yield from _of_what_is_left_out(snapshot, listed)
     yield from _of_procedures(snapshot, listed, policy=policy)
     for series in listed:
-        yield from _of_series(series, policy=policy)
+        yield from _of_series(series, zone=policy.of(series.elsewhere or snapshot.at_home).timezone)
     instances = sum(len(series.instances) for series in listed)
     if instances > policy.max_instances:
         yield Note(tag="", rule="F.6", done="summary form: more instances than max_instances")
 
 
 def _of_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterator[Note]:
-    archive = policy.archive
+    archive = policy.of(snapshot.archive)
     if not is_uid(snapshot.study_uid):
         yield Note(tag="0020,000d", rule="RULES C1", done="not a UID: published under a hashed id, if at all")
     if primary_id(snapshot) is None:
         yield Note(tag="0010,0020", rule="I-11", done="no PatientID: the patient is unidentified")
     for issued in snapshot.patient.ids:
-        if not patient_authority(issued, policy=policy).system:
+        if not patient_authority(issued, archive=archive).system:
             yield _without_system("0010,0020", issued)
     for issued in snapshot.accessions:
         if not authority(issued.issuer, issuers=archive.issuers, default=archive.accession_system).system:
@@ -74,8 +74,7 @@ def _without_system(tag: str, issued: IssuedId) -> Note:
     return Note(tag=tag, rule="B", done=f"identifier without a system: {why}")
 
 
-def _of_moment(tag: str, moment: Moment | None, *, policy: MappingPolicy) -> Iterator[Note]:
-    zone = policy.archive.timezone
+def _of_moment(tag: str, moment: Moment | None, *, zone: str) -> Iterator[Note]:
     if lies_in_gap(moment, timezone=zone):
         yield Note(tag=tag, rule="C.1-7", done="time in the hour that was skipped: offset before it taken")
     elif lacks_zone(moment, timezone=zone):
@@ -105,7 +104,7 @@ def _of_what_is_left_out(snapshot: StudySnapshot, listed: tuple[SeriesFacts, ...
             yield Note(tag="0008,0018", rule="A.2", done="unencodable: instance left out and not counted")
 
 
-def _of_series(series: SeriesFacts, *, policy: MappingPolicy) -> Iterator[Note]:
+def _of_series(series: SeriesFacts, *, zone: str) -> Iterator[Note]:
     token = modality(series.modality)
     if token is None:
         yield Note(tag="0008,0060", rule="C.7", done="modality unknown: said as data-absent-reason")
@@ -115,7 +114,7 @@ def _of_series(series: SeriesFacts, *, policy: MappingPolicy) -> Iterator[Note]:
     if site is not None and not site.code:
         tag = "0008,2218" if series.anatomic_region else "0018,0015"
         yield Note(tag=tag, rule="C.6", done="body part without a known code: shown as text")
-    yield from _of_moment("0008,0021", series.started, policy=policy)
+    yield from _of_moment("0008,0021", series.started, zone=zone)
     yield from _unshown("0008,1050", series.performing_physicians)
     yield from _unshown("0008,1070", series.operators)
     yield from _of_equipment(series, policy=policy)

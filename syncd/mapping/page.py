@@ -187,7 +187,7 @@ def _services() -> str:
         name=ArchiveName("main"), dicomweb_url=address, wado_uri_url=address, qido_url=address, viewer_url=address
     )
     invoked = ArchivePolicy(name=ArchiveName("main"), viewer_url=f"{address}/IHEInvokeImageDisplay")
-    found = [*services(MappingPolicy(archive=archive)), *services(MappingPolicy(archive=invoked))]
+    found = [*services(archive, prefix=""), *services(invoked, prefix="")]
     rows = (
         (f"`{one.resource_id}`", f"`{one.code}`" if one.code else "–", one.words, one.payload, f"`{one.mime_type}`")
         for one in found

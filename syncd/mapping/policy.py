@@ -36,6 +36,8 @@ class MappingPolicy:
     written (MAPPING J); `practitioner_from_name` is `display` or `resource`."""
 
     archive: ArchivePolicy
+    further: tuple[ArchivePolicy, ...] = ()
+    """The other archives, where there are several; `archive` and these are in the order of the settings."""
     installation_id: str = "syncd"
     endpoint_prefix: str = ""
     patient: str = "create"
@@ -48,6 +50,15 @@ class MappingPolicy:
     write_devices: bool = False
     write_procedures: bool = False
     body_structure: bool = False
+
+    @property
+    def archives(self) -> tuple[ArchivePolicy, ...]:
+        """All archives, in the order of the settings."""
+        return (self.archive, *self.further)
+
+    def of(self, name: ArchiveName) -> ArchivePolicy:
+        """What was decided for the archive `name`; for the first one, where no archive has that name."""
+        return next((one for one in self.further if one.name == name), self.archive)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

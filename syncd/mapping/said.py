@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.terms import Term
 from syncd.model.snapshot import InstanceFacts
 
@@ -36,6 +36,8 @@ class SaidSeries:
     started: str
     performers: tuple[Json, ...]
     instances: tuple[InstanceFacts, ...]
+    elsewhere: ArchivePolicy | None = None
+    """The archive that holds the series, where that is not the study's: its Endpoints are named here (MAPPING E)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class Said:
     resource_id: str
     study_uid: str
     policy: MappingPolicy
+    archive: ArchivePolicy
+    """The study's home: the archive whose Endpoints are named."""
     status: str
     subject: Json
     uid_identifier: Json

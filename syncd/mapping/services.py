@@ -7,25 +7,29 @@ the binding allows and `$validate` accepts without a warning.
 
 from __future__ import annotations
 
-from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.policy import ArchivePolicy
 from syncd.mapping.said import SaidEndpoint
+from syncd.model.ids import ArchiveName
 
 # IHE RAD TF-2 4.106: the service's name is part of its address.
 _INVOKE_IMAGE_DISPLAY = "IHEInvokeImageDisplay"
 
 
-def services(policy: MappingPolicy) -> tuple[SaidEndpoint, ...]:
-    """The archive's services, WADO-RS first."""
-    archive = policy.archive
+SUFFIXES = ("wado-rs", "wado-uri", "qido-rs", "viewer")
+"""How the id of an Endpoint ends, by its service."""
+
+
+def services(archive: ArchivePolicy, *, prefix: str) -> tuple[SaidEndpoint, ...]:
+    """The archive's services, WADO-RS first; `prefix` is POLICY__ENDPOINT_PREFIX."""
     invoked = _INVOKE_IMAGE_DISPLAY in archive.viewer_url
     dicom = "application/dicom"
     rows = (
         # suffix, code, name, words of the connection, payload, its media type, address
-        ("wado-rs", "dicom-wado-rs", "WADO-RS", "WADO-RS", "DICOM WADO-RS", dicom, archive.dicomweb_url),
-        ("wado-uri", "dicom-wado-uri", "WADO-URI", "WADO-URI", "DICOM WADO-URI", dicom, archive.wado_uri_url),
-        ("qido-rs", "dicom-qido-rs", "QIDO-RS", "QIDO-RS", "DICOM QIDO-RS", f"{dicom}+json", archive.qido_url),
+        (SUFFIXES[0], "dicom-wado-rs", "WADO-RS", "WADO-RS", "DICOM WADO-RS", dicom, archive.dicomweb_url),
+        (SUFFIXES[1], "dicom-wado-uri", "WADO-URI", "WADO-URI", "DICOM WADO-URI", dicom, archive.wado_uri_url),
+        (SUFFIXES[2], "dicom-qido-rs", "QIDO-RS", "QIDO-RS", "DICOM QIDO-RS", f"{dicom}+json", archive.qido_url),
         (
-            "viewer",
+            SUFFIXES[3],
             "ihe-iid" if invoked else "",
             "viewer",
             "IHE Invoke Image Display" if invoked else "web viewer",
@@ -34,10 +38,9 @@ def services(policy: MappingPolicy) -> tuple[SaidEndpoint, ...]:
             archive.viewer_url,
         ),
     )
-    stem = f"{policy.endpoint_prefix}{archive.name.replace('_', '-')}"
     return tuple(
         SaidEndpoint(
-            resource_id=f"{stem}-{suffix}",
+            resource_id=endpoint_id(archive.name, suffix, prefix=prefix),
             name=f"{archive.name} {name}",
             code=code,
             words=words,
@@ -48,3 +51,8 @@ def services(policy: MappingPolicy) -> tuple[SaidEndpoint, ...]:
         for suffix, code, name, words, payload, mime_type, address in rows
         if address
     )
+
+
+def endpoint_id(name: ArchiveName, suffix: str, *, prefix: str) -> str:
+    """The id of the Endpoint of one of the `SUFFIXES` (RULES B5)."""
+    return f"{prefix}{name.replace('_', '-')}-{suffix}"

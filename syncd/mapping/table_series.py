@@ -50,6 +50,13 @@ SERIES = (
         clause="G, R6 ist-6",
     ),
     row(
+        "ImagingStudy.series.endpoint",
+        said="series.endpoint Reference*",
+        dstu2="",
+        rule="The Endpoints of the archive that holds the series, only where that is not the one of the study's own.",
+        clause="E",
+    ),
+    row(
         "ImagingStudy.series.availability",
         said="",
         dstu2="series.availability code",

@@ -163,7 +163,7 @@ STUDY = (
         "ImagingStudy.endpoint",
         said="endpoint Reference*",
         dstu2="",
-        rule="The archive's Endpoints, WADO-RS first; none once the study is no more.",
+        rule="The Endpoints of the archive that holds most of its series, WADO-RS first; none once the study is no more.",
         clause="E",
     ),
     row(

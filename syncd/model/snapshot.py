@@ -151,6 +151,8 @@ class SeriesFacts:
     equipment: Equipment | None = None
     performed_step: PerformedStep | None = None
     instances: tuple[InstanceFacts, ...] = ()
+    elsewhere: ArchiveName = ArchiveName("")
+    """The archive that it was taken from, where that is not the study's home."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +179,8 @@ class KeyObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySnapshot:
-    """One StudyInstanceUID as it is now (the union of its copies, RULES C8)."""
+    """One StudyInstanceUID as it is now (the union of its copies, RULES C8). `archive` is the one whose study-level
+    values these are."""
 
     archive: ArchiveName
     study_uid: StudyInstanceUID
@@ -203,6 +206,13 @@ class StudySnapshot:
     key_objects: tuple[KeyObject, ...] = ()
     notes: tuple[Note, ...] = ()
     is_stable: bool = True
+    home: ArchiveName = ArchiveName("")
+    """The archive that holds most of its series, where that is not `archive`."""
+
+    @property
+    def at_home(self) -> ArchiveName:
+        """The archive whose Endpoints lead to the study (MAPPING E)."""
+        return self.home or self.archive
 
     @property
     def number_of_instances(self) -> int:

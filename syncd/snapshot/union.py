@@ -28,7 +28,8 @@ def union(copies: Sequence[StudySnapshot], *, order: Sequence[ArchiveName]) -> S
     by_weight = sorted(copies, key=lambda copy: (-copy.number_of_instances, rank(copy.archive), repr(copy)))
     if len(by_weight) == 1:
         return by_weight[0]
-    chosen = [_whole(uid, copies=by_weight, rank=rank) for uid in sorted(_uids(by_weight))]
+    home = _home(by_weight, rank=rank)
+    chosen = [_whole(uid, copies=by_weight, home=home, rank=rank) for uid in sorted(_uids(by_weight))]
     notes = {note for copy in by_weight for note in copy.notes} | {note for _, noted in chosen for note in noted}
     notes.add(Note(tag="", rule=_RULE, done=f"{len(by_weight)} copies: study values of {by_weight[0].archive}"))
     return replace(
@@ -37,14 +38,29 @@ def union(copies: Sequence[StudySnapshot], *, order: Sequence[ArchiveName]) -> S
         key_objects=tuple(sorted({each for copy in by_weight for each in copy.key_objects}, key=repr)),
         notes=tuple(sorted(notes, key=lambda note: (note.tag, note.rule, note.done))),
         is_stable=all(copy.is_stable for copy in by_weight),
+        home=home if home != by_weight[0].archive else ArchiveName(""),
     )
 
 
-def _whole(uid: str, *, copies: Sequence[StudySnapshot], rank: _Rank) -> tuple[SeriesFacts, list[Note]]:
-    """The series from the copy with most of its instances, and what is to be said of the others."""
+def _home(copies: Sequence[StudySnapshot], *, rank: _Rank) -> ArchiveName:
+    """The archive that holds most of the series: the study's Endpoints are its own (MAPPING E)."""
+    held: dict[ArchiveName, set[str]] = {}
+    for copy in copies:
+        held.setdefault(copy.archive, set()).update(series.uid for series in copy.series)
+    return min(held, key=lambda archive: (-len(held[archive]), rank(archive), archive))
+
+
+def _whole(
+    uid: str, *, copies: Sequence[StudySnapshot], home: ArchiveName, rank: _Rank
+) -> tuple[SeriesFacts, list[Note]]:
+    """The series from the copy with most of its instances, and what is to be said of the others.
+
+    Of equal ones the home's is taken, for the study's Endpoints lead there."""
     held = [(copy.archive, series) for copy in copies for series in copy.series if series.uid == uid]
-    held.sort(key=lambda each: (-len(each[1].instances), rank(each[0]), repr(each[1])))
+    held.sort(key=lambda each: (-len(each[1].instances), each[0] != home, rank(each[0]), repr(each[1])))
     archive, best = held[0]
+    if archive != home:
+        best = replace(best, elsewhere=archive)
     if len(held) == 1:
         return best, []
     notes = [Note(tag=SERIES_INSTANCE_UID, rule=_RULE, done=f"series {uid} of {len(held)} copies: taken from {archive}")]
