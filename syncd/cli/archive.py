@@ -1,19 +1,27 @@
-"""`syncd archive`: which archives the ledger knows, and the operator's word that an exchanged one is right (RULES A4)."""
+"""`syncd archive`: which archives the ledger knows, and the operator's word about one: an exchanged one is right (RULES A4),
+a removed one will not come back (RULES C8)."""
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
 
 from syncd.cli.exits import Exit, told
-from syncd.errors import ConfigurationError
+from syncd.cli.wiring import site
+from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
+from syncd.loop import removed
+from syncd.loop.connect import connect
 from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState
-from syncd.settings import load
+from syncd.settings import Settings, load
 
-app = typer.Typer(help="Show the archive, or accept it after it was exchanged or wiped.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show the archives, accept one that was exchanged or wiped, or forget one that will not come back.",
+    no_args_is_help=True,
+)
 
 
 @app.command("list")
@@ -27,6 +35,8 @@ def listed(context: typer.Context) -> None:
                 position = ledger.feed_position(ArchiveName(name))
                 state = position.state.value if position else "not followed yet"
                 typer.echo(f"{name:20} {state:15} {position.reason if position else ''}".rstrip())
+            for gone in removed.removed(ledger, map(ArchiveName, settings.archives)):
+                typer.echo(f"{gone:20} {ArchiveState.REMOVED.value:15} {removed.why(gone)}")
         finally:
             ledger.close()
 
@@ -52,3 +62,35 @@ def accept(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
             typer.echo(f"{name} accepted: {forgotten} known copies forgotten, the archive is listed anew")
         finally:
             ledger.close()
+
+
+@app.command()
+def forget(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="The archive's name.")]) -> None:
+    """Let go of an archive that was taken out of the settings and will not come back.
+
+    Its studies waited until now. They are looked at again by what the other archives hold, and its Endpoints are switched
+    off. May be used beside a running daemon, if that was started with the new settings.
+    """
+    with told():
+        settings = load(config_file=context.obj)
+        beside = Ledger.owner_alive(settings.ledger.url) is not None
+        ledger = Ledger.open_guest(settings.ledger.url) if beside else Ledger.open(settings.ledger.url)
+        try:
+            archive = ArchiveName(name)
+            removed.require_forgettable(ledger, archive, configured=settings.archives, now=time.time())
+            dropped = ledger.forget_archive(archive)
+            typer.echo(f"{name} forgotten: {dropped} copies dropped, their studies are looked at again")
+            typer.echo(f"its Endpoints: {_endpoints(settings, ledger, beside=beside)}")
+        finally:
+            ledger.close()
+
+
+def _endpoints(settings: Settings, ledger: Ledger, *, beside: bool) -> str:
+    """What becomes of them: only the ledger's owner may write to the FHIR server."""
+    if beside:
+        return "the running daemon switches them off"
+    try:
+        connect(site(settings), ledger)
+    except SyncdError as error:
+        return f"switched off by the next run ({error})"
+    return "switched off"

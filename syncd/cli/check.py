@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 import typer
 from rich.console import Console
@@ -14,14 +15,17 @@ from syncd.cli.exits import Exit, code_of, told
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
+from syncd.loop import removed
 from syncd.loop.companions import require_sayable
-from syncd.loop.connect import Site, public_policy
+from syncd.loop.connect import Site, dicomweb_roots, public_address, public_policy
 from syncd.loop.hooks import load_hooks, shaped
+from syncd.loop.rooms import Source
 from syncd.loop.target import fhir_version
 from syncd.mapping.fingerprint import fingerprint
 from syncd.mapping.sentinel import sentinel_type
 from syncd.publish import sentinel
 from syncd.settings import Settings, load
+from syncd.settings.schema import ArchiveSettings
 
 _now = time.time
 
@@ -49,7 +53,7 @@ class Line:
 
 
 def check(context: typer.Context) -> None:
-    """Check settings, archive, FHIR server and ledger; nothing is written.
+    """Check settings, archives, FHIR server and ledger; nothing is written.
 
     Exit 0: everything is as it should be (warnings included). 2: settings. 3: a server cannot be reached or is not what
     it should be. 4: the ledger cannot be used.
@@ -69,7 +73,8 @@ def _lines(settings: Settings) -> Iterator[Line]:
     yield Line(mark=Mark.OK, about="settings", text="all values are usable")
     yield from _warnings(settings)
     yield from _tried("hooks", _hooks)
-    yield from _tried("archive", lambda: _archive(chosen))
+    for source in chosen.archives.values():
+        yield from _tried("archive", partial(_archive, chosen, source))
     yield from _tried("FHIR server", lambda: _fhir(chosen))
     yield from _tried("ledger", lambda: _ledger(settings, chosen))
 
@@ -82,8 +87,20 @@ def _tried(about: str, lines: Callable[[], Iterator[Line]]) -> Iterator[Line]:
 
 
 def _warnings(settings: Settings) -> Iterator[Line]:
-    name = settings.archive_name
-    chosen = settings.archives[name]
+    for name, chosen in settings.archives.items():
+        yield from _archive_warnings(name, chosen)
+    nameless = [name for name, one in settings.archives.items() if one.patient_id_system is None]
+    if nameless and len(settings.archives) > 1:
+        variables = ", ".join(f"SYNCD_ARCHIVES__{name.upper()}__PATIENT_ID_SYSTEM" for name in nameless)
+        yield Line(
+            mark=Mark.WARNING,
+            about="settings",
+            text=f"{variables}: unset beside another archive, so a study that lies in both is set aside "
+            "(patient-conflict) unless its images name the issuer of the PatientID",
+        )
+
+
+def _archive_warnings(name: str, chosen: ArchiveSettings) -> Iterator[Line]:
     prefix = f"SYNCD_ARCHIVES__{name.upper()}__"
     if chosen.public_dicomweb_url is None:
         yield Line(
@@ -113,27 +130,27 @@ def _hooks() -> Iterator[Line]:
         yield Line(mark=Mark.OK, about="hooks", text=f"asked about every resource, in this order: {', '.join(found)}")
 
 
-def _archive(chosen: Site) -> Iterator[Line]:
-    info = chosen.archive.info()
-    policy = public_policy(chosen, info)
-    chosen.archive.high_water_mark()
-    yield Line(mark=Mark.OK, about="archive", text=f"{chosen.archive_name}: Orthanc {info.version} at {chosen.archive_url}")
+def _archive(chosen: Site, source: Source) -> Iterator[Line]:
+    info = source.archive.info()
+    address = public_address(source, chosen.policy.of(source.name), root=info.dicomweb_root)
+    source.archive.high_water_mark()
+    of = f"{source.name}: " if len(chosen.archives) > 1 else ""
+    yield Line(mark=Mark.OK, about="archive", text=f"{source.name}: Orthanc {info.version} at {source.url}")
     if info.dicomweb_root:
-        yield Line(mark=Mark.OK, about="archive", text=f"images are offered at {policy.archive.dicomweb_url}")
+        yield Line(mark=Mark.OK, about="archive", text=f"{of}images are offered at {address}")
     else:
-        yield Line(
-            mark=Mark.WARNING, about="archive", text="no DICOMweb plugin: images must be offered by something else there"
-        )
-    yield from _skew("archive", chosen.archive.clock())
+        text = f"{of}no DICOMweb plugin: images must be offered by something else there"
+        yield Line(mark=Mark.WARNING, about="archive", text=text)
+    yield from _skew("archive", source.archive.clock(), of=of)
 
 
-def _skew(about: str, theirs: float | None) -> Iterator[Line]:
+def _skew(about: str, theirs: float | None, *, of: str = "") -> Iterator[Line]:
     """A line where a server's clock and ours disagree: LastUpdate and marks are compared with ours (RULES A8, E5)."""
     now = _now()
     ahead = (theirs or now) - now
     if abs(ahead) > SKEW:
         side = "ahead of" if ahead > 0 else "behind"
-        text = f"its clock is {abs(ahead):.0f} s {side} this machine's: set both by NTP"
+        text = f"{of}its clock is {abs(ahead):.0f} s {side} this machine's: set both by NTP"
         yield Line(mark=Mark.WARNING, about=about, text=text)
 
 
@@ -177,8 +194,10 @@ def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
                 about="ledger",
                 text=f"it belongs to {target.url}: `syncd resync --accept-target` publishes everything anew elsewhere",
             )
+        for name in removed.removed(ledger, chosen.archives):
+            yield Line(mark=Mark.WARNING, about="ledger", text=removed.why(name))
         try:
-            policy = public_policy(chosen, chosen.archive.info())
+            policy = public_policy(chosen, dicomweb_roots(chosen, ledger))
             spoken = target.fhir_version if target is not None else "r4"
             outdated = ledger.count_outdated(shaped(fingerprint(policy, fhir_version=spoken), hooks=load_hooks()))
         except SyncdError:

@@ -11,9 +11,10 @@ import typer
 from syncd.archive.interface import Archive
 from syncd.cli.exits import told
 from syncd.cli.wiring import site
-from syncd.errors import ConfigurationError, StudyError, StudyGone
+from syncd.errors import ConfigurationError, StudyGone
 from syncd.loop.connect import Site, public_policy
 from syncd.loop.hooks import finished, load_hooks
+from syncd.loop.look import require_one_patient
 from syncd.loop.odd import odd, require_plain
 from syncd.mapping.companions import companions, references_to
 from syncd.mapping.dialects import VERSIONS
@@ -23,7 +24,6 @@ from syncd.mapping.patient import subject
 from syncd.mapping.retracted import retracted_status
 from syncd.model.ids import OrthancId, is_orthanc_id
 from syncd.model.snapshot import Note
-from syncd.model.words import ParkedReason
 from syncd.settings import load
 from syncd.snapshot.build import build
 from syncd.snapshot.rejection import left_of, said_by
@@ -67,13 +67,12 @@ def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], 
     """What would be sent, the ImagingStudy last. Notes are told first, so that they are there where the study would be
     parked for them."""
     hooks = load_hooks()
-    policy = public_policy(chosen, chosen.archive.info())
-    snapshots = [build(chosen.archive.read_study(one)) for one in _orthanc_ids(chosen.archive, study)]
-    keys = {patient_key(one, policy=policy) for one in snapshots}
-    if len({key.resource_id for key in keys}) > 1:
-        raise StudyError(ParkedReason.PATIENT_CONFLICT, f"{len(snapshots)} copies of the study name different patients")
-    snapshot = snapshots[0] if len(snapshots) == 1 else union(snapshots, order=(chosen.archive_name,))
-    key = keys.pop()
+    roots: dict[str, str] = {name: source.archive.info().dicomweb_root for name, source in chosen.archives.items()}
+    policy = public_policy(chosen, roots)
+    snapshots = [build(archive.read_study(one)) for archive, one in _copies(chosen, study)]
+    require_one_patient(snapshots, policy=policy)
+    snapshot = union(snapshots, order=tuple(chosen.archives))
+    key = patient_key(snapshot, policy=policy)
     said = said_by(snapshot, patient=key.resource_id)
     left = left_of(snapshot, said, patient=key.resource_id, quality=policy.rejected_quality)
     literal = None if policy.patient == "logical" else f"Patient/{key.resource_id}"
@@ -94,8 +93,23 @@ def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], 
     return [*beside, finished(left.snapshot, resource, hooks=hooks, fhir_version=version)]
 
 
-def _orthanc_ids(archive: Archive, study: str) -> tuple[OrthancId, ...]:
-    ids = (OrthancId(study),) if is_orthanc_id(study) else archive.lookup(study)
-    if not ids:
-        raise StudyGone(f"The archive holds no study {study}")
-    return ids
+def _copies(chosen: Site, study: str) -> list[tuple[Archive, OrthancId]]:
+    """The Orthanc studies meant, in the archives that hold them."""
+    archives = [source.archive for source in chosen.archives.values()]
+    if is_orthanc_id(study):
+        named = OrthancId(study)
+        copies = [(archive, named) for archive in archives if len(archives) == 1 or _holds(archive, named)]
+    else:
+        copies = [(archive, one) for archive in archives for one in archive.lookup(study)]
+    if not copies:
+        who = "The archive holds" if len(archives) == 1 else "The archives hold"
+        raise StudyGone(f"{who} no study {study}")
+    return copies
+
+
+def _holds(archive: Archive, orthanc_id: OrthancId) -> bool:
+    try:
+        archive.study(orthanc_id)
+    except StudyGone:
+        return False
+    return True

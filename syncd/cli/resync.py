@@ -45,7 +45,7 @@ def resync(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Look at every study of the archive again and publish what differs. An unchanged study costs no write.
+    """Look at every study of the archives again and publish what differs. An unchanged study costs no write.
 
     Beside a running daemon only marks are written, and the daemon is watched while it works. Exit 0: in sync. 1: studies
     parked, still arriving or left. 3: a server cannot be reached.
@@ -55,8 +55,8 @@ def resync(
         settings = load(config_file=context.obj)
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
         if archive is not None and archive not in settings.archives:
-            raise ConfigurationError(f"--archive {archive}: there is only {', '.join(settings.archives)}")
-        choice = Choice(studies=frozenset(study or ()), since=_digits(since))
+            raise ConfigurationError(f"--archive {archive}: the settings name {', '.join(settings.archives)}")
+        choice = Choice(archive=archive or "", studies=frozenset(study or ()), since=_digits(since))
         if dry_run:
             raise typer.Exit(_rehearsed(settings, choice, as_json=as_json))
         report = _carried_out(settings, choice, accept_target=accept_target)

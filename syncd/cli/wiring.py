@@ -9,11 +9,13 @@ from pydantic import SecretStr
 from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
 from syncd.loop.connect import Site
+from syncd.loop.rooms import Source
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
 from syncd.settings import Settings
+from syncd.settings.schema import ArchiveSettings
 
 OnCall = Callable[[str, str], None]
 """Told (server, outcome) of every HTTP call."""
@@ -21,8 +23,20 @@ OnCall = Callable[[str, str], None]
 
 def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) -> Site:
     """Everything that the loop needs to know of one site; opens no connection."""
-    name = ArchiveName(settings.archive_name)
-    chosen = settings.archives[name]
+    return Site(
+        archives={
+            ArchiveName(name): _source(ArchiveName(name), chosen, on_call=on_call)
+            for name, chosen in settings.archives.items()
+        },
+        server=FhirServer(FhirHttp(_fhir(settings), on_call=lambda outcome: on_call("fhir", outcome))),
+        policy=policy(settings),
+        fhir_version=settings.fhir.version,
+        sweep_interval=settings.policy.sweep_interval,
+        concurrency=settings.fhir.concurrency,
+    )
+
+
+def _source(name: ArchiveName, chosen: ArchiveSettings, *, on_call: OnCall) -> Source:
     archive = OrthancArchive(
         ArchiveConnection(
             name=name,
@@ -37,37 +51,21 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
         ),
         on_call=lambda outcome: on_call("archive", outcome),
     )
-    return Site(
+    return Source(
+        name=name,
         archive=archive,
-        archive_name=name,
-        archive_url=chosen.url,
-        server=FhirServer(FhirHttp(_fhir(settings), on_call=lambda outcome: on_call("fhir", outcome))),
-        policy=policy(settings),
-        fhir_version=settings.fhir.version,
+        url=chosen.url,
         settle_after=chosen.settle_after,
         poll_interval=chosen.poll_interval,
-        sweep_interval=settings.policy.sweep_interval,
-        concurrency=settings.fhir.concurrency,
     )
 
 
 def policy(settings: Settings) -> MappingPolicy:
     """What the site decided about the mapping; the WADO-RS address may still have to be derived from the server."""
-    name = ArchiveName(settings.archive_name)
-    chosen = settings.archives[name]
+    first, *further = (_archive_policy(ArchiveName(name), chosen) for name, chosen in settings.archives.items())
     return MappingPolicy(
-        archive=ArchivePolicy(
-            name=name,
-            dicomweb_url=_text(chosen.public_dicomweb_url),
-            wado_uri_url=_text(chosen.wado_uri_url),
-            qido_url=_text(chosen.qido_url),
-            viewer_url=_text(chosen.viewer_url),
-            timezone=_text(chosen.timezone),
-            patient_id_system=_text(chosen.patient_id_system),
-            accession_system=_text(chosen.accession_system),
-            study_id_system=_text(chosen.study_id_system),
-            issuers=dict(chosen.issuers),
-        ),
+        archive=first,
+        further=tuple(further),
         installation_id=settings.installation_id,
         endpoint_prefix=_text(settings.policy.endpoint_prefix),
         patient=settings.policy.patient,
@@ -80,6 +78,21 @@ def policy(settings: Settings) -> MappingPolicy:
         write_devices=settings.policy.write_devices,
         write_procedures=settings.policy.write_procedures,
         body_structure=settings.policy.body_structure,
+    )
+
+
+def _archive_policy(name: ArchiveName, chosen: ArchiveSettings) -> ArchivePolicy:
+    return ArchivePolicy(
+        name=name,
+        dicomweb_url=_text(chosen.public_dicomweb_url),
+        wado_uri_url=_text(chosen.wado_uri_url),
+        qido_url=_text(chosen.qido_url),
+        viewer_url=_text(chosen.viewer_url),
+        timezone=_text(chosen.timezone),
+        patient_id_system=_text(chosen.patient_id_system),
+        accession_system=_text(chosen.accession_system),
+        study_id_system=_text(chosen.study_id_system),
+        issuers=dict(chosen.issuers),
     )
 
 

@@ -7,13 +7,13 @@ owner does everything, once per ledger and for life; a guest beside a live daemo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select
 
 from syncd.errors import LedgerRefused, LedgerUnavailable
-from syncd.ledger import feed, marks, oneshot, outcomes, overview, ownership, records, rejections, schema, work
+from syncd.ledger import archives, feed, marks, oneshot, outcomes, overview, ownership, records, rejections, schema, work
 from syncd.ledger.backend import Backend, Hold, backend_of
 from syncd.ledger.meanings import translated
 from syncd.ledger.rows import to_row
@@ -61,6 +61,7 @@ class Ledger:
         self._hold = hold
         self._epoch: int | None = None
         self._closed = False
+        self._passed = work.Passed()
         self._handed_out = HandedOut()
         self._readers = backend.reading_engine()
         self._engine = backend.writing_engine(max_pages=max_pages)
@@ -203,11 +204,15 @@ class Ledger:
 
     # Work
 
-    def claim(self, limit: int, *, now: float) -> list[Claim]:
-        """Up to `limit` studies that are due, most urgent first, each handed out once until `commit` or `release`."""
-        epoch = self._own_epoch()
+    def claim(self, limit: int, *, now: float, within: Collection[ArchiveName] | None = None) -> list[Claim]:
+        """Up to `limit` studies that are due, most urgent first, each handed out once until `commit` or `release`.
+
+        `within`: the archives that can be read; a study with a copy in any other one stays as it is (RULES C8)."""
+        epoch, passed = self._own_epoch(), self._passed
         return self._handed_out.claimed(
-            self._own, epoch=epoch, change=lambda tx: work.claim(tx, limit=limit, now=now, epoch=epoch)
+            self._own,
+            epoch=epoch,
+            change=lambda tx: work.claim(tx, limit=limit, now=now, epoch=epoch, within=within, passed=passed),
         )
 
     def claim_study(self, study_uid: str) -> Claim | None:
@@ -347,13 +352,13 @@ class Ledger:
         """The newest generation given to a mark; what is marked later has a higher one (RULES E1)."""
         return self._read(oneshot.newest_generation)
 
-    def unsettled(self, generation: int, *, now: float) -> int:
-        """How many studies marked up to `generation` are due and not dealt with."""
-        return self._read(lambda connection: oneshot.unsettled(connection, generation=generation, now=now))
+    def unsettled(self, generation: int, *, now: float, within: Collection[ArchiveName] | None = None) -> int:
+        """How many studies marked up to `generation` are due and not dealt with; `within` as for `claim`."""
+        return self._read(lambda connection: oneshot.unsettled(connection, generation=generation, now=now, within=within))
 
-    def backing_off(self, *, most_attempts: int) -> int:
-        """How many studies failed at most `most_attempts` times and will be tried again."""
-        return self._read(lambda connection: oneshot.backing_off(connection, most_attempts=most_attempts))
+    def backing_off(self, *, most_attempts: int, within: Collection[ArchiveName] | None = None) -> int:
+        """How many studies failed at most `most_attempts` times and will be tried again; `within` as for `claim`."""
+        return self._read(lambda connection: oneshot.backing_off(connection, most_attempts=most_attempts, within=within))
 
     def accept_archive(self, archive: ArchiveName) -> int:
         """Forget the archive's copies and list it anew; -1 if it is not known. A second process may ask for it too."""
@@ -362,6 +367,38 @@ class Ledger:
     def allow_retry(self, study_uid: str) -> None:
         """Let a parked study be sent once more although nothing changed; a second process may ask for it too."""
         self._write(lambda tx: oneshot.allow_retry(tx, study_uid))
+
+    # Several archives (RULES C8)
+
+    def archives(self) -> frozenset[ArchiveName]:
+        """Every archive that was ever followed, or holds a known copy."""
+        return self._read(archives.known)
+
+    def forget_archive(self, archive: ArchiveName) -> int:
+        """Drop the archive's copies and mark their studies, in slices; returns how many copies there were. A second
+        process may ask for it. What is interrupted is gone on with by asking again."""
+        now = self._clock()
+        self._write(lambda tx: archives.begin_forgetting(tx, archive))
+        dropped = 0
+        while size := self._write(lambda tx: archives.forget_slice(tx, archive, size=MARKED_AT_ONCE, now=now)):
+            dropped += size
+        self._write(lambda tx: archives.forget_feed(tx, archive))
+        return dropped
+
+    def forgotten_archives(self) -> tuple[ArchiveName, ...]:
+        """Those whose Endpoints must still be switched off."""
+        return self._read(archives.forgotten)
+
+    def switched_off(self, archive: ArchiveName) -> None:
+        """The Endpoints of a forgotten archive are off, or wanted again."""
+        self._own(lambda tx: archives.switched_off(tx, archive))
+
+    def dicomweb_roots(self) -> Mapping[str, str]:
+        """Where each archive last said that its DICOMweb is."""
+        return self._read(archives.roots)
+
+    def save_dicomweb_roots(self, roots: Mapping[str, str]) -> None:
+        self._own(lambda tx: records.save_fact(tx, archives.ROOTS, dict(roots)))
 
     # The two ways in
 

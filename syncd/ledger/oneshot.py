@@ -5,7 +5,10 @@ Counting is bounded by what was marked and is not settled yet, and only a person
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, select, update
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, exists, func, select, update
 
 from syncd.ledger.schema import copies, dirty, feeds, parked, sequences
 from syncd.ledger.writer import Transaction
@@ -19,16 +22,25 @@ def newest_generation(connection: Connection) -> int:
     return int(found or 0)
 
 
-def unsettled(connection: Connection, *, generation: int, now: float) -> int:
-    """Studies marked up to `generation` that are due and not dealt with; those that wait for a later time are settled."""
+def unsettled(connection: Connection, *, generation: int, now: float, within: Collection[str] | None) -> int:
+    """Studies marked up to `generation` that are due and not dealt with; those that wait for a later time are settled,
+    and those that wait for an archive outside of `within`."""
     rows = select(func.count()).select_from(dirty).where(dirty.c.generation <= generation, dirty.c.due <= now)
-    return int(connection.execute(rows).scalar_one())
+    return int(connection.execute(_kept_to(rows, within)).scalar_one())
 
 
-def backing_off(connection: Connection, *, most_attempts: int) -> int:
+def backing_off(connection: Connection, *, most_attempts: int, within: Collection[str] | None) -> int:
     """Studies that failed at most `most_attempts` times and will be tried again."""
     rows = select(func.count()).select_from(dirty).where(dirty.c.attempts > 0, dirty.c.attempts <= most_attempts)
-    return int(connection.execute(rows).scalar_one())
+    return int(connection.execute(_kept_to(rows, within)).scalar_one())
+
+
+def _kept_to(rows: Select[Any], within: Collection[str] | None) -> Select[Any]:
+    """Only studies of which no copy lies in another archive (RULES C8)."""
+    if within is None:
+        return rows
+    elsewhere = exists().where(copies.c.study_uid == dirty.c.study_uid, copies.c.archive.not_in(sorted(within)))
+    return rows.where(~elsewhere)
 
 
 def accept_archive(tx: Transaction, archive: ArchiveName) -> int:

@@ -52,6 +52,17 @@ def copies_of(connection: Connection, study_uids: Iterable[str]) -> dict[str, tu
     return found
 
 
+_NEXT_ARCHIVE = select(func.min(copies.c.archive)).where(copies.c.archive > bindparam("last"))
+
+
+def archives_with_copies(connection: Connection) -> frozenset[str]:
+    """The archives of which a copy is known; each is one step in the index, however many copies there are."""
+    found, last = [], ""
+    while (name := connection.execute(_NEXT_ARCHIVE, {"last": last}).scalar()) is not None:
+        found.append(last := str(name))
+    return frozenset(found)
+
+
 def study_of(connection: Connection, archive: ArchiveName, orthanc_ids: Iterable[OrthancId]) -> dict[OrthancId, str]:
     """The UIDs of those Orthanc studies that are known."""
     return {

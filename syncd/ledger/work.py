@@ -9,18 +9,22 @@ without sorting them: due rows are read priority by priority, each by a walk alo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, func, or_, select, update
 
 from syncd.errors import LedgerUnavailable
-from syncd.ledger.records import copies_of, several
+from syncd.ledger.records import archives_with_copies, copies_of, several
 from syncd.ledger.rows import slices, to_noun, to_row
-from syncd.ledger.schema import dirty, intents, parked, records, upsert
+from syncd.ledger.schema import copies, dirty, intents, parked, records, upsert
 from syncd.ledger.writer import Transaction
 from syncd.model.work import Copy, DirtyRow, Intent, ParkedStudy, StudyRecord
+
+WORTH = 20.0
+"""How many times longer than it took a look at waiting rows is believed: at most a twentieth of the time goes into it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +58,72 @@ _DUE = (
     .order_by(dirty.c.due, dirty.c.study_uid)
     .limit(bindparam("most"))
 )
+_DUE_WITHIN = (
+    select(dirty)
+    .where(dirty.c.priority == bindparam("level"), dirty.c.due <= bindparam("now"), dirty.c.due >= bindparam("after_due"))
+    .where(or_(dirty.c.due > bindparam("after_due"), dirty.c.study_uid >= bindparam("after_uid")))
+    .where(or_(dirty.c.claim_epoch.is_(None), dirty.c.claim_epoch != bindparam("epoch")))
+    .where(
+        ~exists().where(
+            copies.c.study_uid == dirty.c.study_uid, copies.c.archive.not_in(bindparam("within", expanding=True))
+        )
+    )
+    .order_by(dirty.c.due, dirty.c.study_uid)
+    .limit(bindparam("most"))
+)
 _CLAIM = update(dirty).where(dirty.c.study_uid == bindparam("uid")).values(claim_epoch=bindparam("epoch"))
 
 
-def claim(tx: Transaction, *, limit: int, now: float, epoch: int) -> list[Claim]:
-    """Up to `limit` due rows, most urgent first: by priority, due time, then UID (RULES A9)."""
+def claim(
+    tx: Transaction, *, limit: int, now: float, epoch: int, within: Collection[str] | None, passed: Passed
+) -> list[Claim]:
+    """Up to `limit` due rows, most urgent first: by priority, due time, then UID (RULES A9).
+
+    `within`: only studies of which no copy lies in another archive than these (RULES C8)."""
+    elsewhere = within is not None and not archives_with_copies(tx.connection).issubset(within)
     rows: list[Row[Any]] = []
     for level in priorities(tx.connection):
         wanted = {"level": level, "now": now, "epoch": epoch, "most": limit - len(rows)}
-        rows += tx.connection.execute(_DUE, wanted)
+        if elsewhere and within is not None:
+            rows += passed.beyond(level, tx.connection, wanted, within=within)
+        else:
+            rows += tx.connection.execute(_DUE, wanted)
         if len(rows) >= limit:
             break
     return _claimed(tx, rows, epoch=epoch)
+
+
+class Passed:
+    """How far the due rows were found to wait for an archive that cannot be read.
+
+    A hundred thousand of them may stand before the one that can be worked on, and looking at each of them takes a second:
+    so the rows that were passed are not looked at again before `WORTH` times as long as the look took. What becomes due
+    later stands behind them, and is found at once."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._within: frozenset[str] = frozenset()
+        self._last: dict[int, tuple[float, str]] = {}
+        self._until: dict[int, float] = {}
+
+    def beyond(
+        self, level: int, connection: Connection, wanted: Mapping[str, Any], *, within: Collection[str]
+    ) -> Sequence[Row[Any]]:
+        """The first due rows of the priority `level` that lie `within`."""
+        if self._within != frozenset(within):
+            self._within = frozenset(within)
+            self._last.clear()
+        began = self._monotonic()
+        fresh = level not in self._last or began >= self._until[level]
+        due, uid = (-1.0, "") if fresh else self._last[level]
+        after = {**wanted, "after_due": due, "after_uid": uid, "within": sorted(self._within)}
+        rows = connection.execute(_DUE_WITHIN, after).all()
+        if fresh:
+            self._until[level] = began + WORTH * (self._monotonic() - began)
+        # Everything before the first row that was found waits; if none was found, everything that was due waits.
+        first = (rows[0].due, rows[0].study_uid) if rows else (wanted["now"], "")
+        self._last[level] = first
+        return rows
 
 
 def claim_study(tx: Transaction, study_uid: str, *, epoch: int) -> list[Claim]:

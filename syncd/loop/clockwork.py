@@ -7,23 +7,23 @@ repeated: bringing the sweep forward at each poll would put it off for ever, so 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from syncd.errors import Transient
-from syncd.loop import inventory
+from syncd.loop import inventory, removed
 from syncd.loop.connect import Site
+from syncd.loop.following import Following
 from syncd.loop.gate import Gate
-from syncd.loop.intake import Intake
 from syncd.loop.rooms import Rooms
 from syncd.loop.troubles import Troubles
 from syncd.loop.workers import Workers
-from syncd.model.words import ArchiveState, TargetState
-from syncd.model.work import FeedPosition
+from syncd.model.ids import ArchiveName
+from syncd.model.words import ArchiveState
 
 log = structlog.get_logger(__name__)
 
@@ -50,31 +50,32 @@ class Clockwork:
         site: Site,
         workers: Workers,
         fhir: Gate,
-        archive: Gate,
+        archives: Sequence[Following],
         troubles: Troubles,
         beat: Callable[[], None],
     ) -> None:
         self._rooms = rooms
         self._workers = workers
         self._fhir = fhir
-        self._archive = archive
+        self._archives = archives
         self._troubles = troubles
         self._stopping = False
-        self._even_at = time.time()
-        self._behind = 0
-        self.position: FeedPosition | None = rooms.ledger.feed_position(rooms.archive_name)
-        if self.position is not None and self.position.state is ArchiveState.PAUSED:
-            archive.close(TargetState.PAUSED, self.position.reason)  # before the first worker, not at the first poll
-        self._intake = Intake(
-            rooms.archive, rooms.ledger, name=rooms.archive_name, settle_after=rooms.settle_after, clock=rooms.clock
-        )
         # A tick that is late is still run, once: the clockwork may stall, the work must not (RULES E5).
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
-        self._every("intake", self._poll, seconds=site.poll_interval)
-        self._every("sweep", self._sweep, seconds=site.sweep_interval, jitter=int(site.sweep_interval / 10))
+        for one in archives:
+            name = one.source.name
+            self._every(
+                tick_name("intake", name, among=archives), partial(self._poll, one), seconds=one.source.poll_interval
+            )
+            self._every(
+                tick_name("sweep", name, among=archives),
+                partial(self._sweep, one),
+                seconds=site.sweep_interval,
+                jitter=int(site.sweep_interval / 10),
+            )
         self._every("sentinel", self._look_at_sentinel, seconds=SENTINEL_INTERVAL)
         self._scheduler.add_job(beat, "interval", seconds=HEARTBEAT_INTERVAL, id="heartbeat")
 
@@ -86,12 +87,6 @@ class Clockwork:
         self._stopping = True
         self._scheduler.shutdown(wait=False)
 
-    @property
-    def behind(self) -> tuple[int, float]:
-        """By how many changes, and for how many seconds, the feed is not read up to its end."""
-        waiting = self._behind > 0 or bool(self._troubles.of("intake"))
-        return self._behind, time.time() - self._even_at if waiting else 0.0
-
     def _every(self, name: str, tick: Callable[[], None], *, seconds: float, jitter: int | None = None) -> None:
         self._scheduler.add_job(
             self._troubles.guarded(name, tick),
@@ -102,47 +97,37 @@ class Clockwork:
             next_run_time=datetime.now(UTC),
         )
 
-    def _poll(self) -> None:
-        polled = self._intake.poll()
-        position = self.position = polled.position
-        self._behind = max(0, polled.high_water - position.cursor) if position else 0
-        if not self._behind:
-            self._even_at = time.time()
+    def _poll(self, one: Following) -> None:
+        polled = one.poll()
         if polled.marked:
             self._workers.wake()
-        if position is None:
-            return
-        if position.state is ArchiveState.PAUSED:
-            self._archive.close(TargetState.PAUSED, position.reason)
-            return
-        if self._archive.state is TargetState.PAUSED:
-            self._archive.hurry()
-        if position.sweep_wanted:
-            self._bring_forward(SWEEP_SOON)
+        position = polled.position
+        if position is not None and position.sweep_wanted and position.state is not ArchiveState.PAUSED:
+            self._bring_forward(one, SWEEP_SOON)
 
-    def _sweep(self) -> None:
-        rooms = self._rooms
+    def _sweep(self, one: Following) -> None:
+        source = one.source
         try:
             marked = inventory.take(
-                rooms.archive,
-                rooms.ledger,
-                name=rooms.archive_name,
-                settle_after=rooms.settle_after,
+                source.archive,
+                self._rooms.ledger,
+                name=source.name,
+                settle_after=source.settle_after,
                 progress=self._raise_if_stopping,
             )
         except BaseException:
-            self._bring_forward(SWEEP_AGAIN)
+            self._bring_forward(one, SWEEP_AGAIN)
             raise
-        log.info("inventory_taken", archive=rooms.archive_name, studies_marked=marked)
+        log.info("inventory_taken", archive=source.name, studies_marked=marked)
         self._workers.wake()
 
     def _look_at_sentinel(self) -> None:
         """An idle daemon too must know whether the server is there, and still the same one (RULES E3)."""
-        if self._fhir.is_open:
-            self._fhir.blames()
+        if self._fhir.is_open and not self._fhir.blames():
+            removed.switch_off(self._rooms)
 
-    def _bring_forward(self, seconds: float) -> None:
-        job = self._scheduler.get_job("sweep")
+    def _bring_forward(self, one: Following, seconds: float) -> None:
+        job = self._scheduler.get_job(tick_name("sweep", one.source.name, among=self._archives))
         soon = datetime.now(UTC) + timedelta(seconds=seconds)
         if job is not None and not self._stopping and job.next_run_time > soon:
             job.modify(next_run_time=soon)
@@ -150,3 +135,8 @@ class Clockwork:
     def _raise_if_stopping(self, _listed: int) -> None:
         if self._stopping:
             raise Transient("stopping")
+
+
+def tick_name(name: str, archive: ArchiveName, *, among: Sequence[object]) -> str:
+    """What a tick of one archive is called, in logs and troubles; where there is only one archive, nobody need name it."""
+    return f"{name} of {archive}" if len(among) > 1 else name

@@ -5,21 +5,21 @@ One attempt that either gives `Rooms` or says what stands in the way; the daemon
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import structlog
 
-from syncd.archive.interface import Archive
-from syncd.errors import ConfigurationError
+from syncd.errors import ConfigurationError, Transient
 from syncd.ledger.ledger import Ledger
+from syncd.loop import removed
 from syncd.loop.companions import require_sayable
 from syncd.loop.hooks import Hook, load_hooks, shaped
-from syncd.loop.rooms import Nobody, Observer, Rooms
+from syncd.loop.rooms import Nobody, Observer, Rooms, Source
 from syncd.loop.target import attach, fhir_version, keep_endpoints
 from syncd.mapping.fingerprint import fingerprint
-from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName
-from syncd.model.study import ArchiveInfo
 from syncd.publish.server import FhirServer
 
 log = structlog.get_logger(__name__)
@@ -29,30 +29,33 @@ log = structlog.get_logger(__name__)
 class Site:
     """What the settings say of one site. Durations are seconds."""
 
-    archive: Archive
-    archive_name: ArchiveName
-    archive_url: str
+    archives: Mapping[ArchiveName, Source]
+    """In the order of the settings; at least one."""
     server: FhirServer
     policy: MappingPolicy
     fhir_version: str = "auto"
-    settle_after: float = 30.0
-    poll_interval: float = 1.0
     sweep_interval: float = 900.0
     concurrency: int = 4
 
 
 def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer: Observer | None = None) -> Rooms:
     """Raises `Transient` (a server does not answer, or is not what it should be), `TargetPaused`, `LedgerRefused`, and
-    `ConfigurationError` for what only the operator can settle."""
+    `ConfigurationError` for what only the operator can settle. One archive that answers is enough, if the others did
+    once, or the settings name their public address."""
     hooks = load_hooks()
     site.server.guard_writes(ledger.require_ownership)
     _keep_installation(ledger, site.policy.installation_id)
-    policy = public_policy(site, site.archive.info())
+    roots = dicomweb_roots(site, ledger)
+    policy = public_policy(site, roots)
     version = fhir_version(site.server, setting=site.fhir_version)
     require_sayable(site.server, policy=policy, fhir_version=version)
     attach(site.server, ledger, installation_id=policy.installation_id, version=version, accept=accept_target)
     rooms = _rooms(site, ledger, policy, version, hooks, observer)
+    if not roots.items() <= ledger.dicomweb_roots().items():
+        ledger.save_dicomweb_roots({**ledger.dicomweb_roots(), **roots})
+    removed.told(ledger, site.archives)
     keep_endpoints(rooms)
+    removed.switch_off(rooms)
     outdated = ledger.mark_outdated(rooms.fingerprint)
     if outdated:
         log.info("mapping_changed", studies_to_render_again=outdated)
@@ -62,21 +65,50 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
 def connect_dry(site: Site, ledger: Ledger) -> Rooms:
     """Rooms for deciding without writing: nothing is attached, written or marked."""
     hooks = load_hooks()
-    policy = public_policy(site, site.archive.info())
+    policy = public_policy(site, dicomweb_roots(site, ledger))
     return _rooms(site, ledger, policy, fhir_version(site.server, setting=site.fhir_version), hooks, None)
 
 
-def public_policy(site: Site, info: ArchiveInfo) -> MappingPolicy:
-    """The policy with the address of the WADO-RS Endpoint: the configured one, else the archive's own DICOMweb root."""
-    if site.policy.archive.dicomweb_url:
-        return site.policy
-    if not info.dicomweb_root:
+def public_policy(site: Site, roots: Mapping[str, str]) -> MappingPolicy:
+    """The policy with the address of each WADO-RS Endpoint: the configured one, else the archive's own DICOMweb root."""
+    first, *further = (
+        replace(one, dicomweb_url=public_address(site.archives[one.name], one, root=roots.get(one.name, "")))
+        for one in site.policy.archives
+    )
+    return replace(site.policy, archive=first, further=tuple(further))
+
+
+def public_address(source: Source, chosen: ArchivePolicy, *, root: str) -> str:
+    """Where others reach the archive's DICOMweb; `root` is what the archive says, empty without the plugin."""
+    if chosen.dicomweb_url:
+        return chosen.dicomweb_url
+    if not root:
         raise ConfigurationError(
-            f"Orthanc at {site.archive_url} has no DICOMweb plugin, so FHIR would point to images nobody can fetch: "
-            f"install it (Debian: orthanc-dicomweb), or set SYNCD_ARCHIVES__{site.archive_name.upper()}__PUBLIC_DICOMWEB_URL"
+            f"Orthanc at {source.url} has no DICOMweb plugin, so FHIR would point to images nobody can fetch: "
+            f"install it (Debian: orthanc-dicomweb), or set SYNCD_ARCHIVES__{source.name.upper()}__PUBLIC_DICOMWEB_URL"
         )
-    derived = f"{site.archive_url.rstrip('/')}/{info.dicomweb_root.strip('/')}"
-    return replace(site.policy, archive=replace(site.policy.archive, dicomweb_url=derived))
+    return f"{source.url.rstrip('/')}/{root.strip('/')}"
+
+
+def dicomweb_roots(site: Site, ledger: Ledger) -> dict[str, str]:
+    """Where each archive says that its DICOMweb is; of one that is away, what it said before.
+
+    Raises what the first one raises when none answers, or when nothing is known of one that is needed."""
+    known = ledger.dicomweb_roots()
+    roots: dict[str, str] = {}
+    away: list[Transient] = []
+    for name, source in site.archives.items():
+        try:
+            roots[name] = source.archive.info().dicomweb_root
+        except Transient as error:
+            away.append(error)
+            if name in known:
+                roots[name] = known[name]
+            elif not site.policy.of(name).dicomweb_url:
+                raise
+    if len(away) == len(site.archives):
+        raise away[0]
+    return roots
 
 
 def _keep_installation(ledger: Ledger, installation_id: str) -> None:
@@ -95,14 +127,12 @@ def _rooms(
     site: Site, ledger: Ledger, policy: MappingPolicy, version: str, hooks: tuple[Hook, ...], observer: Observer | None
 ) -> Rooms:
     return Rooms(
-        archive=site.archive,
-        archive_name=site.archive_name,
+        archives=site.archives,
         server=site.server,
         ledger=ledger,
         policy=policy,
         fhir_version=version,
         fingerprint=shaped(fingerprint(policy, fhir_version=version), hooks=hooks),
-        settle_after=site.settle_after,
         revoke_grace=site.sweep_interval,
         hooks=hooks,
         observer=observer or Nobody(),

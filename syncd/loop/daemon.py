@@ -13,19 +13,20 @@ from typing import Any
 
 import structlog
 
-from syncd.errors import ConfigurationError, LedgerRefused, SyncdError, Unsuitable
+from syncd.errors import ConfigurationError, LedgerRefused, SyncdError, Transient
 from syncd.ledger.ledger import Ledger
-from syncd.loop import inventory
-from syncd.loop.clockwork import Clockwork
+from syncd.loop import removed
+from syncd.loop.clockwork import Clockwork, tick_name
 from syncd.loop.connect import Site, connect
-from syncd.loop.gate import FIRST_PAUSE, LONGEST_PAUSE, Gate
-from syncd.loop.identity import is_same
+from syncd.loop.following import Following
+from syncd.loop.gate import FIRST_PAUSE, LONGEST_PAUSE, Gate, Gates
 from syncd.loop.rooms import Observer, Rooms
 from syncd.loop.target import probe
 from syncd.loop.troubles import Troubles
 from syncd.loop.workers import Workers
+from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState, TargetState
-from syncd.model.work import Counts, FeedPosition, Heartbeat
+from syncd.model.work import Counts, Heartbeat
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,7 @@ GRACE = 25.0
 
 
 class Daemon:
-    """One archive, one FHIR server. Also the facts that the web room shows (`syncd.web.facts.Facts`)."""
+    """The archives, one FHIR server. Also the facts that the web room shows (`syncd.web.facts.Facts`)."""
 
     def __init__(self, site: Site, ledger: Ledger, *, version: str, observer: Observer, web: str = "") -> None:
         self._site = site
@@ -50,7 +51,8 @@ class Daemon:
         self._rooms: Rooms | None = None
         self._clockwork: Clockwork | None = None
         self._fhir = Gate(self._probe_fhir)
-        self._archive = Gate(self._probe_archive)
+        self._archives = tuple(Following(source, ledger) for source in site.archives.values())
+        self._gates = Gates({one.source.name: one.gate for one in self._archives})
         self._working: threading.Thread | None = None
         self._not_ours: LedgerRefused | None = None
 
@@ -67,20 +69,20 @@ class Daemon:
         if rooms is None:
             self._raise_unless_ours()
             return
-        workers = Workers(rooms, fhir=self._fhir, archive=self._archive, concurrency=self._site.concurrency)
+        workers = Workers(rooms, fhir=self._fhir, archives=self._gates, concurrency=self._site.concurrency)
         clockwork = self._clockwork = Clockwork(
             rooms,
             site=self._site,
             workers=workers,
             fhir=self._fhir,
-            archive=self._archive,
+            archives=self._archives,
             troubles=self._troubles,
             beat=self._beat,
         )
         self._working = threading.Thread(target=workers.run, name="workers", daemon=True)
         self._working.start()
         clockwork.start()
-        log.info("started", archive=self._site.archive_name, fhir=self._site.server.base_url, version=self._version)
+        log.info("started", archive=", ".join(self._site.archives), fhir=self._site.server.base_url, version=self._version)
         while not self._stop.wait(1.0) and self._working.is_alive():
             pass
         log.info("stopping")
@@ -98,15 +100,8 @@ class Daemon:
         return self._ledger.counts(time.time())
 
     def heartbeat(self) -> Heartbeat:
-        position = self._position
-        behind_changes, behind_seconds = self._clockwork.behind if self._clockwork else (0, 0.0)
-        troubles = [self._troubles.of("intake"), self._troubles.of("sweep"), self._archive.reason]
-        archive: dict[str, Any] = {
-            "state": (position.state if position else ArchiveState.BOOTSTRAPPING).value,
-            "reason": next((text for text in troubles if text), position.reason if position else ""),
-            "behind_changes": behind_changes,
-            "behind_seconds": round(behind_seconds, 1),
-        }
+        archives: dict[str, Any] = {one.source.name: self._archive(one) for one in self._archives}
+        archives |= {name: {"state": ArchiveState.REMOVED.value, "reason": removed.why(name)} for name in self._removed}
         starting = self._troubles.of("start")
         target = {
             "state": (TargetState.OPEN if starting else self._fhir.state).value,
@@ -118,23 +113,37 @@ class Daemon:
             started_at=self._started_at,
             version=self._version,
             web=self.web,
-            archives={self._site.archive_name: archive},
+            archives=archives,
             target=target,
         )
 
     def ready(self) -> tuple[str, ...]:
         """Why this daemon is not ready, in words without patient data; empty when it is."""
-        reasons = [*self._troubles.all(), self._fhir.reason, self._archive.reason]
-        if self._position is not None and self._position.state is ArchiveState.BOOTSTRAPPING:
-            reasons.append(f"archive {self._site.archive_name} is being listed for the first time")
+        reasons = [*self._troubles.all(), self._fhir.reason, *self._gates.reasons.values()]
+        reasons += map(removed.why, self._removed)
+        for one in self._archives:
+            if one.position is not None and one.position.state is ArchiveState.BOOTSTRAPPING:
+                reasons.append(f"archive {one.source.name} is being listed for the first time")
         return tuple(dict.fromkeys(reason for reason in reasons if reason))
 
     def alive(self) -> bool:
         return self._working is None or self._working.is_alive()
 
+    def _archive(self, one: Following) -> dict[str, Any]:
+        named = (tick_name(job, one.source.name, among=self._archives) for job in ("intake", "sweep"))
+        intake, sweep = (self._troubles.of(name) for name in named)
+        behind_changes, behind_seconds = one.behind(failing=bool(intake))
+        position = one.position
+        return {
+            "state": (position.state if position else ArchiveState.BOOTSTRAPPING).value,
+            "reason": intake or sweep or one.gate.reason or (position.reason if position else ""),
+            "behind_changes": behind_changes,
+            "behind_seconds": round(behind_seconds, 1),
+        }
+
     @property
-    def _position(self) -> FeedPosition | None:
-        return self._clockwork.position if self._clockwork else None
+    def _removed(self) -> tuple[ArchiveName, ...]:
+        return removed.removed(self._ledger, self._site.archives)
 
     def _raise_unless_ours(self) -> None:
         """The heartbeat found that another process owns the ledger now: that is how we end (exit 4)."""
@@ -142,13 +151,12 @@ class Daemon:
             raise self._not_ours
 
     def _connected(self) -> Rooms | None:
-        """Rooms, as soon as both servers are what they should be; None if we are stopped before that."""
+        """Rooms, as soon as the FHIR server and one archive are what they should be; None if we are stopped before."""
         pause = FIRST_PAUSE
         while not self._stop.is_set():
             try:
                 rooms = connect(self._site, self._ledger, observer=self._observer)
-                inventory.begin(self._site.archive, self._ledger, name=self._site.archive_name)
-                is_same(self._site.archive, self._ledger, name=self._site.archive_name)  # asked at start (RULES A4)
+                self._enter()
             except (ConfigurationError, LedgerRefused):
                 raise
             except SyncdError as error:
@@ -169,11 +177,17 @@ class Daemon:
         else:
             probe(self._rooms)
 
-    def _probe_archive(self) -> None:
-        """The archive answers, and is not paused as another one (RULES A4)."""
-        self._site.archive.info()
-        if self._position is not None and self._position.state is ArchiveState.PAUSED:
-            raise Unsuitable(self._position.reason, server=self._site.archive_name)
+    def _enter(self) -> None:
+        """Begin with every archive that answers; the others wait behind their gates. Raises if none does."""
+        away: list[Transient] = []
+        for one in self._archives:
+            try:
+                one.enter()
+            except Transient as error:
+                away.append(error)
+                one.gate.close(TargetState.OPEN, str(error))
+        if len(away) == len(self._archives):
+            raise away[0]
 
     def _beat(self) -> None:
         try:

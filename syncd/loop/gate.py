@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from syncd.errors import SyncdError
+from syncd.model.ids import ArchiveName
 from syncd.model.words import TargetState
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds between probes: doubled from the first to the longest."""
+
+PATIENCE = 0.5
+"""Seconds for which an archive's probe is waited for: one that does not answer must not keep the others from work."""
 
 
 class Gate:
@@ -74,6 +78,11 @@ class Gate:
             self._state, self._reason = TargetState.OK, ""
         return True
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is closed, and may be probed again."""
+        return not self.is_open and self._monotonic() >= self._next_probe
+
     def blames(self) -> bool:
         """Ask the server now: whether it is itself in trouble (then the gate closes), or only the one who asked."""
         trouble = self._trouble()
@@ -89,3 +98,44 @@ class Gate:
         except Exception as error:  # noqa: BLE001 - a probe that fails in any way is no reason to end the daemon
             return f"the probe failed unexpectedly ({type(error).__name__})"
         return ""
+
+
+class Gates:
+    """The gates of all archives, by name."""
+
+    def __init__(self, gates: Mapping[ArchiveName, Gate]) -> None:
+        self._gates = dict(gates)
+
+    def __getitem__(self, name: ArchiveName) -> Gate:
+        return self._gates[name]
+
+    def __iter__(self) -> Iterator[ArchiveName]:
+        return iter(self._gates)
+
+    def open(self) -> frozenset[ArchiveName]:
+        """Those that may be asked now; closed ones are probed when it is time."""
+        return frozenset(name for name, gate in self._gates.items() if _asked(gate))
+
+    def closed(self) -> frozenset[ArchiveName]:
+        """Those that may not, as far as is known."""
+        return frozenset(name for name, gate in self._gates.items() if not gate.is_open)
+
+    def of(self, server: str) -> Gate | None:
+        """The gate of the archive that an error names; None where it names none."""
+        return self._gates.get(ArchiveName(server))
+
+    @property
+    def reasons(self) -> dict[ArchiveName, str]:
+        """Why archives are closed, in words; where there are several, they name it."""
+        return {name: self._named(name, gate.reason) for name, gate in self._gates.items() if gate.reason}
+
+    def _named(self, name: ArchiveName, reason: str) -> str:
+        return f"archive {name}: {reason}" if len(self._gates) > 1 and f"archive {name}" not in reason else reason
+
+
+def _asked(gate: Gate) -> bool:
+    if gate.is_due:
+        probe = threading.Thread(target=gate.ask, name="probe", daemon=True)
+        probe.start()
+        probe.join(PATIENCE)
+    return gate.is_open

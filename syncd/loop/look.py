@@ -7,16 +7,18 @@ consistently is unknown, and unknown is never published.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from syncd.archive.interface import Archive
-from syncd.errors import StudyError, StudyGone, TornRead
+from syncd.errors import StudyError, StudyGone, TornRead, Transient
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
 from syncd.mapping.identity import patient_key
-from syncd.model.ids import OrthancId
+from syncd.mapping.policy import MappingPolicy
+from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy, StudyHeader
 from syncd.model.words import ParkedReason
@@ -61,29 +63,34 @@ class Look:
 
 
 def look(task: Task) -> Look:
-    """`GET /studies/{id}` of each known copy; where one answers 404, the archive is asked by StudyInstanceUID."""
-    archive, at = task.rooms.archive, task.rooms.clock()
-    known = {copy.orthanc_id: copy for copy in task.claim.copies}
+    """`GET /studies/{id}` of each known copy; where one answers 404, its archive is asked by StudyInstanceUID, and where
+    none is left, every archive is: the study may have moved."""
+    at, known = task.rooms.clock(), task.claim.copies
     headers, missing = [], []
-    for orthanc_id, copy in known.items():
+    for copy in known:
         try:
-            headers.append(archive.study(orthanc_id))
+            headers.append(_holder(task, copy).study(copy.orthanc_id))
         except StudyGone:
             missing.append(copy)
-    if missing or not known:
-        present = archive.lookup(task.study_uid)
-        missing = [copy for copy in missing if copy.orthanc_id not in present]
-        headers += [_named(orthanc_id, archive=archive) for orthanc_id in present if orthanc_id not in known]
+    lost = {copy.archive for copy in missing}
+    asked: dict[ArchiveName, tuple[OrthancId, ...]] = {}
+    for name in sorted(task.rooms.archives, key=lambda name: name not in lost):
+        if name in lost or not headers:
+            asked[name] = _looked_up(task, name)
+            held = {copy.orthanc_id for copy in known if copy.archive == name}
+            headers += [_named(one, archive=task.rooms.archives[name].archive) for one in asked[name] if one not in held]
+    gone = tuple(copy for copy in missing if copy.orthanc_id not in asked[copy.archive])
     if not headers:
-        archive.info()  # absence counts only from an archive that answers in the same pass (RULES D1)
+        for source in task.rooms.archives.values():
+            source.archive.info()  # absence counts only from an archive that answers in the same pass (RULES D1)
     reached(Step.HEADER_READ)
-    return Look(headers=tuple(headers), gone=tuple(missing), at=at)
+    return Look(headers=tuple(headers), gone=gone, at=at)
 
 
 def light(task: Task, header: StudyHeader) -> RawStudy:
     """Enough of one copy to say `registered` (RULES A6)."""
     try:
-        raw = task.rooms.archive.read_registered(header.orthanc_id)
+        raw = task.rooms.archives[header.archive].archive.read_registered(header.orthanc_id)
     except StudyGone as error:
         raise TornRead("the study vanished while it was read") from error
     reached(Step.SNAPSHOT_READ)
@@ -93,22 +100,62 @@ def light(task: Task, header: StudyHeader) -> RawStudy:
 def whole(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudySnapshot, tuple[RawStudy, ...]]:
     """One snapshot of all copies, each read consistently.
 
-    Raises `TornRead` after `READS` passes, and `StudyError(patient-conflict)` when copies name different patients.
+    Raises `TornRead` after `READS` passes, and what `require_one_patient` raises.
     """
     rooms = task.rooms
     raws = tuple(_consistent(header, rooms=rooms) for header in headers)
     reached(Step.SNAPSHOT_READ)
     snapshots = tuple(build(raw) for raw in raws)
-    if len({patient_key(one, policy=rooms.policy).resource_id for one in snapshots}) > 1:
-        raise StudyError(ParkedReason.PATIENT_CONFLICT, f"{len(snapshots)} copies of the study name different patients")
+    require_one_patient(snapshots, policy=rooms.policy)
     if len(snapshots) == 1:
         return snapshots[0], raws
-    return union(snapshots, order=(rooms.archive_name,)), raws
+    return union(snapshots, order=tuple(rooms.archives)), raws
+
+
+def require_one_patient(copies: Sequence[StudySnapshot], *, policy: MappingPolicy) -> None:
+    """Raise `StudyError` (patient-conflict) where copies name different patients, or where nobody can tell: without a
+    system, equal numbers of two archives are two patients' (RULES C8)."""
+    keys = [patient_key(one, policy=policy) for one in copies]
+    if len({key.resource_id for key in keys}) > 1:
+        raise StudyError(ParkedReason.PATIENT_CONFLICT, f"{len(copies)} copies of the study name different patients")
+    if len({one.archive for one in copies}) > 1 and not keys[0].system:
+        raise StudyError(
+            ParkedReason.PATIENT_CONFLICT, "copies in several archives, and no identifier system tells who their patient is"
+        )
+
+
+def foremost(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudyHeader, ...]:
+    """The copies in the order in which they speak for the study: most series, then as the archives are configured."""
+    order = list(task.rooms.archives)
+    return tuple(sorted(headers, key=lambda one: (-len(one.series_ids), order.index(one.archive), one.orthanc_id)))
 
 
 def only_key_objects(raw: RawStudy) -> bool:
     """Whether nothing but key object series is there yet: no reason to announce a study (RULES A6)."""
     return all(series.tags.get("0008,0060") == "KO" for series in raw.series)
+
+
+def _holder(task: Task, copy: Copy) -> Archive:
+    """The archive of a known copy. Raises `Transient` for one that must not be asked now: then nobody's attempt counts."""
+    source = task.rooms.archives.get(copy.archive)
+    if source is None:
+        raise TornRead(f"a copy lies in archive {copy.archive}, which the settings do not name")
+    if copy.archive in task.closed:
+        raise Transient(f"archive {copy.archive} holds a copy and cannot be asked now", server=copy.archive)
+    return source.archive
+
+
+def _looked_up(task: Task, name: ArchiveName) -> tuple[OrthancId, ...]:
+    """What the archive holds of the study. Where it is not known to hold any, an outage of it is none of the study's."""
+    unknown = all(copy.archive != name for copy in task.claim.copies)
+    if name in task.closed:
+        raise TornRead(f"archive {name} cannot be asked now whether it holds the study")
+    try:
+        return task.rooms.archives[name].archive.lookup(task.study_uid)
+    except Transient as error:
+        if unknown and len(task.rooms.archives) > 1:
+            raise TornRead(f"archive {name} cannot be asked whether it holds the study") from error
+        raise
 
 
 def _named(orthanc_id: OrthancId, *, archive: Archive) -> StudyHeader:
@@ -121,7 +168,7 @@ def _named(orthanc_id: OrthancId, *, archive: Archive) -> StudyHeader:
 def _consistent(header: StudyHeader, *, rooms: Rooms) -> RawStudy:
     for attempt in range(READS):
         try:
-            return rooms.archive.read_study(header.orthanc_id)
+            return rooms.archives[header.archive].archive.read_study(header.orthanc_id)
         except TornRead:
             if attempt == READS - 1:
                 raise

@@ -14,6 +14,7 @@ from typing import Any
 from syncd.errors import ServerReset, StudyError
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
+from syncd.mapping.endpoints import endpoint_references as references
 from syncd.mapping.identity import patient_key
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
@@ -37,7 +38,7 @@ def publish(task: Task, goal: Wanted, *, snapshot: StudySnapshot, raws: tuple[Ra
         case Park(reason=reason, detail=detail, target_version=version):
             raise _refusal(reason, detail, goal, version)
         case Wait(reason=reason):
-            return task.waiting(reason, due=task.rooms.clock() + task.rooms.settle_after)
+            return task.waiting(reason, due=task.rooms.clock() + task.settle_after)
         case Skip():
             return _skipped(task, goal, action, _facts(task, goal, snapshot, raws))
         case Write():
@@ -64,6 +65,7 @@ def _decide(task: Task, goal: Wanted, current: Current | None) -> Action:
         read_fhir=task.fresh,
         installation_id=task.rooms.installation_id,
         base_url=task.rooms.server.base_url,
+        endpoints=[one["reference"] for one in references(task.rooms.policy, fhir_version=task.rooms.fhir_version)],
     )
 
 

@@ -15,7 +15,7 @@ from syncd.errors import Conflict, StudyError, TornRead, Transient
 from syncd.loop import rejections, subjects
 from syncd.loop.companions import keep_companions
 from syncd.loop.hooks import finished
-from syncd.loop.look import Look, light, look, only_key_objects, whole
+from syncd.loop.look import Look, foremost, light, look, only_key_objects, require_one_patient, whole
 from syncd.loop.odd import odd, require_plain, rules
 from syncd.loop.publishing import is_published, publish
 from syncd.loop.rejections import Applied
@@ -56,7 +56,7 @@ def reconcile(task: Task) -> Outcome:
         except Conflict:
             task = task.again()
         except TornRead as error:
-            until = task.rooms.clock() + task.rooms.settle_after
+            until = task.rooms.clock() + task.settle_after
             return replace(task.waiting(str(error), due=until), not_before=until)
     raise Transient("Somebody else writes this ImagingStudy again and again", server="fhir")
 
@@ -72,7 +72,7 @@ def _pass(task: Task) -> Outcome:
         outcome = task.parked(error)
         if not seen.is_stable:
             # What is wrong now may be complete in a minute, and nobody else would ask again (RULES A5).
-            outcome = replace(outcome, done=False, due=task.rooms.clock() + task.rooms.settle_after)
+            outcome = replace(outcome, done=False, due=task.rooms.clock() + task.settle_after)
     outcome = rejections.kept_in_mind(task, outcome)
     return replace(outcome, found_copies=seen.copies, gone_copies=seen.gone)
 
@@ -110,19 +110,21 @@ def _withdraw(task: Task, applied: Applied, raws: tuple[RawStudy, ...], identity
 
 def _announce(task: Task, seen: Look, identity: str) -> Outcome:
     """Publish `registered` once; afterwards only the due time moves, and the mark is never cleared (RULES A5, A6)."""
-    due = task.rooms.clock() + task.rooms.settle_after
+    due = task.rooms.clock() + task.settle_after
     if task.record is not None and (not task.fresh or task.record.status != "registered"):
         return task.waiting("still arriving", due=due)
     if not dialect(task.rooms.fhir_version).writes_registered:
         return task.waiting("still arriving, and this FHIR version cannot say so", due=due)
-    raw = light(task, seen.headers[0])
+    raws = tuple(light(task, header) for header in foremost(task, seen.headers))
+    require_one_patient([build(one) for one in raws], policy=task.rooms.policy)
     # Only the whole study tells what is rejected; and other studies must know what this one's notes say (B7).
-    if rejections.may_concern(task, raw) and rejections.applied(task, whole(task, seen.headers)[0]).left.nothing:
+    concerned = any(rejections.may_concern(task, raw) for raw in raws)
+    if concerned and rejections.applied(task, whole(task, seen.headers)[0]).left.nothing:
         return task.waiting("nothing but rejected instances so far", due=due)
-    if only_key_objects(raw):
+    if all(only_key_objects(raw) for raw in raws):
         return task.waiting("only key objects so far", due=due)
-    announced = rejections.untouched(build(raw))
-    return replace(_say(task, announced, (raw,), identity=identity, status="registered"), done=False, due=due)
+    announced = rejections.untouched(build(raws[0]))
+    return replace(_say(task, announced, raws[:1], identity=identity, status="registered"), done=False, due=due)
 
 
 def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: str, status: str) -> Outcome:
@@ -207,5 +209,5 @@ def _vanished(task: Task, seen: Look) -> Outcome:
 def _streams_without_end(task: Task) -> bool:
     """Ten minutes of unbroken streaming: say what is there now (RULES A5)."""
     row, now = task.claim.row, task.rooms.clock()
-    unbroken = row.last_event and now - row.last_event <= task.rooms.settle_after
+    unbroken = row.last_event and now - row.last_event <= task.settle_after
     return bool(unbroken and row.streaming_since and now - row.streaming_since >= LONGEST_STREAM)

@@ -17,16 +17,16 @@ from syncd.ledger.ledger import Claim, Ledger
 from syncd.loop import inventory
 from syncd.loop.clockwork import SENTINEL_INTERVAL
 from syncd.loop.connect import Site, connect, connect_dry
-from syncd.loop.gate import Gate
+from syncd.loop.gate import Gate, Gates
 from syncd.loop.intake import Intake
 from syncd.loop.reconcile import reconcile
-from syncd.loop.rooms import Rooms
+from syncd.loop.rooms import Rooms, Source
 from syncd.loop.target import probe
 from syncd.loop.task import Task
 from syncd.loop.workers import Workers
-from syncd.model.ids import OrthancId, is_orthanc_id
+from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
 from syncd.model.study import StudyListing
-from syncd.model.words import Decision, Priority
+from syncd.model.words import Decision, Priority, TargetState
 from syncd.model.work import Copy, DirtyRow, Heartbeat, MarkKind, Outcome
 
 SILENCE = 30.0
@@ -36,7 +36,7 @@ SILENCE = 30.0
 @dataclass(slots=True, kw_only=True)
 class Report:
     """What a resync did. `parked` and `waiting` name studies and reasons, `unknown` those that were asked for and that
-    the archive does not list; `left` counts what is not dealt with."""
+    no archive lists, `met` the others of these; `left` counts what is not dealt with."""
 
     listed: int = 0
     marked: int = 0
@@ -44,6 +44,7 @@ class Report:
     parked: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    met: set[str] = field(default_factory=set)
     left: int = 0
 
     @property
@@ -53,8 +54,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Which studies: StudyInstanceUIDs or Orthanc ids (all when empty), and a StudyDate `YYYYMMDD` to begin with."""
+    """Which studies: StudyInstanceUIDs or Orthanc ids (all when empty), and a StudyDate `YYYYMMDD` to begin with; of all
+    archives, or of one."""
 
+    archive: str = ""
     studies: frozenset[str] = frozenset()
     since: str = ""
 
@@ -62,18 +65,21 @@ class Choice:
         named = not self.studies or listing.study_uid in self.studies or listing.orthanc_id in self.studies
         return named and (not self.since or listing.study_date >= self.since)
 
+    def sources(self, rooms: Rooms) -> list[Source]:
+        """The archives chosen, in the order of the settings."""
+        return [source for name, source in rooms.archives.items() if self.archive in ("", name)]
+
 
 Progress = Callable[[Report], None]
 
 
 def resync(site: Site, ledger: Ledger, *, choice: Choice, accept_target: bool, progress: Progress) -> Report:
-    """Look at everything chosen, holding the ledger. Raises what `connect` raises; `Unreachable` when a server goes
-    away meanwhile: what was done is kept, the rest stays marked."""
+    """Look at everything chosen, holding the ledger. Raises what `connect` raises; `Unreachable` when a server is or goes
+    away meanwhile: what was done is kept, the rest stays marked. Of several archives, those that answer are done."""
     rooms = connect(site, ledger, accept_target=accept_target)
     report = Report()
-    inventory.begin(rooms.archive, ledger, name=rooms.archive_name)
-    _mark(rooms, report, choice=choice, progress=progress, owner=True)
-    Intake(rooms.archive, ledger, name=rooms.archive_name, settle_after=rooms.settle_after, clock=rooms.clock).poll()
+    archives = Gates({name: Gate(source.archive.info) for name, source in rooms.archives.items()})
+    _begin(rooms, report, archives, choice=choice, progress=progress)
 
     def told(outcome: Outcome) -> None:
         report.decisions[outcome.decision] += 1
@@ -81,17 +87,35 @@ def resync(site: Site, ledger: Ledger, *, choice: Choice, accept_target: bool, p
         progress(report)
 
     fhir = Gate(lambda: probe(rooms))
-    archive = Gate(rooms.archive.info)
-    workers = Workers(rooms, fhir=fhir, archive=archive, concurrency=site.concurrency, on_outcome=told)
+    workers = Workers(rooms, fhir=fhir, archives=archives, concurrency=site.concurrency, on_outcome=told)
     try:
         workers.run(until_idle=True)
     finally:
         workers.stop(grace=25.0)
-    if not (fhir.is_open and archive.is_open):
-        raise Unreachable(f"{fhir.reason or archive.reason} ({ledger.counts(time.time()).dirty} studies left)")
+    if not fhir.is_open or archives.closed():
+        reasons = [fhir.reason] if fhir.reason else archives.reasons.values()
+        raise Unreachable(f"{'; '.join(reasons)} ({ledger.counts(time.time()).dirty} studies left)")
     named = report.parked.keys() | report.waiting.keys()
     report.left = sum(row.study_uid not in named for row in every(ledger.dirty_rows))
     return report
+
+
+def _begin(rooms: Rooms, report: Report, archives: Gates, *, choice: Choice, progress: Progress) -> None:
+    """List and mark; an archive that does not answer closes its gate. Raises if none of those chosen does."""
+    sources, away = choice.sources(rooms), []
+    for source in sources:
+        try:
+            inventory.begin(source.archive, rooms.ledger, name=source.name)
+            _mark(rooms, source, report, choice=choice, progress=progress, owner=True)
+            Intake(
+                source.archive, rooms.ledger, name=source.name, settle_after=source.settle_after, clock=rooms.clock
+            ).poll()
+        except Transient as error:
+            away.append(error)
+            archives[source.name].close(TargetState.OPEN, str(error))
+    if len(away) == len(sources):
+        raise away[0]
+    report.unknown = tuple(sorted(choice.studies - report.met))
 
 
 def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> Report:
@@ -99,14 +123,16 @@ def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> 
     rooms = connect_dry(site, ledger)
     _await_sentinel(rooms)
     report = Report()
-    _mark(rooms, report, choice=choice, progress=progress, owner=False)
+    for source in choice.sources(rooms):
+        _mark(rooms, source, report, choice=choice, progress=progress, owner=False)
+    report.unknown = tuple(sorted(choice.studies - report.met))
     generation = ledger.newest_generation()
-    while unsettled := ledger.unsettled(generation, now=time.time()):
-        heartbeat = ledger.heartbeat()
-        _raise_unless_working(heartbeat)
+    while unsettled := ledger.unsettled(generation, now=time.time(), within=_readable(rooms, ledger.heartbeat())):
+        _raise_unless_working(ledger.heartbeat())
         report.left = unsettled
         progress(report)
         time.sleep(1.0)  # another process works: its ledger is the only thing to look at
+    _raise_if_away(ledger.heartbeat(), choice.sources(rooms))
     report.left = 0
     for entry in every(ledger.parked_list):
         report.parked[entry.study_uid] = entry.reason
@@ -127,22 +153,33 @@ def _await_sentinel(rooms: Rooms) -> None:
             time.sleep(1.0)  # another process works: the server is the only thing to look at
 
 
+def _readable(rooms: Rooms, heartbeat: Heartbeat | None) -> frozenset[ArchiveName]:
+    """The archives that nothing keeps the daemon from reading."""
+    said = heartbeat.archives if heartbeat else {}
+    return frozenset(name for name in rooms.archives if not said.get(name, {}).get("reason"))
+
+
+def _raise_if_away(heartbeat: Heartbeat | None, sources: list[Source]) -> None:
+    said = heartbeat.archives if heartbeat else {}
+    reasons = [str(said[one.name]["reason"]) for one in sources if said.get(one.name, {}).get("reason")]
+    if reasons:
+        raise Unreachable(f"The running daemon waits: {reasons[0]}. What was marked stays marked")
+
+
 def _raise_unless_working(heartbeat: Heartbeat | None) -> None:
     """Whether the daemon that we watch can get anywhere at all."""
     if heartbeat is None or time.time() - heartbeat.at > SILENCE:
         raise Unreachable("The daemon that holds the ledger does not answer any more; run resync again")
-    states = [heartbeat.target, *heartbeat.archives.values()]
-    reasons = [str(one.get("reason")) for one in states if one.get("reason")]
-    if reasons:
-        raise Unreachable(f"The running daemon waits: {reasons[0]}. What was marked stays marked")
+    if heartbeat.target.get("reason"):
+        raise Unreachable(f"The running daemon waits: {heartbeat.target['reason']}. What was marked stays marked")
 
 
 def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[str, Decision, str]]:
     """Dry run: (StudyInstanceUID, decision, reason) of every chosen study, by the very functions of a real run."""
     rooms = connect_dry(site, ledger)
-    for listing in rooms.archive.inventory():
+    for source, listing in _listed_once(rooms, choice):
         if choice(listing):
-            task = Task(claim=_pretended(rooms, listing), rooms=rooms, dry=True)
+            task = Task(claim=_pretended(rooms, source, listing), rooms=rooms, dry=True)
             try:
                 outcome = reconcile(task)
             except Transient:
@@ -151,6 +188,16 @@ def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[st
                 yield listing.study_uid, Decision.WAIT, str(error)
             else:
                 yield listing.study_uid, outcome.decision, outcome.reason
+
+
+def _listed_once(rooms: Rooms, choice: Choice) -> Iterator[tuple[Source, StudyListing]]:
+    """The studies of all chosen archives; one that lies in several is told by the first of them."""
+    before: list[Source] = []
+    for source in choice.sources(rooms):
+        for listing in source.archive.inventory():
+            if not any(choice(listing) and one.archive.lookup(listing.study_uid) for one in before):
+                yield source, listing
+        before.append(source)
 
 
 class _Named(Protocol):
@@ -169,32 +216,30 @@ def every(page: Callable[[str], list[T]]) -> Iterator[T]:
         after = rows[-1].study_uid
 
 
-def _mark(rooms: Rooms, report: Report, *, choice: Choice, progress: Progress, owner: bool) -> None:
-    met: set[str] = set()
-
+def _mark(rooms: Rooms, source: Source, report: Report, *, choice: Choice, progress: Progress, owner: bool) -> None:
     def chosen(listing: StudyListing) -> bool:
-        met.update(choice.studies & {listing.study_uid, listing.orthanc_id})
+        report.met |= choice.studies & {listing.study_uid, listing.orthanc_id}
         return choice(listing)
 
     for study in choice.studies:
-        uid = rooms.ledger.study_of(rooms.archive_name, [OrthancId(study)]).get(OrthancId(study), study)
+        uid = rooms.ledger.study_of(source.name, [OrthancId(study)]).get(OrthancId(study), study)
         rooms.ledger.allow_retry(uid if is_orthanc_id(study) else study)
+    before = report.listed
 
     def listed(number: int) -> None:
-        report.listed = number
+        report.listed = before + number
         progress(report)
 
-    report.marked = inventory.take(
-        rooms.archive,
+    report.marked += inventory.take(
+        source.archive,
         rooms.ledger,
-        name=rooms.archive_name,
-        settle_after=rooms.settle_after,
+        name=source.name,
+        settle_after=source.settle_after,
         everything=MarkKind.RESYNC,
         chosen=chosen,
         progress=listed,
         owner=owner,
     )
-    report.unknown = tuple(sorted(choice.studies - met))
 
 
 def _sort_in(report: Report, outcome: Outcome) -> None:
@@ -207,10 +252,14 @@ def _sort_in(report: Report, outcome: Outcome) -> None:
         report.waiting[uid] = outcome.reason
 
 
-def _pretended(rooms: Rooms, listing: StudyListing) -> Claim:
+def _pretended(rooms: Rooms, source: Source, listing: StudyListing) -> Claim:
     ledger, uid, now = rooms.ledger, listing.study_uid, rooms.clock()
-    copies = {copy.orthanc_id: copy for copy in ledger.copies(uid)}
-    copies.setdefault(listing.orthanc_id, Copy(archive=rooms.archive_name, orthanc_id=listing.orthanc_id, study_uid=uid))
+    copies = {(copy.archive, copy.orthanc_id): copy for copy in ledger.copies(uid)}
+    held = [(source.name, listing.orthanc_id)]
+    if len(rooms.archives) > 1:  # the ledger may know nothing yet of what the others hold
+        held += [(name, one) for name, other in rooms.archives.items() for one in other.archive.lookup(uid)]
+    for name, orthanc_id in held:
+        copies.setdefault((name, orthanc_id), Copy(archive=name, orthanc_id=orthanc_id, study_uid=uid))
     row = DirtyRow(study_uid=uid, generation=0, priority=Priority.REPAIR, due=now, first_marked=now)
     return Claim(
         row=row,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,24 +37,38 @@ class Nobody:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One archive as the loop reads it; what the site decided about it is in the policy. Durations are seconds."""
+
+    name: ArchiveName
+    archive: Archive
+    url: str
+    settle_after: float = 30.0
+    poll_interval: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """One archive, one FHIR server, one ledger. `settle_after` and `revoke_grace` are in seconds: for how long a
-    rejection note counts after it was first missing (MAPPING D.2-4). `fingerprint` is that of RULES B3, `hooks`
+    """The archives in the order of the settings, one FHIR server, one ledger. `revoke_grace` is in seconds: for how long
+    a rejection note counts after it was first missing (MAPPING D.2-4). `fingerprint` is that of RULES B3, `hooks`
     are the site's own (docs/hook.md)."""
 
-    archive: Archive
-    archive_name: ArchiveName
+    archives: Mapping[ArchiveName, Source]
     server: FhirServer
     ledger: Ledger
     policy: MappingPolicy
     fhir_version: str
     fingerprint: str
-    settle_after: float
     revoke_grace: float = 900.0
     hooks: tuple[Hook, ...] = ()
     observer: Observer = field(default_factory=Nobody)
     clock: Callable[[], float] = time.time
     locks: Locks = field(default_factory=Locks)
+
+    @property
+    def settle_after(self) -> float:
+        """Seconds after which every archive has settled."""
+        return max(source.settle_after for source in self.archives.values())
 
     def check_sentinel(self) -> None:
         """Raise `ServerReset` when the server no longer holds our sentinel (RULES B4, E3)."""

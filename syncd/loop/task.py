@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from syncd.errors import StudyError
 from syncd.ledger.ledger import Claim
 from syncd.loop.rooms import Rooms
+from syncd.model.ids import ArchiveName
 from syncd.model.words import Decision, ParkedReason
 from syncd.model.work import Outcome, ParkedStudy, StudyRecord
 
@@ -19,10 +20,12 @@ _ASK_AGAIN = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """`hits` are ids that a batched first look found, None where none was made. `reread`: after a conflict the server
-    is read whatever the ledger says. `dry`: decide, and write nothing. `summary`: without instances (MAPPING F.6)."""
+    is read whatever the ledger says. `closed`: archives that must not be asked now (away, or paused). `dry`: decide, and
+    write nothing. `summary`: without instances (MAPPING F.6)."""
 
     claim: Claim
     rooms: Rooms
+    closed: frozenset[ArchiveName] = frozenset()
     hits: frozenset[str] | None = None
     reread: bool = False
     dry: bool = False
@@ -35,6 +38,13 @@ class Task:
     @property
     def record(self) -> StudyRecord | None:
         return self.claim.record
+
+    @property
+    def settle_after(self) -> float:
+        """Seconds until this study is asked for again: by the archives that hold it."""
+        archives = self.rooms.archives
+        held = [archives[copy.archive].settle_after for copy in self.claim.copies if copy.archive in archives]
+        return max(held, default=self.rooms.settle_after)
 
     @property
     def fresh(self) -> bool:

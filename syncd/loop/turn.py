@@ -17,7 +17,7 @@ from dataclasses import replace
 import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
-from syncd.loop.gate import Gate
+from syncd.loop.gate import Gate, Gates
 from syncd.loop.reconcile import reconcile
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
@@ -39,10 +39,10 @@ _LATELY = 300.0
 class Turn:
     """Takes one task after the other, from any thread. `on_outcome` hears every committed outcome."""
 
-    def __init__(self, rooms: Rooms, *, fhir: Gate, archive: Gate, on_outcome: Callable[[Outcome], None]) -> None:
+    def __init__(self, rooms: Rooms, *, fhir: Gate, archives: Gates, on_outcome: Callable[[Outcome], None]) -> None:
         self._rooms = rooms
         self._fhir = fhir
-        self._archive = archive
+        self._archives = archives
         self._on_outcome = on_outcome
         self._restored_at = self._succeeded_at = -math.inf
 
@@ -62,7 +62,10 @@ class Turn:
             self._fhir.close(TargetState.PAUSED, str(error))
             log.error("target_paused", reason=str(error))
             return True
-        gate = self._archive if getattr(error, "server", "") == self._rooms.archive_name else self._fhir
+        archive = self._archives.of(getattr(error, "server", ""))
+        if archive is not None and not archive.is_open:
+            return True
+        gate = archive or self._fhir
         if gate.blames():
             log.warning("server_in_trouble", reason=gate.reason)
             return True

@@ -11,17 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import structlog
 
 from syncd.errors import LedgerUnavailable, StudyError, TargetPaused, Transient
 from syncd.ledger.ledger import Claim
-from syncd.loop.gate import Gate
+from syncd.loop.gate import Gate, Gates
 from syncd.loop.rooms import Rooms
 from syncd.loop.task import Task
 from syncd.loop.turn import ATTEMPTS, Turn, places
 from syncd.mapping.identity import resource_id
+from syncd.model.ids import ArchiveName
 from syncd.model.work import Outcome
 from syncd.publish.lookups import BATCH, imaging_studies
 
@@ -44,15 +46,15 @@ class Workers:
         rooms: Rooms,
         *,
         fhir: Gate,
-        archive: Gate,
+        archives: Gates,
         concurrency: int,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
         self._rooms = rooms
         self._fhir = fhir
-        self._archive = archive
+        self._archives = archives
         self._concurrency = concurrency
-        self._turn = Turn(rooms, fhir=fhir, archive=archive, on_outcome=on_outcome)
+        self._turn = Turn(rooms, fhir=fhir, archives=archives, on_outcome=on_outcome)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="reconcile")
         self._changed = threading.Condition()
         self._in_flight = 0
@@ -71,15 +73,18 @@ class Workers:
             self._changed.notify_all()
 
     def run(self, *, until_idle: bool = False) -> None:
-        """Work until `stop`; with `until_idle`, until nothing is due and nothing in flight, or a gate is closed."""
+        """Work until `stop`; with `until_idle`, until nothing is due and nothing in flight, or no gate is open.
+
+        What lies in an archive whose gate is closed waits; the others' studies go on (RULES C8)."""
         while not self._stopping:
             try:
-                if not (self._fhir.ask() and self._archive.ask()):
-                    self._put_back_held()
+                readable = self._archives.open() if self._fhir.ask() else frozenset()
+                self._put_back_held(readable)
+                if not readable:
                     if until_idle and self._settled():
                         return
                     self._rest()
-                elif not self._advance() and until_idle and self._settled() and not self._due_soon():
+                elif not self._advance(readable) and until_idle and self._settled() and not self._due_soon(readable):
                     return
             except LedgerUnavailable as error:
                 if until_idle:
@@ -102,9 +107,9 @@ class Workers:
             while self._in_flight and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
 
-    def _advance(self) -> bool:
+    def _advance(self, readable: frozenset[ArchiveName]) -> bool:
         """One step: claim, look up, hand out. Returns whether there was anything to do; rests if not."""
-        claims = self._claimed()
+        claims = self._claimed(readable)
         if claims:
             self._hold(claims)
         handed_out = self._hand_out()
@@ -113,7 +118,7 @@ class Workers:
         self._rest()
         return bool(self._held) or bool(self._owed)
 
-    def _claimed(self) -> list[Claim]:
+    def _claimed(self, readable: frozenset[ArchiveName]) -> list[Claim]:
         owed = tuple(self._owed)
         if owed:  # claims that could not be given back, or whose study is not to blame
             self._rooms.ledger.release(*owed)
@@ -122,7 +127,7 @@ class Workers:
             return []
         # A whole batch when nothing is held; else only a few, in case something more urgent has come.
         limit = self._concurrency if self._held else BATCH
-        return self._rooms.ledger.claim(limit, now=self._rooms.clock())
+        return self._rooms.ledger.claim(limit, now=self._rooms.clock(), within=readable)
 
     def _hold(self, claims: Sequence[Claim]) -> None:
         """Look the claims up, and hold them in the order of work."""
@@ -142,7 +147,7 @@ class Workers:
     def _hand_out(self) -> int:
         handed_out = 0
         while self._held and self._in_flight <= self._concurrency and not self._stopping:
-            task = self._held.pop(0)
+            task = replace(self._held.pop(0), closed=self._archives.closed())
             with self._changed:
                 self._in_flight += 1
             try:
@@ -160,10 +165,13 @@ class Workers:
             self._in_flight -= 1
             self._changed.notify_all()
 
-    def _put_back_held(self) -> None:
-        """A gate is closed: nothing is kept from the ledger while we wait."""
-        self._owed.update(task.study_uid for task in self._held)
-        self._held.clear()
+    def _put_back_held(self, readable: frozenset[ArchiveName]) -> None:
+        """A gate is closed: nothing that needs it is kept from the ledger while we wait."""
+        kept = [task for task in self._held if readable and readable.issuperset(one.archive for one in task.claim.copies)]
+        if len(kept) == len(self._held) and readable:
+            return
+        self._owed.update({task.study_uid for task in self._held} - {task.study_uid for task in kept})
+        self._held[:] = kept
         owed = tuple(self._owed)
         if owed:
             self._rooms.ledger.release(*owed)
@@ -178,9 +186,9 @@ class Workers:
         with self._changed:
             return self._in_flight == 0 and not self._held and not self._owed
 
-    def _due_soon(self) -> bool:
+    def _due_soon(self, readable: frozenset[ArchiveName]) -> bool:
         """Whether a study backs off only for a moment: a one-shot run waits for its first few attempts."""
-        return self._rooms.ledger.backing_off(most_attempts=3) > 0
+        return self._rooms.ledger.backing_off(most_attempts=3, within=readable) > 0
 
     def _first_look(self, claims: Sequence[Claim]) -> dict[str, frozenset[str]]:
         """One search for all studies of which we remember nothing (RULES C2)."""

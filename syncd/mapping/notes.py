@@ -40,7 +40,7 @@ def _all(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterator[Note]:
     yield from _of_what_is_left_out(snapshot, listed)
     yield from _of_procedures(snapshot, listed, policy=policy)
     for series in listed:
-        yield from _of_series(series, zone=policy.of(series.elsewhere or snapshot.at_home).timezone)
+        yield from _of_series(series, zone=policy.of(series.elsewhere or snapshot.at_home).timezone, policy=policy)
     instances = sum(len(series.instances) for series in listed)
     if instances > policy.max_instances:
         yield Note(tag="", rule="F.6", done="summary form: more instances than max_instances")
@@ -104,7 +104,7 @@ def _of_what_is_left_out(snapshot: StudySnapshot, listed: tuple[SeriesFacts, ...
             yield Note(tag="0008,0018", rule="A.2", done="unencodable: instance left out and not counted")
 
 
-def _of_series(series: SeriesFacts, *, zone: str) -> Iterator[Note]:
+def _of_series(series: SeriesFacts, *, zone: str, policy: MappingPolicy) -> Iterator[Note]:
     token = modality(series.modality)
     if token is None:
         yield Note(tag="0008,0060", rule="C.7", done="modality unknown: said as data-absent-reason")
@@ -142,5 +142,5 @@ def _of_procedures(snapshot: StudySnapshot, listed: tuple[SeriesFacts, ...], *, 
         for uid in step.uids:
             if not is_uid(uid):
                 yield Note(tag="0008,1111", rule="J.4", done="not a UID: no Procedure for this step")
-        if ends_before_it_starts(step, timezone=policy.archive.timezone):
+        if ends_before_it_starts(step, timezone=policy.of(snapshot.archive).timezone):
             yield Note(tag="0040,0250", rule="J.4", done="end left out: before the start")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from syncd.mapping.policy import ArchivePolicy, MappingPolicy
+from syncd.mapping.policy import ArchivePolicy
 from syncd.mapping.retracted import retracted_status
 from syncd.mapping.services import services
 from syncd.mapping.systems import SCHEMES

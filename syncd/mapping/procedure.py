@@ -55,7 +55,7 @@ def procedures_done(snapshot: StudySnapshot, *, subject: Json, policy: MappingPo
     form = _FORMS[fhir_version]
     made = []
     for uid, step in _steps(snapshot):
-        when = period(step, timezone=policy.archive.timezone)
+        when = period(step, timezone=policy.of(snapshot.archive).timezone)
         status = "completed" if "end" in when else form.unknown
         code = _code(snapshot, step)
         if status and (code or not form.needs_code):

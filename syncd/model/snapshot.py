@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from syncd.model.ids import ArchiveName, StudyInstanceUID
 
+NOWHERE = ArchiveName("")
+"""No other archive than the one that is meant anyway."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
@@ -151,7 +154,7 @@ class SeriesFacts:
     equipment: Equipment | None = None
     performed_step: PerformedStep | None = None
     instances: tuple[InstanceFacts, ...] = ()
-    elsewhere: ArchiveName = ArchiveName("")
+    elsewhere: ArchiveName = NOWHERE
     """The archive that it was taken from, where that is not the study's home."""
 
 
@@ -206,7 +209,7 @@ class StudySnapshot:
     key_objects: tuple[KeyObject, ...] = ()
     notes: tuple[Note, ...] = ()
     is_stable: bool = True
-    home: ArchiveName = ArchiveName("")
+    home: ArchiveName = NOWHERE
     """The archive that holds most of its series, where that is not `archive`."""
 
     @property

@@ -17,6 +17,8 @@ class ArchiveState(StrEnum):
     BOOTSTRAPPING = "bootstrapping"
     OK = "ok"
     PAUSED = "paused"
+    REMOVED = "removed"
+    """The ledger knows it, the settings do not: its studies wait for `syncd archive forget` (RULES C8)."""
 
 
 class TargetState(StrEnum):

@@ -7,7 +7,7 @@ and the ladder says when that is not enough (`NeedRead`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,8 +114,10 @@ def decide(
     read_fhir: bool,
     installation_id: str,
     base_url: str = "",
+    endpoints: Collection[str] = (),
 ) -> Action:
-    """What to do so that the server says `wanted`; `current` is None when the server was not read."""
+    """What to do so that the server says `wanted`; `current` is None when the server was not read. `endpoints` are
+    references to all Endpoints of ours."""
     # The server refused exactly this before, and nothing asked for another try (RULES E2).
     if parked and parked.digest == wanted.digest and current is None and parked.target_version:
         return NeedRead()
@@ -156,7 +158,14 @@ def decide(
         )
 
     held = joined(record.owned if record else {}, intent.owned if intent else {})
-    foreign = foreign_part(current.resource, wanted.resource, held=held, base_url=base_url, fhir_version=wanted.fhir_version)
+    foreign = foreign_part(
+        current.resource,
+        wanted.resource,
+        held=held,
+        base_url=base_url,
+        fhir_version=wanted.fhir_version,
+        endpoints=endpoints,
+    )
     sent = merged(wanted.resource, foreign)
     if _same_essence(sent, current.resource, base_url):
         return Skip(reason="the server already says so", found=current, foreign=foreign)

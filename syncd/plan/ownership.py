@@ -7,7 +7,7 @@ what the record or a committed intent says that we wrote, never what merely look
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from syncd.plan.elements import elements
@@ -37,7 +37,7 @@ def owned_values(desired: Resource, *, earlier: Mapping[str, Any] | None = None,
     others = desired.keys() - elements(fhir_version).whole - _OTHERWISE_HANDLED
     own = {
         "identifier": list(desired.get("identifier", ())),
-        "endpoint": [item.get("reference", "") for item in desired.get("endpoint", ())],
+        "endpoint": _endpoints(desired),
         "extension": _extensions(desired),
         "filled": {name: [desired[name]] for name in sorted(others)},
     }
@@ -59,9 +59,18 @@ def joined(*held: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def foreign_part(
-    current: Resource, desired: Resource, *, held: Mapping[str, Any], base_url: str = "", fhir_version: str = "r4"
+    current: Resource,
+    desired: Resource,
+    *,
+    held: Mapping[str, Any],
+    base_url: str = "",
+    fhir_version: str = "r4",
+    endpoints: Collection[str] = (),
 ) -> dict[str, Any]:
-    """What of `current` belongs to others, given what we want (`desired`) and wrote (`held`, from `joined`)."""
+    """What of `current` belongs to others, given what we want (`desired`) and wrote (`held`, from `joined`).
+
+    `endpoints` are references to all Endpoints of ours: wherever they stand, we put them there (RULES C3)."""
+    held = {**held, "endpoint": [*held["endpoint"], *endpoints]}
     foreign: dict[str, Any] = {}
     known = elements(fhir_version)
     ours_now = known.whole | (known.claimed & desired.keys())
@@ -123,8 +132,17 @@ def _foreign_lists(current: Resource, desired: Resource, held: Mapping[str, Any]
     return {name: value for name, value in lists.items() if value}
 
 
+def _endpoints(desired: Resource) -> list[str]:
+    """Those of the resource and of its series (MAPPING E)."""
+    return list(
+        dict.fromkeys(
+            item.get("reference", "") for one in (desired, *desired.get("series", ())) for item in one.get("endpoint", ())
+        )
+    )
+
+
 def _endpoint_ids(desired: Resource, held: Mapping[str, Any], base_url: str) -> set[str]:
-    ours = [item.get("reference", "") for item in desired.get("endpoint", ())]
+    ours = _endpoints(desired)
     return {reference_of(text, base_url=base_url) for text in [*ours, *held["endpoint"]]}
 
 

@@ -26,7 +26,7 @@ NEEDED_BY_KIND = {"none": (), "basic": ("username", "password"), "bearer": ("tok
 def contradictions(given: Mapping[Path, Given]) -> Iterator[Problem]:
     """Everything that is wrong with the settings as a whole."""
     archives = list(dict.fromkeys(path[1] for path in given if path[0] == "archives"))
-    yield from _number_of_archives(archives, given=given)
+    yield from _number_of_archives(archives)
     for name in archives:
         block = ("archives", name)
         yield from _archive_name(name, given=given)
@@ -46,14 +46,10 @@ def missing(path: Path, *, why: str = "is missing", advice: str = "") -> Problem
     return Problem(name=catalogue.variable_of(path), source="not set", wrong=why, advice=hint)
 
 
-def _number_of_archives(names: list[str], *, given: Mapping[Path, Given]) -> Iterator[Problem]:
+def _number_of_archives(names: list[str]) -> Iterator[Problem]:
     if not names:
         example = "SYNCD_ARCHIVES__MAIN__URL=http://127.0.0.1:8042"
         yield missing(("archives", NAME, "url"), why="is missing: no archive is named", advice=f"for instance {example}")
-    if len(names) > 1:
-        extra = next(one for path, one in given.items() if path[:2] == ("archives", names[-1]))
-        wrong = f"{len(names)} archives are named ({', '.join(sorted(names))}), but several archives come later"
-        yield _problem(extra, wrong, advice="keep one")
 
 
 def _archive_name(name: str, *, given: Mapping[Path, Given]) -> Iterator[Problem]:

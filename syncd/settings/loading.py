@@ -31,6 +31,10 @@ _EXPECTED = {"bool": "true or false", "int": "a whole number", "string": "text, 
 """What to write instead, by the first word of pydantic's error type."""
 
 
+_FILE = 2
+"""The place of the settings file among the layers of `load`."""
+
+
 class BadSettings(ConfigurationError):
     """The settings cannot be used."""
 
@@ -61,7 +65,7 @@ def load(
         given.update(layer.given)
     problems = [*_reading(layers, given=given), *contradictions(given)]
     try:
-        settings = Settings(**_nested(given))
+        settings = Settings(**_nested(given, archives=_in_order(layers)))
     except ValidationError as error:
         raise BadSettings([*problems, *_invalid(error, given=given)]) from None
     if problems:
@@ -78,9 +82,16 @@ def _reading(layers: Iterable[Layer], *, given: Mapping[catalogue.Path, Given]) 
             yield sources.unknown(stranger, archives=archives)
 
 
-def _nested(given: Mapping[catalogue.Path, Given]) -> dict[str, Any]:
+def _in_order(layers: Iterable[Layer]) -> list[str]:
+    """The archives as the settings file orders them, then the others by name: it decides between equals (RULES C8)."""
+    by_layer = [list(dict.fromkeys(path[1] for path in layer.given if path[0] == "archives")) for layer in layers]
+    written = by_layer[_FILE]
+    return [*written, *sorted({name for names in by_layer for name in names} - set(written))]
+
+
+def _nested(given: Mapping[catalogue.Path, Given], *, archives: Iterable[str]) -> dict[str, Any]:
     """The values by block; blocks that hold something required are always there, so that it is named when missing."""
-    tree: dict[str, Any] = {"archives": {}, "fhir": {}}
+    tree: dict[str, Any] = {"archives": {name: {} for name in archives}, "fhir": {}}
     for path, one in given.items():
         block = tree
         for part in path[:-1]:

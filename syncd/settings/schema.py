@@ -247,11 +247,6 @@ class Settings(BaseSettings):
         """Where each value that is no default came from, by path: `("fhir", "url")` → `environment`."""
         return self._origins
 
-    @property
-    def archive_name(self) -> str:
-        """The name of the one archive."""
-        return next(iter(self.archives))
-
     @classmethod
     def settings_customise_sources(
         cls,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from syncd.model.ids import ArchiveName
-from syncd.model.snapshot import Note, SeriesFacts, StudySnapshot
+from syncd.model.snapshot import NOWHERE, Note, SeriesFacts, StudySnapshot
 from syncd.snapshot.tags import SERIES_INSTANCE_UID
 
 _RULE = "C8"
@@ -38,7 +38,7 @@ def union(copies: Sequence[StudySnapshot], *, order: Sequence[ArchiveName]) -> S
         key_objects=tuple(sorted({each for copy in by_weight for each in copy.key_objects}, key=repr)),
         notes=tuple(sorted(notes, key=lambda note: (note.tag, note.rule, note.done))),
         is_stable=all(copy.is_stable for copy in by_weight),
-        home=home if home != by_weight[0].archive else ArchiveName(""),
+        home=home if home != by_weight[0].archive else NOWHERE,
     )
 
 
@@ -50,9 +50,7 @@ def _home(copies: Sequence[StudySnapshot], *, rank: _Rank) -> ArchiveName:
     return min(held, key=lambda archive: (-len(held[archive]), rank(archive), archive))
 
 
-def _whole(
-    uid: str, *, copies: Sequence[StudySnapshot], home: ArchiveName, rank: _Rank
-) -> tuple[SeriesFacts, list[Note]]:
+def _whole(uid: str, *, copies: Sequence[StudySnapshot], home: ArchiveName, rank: _Rank) -> tuple[SeriesFacts, list[Note]]:
     """The series from the copy with most of its instances, and what is to be said of the others.
 
     Of equal ones the home's is taken, for the study's Endpoints lead there."""

@@ -103,7 +103,7 @@ def test_resync_since_a_date(place: Place, syncd: Syncd) -> None:
 
 @pytest.mark.parametrize(
     ("words", "hint"),
-    [(("--since", "01.02.2024"), "YYYY-MM-DD"), (("--archive", "other"), "there is only main")],
+    [(("--since", "01.02.2024"), "YYYY-MM-DD"), (("--archive", "other"), "the settings name main")],
 )
 def test_resync_with_wrong_words_is_exit_2(place: Place, syncd: Syncd, words: tuple[str, ...], hint: str) -> None:
     """CONTRACT.md: 2 settings."""

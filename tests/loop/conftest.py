@@ -35,7 +35,8 @@ def new_world(tmp_path: Path, empty_ledger: Path) -> Iterator[Callable[..., Worl
     yield create
     for world in worlds:
         world.ledger.close()
-        world.archive.close()
+        for archive in world.archives.values():
+            archive.close()
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from syncd.loop.gate import Gate
+from syncd.loop.gate import Gate, Gates
 from syncd.loop.workers import Workers
 from tests.loop.world import World
 
 
 def workers_of(world: World, **wanted: Any) -> Workers:
     """Two workers whose servers are always well, if `wanted` names no gates."""
-    gates = {"fhir": Gate(lambda: None), "archive": Gate(lambda: None)}
+    gates = {"fhir": Gate(lambda: None), "archives": Gates({name: Gate(lambda: None) for name in world.rooms.archives})}
     return Workers(world.rooms, **{**gates, "concurrency": 2, **wanted})
 
 

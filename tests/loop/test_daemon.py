@@ -38,9 +38,9 @@ def _wound_up(daemon: Daemon) -> BackgroundScheduler:
     daemon._clockwork = Clockwork(
         rooms,
         site=daemon._site,
-        workers=Workers(rooms, fhir=daemon._fhir, archive=daemon._archive, concurrency=1),
+        workers=Workers(rooms, fhir=daemon._fhir, archives=daemon._gates, concurrency=1),
         fhir=daemon._fhir,
-        archive=daemon._archive,
+        archives=daemon._archives,
         troubles=daemon._troubles,
         beat=daemon._beat,
     )
@@ -154,15 +154,15 @@ def test_an_exchanged_archive_stops_publishing_until_it_is_accepted(world: World
     _tick(clockwork, "intake")
     _exchange(world)
     _tick(clockwork, "intake")
-    assert daemon._archive.state is TargetState.PAUSED
+    assert daemon._gates[MAIN].state is TargetState.PAUSED
     assert "archive accept" in daemon.ready()[0]
     assert daemon.heartbeat().archives["main"]["state"] == "paused"
-    daemon._archive._next_probe = 0.0
-    assert not daemon._archive.ask()
+    daemon._gates[MAIN]._next_probe = 0.0
+    assert not daemon._gates[MAIN].ask()
     world.ledger.accept_archive(MAIN)
     _tick(clockwork, "intake")
-    daemon._archive._next_probe = 0.0
-    assert daemon._archive.ask()
+    daemon._gates[MAIN]._next_probe = 0.0
+    assert daemon._gates[MAIN].ask()
     _tick(clockwork, "sweep")
     _tick(clockwork, "intake")
     assert daemon.ready() == ()
@@ -175,7 +175,7 @@ def test_a_daemon_that_starts_on_an_exchanged_archive_publishes_nothing(world: W
     world.mark("1.3.6.0", orthanc_id=next(one.id for one in world.orthanc.index.all("Study")))
     daemon = Daemon(world.site, world.ledger, version="1", observer=Nobody())
     _wound_up(daemon)
-    assert daemon._archive.state is TargetState.PAUSED
+    assert daemon._gates[MAIN].state is TargetState.PAUSED
 
 
 def test_a_daemon_that_starts_on_a_paused_archive_publishes_nothing(world: World) -> None:
@@ -185,7 +185,7 @@ def test_a_daemon_that_starts_on_a_paused_archive_publishes_nothing(world: World
     world.poll()
     daemon = Daemon(world.site, world.ledger, version="1", observer=Nobody())
     _wound_up(daemon)
-    assert not daemon._archive.is_open
+    assert not daemon._gates[MAIN].is_open
 
 
 # -- starting ----------------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ def test_closed_gates_are_reasons(daemon: Daemon, clockwork: BackgroundScheduler
     for job in ("intake", "sweep", "intake"):
         _tick(clockwork, job)
     daemon._fhir.close(TargetState.PAUSED, "refused")
-    daemon._archive.close(TargetState.OPEN, "refused")
+    daemon._gates[MAIN].close(TargetState.OPEN, "refused")
     assert daemon.ready() == ("refused",)
     assert daemon.heartbeat().target == {"state": "paused", "reason": "refused"}
 
@@ -298,7 +298,7 @@ def test_how_far_we_are_behind_is_told(
         world.store("1.3.6.0", instance=100 + number, PatientID="TEST")
     began = time.time()
     _tick(clockwork, "intake")
-    monkeypatch.setattr("syncd.loop.clockwork.time.time", lambda: began + 100)
+    monkeypatch.setattr("syncd.loop.following.time.time", lambda: began + 100)
     _tick(clockwork, "intake")
     archive = daemon.heartbeat().archives["main"]
     position = world.ledger.feed_position(MAIN)
@@ -310,7 +310,7 @@ def test_a_whole_life_from_start_to_stop(world: World) -> None:
     """DESIGN 1: run → published → stop, with threads and real time for once."""
     world.store()
     world.settle()
-    site = replace(world.site, poll_interval=0.05)
+    site = replace(world.site, archives={MAIN: replace(world.source(), poll_interval=0.05)})
     published = Recorder()
     daemon = Daemon(site, world.ledger, version="1", observer=published)
     published.stop = daemon.stop
@@ -346,10 +346,10 @@ def test_a_probe_names_the_server_that_is_away(world: World, daemon: Daemon) -> 
     world.fhir.away = False
     assert daemon._connected() is not None
     daemon._probe_fhir()
-    daemon._probe_archive()
+    daemon._archives[0].probe()
     world.orthanc.away = True
     with pytest.raises(Unreachable):
-        daemon._probe_archive()
+        daemon._archives[0].probe()
 
 
 def test_a_daemon_whose_ledger_was_taken_over_ends(

@@ -16,7 +16,7 @@ from syncd.model.words import Decision
 from syncd.model.work import Target
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.http import Request, Response, json_response
-from tests.loop.world import ENDPOINT, STUDY, World, puts
+from tests.loop.world import ENDPOINT, MAIN, STUDY, World, puts
 
 NewWorld = Callable[..., World]
 
@@ -224,12 +224,12 @@ def test_without_dicomweb_the_address_of_the_images_must_be_given(world: World) 
     """Issue 3: no DICOMweb plugin and no PUBLIC_DICOMWEB_URL is exit 2; with the plugin its root is derived."""
     site = world.site
     bare = replace(site, policy=replace(site.policy, archive=replace(site.policy.archive, dicomweb_url="")))
-    derived: Any = public_policy(bare, world.archive.info())
+    derived: Any = public_policy(bare, {MAIN: world.archive.info().dicomweb_root})
     assert derived.archive.dicomweb_url == f"{world.orthanc.url}/dicom-web"
     world.orthanc.dicomweb = False
     with pytest.raises(ConfigurationError, match="SYNCD_ARCHIVES__MAIN__PUBLIC_DICOMWEB_URL"):
-        public_policy(bare, world.archive.info())
-    assert public_policy(site, world.archive.info()) == site.policy
+        public_policy(bare, {MAIN: world.archive.info().dicomweb_root})
+    assert public_policy(site, {MAIN: ""}) == site.policy
 
 
 def test_a_ledger_refuses_another_installation_id(world: World) -> None:

@@ -11,7 +11,7 @@ from syncd.model.work import LONGEST_BACKOFF
 from syncd.publish.lookups import BATCH
 from tests.fakes.http import Response
 from tests.loop.hands import work_until, workers_of
-from tests.loop.world import OTHER, STUDY, World, puts, refused
+from tests.loop.world import MAIN, OTHER, STUDY, World, puts, refused
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -124,7 +124,7 @@ def test_an_outage_costs_no_attempt(ready: World, server: str) -> None:
     rows = {uid: ready.ledger.dirty_row(uid) for uid in (STUDY, OTHER)}
     gates: list[Gate] = []
     workers = ready.workers()
-    gates += [workers._fhir, workers._archive]
+    gates += [workers._fhir, workers._archives[MAIN]]
     workers.run(until_idle=True)
     assert [gate.state for gate in gates] == [
         TargetState.OPEN if server == "fhir" else TargetState.OK,
@@ -145,7 +145,7 @@ def test_an_archive_that_refuses_us_closes_its_own_gate(ready: World) -> None:
     workers = ready.workers()
     workers.run(until_idle=True)
     assert workers._fhir.is_open
-    assert "credentials" in workers._archive.reason
+    assert "credentials" in workers._archives[MAIN].reason
     workers.stop(grace=1.0)
     row = ready.ledger.dirty_row(STUDY)
     assert row is not None and row.attempts == 0

@@ -19,10 +19,10 @@ from syncd.archive.orthanc import OrthancArchive
 from syncd.ledger.ledger import Ledger
 from syncd.loop import inventory
 from syncd.loop.connect import Site, connect
-from syncd.loop.gate import Gate
+from syncd.loop.gate import Gate, Gates
 from syncd.loop.intake import Intake, Polled
 from syncd.loop.reconcile import reconcile
-from syncd.loop.rooms import Rooms
+from syncd.loop.rooms import Rooms, Source
 from syncd.loop.target import probe
 from syncd.loop.task import Task
 from syncd.loop.workers import Workers
@@ -36,7 +36,7 @@ from tests.fakes.http import Clock, HttpxTransport, Request, RequestsAdapter, Re
 from tests.fakes.orthanc import FakeOrthanc
 from tests.fakes.orthanc_tags import tags_of
 
-MAIN = ArchiveName("main")
+MAIN, SECOND = ArchiveName("main"), ArchiveName("second")
 SETTLE = 30.0
 SYSTEM = "http://hospital.test/pid"
 STUDY = "1.2.276.1"
@@ -85,14 +85,42 @@ class World:
         self.policy = MappingPolicy(
             archive=ArchivePolicy(name=MAIN, dicomweb_url="https://pacs.test/dicom-web", patient_id_system=SYSTEM), **policy
         )
-        self.archive = self.new_archive()
+        self.archives = {MAIN: self.new_archive()}
+        self.second = ShortOrthanc("1.10.1", clock=self.clock, name="second")
+        """Not part of the site before `with_second`."""
         self._rooms: Rooms | None = None
 
     # -- the rooms -------------------------------------------------------------------------------------------------
 
-    def new_archive(self) -> OrthancArchive:
-        connection = ArchiveConnection(name=MAIN, url=self.orthanc.url)
-        return OrthancArchive(connection, transport=HttpxTransport(self.orthanc))
+    @property
+    def archive(self) -> OrthancArchive:
+        return self.archives[MAIN]
+
+    def fake(self, name: ArchiveName) -> ShortOrthanc:
+        return self.orthanc if name == MAIN else self.second
+
+    def new_archive(self, name: ArchiveName = MAIN) -> OrthancArchive:
+        fake = self.fake(name)
+        return OrthancArchive(ArchiveConnection(name=name, url=fake.url), transport=HttpxTransport(fake))
+
+    def with_second(self, **chosen: Any) -> World:
+        """The site with a second archive, SECOND, whose policy has `chosen`."""
+        named = {"dicomweb_url": "https://second.test/dicom-web", "patient_id_system": SYSTEM, **chosen}
+        self.archives[SECOND] = self.new_archive(SECOND)
+        self.policy = replace(self.policy, further=(ArchivePolicy(name=SECOND, **named),))
+        self._rooms = None
+        return self
+
+    def without(self, name: ArchiveName) -> World:
+        """The site after that archive was taken out of the settings."""
+        self.archives.pop(name).close()
+        first, *further = (one for one in self.policy.archives if one.name != name)
+        self.policy = replace(self.policy, archive=first, further=tuple(further))
+        self._rooms = None
+        return self
+
+    def source(self, name: ArchiveName = MAIN) -> Source:
+        return Source(name=name, archive=self.archives[name], url=self.fake(name).url, settle_after=SETTLE)
 
     def new_server(self, url: str = "") -> FhirServer:
         connection = FhirConnection(url=url or self.fhir.url)
@@ -101,12 +129,9 @@ class World:
     @property
     def site(self) -> Site:
         return Site(
-            archive=self.archive,
-            archive_name=MAIN,
-            archive_url=self.orthanc.url,
+            archives={name: self.source(name) for name in self.archives},
             server=self.new_server(),
             policy=self.policy,
-            settle_after=SETTLE,
             concurrency=2,
         )
 
@@ -128,7 +153,8 @@ class World:
     def workers(self, **wanted: Any) -> Workers:
         """Workers with gates that probe both servers, as `resync` has them; wind them up with `work`."""
         rooms = self.rooms
-        return Workers(rooms, fhir=Gate(lambda: probe(rooms)), archive=Gate(rooms.archive.info), concurrency=2, **wanted)
+        archives = Gates({name: Gate(source.archive.info) for name, source in rooms.archives.items()})
+        return Workers(rooms, fhir=Gate(lambda: probe(rooms)), archives=archives, concurrency=2, **wanted)
 
     @contextmanager
     def working(self, **wanted: Any) -> Iterator[Workers]:
@@ -147,10 +173,19 @@ class World:
 
     # -- the archive -----------------------------------------------------------------------------------------------
 
-    def store(self, study: str = STUDY, *, series: int = 1, instance: int = 1, modality: str = "CT", **tags: Any) -> str:
+    def store(
+        self,
+        study: str = STUDY,
+        *,
+        series: int = 1,
+        instance: int = 1,
+        modality: str = "CT",
+        at: ArchiveName = MAIN,
+        **tags: Any,
+    ) -> str:
         """Store one instance; returns the Orthanc id of its study."""
         values = {"StudyDate": "20240102", "StudyTime": "030405", "PatientName": "Synthetic^Sam", **tags}
-        instance_id = self.orthanc.store(
+        instance_id = self.fake(at).store(
             StudyInstanceUID=study,
             SeriesInstanceUID=f"{study}.{series}",
             SOPInstanceUID=f"{study}.{series}.{instance}",
@@ -159,28 +194,33 @@ class World:
             InstanceNumber=str(instance),
             **values,
         )
-        return self.orthanc.study_of(instance_id)
+        return self.fake(at).study_of(instance_id)
 
     def settle(self) -> None:
         """The archive calls everything stable, and every due time is over."""
         self.clock.advance(SETTLE + 1)
         self.orthanc.tick()
+        self.second.tick()
 
-    def delete(self, orthanc_id: str) -> None:
-        self.orthanc.handle("DELETE", f"/studies/{orthanc_id}")
+    def delete(self, orthanc_id: str, *, at: ArchiveName = MAIN) -> None:
+        self.fake(at).handle("DELETE", f"/studies/{orthanc_id}")
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
-    def intake(self) -> Intake:
-        return Intake(self.archive, self.ledger, name=MAIN, settle_after=SETTLE, clock=self.clock)
+    def intake(self, name: ArchiveName = MAIN) -> Intake:
+        return Intake(self.archives[name], self.ledger, name=name, settle_after=SETTLE, clock=self.clock)
 
-    def poll(self) -> Polled:
-        inventory.begin(self.archive, self.ledger, name=MAIN)
-        return self.intake().poll()
+    def poll(self, name: ArchiveName = MAIN) -> Polled:
+        inventory.begin(self.archives[name], self.ledger, name=name)
+        return self.intake(name).poll()
 
-    def sweep(self) -> int:
-        inventory.begin(self.archive, self.ledger, name=MAIN)
-        return inventory.take(self.archive, self.ledger, name=MAIN, settle_after=SETTLE)
+    def poll_all(self) -> None:
+        for name in self.archives:
+            self.poll(name)
+
+    def sweep(self, name: ArchiveName = MAIN) -> int:
+        inventory.begin(self.archives[name], self.ledger, name=name)
+        return inventory.take(self.archives[name], self.ledger, name=name, settle_after=SETTLE)
 
     def mark(self, study: str = STUDY, kind: MarkKind = MarkKind.RESYNC, **wanted: Any) -> None:
         self.ledger.mark([Mark(study_uid=study, kind=kind, archive=MAIN, **wanted)], settle_after=SETTLE)

@@ -72,10 +72,6 @@ CONTRADICTIONS = [
     ),
     ({"SYNCD_WEB__BIND": "pacs:8053"}, "SYNCD_WEB__TOKEN (not set): is missing: SYNCD_WEB__BIND listens on another"),
     (
-        {"SYNCD_ARCHIVES__SECOND__URL": "http://h"},
-        "SYNCD_ARCHIVES__SECOND__URL (environment): 2 archives are named (main, second), but several archives come later",
-    ),
-    (
         {"SYNCD_POLICY__BODY_STRUCTURE": "yes", "SYNCD_FHIR__VERSION": "r4b"},
         "SYNCD_POLICY__BODY_STRUCTURE (environment): has no place in FHIR r4b",
     ),
@@ -112,7 +108,7 @@ def test_basic_needs_both_of_its_fields_and_names_both() -> None:
 )
 def test_settings_that_complete_each_other_are_accepted(environ: dict[str, str]) -> None:
     """CONTRACT.md: the other side of the contradictions."""
-    assert load(environ={**ENOUGH, **environ}).archive_name == "main"
+    assert list(load(environ={**ENOUGH, **environ}).archives) == ["main"]
 
 
 @pytest.mark.parametrize(

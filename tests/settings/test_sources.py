@@ -21,7 +21,7 @@ def write(file: Path, *, text: str) -> Path:
 def test_what_is_enough_is_an_archive_and_a_fhir_server() -> None:
     """CONTRACT.md: everything else has a default."""
     settings = load(environ=ENOUGH)
-    assert settings.archive_name == "main"
+    assert list(settings.archives) == ["main"]
     assert (settings.fhir.timeout, settings.web.bind, settings.policy.sweep_interval) == (60.0, "127.0.0.1:8053", 900.0)
 
 
@@ -110,7 +110,7 @@ def test_other_programs_secrets_are_not_ours(empty_machine: Path) -> None:
     """CONTRACT.md: an unknown secret *of ours* is an error; /run/secrets belongs to everybody."""
     write(empty_machine / "run-secrets" / "POSTGRES_PASSWORD", text="x")
     (empty_machine / "run-secrets" / "SYNCD_FOLDER").mkdir()
-    assert load(environ=ENOUGH).archive_name == "main"
+    assert list(load(environ=ENOUGH).archives) == ["main"]
 
 
 def test_a_variable_can_name_a_file(empty_machine: Path) -> None:
@@ -148,7 +148,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 )
 def test_a_kubernetes_service_named_syncd_does_no_harm(variable: str, value: str) -> None:
     """CONTRACT.md: an unknown variable is an error, but these were named by Kubernetes."""
-    assert load(environ={**ENOUGH, variable: value}).archive_name == "main"
+    assert list(load(environ={**ENOUGH, variable: value}).archives) == ["main"]
     assert problems({"SYNCD_PORT": "8053"})[0].startswith("SYNCD_PORT (environment): is no setting")
 
 

@@ -143,7 +143,7 @@ def test_a_right_value_is_understood(name: str, value: str, meant: object) -> No
 def test_archive_names_of_the_contract(name: str) -> None:
     """CONTRACT.md: lower-case letters, digits, `_`, at most 40."""
     environ = {"SYNCD_FHIR__URL": "http://h", f"SYNCD_ARCHIVES__{name.upper()}__URL": "http://h"}
-    assert load(environ=environ).archive_name == name
+    assert list(load(environ=environ).archives) == [name]
 
 
 @pytest.mark.parametrize("name", ["ct-2", "x" * 41, "Main", "ä"])
@@ -162,7 +162,7 @@ def test_the_longest_endpoint_id_is_a_fhir_id() -> None:
     """RULES B5: prefix, archive's name and the longest suffix stay within 64 characters."""
     environ = {"SYNCD_FHIR__URL": "http://h", f"SYNCD_ARCHIVES__{'X' * 40}__URL": "http://h"}
     settings = load(environ={**environ, "SYNCD_POLICY__ENDPOINT_PREFIX": "p" * 14})
-    assert len(f"{settings.policy.endpoint_prefix}{settings.archive_name}-wado-uri") <= 64
+    assert len(f"{settings.policy.endpoint_prefix}{next(iter(settings.archives))}-wado-uri") <= 64
 
 
 @pytest.mark.parametrize(
