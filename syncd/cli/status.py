@@ -21,6 +21,9 @@ from syncd.web.status import status_document
 SILENCE = 30.0
 """Seconds without a heartbeat after which the daemon counts as dead (it beats every 2 s)."""
 
+_WAITING = frozenset({ArchiveState.PAUSED, ArchiveState.REMOVED})
+"""States of an archive in which its studies wait for the operator."""
+
 _NOBODY = Heartbeat(pid=0, at=0.0, started_at=0.0, version="")
 
 
@@ -32,8 +35,8 @@ def status(
 ) -> None:
     """Show the daemon, both servers and the numbers of studies; usable as a health check.
 
-    Exit 0: daemon alive and both servers reachable (parked studies are shown, and no failure). 1: the archive or the
-    FHIR server is paused. 3: no daemon, or a server cannot be reached.
+    Exit 0: daemon alive and both servers reachable (parked studies are shown, and no failure). 1: an archive is
+    paused or removed, or the FHIR server is paused. 3: no daemon, or a server cannot be reached.
     """
     with told():
         settings = load(config_file=context.obj)
@@ -70,7 +73,7 @@ def _code(document: dict[str, Any]) -> Exit:
     archives = document["archives"].values()
     if not document["alive"] or document["target"]["state"] not in (TargetState.OK, TargetState.PAUSED):
         return Exit.UNREACHABLE
-    if document["target"]["state"] == TargetState.PAUSED or any(one["state"] == ArchiveState.PAUSED for one in archives):
+    if document["target"]["state"] == TargetState.PAUSED or any(one["state"] in _WAITING for one in archives):
         return Exit.WORK_LEFT
     return Exit.UNREACHABLE if any(archive["reason"] for archive in archives) else Exit.DONE
 
@@ -81,8 +84,8 @@ def _show(document: dict[str, Any]) -> None:
     alive = f"alive, pid {document['pid']}, since {document['started_at']}"
     table.add_row("daemon", alive if document["alive"] else "not running")
     for name, archive in document["archives"].items():
-        behind = f"{archive['behind_changes']} changes behind" if archive["behind_changes"] else "up to date"
-        table.add_row(f"archive {name}", f"{archive['state']}, {behind}")
+        behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
+        table.add_row(f"archive {name}", archive["state"] + (behind if archive["state"] != ArchiveState.REMOVED else ""))
     table.add_row("FHIR server", document["target"]["state"] or "unknown")
     table.add_row("pending", f"{studies['dirty']} studies, {studies['due']} due now")
     table.add_row("published", _listed(studies["published"]))

@@ -23,11 +23,14 @@ OnCall = Callable[[str, str], None]
 
 def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) -> Site:
     """Everything that the loop needs to know of one site; opens no connection."""
+    several = len(settings.archives) > 1
+
+    def source(name: str, chosen: ArchiveSettings) -> Source:
+        server = f"archive {name}" if several else "archive"
+        return _source(ArchiveName(name), chosen, on_call=lambda outcome: on_call(server, outcome))
+
     return Site(
-        archives={
-            ArchiveName(name): _source(ArchiveName(name), chosen, on_call=on_call)
-            for name, chosen in settings.archives.items()
-        },
+        archives={ArchiveName(name): source(name, chosen) for name, chosen in settings.archives.items()},
         server=FhirServer(FhirHttp(_fhir(settings), on_call=lambda outcome: on_call("fhir", outcome))),
         policy=policy(settings),
         fhir_version=settings.fhir.version,
@@ -36,7 +39,7 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
     )
 
 
-def _source(name: ArchiveName, chosen: ArchiveSettings, *, on_call: OnCall) -> Source:
+def _source(name: ArchiveName, chosen: ArchiveSettings, *, on_call: Callable[[str], None]) -> Source:
     archive = OrthancArchive(
         ArchiveConnection(
             name=name,
@@ -49,7 +52,7 @@ def _source(name: ArchiveName, chosen: ArchiveSettings, *, on_call: OnCall) -> S
             client_key=_text(chosen.client_key),
             verify_tls=chosen.verify_tls,
         ),
-        on_call=lambda outcome: on_call("archive", outcome),
+        on_call=on_call,
     )
     return Source(
         name=name,

@@ -103,11 +103,15 @@ def _usable(studies: Iterator[StudyListing]) -> Iterator[StudyListing]:
 
 
 def _new_or_changed(chunk: list[StudyListing], ledger: Ledger, *, name: ArchiveName) -> list[StudyListing]:
-    """A study is looked at when no record covers this copy as it is now; one that is dirty already is left alone."""
+    """A study is looked at when no record covers this copy as it is now; one that is dirty already is left alone, unless
+    the ledger does not know this copy of it: what another archive holds does not tell of it (RULES C8)."""
     known = ledger.seen_copies(name, [listing.orthanc_id for listing in chunk])
     dirty = ledger.is_dirty([listing.study_uid for listing in chunk])
     return [
-        listing for listing in chunk if listing.study_uid not in dirty and _differs(listing, known.get(listing.orthanc_id))
+        listing
+        for listing in chunk
+        if (listing.study_uid not in dirty or listing.orthanc_id not in known)
+        and _differs(listing, known.get(listing.orthanc_id))
     ]
 
 

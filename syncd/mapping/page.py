@@ -45,7 +45,6 @@ UNMAPPED = (
     ("ImagingStudy.reasonReference", "never"),
     ("ImagingStudy.note", "never: the description stands in `description`, comments may tell of the patient"),
     ("ImagingStudy.meta.profile", "no national profile is filled"),
-    ("ImagingStudy.series.endpoint", "the study's Endpoints hold for all of its series"),
     ("ImagingStudy.series.specimen", "never"),
     ("Endpoint.managingOrganization", "never"),
     ("Endpoint.header", "never"),

@@ -162,7 +162,8 @@ class _Gauges(Collector):
 
 def _of_archives(heartbeat: Heartbeat) -> Iterator[GaugeMetricFamily]:
     for gauge, key in ((BEHIND_CHANGES, "behind_changes"), (BEHIND_SECONDS, "behind_seconds")):
-        yield _family(gauge, {(name,): float(facts.get(key, 0)) for name, facts in heartbeat.archives.items()})
+        followed = {name: facts for name, facts in heartbeat.archives.items() if key in facts}
+        yield _family(gauge, {(name,): float(facts[key]) for name, facts in followed.items()})
 
 
 def _of_studies(counts: Counts, *, now: float) -> Iterator[GaugeMetricFamily]:

@@ -19,7 +19,7 @@ SHAPE = {
     "web": "the address of health, metrics and this document; empty if it has none",
     "ready": "whether nothing stands in the way",
     "reasons": "why it is not ready, a list of texts",
-    "archives.<name>.state": "`bootstrapping`, `ok` or `paused`",
+    "archives.<name>.state": "`bootstrapping`, `ok`, `paused`, or `removed` (from the settings, and not forgotten yet)",
     "archives.<name>.reason": "why",
     "archives.<name>.behind_changes": "changes that are not read yet",
     "archives.<name>.behind_seconds": "for how many seconds some have been waiting",

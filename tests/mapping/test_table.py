@@ -29,7 +29,7 @@ from syncd.mapping.sentinel import sentinel
 from syncd.mapping.shapes import SHAPES, Element
 from syncd.mapping.systems import DICOM_UID, SCHEMES
 from syncd.mapping.table import ROWS
-from syncd.model.ids import StudyInstanceUID
+from syncd.model.ids import ArchiveName, StudyInstanceUID
 from syncd.model.rejection import REJECTING_TITLES
 from syncd.model.snapshot import (
     Code,
@@ -78,6 +78,7 @@ EVERYTHING = MappingPolicy(
         study_id_system="http://hosp.example/study",
         issuers={"HOSP-A": "http://hosp.example/a"},
     ),
+    further=(ArchivePolicy(name=ArchiveName("other"), dicomweb_url="https://other.example.org/dicom-web"),),
     **WANTED,
 )
 
@@ -182,7 +183,9 @@ def test_every_element_that_is_written_has_its_row_and_every_row_its_element(ver
     """STYLE 10, MAPPING A, E, J.1, M: of one study with everything, one without a PatientID, one whose UID is no OID."""
     unidentified = study(patient=PatientFacts())
     odd = study(study_uid=StudyInstanceUID("1.02.3"), series=(series(instances=(instance(sop_class=""),)),))
-    made = [one for snapshot in (rich_study(), unidentified, odd) for one in written(snapshot, EVERYTHING, version)]
+    elsewhere = study(series=(series(elsewhere=ArchiveName("other")),))
+    studies = (rich_study(), unidentified, odd, elsewhere)
+    made = [one for snapshot in studies for one in written(snapshot, EVERYTHING, version)]
     assert [problems(one, fhir_version=version) for one in made] == [()] * len(made)
     assert found_in(made) == rows_of(version)
 

@@ -103,3 +103,19 @@ def test_a_rejection_in_any_copy_counts() -> None:
     )
     both = union([copy(EAST, s1=["1.1", "1.2"]), note], order=[EAST, WEST])
     assert [each.instance_uid for each in rejecting(both)] == ["1.2.9"]
+
+
+def test_the_home_is_the_archive_with_most_series() -> None:
+    """MAPPING E: also where another one has more instances; a series taken from elsewhere says so."""
+    east = copy(EAST, s1=["1.1", "1.2", "1.3", "1.4", "1.5"])
+    west = copy(WEST, s1=["1.1"], s2=["2.1"])
+    both = union([east, west], order=[EAST, WEST])
+    assert (both.archive, both.home, both.at_home) == (EAST, WEST, WEST)
+    assert {series.uid: series.elsewhere for series in both.series} == {"1.2.3.1": EAST, "1.2.3.2": ""}
+
+
+def test_a_series_that_the_home_has_as_well_is_taken_there() -> None:
+    """RULES C8, MAPPING E: the study's Endpoints lead to it, whatever the order of the archives."""
+    both = union([copy(EAST, s1=["1.1"]), copy(WEST, s1=["1.1"], s2=["2.1"])], order=[EAST, WEST])
+    assert both.at_home == WEST
+    assert [series.elsewhere for series in both.series] == ["", ""]
