@@ -7,7 +7,8 @@ consistently is unknown, and unknown is never published.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -64,7 +65,8 @@ class Look:
 
 def look(task: Task) -> Look:
     """`GET /studies/{id}` of each known copy; where one answers 404, its archive is asked by StudyInstanceUID, and where
-    none is left, every archive is: the study may have moved."""
+    none is left, every archive is: the study may have moved. Before the first publication every archive that can be asked
+    is, too: the one whose inventory comes last may hold most of it."""
     at, known = task.rooms.clock(), task.claim.copies
     headers, missing = [], []
     for copy in known:
@@ -79,6 +81,7 @@ def look(task: Task) -> Look:
             asked[name] = _looked_up(task, name)
             held = {copy.orthanc_id for copy in known if copy.archive == name}
             headers += [_named(one, archive=task.rooms.archives[name].archive) for one in asked[name] if one not in held]
+    headers += _further(task, asked=asked.keys() | {copy.archive for copy in known})
     gone = tuple(copy for copy in missing if copy.orthanc_id not in asked[copy.archive])
     if not headers:
         for source in task.rooms.archives.values():
@@ -156,6 +159,18 @@ def _looked_up(task: Task, name: ArchiveName) -> tuple[OrthancId, ...]:
         if unknown and len(task.rooms.archives) > 1:
             raise TornRead(f"archive {name} cannot be asked whether it holds the study") from error
         raise
+
+
+def _further(task: Task, *, asked: Collection[ArchiveName]) -> list[StudyHeader]:
+    """Copies of a study that was never published, in archives of which nobody said that they hold any."""
+    found: list[StudyHeader] = []
+    if task.record is not None or task.claim.intent is not None:
+        return found
+    for name, source in task.rooms.archives.items():
+        if name not in asked and name not in task.closed:
+            with suppress(Transient):  # what it holds will be told by its feed or its inventory
+                found += [_named(one, archive=source.archive) for one in source.archive.lookup(task.study_uid)]
+    return found
 
 
 def _named(orthanc_id: OrthancId, *, archive: Archive) -> StudyHeader:

@@ -12,6 +12,7 @@ from click.testing import Result
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
 from syncd.cli import resync, wiring
 from syncd.cli.app import app
@@ -30,21 +31,24 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
         self.orthanc = ShortOrthanc("1.12.7", clock=self.clock)
+        self.second = ShortOrthanc("1.10.1", clock=self.clock, name="second")
+        """For the tests that name an archive `second`."""
         self.fhir = FakeFhir(clock=self.clock)
         self.folder = folder
         self.file = folder / "ledger.db"
         self.ledger_url = f"sqlite:///{self.file}"
 
-    def store(self, study: str, *, stable: bool = True, **tags: Any) -> None:
+    def store(self, study: str, *, stable: bool = True, second: bool = False, **tags: Any) -> None:
         """One instance, of a study that is stable, or arriving."""
-        self.orthanc.store(
+        orthanc = self.second if second else self.orthanc
+        orthanc.store(
             StudyInstanceUID=study,
-            SOPInstanceUID=f"{study}.{self.orthanc.index.highest}.1",
+            SOPInstanceUID=f"{study}.{orthanc.index.highest}.1",
             **{"Modality": "CT", "SeriesNumber": "1", "InstanceNumber": "1", "PatientName": "Synthetic^Sam", **tags},
         )
         if stable:
             self.clock.advance(60.0)
-            self.orthanc.tick()
+            orthanc.tick()
 
     @property
     def writes(self) -> list[str]:
@@ -64,7 +68,11 @@ def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def place(tmp_path: Path, empty_machine: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     there = Place(tmp_path)
-    archive = partial(OrthancArchive, transport=HttpxTransport(there.orthanc))
+
+    def archive(connection: ArchiveConnection, **more: Any) -> OrthancArchive:
+        fake = there.second if connection.name == "second" else there.orthanc
+        return OrthancArchive(connection, transport=HttpxTransport(fake), **more)
+
     http = partial(FhirHttp, adapter=lambda: RequestsAdapter(there.fhir))
     monkeypatch.setattr(wiring, "OrthancArchive", archive)
     monkeypatch.setattr(wiring, "FhirHttp", http)

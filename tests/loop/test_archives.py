@@ -161,6 +161,20 @@ def test_an_endpoint_of_ours_never_becomes_another_writers(both: World, tmp_path
     assert "second" not in json.dumps(both.study())
 
 
+def test_the_first_publication_asks_every_archive(both: World) -> None:
+    """RULES C8: the inventory of the archive that comes last need not be waited for; one that is away is not."""
+    both.store(series=1)
+    both.store(OTHER, PatientID="P2")
+    both.store(series=2, at=SECOND)
+    both.settle()
+    both.poll(MAIN)
+    assert both.turn().decision is Decision.CREATE
+    assert both.study()["numberOfSeries"] == 2
+    assert {copy.archive for copy in both.ledger.copies(STUDY)} == {MAIN, SECOND}
+    both.second.away = True
+    assert both.turn(OTHER).decision is Decision.CREATE
+
+
 # -- studies that move -------------------------------------------------------------------------------------------------
 
 
@@ -462,9 +476,8 @@ def test_an_endpoint_of_another_writer_is_left_on(world: World) -> None:
     }
     world.put(theirs)
     world.mark(orthanc_id=OrthancId("a"))
-    world.ledger.mark(
-        [Mark(study_uid=STUDY, kind=MarkKind.RESYNC, archive=SECOND, orthanc_id=OrthancId("b"))], settle_after=0
-    )
+    there = Mark(study_uid=STUDY, kind=MarkKind.RESYNC, archive=SECOND, orthanc_id=OrthancId("b"))
+    world.ledger.mark([there], settle_after=0)
     assert world.ledger.forget_archive(SECOND) == 1
     world.connect()
     (endpoint,) = (one for one in world.fhir.resources("Endpoint") if one["id"] == SECOND_ENDPOINT)

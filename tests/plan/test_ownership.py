@@ -197,3 +197,16 @@ def test_in_dstu2_a_series_is_found_by_its_address_where_it_has_no_uid() -> None
     wanted = {**DSTU2, "series": listed}
     current = {**DSTU2, "series": [listed[0], {**listed[1], "extension": [extension]}]}
     assert sent_in_dstu2(current, wanted=wanted, held=wanted)["series"] == current["series"]
+
+
+def test_endpoints_of_a_series_are_ours_and_theirs_by_id() -> None:
+    """RULES C3, MAPPING E: ours follow the archive that holds the series, wherever they stood; a foreign one survives."""
+    series = WANTED["series"][0]
+    elsewhere = {**WANTED, "series": [{**series, "endpoint": [{"reference": "Endpoint/second-wado-rs"}]}]}
+    theirs = {"reference": "Endpoint/viewer-of-others"}
+    current = {**WANTED, "series": [{**series, "endpoint": [{"reference": "Endpoint/second-wado-rs"}, theirs]}]}
+    assert sent(current, wanted=elsewhere)["series"][0]["endpoint"] == [{"reference": "Endpoint/second-wado-rs"}, theirs]
+    moved_home = {**WANTED, "series": [{**series, "endpoint": [theirs]}]}
+    assert sent(current, held=owned_values(elsewhere)) == moved_home
+    every = ["Endpoint/main-wado-rs", "Endpoint/second-wado-rs"]
+    assert merged(WANTED, foreign_part(current, WANTED, held=NOTHING_HELD, endpoints=every)) == moved_home

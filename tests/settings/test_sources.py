@@ -203,3 +203,19 @@ def test_a_secrets_folder_that_is_not_there_is_named(empty_machine: Path) -> Non
     """Issue: "What bad input gets"."""
     lines = problems({"SYNCD_SECRETS_DIR": "/not/there"})
     assert lines == ["SYNCD_SECRETS_DIR (environment): /not/there is no folder"]
+
+
+def test_archives_are_in_the_order_of_the_file_then_by_name(empty_machine: Path) -> None:
+    """RULES C8, "then settings' order": whatever else is said of them, and where."""
+    secrets = empty_machine / "secrets"
+    write(secrets / "SYNCD_ARCHIVES__ALPHA__PASSWORD", text="p")
+    blocks = "".join(f'[archives.{name}]\nurl = "http://{name}"\n' for name in ("zeta", "beta"))
+    file = write(empty_machine / "some.toml", text=blocks)
+    environ = {
+        **ENOUGH,
+        "SYNCD_SECRETS_DIR": str(secrets),
+        "SYNCD_ARCHIVES__ALPHA__URL": "http://alpha",
+        "SYNCD_ARCHIVES__ALPHA__USERNAME": "u",
+        "SYNCD_ARCHIVES__BETA__POLL_INTERVAL": "2s",
+    }
+    assert list(load(environ=environ, config_file=file).archives) == ["zeta", "beta", "alpha", "main"]
