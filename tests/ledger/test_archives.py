@@ -17,10 +17,9 @@ SECOND = ArchiveName("second")
 BOTH = frozenset({MAIN, SECOND})
 
 
-def _in(study_uid: str, *archives: ArchiveName, **changes: object) -> list[Mark]:
+def _in(study_uid: str, *archives: ArchiveName) -> list[Mark]:
     """A mark of the study by each archive that holds a copy."""
-    there = [replace(resync(study_uid), archive=one, orthanc_id=OrthancId(f"{one}-{study_uid}")) for one in archives]
-    return [replace(one, **changes) for one in there]
+    return [replace(resync(study_uid), archive=one, orthanc_id=OrthancId(f"{one}-{study_uid}")) for one in archives]
 
 
 @pytest.fixture
