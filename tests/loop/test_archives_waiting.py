@@ -1,4 +1,4 @@
-"""An archive that is away, paused or taken out of the settings: its studies wait, nobody else's do (RULES A4, C6, C8, D1)."""
+"""An archive that is away, paused or not in the settings: its studies wait, nobody else's do (RULES A4, C6, C8, D1)."""
 
 from __future__ import annotations
 
