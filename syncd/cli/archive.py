@@ -45,8 +45,9 @@ def listed(context: typer.Context) -> None:
 def accept(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="The archive's name.")]) -> None:
     """Go on with a paused archive as it is now.
 
-    Its studies are listed anew and published. What was published before and is no longer there stays as it is: nothing
-    is taken back. May be used beside a running daemon, which notices within a second.
+    Its studies are listed anew and published. What was published before and is no longer there is taken back: at once if
+    that is little, else it waits for your word (`syncd status` tells how many). May be used beside a running daemon, which
+    notices within a second.
     """
     with told():
         settings = load(config_file=context.obj)

@@ -13,7 +13,7 @@ from rich.table import Table
 from syncd.cli.exits import Exit, told
 from syncd.ledger.ledger import Ledger
 from syncd.loop.resync import every
-from syncd.model.words import ArchiveState, TargetState
+from syncd.model.words import ArchiveState, BrakeState, TargetState
 from syncd.model.work import Heartbeat
 from syncd.settings import load
 from syncd.web.status import status_document
@@ -35,8 +35,8 @@ def status(
 ) -> None:
     """Show the daemon, both servers and the numbers of studies; usable as a health check.
 
-    Exit 0: daemon alive and both servers reachable (parked studies are shown, and no failure). 1: an archive is
-    paused or removed, or the FHIR server is paused. 3: no daemon, or a server cannot be reached.
+    Exit 0: daemon alive and both servers reachable (parked studies are shown, and no failure). 1: an archive is paused or
+    removed, the FHIR server is paused, or a brake is closed. 3: no daemon, or a server cannot be reached.
     """
     with told():
         settings = load(config_file=context.obj)
@@ -57,6 +57,7 @@ def _document(ledger: Ledger) -> dict[str, Any]:
     heartbeat = ledger.heartbeat() or _NOBODY
     alive = now - heartbeat.at <= SILENCE
     reasons = [one.get("reason", "") for one in [heartbeat.target, *heartbeat.archives.values()]]
+    reasons += [one.get("brake_reason", "") for one in heartbeat.archives.values()]
     if not alive:
         reasons.insert(0, "no daemon is running on this ledger")
     document = status_document(
@@ -75,6 +76,8 @@ def _code(document: dict[str, Any]) -> Exit:
         return Exit.UNREACHABLE
     if document["target"]["state"] == TargetState.PAUSED or any(one["state"] in _WAITING for one in archives):
         return Exit.WORK_LEFT
+    if any(one["brake"] == BrakeState.CLOSED for one in archives):
+        return Exit.WORK_LEFT
     return Exit.UNREACHABLE if any(archive["reason"] for archive in archives) else Exit.DONE
 
 
@@ -86,6 +89,8 @@ def _show(document: dict[str, Any]) -> None:
     for name, archive in document["archives"].items():
         behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
         table.add_row(f"archive {name}", archive["state"] + (behind if archive["state"] != ArchiveState.REMOVED else ""))
+        waiting = f", {archive['retractions_waiting']} studies wait" if archive["retractions_waiting"] else ""
+        table.add_row(f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}")
     table.add_row("FHIR server", document["target"]["state"] or "unknown")
     table.add_row("pending", f"{studies['dirty']} studies, {studies['due']} due now")
     table.add_row("published", _listed(studies["published"]))

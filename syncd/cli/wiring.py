@@ -36,6 +36,7 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
         fhir_version=settings.fhir.version,
         sweep_interval=settings.policy.sweep_interval,
         concurrency=settings.fhir.concurrency,
+        on_delete=settings.policy.on_delete,
     )
 
 

@@ -8,12 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select
 
 from syncd.errors import LedgerRefused, LedgerUnavailable
-from syncd.ledger import archives, feed, marks, oneshot, outcomes, overview, ownership, records, rejections, schema, work
+from syncd.ledger import (
+    archives,
+    feed,
+    marks,
+    oneshot,
+    outcomes,
+    overview,
+    ownership,
+    records,
+    rejections,
+    retractions,
+    schema,
+    work,
+)
 from syncd.ledger.backend import Backend, Hold, backend_of
 from syncd.ledger.meanings import translated
 from syncd.ledger.rows import to_row
@@ -21,8 +35,9 @@ from syncd.ledger.work import Claim, HandedOut
 from syncd.ledger.writer import Transaction, Writer
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.rejection import Rejection
-from syncd.model.words import ArchiveState, Priority
+from syncd.model.words import ArchiveState, Cause, Priority
 from syncd.model.work import (
+    Brake,
     Companion,
     Copy,
     Counts,
@@ -35,6 +50,7 @@ from syncd.model.work import (
     MarkKind,
     Outcome,
     ParkedStudy,
+    PlannedRetraction,
     StudyRecord,
     Target,
 )
@@ -308,6 +324,53 @@ class Ledger:
         one transaction; returns how many were marked."""
         now = self._clock()
         return self._own(lambda tx: rejections.keep(tx, source_uid, told, now=now))
+
+    # Taking back (RULES D3)
+
+    def brake(self, archive: ArchiveName) -> Brake:
+        """How many of the archive's studies are shown, were taken back in the last day, and wait for the operator."""
+        now = self._clock()
+        return self._read(lambda connection: retractions.brake(connection, archive, now=now))
+
+    def claim_retraction(self, study_uid: str, *, archive: ArchiveName, cause: Cause) -> bool:
+        """Whether the study may be taken back now: then it is paid for, once, whatever kills us. Else it is planned."""
+        now = self._clock()
+        return self._own(lambda tx: retractions.claim(tx, study_uid, archive=archive, cause=cause, now=now))
+
+    def may_retract(self, study_uid: str, *, archive: ArchiveName) -> bool:
+        """What `claim_retraction` would answer."""
+        now = self._clock()
+        return self._read(lambda connection: retractions.may_claim(connection, study_uid, archive=archive, now=now))
+
+    def plan_retractions(self, study_uids: Sequence[str], *, archive: ArchiveName, cause: Cause) -> int:
+        """Close the brake: these wait for the operator; returns how many do anew."""
+        now = self._clock()
+        return self._own(lambda tx: retractions.plan(tx, study_uids, archive=archive, cause=cause, now=now))
+
+    def plan(self, archive: ArchiveName) -> tuple[tuple[str, ...], str]:
+        """The studies that wait at the closed brake, and the hash to accept them by; empty when it is open."""
+        return self._read(lambda connection: retractions.show_plan(connection, archive))
+
+    def planned(self, archive: ArchiveName, after: str = "", limit: int = 500) -> list[PlannedRetraction]:
+        """A page of what was planned, accepted or not, in the order of UIDs."""
+        return self._read(lambda connection: retractions.planned(connection, archive, after=after, limit=limit))
+
+    def accept_plan(self, archive: ArchiveName, accepted: str) -> int:
+        """Open the brake for exactly the plan of that hash, and mark its studies; returns how many, or -1 if the plan is
+        another one by now. A second process may ask for it too."""
+        now = self._clock()
+        return self._write(lambda tx: retractions.accept(tx, archive, accepted, now=now))
+
+    def mark_absent(self, archive: ArchiveName) -> int:
+        """Mark what was published from `archive` and has no copy any more, in slices; returns how many. If that is more
+        than may be taken back, all of it is planned first, and nothing goes without the operator's word (RULES D3)."""
+        budget, absent = self.brake(archive), self._read(lambda connection: retractions.count_absent(connection, archive))
+        at_once = not budget.planned and budget.spent + absent <= budget.limit
+        now, marked, after = self._clock(), 0, ""
+        while uids := self._read(records.slice_of(retractions.absent(archive), after=after, size=MARKED_AT_ONCE)):
+            after = uids[-1]
+            marked += self._own(partial(retractions.mark_gone, study_uids=uids, archive=archive, at_once=at_once, now=now))
+        return marked
 
     # Companions, target, installation
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, exists, func, select, update
 
+from syncd.ledger.retractions import forget_plan
 from syncd.ledger.schema import copies, dirty, feeds, parked, sequences
 from syncd.ledger.writer import Transaction
 from syncd.model.ids import ArchiveName
@@ -46,10 +47,12 @@ def _kept_to(rows: Select[Any], within: Collection[str] | None) -> Select[Any]:
 def accept_archive(tx: Transaction, archive: ArchiveName) -> int:
     """Take the archive as it is now: its copies are forgotten, and the next inventory finds those it has (RULES A4).
 
-    Nothing is taken back for what is gone. Returns how many copies were forgotten; -1 if the archive is not known."""
+    What is gone is taken back through the brake (RULES D3), and planned anew when the inventory is in. Returns how many
+    copies were forgotten; -1 if the archive is not known."""
     state = {"state": ArchiveState.BOOTSTRAPPING.value, "reason": "", "sweep_wanted": True}
     if not tx.connection.execute(update(feeds).where(feeds.c.archive == archive).values(**state)).rowcount:
         return -1
+    forget_plan(tx, archive)
     return tx.connection.execute(delete(copies).where(copies.c.archive == archive)).rowcount
 
 

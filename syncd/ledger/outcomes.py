@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import RowMapping, bindparam, delete, select, update
 
+from syncd.ledger import retractions
 from syncd.ledger.marks import keep_copies
 from syncd.ledger.rows import to_row
 from syncd.ledger.schema import copies, dirty, history, intents, parked, records, upsert
@@ -26,6 +27,8 @@ _BEFORE = select(
     dirty.c.streaming_since,
     dirty.c.read_fhir,
     records.c.status.label("status"),
+    records.c.archive.label("archive"),
+    records.c.retracted.label("retracted"),
     parked.c.reason.label("parked_reason"),
     intents.c.study_uid.label("intended"),
 ).select_from(
@@ -69,6 +72,8 @@ def commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
     before = tx.connection.execute(_BEFORE, {"uid": outcome.study_uid}).mappings().one()
     if outcome.record is not None:
         _keep_record(tx, outcome.record, before=before["status"])
+        retractions.count_record(tx, outcome.record, archive=before["archive"], retracted=before["retracted"])
+    retractions.settle(tx, outcome)
     if before["intended"] is not None and (outcome.record is not None or outcome.clear_intent):
         tx.connection.execute(_NO_INTENT, {"uid": outcome.study_uid})
     _keep_parked(tx, outcome, before=before["parked_reason"])

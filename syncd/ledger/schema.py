@@ -145,6 +145,10 @@ records = Table(
     Column("summary", Boolean, nullable=False),
     Column("notes", Integer, nullable=False),
     Column("published_at", Double, nullable=False),
+    Column("archive", Text, nullable=False),
+    Column("adopted", Boolean, nullable=False),
+    Column("retracted", Text, nullable=False),
+    Column("retracted_at", Double, nullable=False),
 )
 
 intents = Table(
@@ -182,6 +186,41 @@ rejections = Table(
     Column("first_missing_at", Double, nullable=False),
     Index("rejections_by_source", "source_uid"),
     Index("rejections_by_target", "target_uid"),
+)
+
+brakes = Table(
+    "brakes",
+    metadata,
+    Column("archive", Text, primary_key=True),
+    Column("published", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("planned", BigInteger, nullable=False),
+)
+"""The numbers of RULES D3, moved by the transaction that moves the row that they count."""
+
+retraction_charges = Table(
+    "retraction_charges",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("charged_at", Double, primary_key=True, autoincrement=False),
+    Column("archive", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Index("retraction_charges_by_age", "archive", "charged_at"),
+)
+"""Retractions of the last day. One that is not `done` is claimed and under way: it is not paid for twice. An `accepted`
+one had the operator's word and spends nothing."""
+
+retraction_plan = Table(
+    "retraction_plan",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("archive", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("planned_at", Double, nullable=False),
+    Column("accepted_at", Double, nullable=False),
+    Index("retraction_plan_by_archive", "archive", "study_uid"),
 )
 
 companions = Table(

@@ -36,6 +36,7 @@ class Site:
     fhir_version: str = "auto"
     sweep_interval: float = 900.0
     concurrency: int = 4
+    on_delete: str = "cancelled"
 
 
 def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer: Observer | None = None) -> Rooms:
@@ -135,5 +136,6 @@ def _rooms(
         fingerprint=shaped(fingerprint(policy, fhir_version=version), hooks=hooks),
         revoke_grace=site.sweep_interval,
         hooks=hooks,
+        on_delete=site.on_delete,
         observer=observer or Nobody(),
     )

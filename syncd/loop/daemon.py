@@ -15,7 +15,7 @@ import structlog
 
 from syncd.errors import ConfigurationError, LedgerRefused, SyncdError, Transient
 from syncd.ledger.ledger import Ledger
-from syncd.loop import removed
+from syncd.loop import brake, removed
 from syncd.loop.clockwork import Clockwork, tick_name
 from syncd.loop.connect import Site, connect
 from syncd.loop.following import Following
@@ -25,7 +25,7 @@ from syncd.loop.target import probe
 from syncd.loop.troubles import Troubles
 from syncd.loop.workers import Workers
 from syncd.model.ids import ArchiveName
-from syncd.model.words import ArchiveState, TargetState
+from syncd.model.words import ArchiveState, BrakeState, TargetState
 from syncd.model.work import Counts, Heartbeat
 
 log = structlog.get_logger(__name__)
@@ -122,6 +122,7 @@ class Daemon:
         reasons = [*self._troubles.all(), self._fhir.reason, *self._gates.reasons.values()]
         reasons += map(removed.why, self._removed)
         for one in self._archives:
+            reasons.append(brake.told(self._ledger.brake(one.source.name)))
             if one.position is not None and one.position.state is ArchiveState.BOOTSTRAPPING:
                 reasons.append(f"archive {one.source.name} is being listed for the first time")
         return tuple(dict.fromkeys(reason for reason in reasons if reason))
@@ -139,6 +140,19 @@ class Daemon:
             "reason": intake or sweep or one.gate.reason or (position.reason if position else ""),
             "behind_changes": behind_changes,
             "behind_seconds": round(behind_seconds, 1),
+            **self._brake_facts(one),
+        }
+
+    def _brake_facts(self, one: Following) -> dict[str, Any]:
+        """RULES D3: also while the archive is paused nothing is taken back."""
+        found = self._ledger.brake(one.source.name)
+        paused = one.position is not None and one.position.state is ArchiveState.PAUSED
+        return {
+            "brake": BrakeState.CLOSED.value if paused else found.state.value,
+            "brake_reason": brake.told(found),
+            "retractions": found.spent,
+            "retractions_allowed": found.limit,
+            "retractions_waiting": found.planned,
         }
 
     @property

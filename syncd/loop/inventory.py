@@ -1,7 +1,8 @@
 """The archive's inventory: what is new or changed against the ledger, whatever the feed said (RULES A1).
 
 At the first start the feed's position is committed before the listing begins, so nothing stored meanwhile is missed;
-a restart keeps that position. Nothing is ever judged "gone" here.
+a restart keeps that position. Nothing is judged "gone" here; but an archive that was accepted anew, with its copies
+forgotten, shows by its first inventory what it does not hold, and that is marked.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def take(
     name: ArchiveName,
     settle_after: float,
     everything: MarkKind | None = None,
-    chosen: Callable[[StudyListing], bool] = lambda listing: True,
+    chosen: Callable[[StudyListing], bool] | None = None,
     progress: Callable[[int], None] = lambda listed: None,
     owner: bool = True,
 ) -> int:
@@ -57,14 +58,21 @@ def take(
         ledger.sweep_done(name)  # whoever wants a sweep from here on wants another one
     try:
         marked = _listed(
-            archive, ledger, name=name, settle_after=settle_after, everything=everything, chosen=chosen, progress=progress
+            archive,
+            ledger,
+            name=name,
+            settle_after=settle_after,
+            everything=everything,
+            chosen=chosen or (lambda listing: True),
+            progress=progress,
         )
     except Exception:
         if owner:
             ledger.want_sweep(name)
         raise
     reached(Step.INVENTORY_MARKED)
-    if owner and bootstrapping:
+    if owner and bootstrapping and chosen is None:
+        marked += ledger.mark_absent(name)  # before: nothing of it is taken back until the bootstrap is finished
         ledger.finish_bootstrap(name)
         reached(Step.BOOTSTRAP_FINISHED)
     return marked

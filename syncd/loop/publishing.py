@@ -7,7 +7,7 @@ own values (RULES C3).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,10 @@ from syncd.errors import ServerReset, StudyError
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
 from syncd.mapping.endpoints import endpoint_references as references
-from syncd.mapping.identity import patient_key
+from syncd.mapping.identity import patient_key, resource_id
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
-from syncd.model.words import Decision
+from syncd.model.words import WITHDRAWN, Decision, Tombstone
 from syncd.model.work import Intent, Outcome, StudyRecord
 from syncd.plan.decide import Absent, Action, Current, Found, NeedRead, Park, Skip, Wait, Wanted, Write, decide, wanted
 from syncd.plan.elements import elements
@@ -26,8 +26,17 @@ from syncd.plan.ownership import installation_of, owned_values
 from syncd.publish.lookups import imaging_studies
 
 
-def publish(task: Task, goal: Wanted, *, snapshot: StudySnapshot, raws: tuple[RawStudy, ...]) -> Outcome:
-    """Make the server say `goal`. Raises what `FhirServer.put` raises; a `StudyError` then names the refused digest."""
+def publish(
+    task: Task,
+    goal: Wanted,
+    *,
+    snapshot: StudySnapshot,
+    raws: tuple[RawStudy, ...],
+    held: Callable[[], Outcome | None] = lambda: None,
+) -> Outcome:
+    """Make the server say `goal`, unless `held` answers otherwise: what takes something back asks the brake (RULES D3).
+
+    Raises what `FhirServer.put` raises; a `StudyError` then names the refused digest."""
     action = _decide(task, goal, None)
     current: Current | None = None
     if isinstance(action, NeedRead):
@@ -42,16 +51,19 @@ def publish(task: Task, goal: Wanted, *, snapshot: StudySnapshot, raws: tuple[Ra
         case Skip():
             return _skipped(task, goal, action, _facts(task, goal, snapshot, raws))
         case Write():
+            waiting = held()
+            if waiting is not None:
+                return waiting
             return _written(task, goal, action, _facts(task, goal, snapshot, raws))
         case NeedRead():
             raise AssertionError("a decision made with the server's copy at hand asks for no other")
 
 
-def is_published(task: Task, resource_id: str) -> bool:
+def is_published(task: Task, own_id: str) -> bool:
     """Whether there is a resource of ours to speak of: remembered, or, where nothing is, on the server (RULES C5, E7)."""
     if task.record is not None:
-        return True
-    _, current = _read(task, wanted({"id": resource_id}, fingerprint=""))
+        return task.record.retracted != Tombstone.DELETED
+    _, current = _read(task, wanted({"id": own_id}, fingerprint=""))
     return isinstance(current, Found) and installation_of(current.resource) == task.rooms.installation_id
 
 
@@ -88,11 +100,11 @@ def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
     return goal, seen.get(own_id, Absent())
 
 
-def _under(goal: Wanted, resource_id: str) -> Wanted:
+def _under(goal: Wanted, kept_id: str) -> Wanted:
     """The same goal for a resource that kept its own id (RULES C1, E7)."""
-    if goal.resource["id"] == resource_id:
+    if goal.resource["id"] == kept_id:
         return goal
-    resource = {**goal.resource, "id": resource_id}
+    resource = {**goal.resource, "id": kept_id}
     return wanted(resource, fingerprint=goal.fingerprint, fhir_version=goal.fhir_version)
 
 
@@ -142,7 +154,7 @@ def _skipped(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -
         return outcome
     if action.found is None:
         assert task.record is not None  # noqa: S101 - only a remembered study is skipped without reading
-        return replace(outcome, record=replace(task.record, fingerprint=goal.fingerprint, **facts))
+        return replace(outcome, record=replace(task.record, fingerprint=goal.fingerprint, **facts, **_shown(task, goal)))
     found = action.found
     at = task.record.published_at if task.record else task.rooms.clock()
     record = _record(
@@ -174,8 +186,25 @@ def _record(
         owned=owned_values(goal.resource, fhir_version=goal.fhir_version),
         summary=task.summary,
         published_at=at,
+        adopted=_is_adopted(task, goal),
         **facts,
+        **_shown(task, goal),
     )
+
+
+def _is_adopted(task: Task, goal: Wanted) -> bool:
+    """Whether it keeps an id that we would not have given it (RULES C2)."""
+    if task.record is not None and task.record.adopted:
+        return True
+    return str(goal.resource["id"]) != resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
+
+
+def _shown(task: Task, goal: Wanted) -> dict[str, Any]:
+    """Whether it is taken back by what is said of it now, and since when (RULES B7, D2)."""
+    if goal.resource["status"] not in WITHDRAWN:
+        return {"retracted": "", "retracted_at": 0.0}
+    before = task.record.retracted_at if task.record is not None and task.record.retracted else 0.0
+    return {"retracted": Tombstone.WITHDRAWN.value, "retracted_at": before or task.rooms.clock()}
 
 
 def _facts(task: Task, goal: Wanted, snapshot: StudySnapshot, raws: tuple[RawStudy, ...]) -> dict[str, Any]:
@@ -193,6 +222,7 @@ def _facts(task: Task, goal: Wanted, snapshot: StudySnapshot, raws: tuple[RawStu
         "study_date": snapshot.started.date if snapshot.started else "",
         "modalities": "\\".join(dict.fromkeys(one.modality for one in snapshot.series if one.modality)),
         "notes": len(snapshot.notes),
+        "archive": raws[0].header.archive,
     }
 
 

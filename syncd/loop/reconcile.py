@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from syncd.errors import Conflict, StudyError, TornRead, Transient
-from syncd.loop import rejections, subjects
+from syncd.loop import brake, rejections, subjects
 from syncd.loop.companions import keep_companions
 from syncd.loop.hooks import finished
 from syncd.loop.look import Look, foremost, light, look, only_key_objects, require_one_patient, whole
 from syncd.loop.odd import odd, require_plain, rules
 from syncd.loop.publishing import is_published, publish
 from syncd.loop.rejections import Applied
+from syncd.loop.retract import gone
 from syncd.loop.steps import Step, reached
 from syncd.loop.target import keep_endpoints
 from syncd.loop.task import Task
@@ -29,8 +31,8 @@ from syncd.mapping.imagingstudy import available, registered, withdrawn
 from syncd.mapping.retracted import retracted_status
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
-from syncd.model.words import Decision, ParkedReason
-from syncd.model.work import LONGEST_STREAM, MarkKind, Outcome
+from syncd.model.words import WITHDRAWN, Cause, Decision, ParkedReason
+from syncd.model.work import LONGEST_STREAM, MarkKind, Outcome, Retraction
 from syncd.plan.decide import Wanted, wanted
 from syncd.snapshot.build import build
 
@@ -38,9 +40,6 @@ CONFLICTS = 5
 """Restarts after a 409/412 before it counts as a transient failure (RULES C4)."""
 
 _WRITTEN = (Decision.CREATE, Decision.UPDATE)
-
-ASK_VANISHED_AGAIN = 900.0
-"""Seconds until a study that vanished from the archive is looked for again; nothing is taken back for it (RULES A1)."""
 
 
 def reconcile(task: Task) -> Outcome:
@@ -65,7 +64,9 @@ def _pass(task: Task) -> Outcome:
     seen = look(task)
     if not seen.headers:
         rejections.none_found(task)
-        return rejections.kept_in_mind(task, _vanished(task, seen))
+        outcome = gone(task)
+        outcome = replace(outcome, gone_copies=seen.gone) if outcome.done else outcome
+        return rejections.kept_in_mind(task, outcome)
     try:
         outcome = _decided(task, seen)
     except StudyError as error:
@@ -73,6 +74,8 @@ def _pass(task: Task) -> Outcome:
         if not seen.is_stable:
             # What is wrong now may be complete in a minute, and nobody else would ask again (RULES A5).
             outcome = replace(outcome, done=False, due=task.rooms.clock() + task.settle_after)
+    if outcome.retraction is Retraction.UNTOLD:
+        outcome = replace(outcome, retraction=Retraction.THERE)
     outcome = rejections.kept_in_mind(task, outcome)
     return replace(outcome, found_copies=seen.copies, gone_copies=seen.gone)
 
@@ -95,7 +98,8 @@ def _decided(task: Task, seen: Look) -> Outcome:
     applied = rejections.applied(task, snapshot)
     if applied.left.nothing:
         return _withdraw(task, applied, raws, identity)
-    return replace(_say(task, applied, raws, identity=identity, status="available"), reset_stream=True)
+    outcome = _say(task, applied, raws, identity=identity, status="available")
+    return replace(outcome, reset_stream=True, retraction=Retraction.OFF if outcome.done else Retraction.THERE)
 
 
 def _withdraw(task: Task, applied: Applied, raws: tuple[RawStudy, ...], identity: str) -> Outcome:
@@ -105,7 +109,11 @@ def _withdraw(task: Task, applied: Applied, raws: tuple[RawStudy, ...], identity
         return replace(task.outcome(Decision.SKIP, reason), clear_intent=True, reset_stream=True)
     status = retracted_status(in_error=applied.left.in_error, fhir_version=task.rooms.fhir_version)
     outcome = _say(task, applied, raws, identity=identity, status=status)
-    return replace(outcome, reason=f"everything is rejected: {outcome.reason}", reset_stream=True)
+    if outcome.decision is Decision.UPDATE and not (task.record is not None and task.record.retracted):
+        outcome = replace(outcome, decision=Decision.RETRACT)
+    retraction = Retraction.DONE if outcome.done else Retraction.UNTOLD
+    reason = f"everything is rejected: {outcome.reason}"
+    return replace(outcome, reason=reason, reset_stream=True, retraction=retraction)
 
 
 def _announce(task: Task, seen: Look, identity: str) -> Outcome:
@@ -158,7 +166,7 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
             )
             if kept.there != references_to(beside):
                 goal = _goal(task, snapshot, subject, identity, status=status, there=kept.there)
-            outcome = publish(task, goal, snapshot=snapshot, raws=raws)
+            outcome = publish(task, goal, snapshot=snapshot, raws=raws, held=partial(_held, task, status=status))
             return replace(outcome, noted=rules((*found, *kept.notes))) if outcome.decision in _WRITTEN else outcome
         except StudyError as error:
             if error.reason == ParkedReason.TOO_LARGE and status == "available" and not task.summary:
@@ -199,11 +207,11 @@ def _goal(
     return wanted(sent, fingerprint=task.rooms.fingerprint, fhir_version=version)
 
 
-def _vanished(task: Task, seen: Look) -> Outcome:
-    """The archive answers that it holds no copy. What was never published leaves nothing behind; the rest stays dirty."""
-    if task.record is None and task.claim.intent is None:
-        return replace(task.outcome(Decision.SKIP, "gone from the archive before it was published"), gone_copies=seen.gone)
-    return task.waiting("gone from the archive; nothing is taken back", due=task.rooms.clock() + ASK_VANISHED_AGAIN)
+def _held(task: Task, *, status: str) -> Outcome | None:
+    """What shows less than before asks the brake; what is withdrawn already, and only said again, does not (RULES D3)."""
+    if status not in WITHDRAWN or (task.record is not None and task.record.retracted):
+        return None
+    return brake.hold(task, cause=Cause.REJECTED)
 
 
 def _streams_without_end(task: Task) -> bool:

@@ -27,7 +27,7 @@ from syncd.loop.workers import Workers
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
 from syncd.model.study import StudyListing
 from syncd.model.words import Decision, Priority, TargetState
-from syncd.model.work import Copy, DirtyRow, Heartbeat, MarkKind, Outcome
+from syncd.model.work import Copy, DirtyRow, Heartbeat, Mark, MarkKind, Outcome
 
 SILENCE = 30.0
 """Seconds without a heartbeat after which a watched daemon counts as dead."""
@@ -115,7 +115,7 @@ def _begin(rooms: Rooms, report: Report, archives: Gates, *, choice: Choice, pro
             archives[source.name].close(TargetState.OPEN, str(error))
     if len(away) == len(sources):
         raise away[0]
-    report.unknown = tuple(sorted(choice.studies - report.met))
+    _mark_unlisted(rooms, report, choice=choice)
 
 
 def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> Report:
@@ -125,7 +125,7 @@ def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> 
     report = Report()
     for source in choice.sources(rooms):
         _mark(rooms, source, report, choice=choice, progress=progress, owner=False)
-    report.unknown = tuple(sorted(choice.studies - report.met))
+    _mark_unlisted(rooms, report, choice=choice)
     generation = ledger.newest_generation()
     while unsettled := ledger.unsettled(generation, now=time.time(), within=_readable(rooms, ledger.heartbeat())):
         _raise_unless_working(ledger.heartbeat())
@@ -222,8 +222,7 @@ def _mark(rooms: Rooms, source: Source, report: Report, *, choice: Choice, progr
         return choice(listing)
 
     for study in choice.studies:
-        uid = rooms.ledger.study_of(source.name, [OrthancId(study)]).get(OrthancId(study), study)
-        rooms.ledger.allow_retry(uid if is_orthanc_id(study) else study)
+        rooms.ledger.allow_retry(_uid_of(rooms, study, archive=source.name))
     before = report.listed
 
     def listed(number: int) -> None:
@@ -236,10 +235,29 @@ def _mark(rooms: Rooms, source: Source, report: Report, *, choice: Choice, progr
         name=source.name,
         settle_after=source.settle_after,
         everything=MarkKind.RESYNC,
-        chosen=chosen,
+        chosen=chosen if choice.studies or choice.since else None,
         progress=listed,
         owner=owner,
     )
+
+
+def _mark_unlisted(rooms: Rooms, report: Report, *, choice: Choice) -> None:
+    """What was named and is not listed: published once, and looked at again; else unknown."""
+    unlisted = {study: _uid_of(rooms, study) for study in choice.studies - report.met}
+    published = {study: uid for study, uid in unlisted.items() if rooms.ledger.record(uid) is not None}
+    report.unknown = tuple(sorted(unlisted.keys() - published.keys()))
+    name = next(iter(rooms.archives))
+    marks = [Mark(study_uid=uid, kind=MarkKind.RESYNC, archive=name, priority=Priority.REPAIR) for uid in published.values()]
+    report.marked += rooms.ledger.mark(marks, settle_after=0.0)
+
+
+def _uid_of(rooms: Rooms, study: str, *, archive: ArchiveName | None = None) -> str:
+    """The StudyInstanceUID of what was named on the command line, as far as it is known."""
+    if not is_orthanc_id(study):
+        return study
+    names = rooms.archives if archive is None else (archive,)
+    found = (rooms.ledger.study_of(name, [OrthancId(study)]).get(OrthancId(study)) for name in names)
+    return next((uid for uid in found if uid), study)
 
 
 def _sort_in(report: Report, outcome: Outcome) -> None:

@@ -51,7 +51,7 @@ class Source:
 class Rooms:
     """The archives in the order of the settings, one FHIR server, one ledger. `revoke_grace` is in seconds: for how long
     a rejection note counts after it was first missing (MAPPING D.2-4). `fingerprint` is that of RULES B3, `hooks`
-    are the site's own (docs/hook.md)."""
+    are the site's own (docs/hook.md); `on_delete` is POLICY__ON_DELETE."""
 
     archives: Mapping[ArchiveName, Source]
     server: FhirServer
@@ -61,6 +61,7 @@ class Rooms:
     fingerprint: str
     revoke_grace: float = 900.0
     hooks: tuple[Hook, ...] = ()
+    on_delete: str = "cancelled"
     observer: Observer = field(default_factory=Nobody)
     clock: Callable[[], float] = time.time
     locks: Locks = field(default_factory=Locks)

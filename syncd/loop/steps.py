@@ -32,6 +32,8 @@ class Step(StrEnum):
     INTENT_SAVED = "intent-saved"
     SENT = "sent"
     COMMITTED = "committed"
+    RETRACTION_CLAIMED = "retraction-claimed"
+    DELETED = "deleted"
 
 
 _observer: Callable[[Step], None] | None = None

@@ -102,7 +102,7 @@ class Turn:
         if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not self._others_succeed():
             self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
             return None
-        if outcome.decision in (Decision.CREATE, Decision.UPDATE):
+        if outcome.decision in (Decision.CREATE, Decision.UPDATE, Decision.RETRACT):
             self._succeeded_at = time.monotonic()
             self._fhir.worked()
         return outcome

@@ -11,6 +11,10 @@ class StudyState(StrEnum):
     REGISTERED = "registered"
     AVAILABLE = "available"
     PARKED = "parked"
+    DROPPED = "dropped"
+    RETRACTED = "retracted"
+    EXCLUDED = "excluded"
+    OUTSIDE_HISTORY = "outside-history"
 
 
 class ArchiveState(StrEnum):
@@ -33,6 +37,42 @@ class Decision(StrEnum):
     SKIP = "Skip"
     PARK = "Park"
     WAIT = "Wait"
+    RETRACT = "Retract"
+
+
+class BrakeState(StrEnum):
+    """Whether what is published may still be taken back (RULES D3)."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Cause(StrEnum):
+    """Why something is taken back."""
+
+    GONE = "gone"
+    """The archive holds no copy any more (RULES D1)."""
+    REJECTED = "rejected"
+    """Rejection notes name all that it has (RULES B7)."""
+    DESELECTED = "deselected"
+    """The site's settings do not select it any more."""
+
+
+class Tombstone(StrEnum):
+    """What became of the resource of a study that was taken back (RULES D2)."""
+
+    WITHDRAWN = "withdrawn"
+    """Its status says so."""
+    DELETED = "deleted"
+    """It is not on the server any more."""
+    KEPT = "kept"
+    """The site wants it to stay as it was."""
+    THEIRS = "theirs"
+    """Another writer had withdrawn it already, and their word stands (RULES C4)."""
+
+
+WITHDRAWN = frozenset({"entered-in-error", "cancelled", "inactive"})
+"""The statuses of ImagingStudy that say: this is no more."""
 
 
 class Priority:

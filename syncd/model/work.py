@@ -15,13 +15,20 @@ from typing import Any
 
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.words import ArchiveState, Decision, Priority
+from syncd.model.words import ArchiveState, BrakeState, Cause, Decision, Priority
 
 LONGEST_STREAM = 600.0
 """Seconds of unbroken streaming after which `available` is published although instances still arrive (RULES A5)."""
 
 LONGEST_BACKOFF = 300.0
 """The longest pause between two attempts at one study (RULES C6)."""
+
+
+FEWEST_RETRACTIONS = 10
+"""So many studies of an archive may be taken back in a day, however few it has (RULES D3)."""
+
+BUDGET_WINDOW = 86400.0
+"""Seconds for which a retraction counts against the budget (RULES D3)."""
 
 
 class MarkKind(StrEnum):
@@ -157,6 +164,13 @@ class StudyRecord:
     summary: bool = False
     notes: int = 0
     published_at: float = 0.0
+    archive: str = ""
+    """The archive that it was published from: whose budget pays when it is taken back (RULES D3)."""
+    adopted: bool = False
+    """The resource was somebody else's before, or keeps an id that is not ours: never deleted (RULES C2)."""
+    retracted: str = ""
+    """A `words.Tombstone` once it was taken back (RULES D2); empty while it is shown."""
+    retracted_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +224,50 @@ class Target:
     sentinel_version: str = ""
 
 
+class Retraction(StrEnum):
+    """What an outcome says of a retraction that was claimed or planned for its study (RULES D3)."""
+
+    UNTOLD = ""
+    """Nothing: a failed attempt, or a study that waits at the brake."""
+    THERE = "there"
+    """The archive holds it: whatever was planned because it was gone is off."""
+    OFF = "off"
+    """There is no reason any more: neither planned nor paid for any longer."""
+    DONE = "done"
+    """It was carried out; the next one of this study is paid for anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRetraction:
+    """A study that waits at the closed brake. `accepted_at`: when the operator accepted the plan it is in; 0 before."""
+
+    study_uid: str
+    archive: ArchiveName
+    cause: Cause
+    planned_at: float
+    accepted_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brake:
+    """The budget of one archive (RULES D3): how many of its studies are shown, how many were taken back in the last day
+    without the operator's word, and how many wait for that word."""
+
+    archive: ArchiveName
+    published: int = 0
+    spent: int = 0
+    planned: int = 0
+
+    @property
+    def limit(self) -> int:
+        """At most so many in a day: ten, or a tenth of what was shown before the first of them."""
+        return max(FEWEST_RETRACTIONS, (self.published + self.spent) // 10)
+
+    @property
+    def state(self) -> BrakeState:
+        return BrakeState.CLOSED if self.planned else BrakeState.OPEN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one reconcile of one study ended: committed in one transaction, together with its history line.
@@ -234,6 +292,7 @@ class Outcome:
     reset_stream: bool = False
     """After an `available` publication: the 10-minute timer starts anew (RULES A5)."""
     gone_copies: tuple[Copy, ...] = ()
+    retraction: Retraction = Retraction.UNTOLD
     noted: tuple[str, ...] = ()
     """Rules by which something odd of what was published now was dealt with; for the counters, not kept."""
     found_copies: tuple[Copy, ...] = ()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from syncd.model.words import Decision, ParkedReason
+from syncd.model.words import WITHDRAWN, Decision, ParkedReason, Tombstone
 from syncd.model.work import Intent, ParkedStudy, StudyRecord
 from syncd.plan.elements import elements
 from syncd.plan.essence import digest, essence
@@ -19,8 +20,6 @@ from syncd.plan.ownership import foreign_part, installation_of, joined, merged
 
 CREATE_ONLY = "0"
 """The version that means "must not exist yet" in an expected version."""
-
-_WITHDRAWN = frozenset({"entered-in-error", "cancelled", "inactive"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +125,8 @@ def decide(
 
     if current is None:
         # A first write, a reply that may have been lost (C5), or a mark that says so: only the server knows.
-        if record is None or intent is not None or read_fhir:
+        # What was taken back may be a tombstone, or another writer's word: seen before it is shown again (D2).
+        if record is None or intent is not None or read_fhir or record.retracted:
             return NeedRead()
         if record.digest == wanted.digest:
             return Skip(reason="unchanged")
@@ -136,6 +136,8 @@ def decide(
         reason = "missing on the server" if record else "new"
         return _create(wanted, CREATE_ONLY, reason=reason)
     if isinstance(current, Deleted):
+        if record is not None and record.retracted == Tombstone.DELETED:
+            return _create(wanted, current.version, reason="back in the archive", foreign=record.foreign)
         return _create(wanted, current.version, reason="deleted on the server" if record else "over a tombstone")
 
     # Ours by memory, or by our tag where the ledger was lost (E7); anything else stays untouched (C2). An intent is no
@@ -151,8 +153,9 @@ def decide(
         return Wait(reason="still arriving, and more than that was said already")
 
     # A human withdrew it: never undone by itself (C4). We withdraw, too, and the reply to that may have been lost.
-    ours = {record.status if record else None, intent.owned.get("status") if intent else None, wanted.status}
-    if says in _WITHDRAWN - ours:
+    said = record.status if record is not None and record.retracted != Tombstone.THEIRS else None
+    ours = {said, intent.owned.get("status") if intent else None, wanted.status}
+    if says in WITHDRAWN - ours:
         return Park(
             reason=ParkedReason.WITHDRAWN_BY_OTHER, detail="status was set by another writer", target_version=current.version
         )
@@ -187,8 +190,14 @@ def _same_essence(ours: Mapping[str, Any], theirs: Mapping[str, Any], base_url: 
     return essence(ours, base_url=base_url) == essence(theirs, base_url=base_url)
 
 
-def _create(wanted: Wanted, version: str, *, reason: str) -> Write:
-    return Write(decision=Decision.CREATE, reason=reason, resource=wanted.resource, expected_version=version, foreign={})
+def _create(wanted: Wanted, version: str, *, reason: str, foreign: Mapping[str, Any] = MappingProxyType({})) -> Write:
+    return Write(
+        decision=Decision.CREATE,
+        reason=reason,
+        resource=merged(wanted.resource, foreign),
+        expected_version=version,
+        foreign=dict(foreign),
+    )
 
 
 def _update(wanted: Wanted, foreign: Mapping[str, Any], version: str, *, reason: str) -> Write:

@@ -28,6 +28,8 @@ class Verdict(StrEnum):
     TOO_LARGE = "too-large"
     REFUSED = "refused"
     TRANSIENT = "transient"
+    KEPT = "kept"
+    """A DELETE that the server does not carry out: something refers to the resource, or nothing is ever deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +69,29 @@ TABLE: tuple[Row, ...] = (
     _row(400, Verdict.REFUSED, last=499),
 )
 
+DELETE_TABLE: tuple[Row, ...] = (
+    _row(404, Verdict.GONE, outcome=True),
+    _row(409, Verdict.KEPT),
+    _row(403, Verdict.KEPT, outcome=True),
+    _row(405, Verdict.KEPT, outcome=True),
+    _row(400, Verdict.KEPT, outcome=True),
+    _row(422, Verdict.KEPT),
+    _row(501, Verdict.KEPT),
+    *TABLE,
+)
+"""The same for DELETE (RULES D2): HAPI refuses with 409 what something refers to; other servers delete nothing at all."""
 
-def verdict(status: int, *, outcome: Mapping[str, Any] | None, references: frozenset[str] = frozenset()) -> Verdict:
+
+def verdict(
+    status: int,
+    *,
+    outcome: Mapping[str, Any] | None,
+    references: frozenset[str] = frozenset(),
+    table: tuple[Row, ...] = TABLE,
+) -> Verdict:
     """The first row that fits; anything unknown is transient: nothing is dropped for an answer that we cannot read."""
     named = outcome is not None and any(text in _text_of(outcome) for text in references)
-    for row in TABLE:
+    for row in table:
         if not row.first <= status <= row.last:
             continue
         if row.outcome is not None and row.outcome != (outcome is not None):

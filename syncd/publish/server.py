@@ -19,7 +19,7 @@ from syncd.errors import Conflict, ServerReset, StudyError, TargetPaused, Transi
 from syncd.model.words import ParkedReason
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
-from syncd.publish.answers import Verdict, issue_codes, verdict
+from syncd.publish.answers import DELETE_TABLE, Verdict, issue_codes, verdict
 from syncd.publish.http import ANY_VERSION, FhirHttp, Reply, media_type
 
 _PASS = 5.0
@@ -154,6 +154,24 @@ class FhirServer:
                 raise Conflict("The resource vanished behind its own write")
             return Written(version=current.version, last_updated=current.last_updated, created=reply.status == 201)
         return Written(version=version, last_updated=reply.headers.get("Last-Modified", ""), created=reply.status == 201)
+
+    def delete(self, resource_type: str, resource_id: str, *, expected_version: str) -> Deleted | None:
+        """DELETE what was just written as `expected_version`; the tombstone, or None where the server keeps it.
+
+        HAPI ignores the condition, so nothing may come between that write and this (RULES D2). Raises `Conflict`,
+        `TargetPaused`, `Transient`.
+        """
+        path = f"{resource_type}/{_checked(resource_id)}"
+        reply = self._http.exchange("DELETE", path, headers={"If-Match": f'W/"{expected_version}"'})
+        found = verdict(reply.status, outcome=reply.outcome, table=DELETE_TABLE)
+        if found is Verdict.KEPT:
+            return None
+        if found not in (Verdict.OK, Verdict.GONE):
+            self._raise_for_write(found, reply)
+        current = self.read(resource_type, resource_id)
+        if isinstance(current, Found):
+            raise Conflict("The resource is there again behind its own deletion")
+        return current if isinstance(current, Deleted) else Deleted(version="")
 
     def _condition(self, path: str, expected_version: str, create_form: str) -> dict[str, str]:
         if expected_version != CREATE_ONLY:

@@ -193,6 +193,13 @@ class PolicySettings(_Block):
     refers to it. Off, because clinical systems usually own Procedures."""
     body_structure: bool = False
     """Writes a BodyStructure for each body site whose side is known, and refers to it. Only FHIR R5 and R6 can."""
+    on_delete: Annotated[Literal["cancelled", "entered-in-error", "delete", "keep"], BeforeValidator(lower_case)] = (
+        "cancelled"
+    )
+    """What becomes of a published study that is not in the archive any more. `cancelled` (in R6: `inactive`): it stays as
+    identifiers, patient and that status, because real work took place; `entered-in-error`: the same, as something that
+    never should have been; `delete`: the resource is deleted, unless it was somebody else's at first or something refers
+    to it; `keep`: it stays as it is. More than ten studies, or a tenth of the archive's, in 24 hours wait for your word."""
     sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
     """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
 

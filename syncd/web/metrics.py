@@ -17,7 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from syncd.errors import SyncdError
-from syncd.model.words import NOTE_RULES, Decision, ParkedReason, StudyState
+from syncd.model.words import NOTE_RULES, BrakeState, Decision, ParkedReason, StudyState
 from syncd.model.work import Counts, Heartbeat
 from syncd.web.facts import Facts
 
@@ -53,6 +53,18 @@ OLDEST_MARK = Described(
 )
 STUDIES = Described(name="syncd_studies", kind="gauge", labels=("status",), text="Published studies by status.")
 PARKED = Described(name="syncd_parked", kind="gauge", labels=("reason",), text="Studies set aside, by reason.")
+BRAKE_CLOSED = Described(
+    name="syncd_brake_closed",
+    kind="gauge",
+    labels=("archive",),
+    text="1 if nothing of the archive is taken back any more: too much was, or it looks like another archive.",
+)
+RETRACTIONS_WAITING = Described(
+    name="syncd_retractions_waiting",
+    kind="gauge",
+    labels=("archive",),
+    text="Studies that wait at the closed brake for the operator's word.",
+)
 READY = Described(name="syncd_ready", kind="gauge", text="1 if nothing stands in the way; /readyz says what does.")
 BUILD = Described(name="syncd_build_info", kind="gauge", labels=("version",), text="Always 1; the version is its label.")
 DECISIONS = Described(
@@ -76,6 +88,7 @@ DURATION = Described(
 
 METRICS = (
     *(READY, BEHIND_CHANGES, BEHIND_SECONDS, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED),
+    *(BRAKE_CLOSED, RETRACTIONS_WAITING),
     *(DECISIONS, DURATION, NOTES, REQUESTS, BUILD),
 )
 """All metrics of ours, in the order of the documents. Those of the process (`process_…`) come with the client library."""
@@ -139,7 +152,8 @@ class _Gauges(Collector):
 
     def describe(self) -> tuple[GaugeMetricFamily, ...]:
         """Named beforehand, so that registering does not read the ledger."""
-        gauges = (BEHIND_CHANGES, BEHIND_SECONDS, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, READY)
+        of_archives = (BEHIND_CHANGES, BEHIND_SECONDS, BRAKE_CLOSED, RETRACTIONS_WAITING)
+        gauges = (*of_archives, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, READY)
         return tuple(_family(gauge, {}) for gauge in gauges)
 
     def collect(self) -> tuple[GaugeMetricFamily, ...]:
@@ -161,9 +175,22 @@ class _Gauges(Collector):
 
 
 def _of_archives(heartbeat: Heartbeat) -> Iterator[GaugeMetricFamily]:
-    for gauge, key in ((BEHIND_CHANGES, "behind_changes"), (BEHIND_SECONDS, "behind_seconds")):
+    numbers = (
+        (BEHIND_CHANGES, "behind_changes"),
+        (BEHIND_SECONDS, "behind_seconds"),
+        (RETRACTIONS_WAITING, "retractions_waiting"),
+    )
+    for gauge, key in numbers:
         followed = {name: facts for name, facts in heartbeat.archives.items() if key in facts}
         yield _family(gauge, {(name,): float(facts[key]) for name, facts in followed.items()})
+    yield _family(
+        BRAKE_CLOSED,
+        {
+            (name,): float(facts["brake"] == BrakeState.CLOSED)
+            for name, facts in heartbeat.archives.items()
+            if "brake" in facts
+        },
+    )
 
 
 def _of_studies(counts: Counts, *, now: float) -> Iterator[GaugeMetricFamily]:

@@ -124,4 +124,4 @@ def says(world: World, study: str = STUDY) -> tuple[str, int]:
 
 
 def wrote(outcomes: Iterable[Outcome]) -> bool:
-    return any(one.decision in (Decision.CREATE, Decision.UPDATE) for one in outcomes)
+    return any(one.decision in (Decision.CREATE, Decision.UPDATE, Decision.RETRACT) for one in outcomes)

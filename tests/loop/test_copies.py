@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from syncd.loop.reconcile import ASK_VANISHED_AGAIN
 from syncd.model.words import Decision
 from syncd.model.work import MarkKind
 from tests.loop.world import STUDY, World
@@ -71,18 +70,6 @@ def test_what_vanished_before_it_was_published_leaves_nothing(world: World) -> N
     assert (outcome.decision, outcome.done) == (Decision.SKIP, True)
     assert world.ledger.copies(STUDY) == ()
     assert not world.writes()
-
-
-def test_what_vanished_after_it_was_published_stays_dirty_and_published(world: World) -> None:
-    """RULES A1: nothing is taken back yet; asked again later."""
-    world.published()
-    (copy,) = world.ledger.copies(STUDY)
-    world.delete(copy.orthanc_id)
-    world.mark()
-    outcome = world.turn()
-    assert (outcome.decision, outcome.done, outcome.due) == (Decision.WAIT, False, world.clock() + ASK_VANISHED_AGAIN)
-    assert world.study()["status"] == "available"
-    assert len(world.writes()) == 1
 
 
 def test_a_parked_study_that_vanishes_is_parked_no_more(world: World) -> None:

@@ -399,6 +399,6 @@ def test_a_dry_run_remembers_nothing(world: World) -> None:
     world.poll()
     outcome = reconcile(replace(world.task(), dry=True))
     world.ledger.release(STUDY)
-    assert (outcome.decision, outcome.reason) == (Decision.UPDATE, "everything is rejected: changed")
+    assert (outcome.decision, outcome.reason) == (Decision.RETRACT, "everything is rejected: changed")
     assert not world.ledger.rejections(STUDY)
     assert says(world) == ("available", 3)
