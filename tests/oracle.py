@@ -28,7 +28,10 @@ from tests.oracle_server import Listed, Server
 MAX_INSTANCES = 10_000
 """POLICY__MAX_INSTANCES: above it, series and counts only."""
 
-RETRACTED = ("cancelled", "entered-in-error")
+RETRACTED = ("cancelled", "entered-in-error", "inactive")
+
+NOTHING_LEFT = ("started", "modality", "description", "numberOfSeries", "numberOfInstances", "series")
+"""What a retracted study says no more (MAPPING F.3); of its endpoints those that are not ours may stay."""
 
 REGISTERED = ("id", "meta.tag", "identifier", "basedOn", "started", "endpoint.address", "subject")
 """All that a study still arriving says (RULES A6)."""
@@ -117,6 +120,7 @@ def compare(
     ]
     differences += _shared_subjects({uid: (held[uid], present[uid]) for uid in present})
     listing = list(server.listing())
+    differences += _still_said(server, listing, dicomweb_url=dicomweb_url)
     return Report(
         studies=len(held),
         instances=sum(len(copy.headers) for copy in copies),
@@ -169,6 +173,21 @@ def _shared_subjects(present: Mapping[str, tuple[Study, dict[str, Any]]]) -> Ite
             yield Difference(study_uid=uid, path="subject.reference", expected=by_patient[key], found=reference)
         if by_reference.setdefault(reference, key) != key:
             yield Difference(study_uid=uid, path="subject.reference", expected="a Patient of its own", found=reference)
+
+
+def _still_said(server: Server, listing: Iterable[Listed], *, dicomweb_url: str) -> Iterable[Difference]:
+    """A study that was taken back names its patient and itself, and shows nothing."""
+    for one in listing:
+        resource = server.imaging_study(one.id) if one.ours and one.status in RETRACTED else None
+        if resource is None:
+            continue
+        for path in NOTHING_LEFT:
+            if path in resource:
+                yield Difference(study_uid=one.id, path=path, expected=None, found=resource[path])
+        if not (one.uids and resource.get("subject")):
+            yield Difference(study_uid=one.id, path="identifier, subject", expected="kept", found=None)
+        if dicomweb_url in server.flat(resource).get("endpoint.address", ()):
+            yield Difference(study_uid=one.id, path="endpoint.address", expected=None, found=dicomweb_url)
 
 
 def _extra(listing: Iterable[Listed], *, held: Mapping[str, Study]) -> Iterable[str]:

@@ -59,6 +59,8 @@ def test_status_without_a_daemon_is_exit_3(place: Place, syncd: Syncd) -> None:
         ({"archives": {"main": {"state": "ok", "reason": "no connection"}}}, 3),
         ({"archives": {"main": {"state": "paused", "reason": EXCHANGED}}}, 1),
         ({"target": {"state": "paused", "reason": "refused"}}, 1),
+        ({"archives": {"main": {"state": "ok", "reason": "", "brake": "open"}}}, 0),
+        ({"archives": {"main": {"state": "ok", "reason": "", "brake": "closed", "brake_reason": "too many"}}}, 1),
         ({"target": {"state": "open", "reason": "away"}, "archives": {"main": {"state": "paused", "reason": "x"}}}, 3),
     ],
 )
@@ -74,6 +76,15 @@ def test_status_shows_what_keeps_us_from_working(place: Place, owner: Ledger, sy
     lines = syncd("status").stdout
     assert "alive, pid 4711" in lines
     assert "the FHIR server is away" in lines
+
+
+def test_status_shows_a_closed_brake(place: Place, owner: Ledger, syncd: Syncd) -> None:
+    """RULES D3: `status` says so, and how many studies wait."""
+    told = {"brake": "closed", "brake_reason": "the brake is closed: 12 studies wait", "retractions_waiting": 12}
+    _beat(owner, archives={"main": {"state": "ok", "reason": "", **told}})
+    lines = syncd("status").stdout
+    assert "closed, 12 studies wait" in lines
+    assert "the brake is closed: 12 studies wait" in lines
 
 
 def test_status_as_json_has_the_documented_shape(place: Place, syncd: Syncd) -> None:

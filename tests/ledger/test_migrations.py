@@ -18,6 +18,7 @@ from syncd.ledger.backend import backend_of
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.sqlite import FileBackend
 from syncd.model.rejection import Rejection
+from syncd.model.work import Brake
 from tests.ledger.studies import MAIN, SETTLE, Clock, event
 
 PARKED = "INSERT INTO parked VALUES ('{}', '{}', '', '', '', NULL, 0)"
@@ -129,3 +130,31 @@ def _tables(url: str) -> set[str]:
         found = set(inspect(connection).get_table_names())
     opened.dispose()
     return found
+
+
+RECORD = "INSERT INTO records VALUES ('{0}', '{1}', '1', '', 'd', 'f', '{2}', '{{}}', '{{}}', '{{}}', '', 1, 1, '', '', false, 0, 5)"
+
+
+def test_what_was_published_gets_an_archive_and_a_budget(url: str, clock: Clock) -> None:
+    """RULES D2, D3: records of a version that took nothing back but what was rejected; counts kept from then on."""
+    of_version(
+        "0002",
+        url,
+        [
+            "INSERT INTO feeds VALUES ('main', 'ok', 42, 43, 1, false, '')",
+            "INSERT INTO copies VALUES ('main', 'o1', '1.1', 't')",
+            RECORD.format("1.1", "1.1", "available"),
+            RECORD.format("1.2", "kept", "registered"),
+            RECORD.format("1.3", "1.3", "entered-in-error"),
+            RECORD.format("bad", "x-12", "available"),
+        ],
+    )
+    with Ledger.open(url, clock=clock) as ledger:
+        found = {one.study_uid: (one.archive, one.adopted, one.retracted, one.retracted_at) for one in ledger.records()}
+        assert found == {
+            "1.1": ("main", False, "", 0.0),
+            "1.2": ("main", True, "", 0.0),
+            "1.3": ("main", False, "withdrawn", 5.0),
+            "bad": ("main", False, "", 0.0),
+        }
+        assert ledger.brake(MAIN) == Brake(archive=MAIN, published=3)

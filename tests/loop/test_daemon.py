@@ -12,12 +12,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from structlog.testing import capture_logs
 
 from syncd.errors import ConfigurationError, LedgerRefused, LedgerUnavailable, Unreachable
+from syncd.loop import brake
 from syncd.loop.clockwork import Clockwork
 from syncd.loop.daemon import Daemon
 from syncd.loop.identity import FEWEST
 from syncd.loop.rooms import Nobody
 from syncd.loop.workers import Workers
-from syncd.model.words import ArchiveState, TargetState
+from syncd.model.words import ArchiveState, Cause, TargetState
 from tests.loop.world import MAIN, STUDY, World
 
 
@@ -72,8 +73,26 @@ def test_a_daemon_that_does_its_work_is_ready(daemon: Daemon, clockwork: Backgro
     heartbeat = world.ledger.heartbeat()
     assert heartbeat is not None
     assert heartbeat.target == {"state": "ok", "reason": ""}
-    assert heartbeat.archives["main"] == {"state": "ok", "reason": "", "behind_changes": 0, "behind_seconds": 0.0}
+    feed = {"state": "ok", "reason": "", "behind_changes": 0, "behind_seconds": 0.0}
+    told = {"brake": "open", "brake_reason": "", "retractions": 0, "retractions_allowed": 10, "retractions_waiting": 0}
+    assert heartbeat.archives["main"] == feed | told
     assert daemon.counts().dirty == 1
+
+
+def test_a_closed_brake_is_told(daemon: Daemon, clockwork: BackgroundScheduler, world: World) -> None:
+    """RULES D3: /readyz, heartbeat (hence status, metrics) and log say so."""
+    for job in ("intake", "sweep", "intake"):
+        _tick(clockwork, job)
+    world.ledger.plan_retractions([STUDY], archive=MAIN, cause=Cause.GONE)
+    _tick(clockwork, "heartbeat")
+    (reason,) = daemon.ready()
+    assert "1 studies of archive main wait to be taken back" in reason
+    heartbeat = world.ledger.heartbeat()
+    assert heartbeat is not None
+    told = heartbeat.archives["main"]
+    assert (told["brake"], told["brake_reason"], told["retractions_waiting"]) == ("closed", reason, 1)
+    assert brake.accept(world.ledger, MAIN, world.ledger.plan(MAIN)[1]) == 1
+    assert daemon.ready() == ()
 
 
 def test_a_tick_that_fails_is_told_once_and_recovers(daemon: Daemon, clockwork: BackgroundScheduler, world: World) -> None:

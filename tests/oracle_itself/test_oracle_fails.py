@@ -157,9 +157,37 @@ def test_a_resource_of_ours_that_the_archive_does_not_hold_is_extra() -> None:
     ):
         identifier = [{"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}]
         told = {"resourceType": "ImagingStudy", "id": uid, "status": status, "meta": meta, "identifier": identifier}
+        told["subject"] = {"display": "P"}
         resources[f"ImagingStudy/{uid}"] = told
     (extra,) = compared(resources).extra
     assert extra.startswith("ImagingStudy/2.25.1 ")
+
+
+@pytest.mark.parametrize(
+    ("element", "value", "path"),
+    [
+        ("started", "2026-01-01", "started"),
+        ("modality", [{"code": "CT"}], "modality"),
+        ("numberOfSeries", 1, "numberOfSeries"),
+        ("numberOfInstances", 1, "numberOfInstances"),
+        ("series", [{"uid": "2.25.4"}], "series"),
+        ("endpoint", "as before", "endpoint.address"),
+        ("subject", {}, "identifier, subject"),
+        ("note", [{"text": "a human's"}], ""),
+    ],
+)
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error", "inactive"])
+def test_what_was_taken_back_shows_nothing(status: str, element: str, value: Any, path: str) -> None:
+    """MAPPING F.3: no series, modality, counts and endpoints of ours; identifier and subject are kept."""
+    resources = pair.resources()
+    endpoint = resources[CHEST]["endpoint"]
+    identifier = [{"system": "urn:dicom:uid", "value": "urn:oid:2.25.3"}]
+    told = {"resourceType": "ImagingStudy", "id": "2.25.3", "status": status, "meta": pair.OURS, "identifier": identifier}
+    told |= {"subject": {"display": "P"}, element: endpoint if element == "endpoint" else value}
+    resources["ImagingStudy/2.25.3"] = told
+    report = compared(resources)
+    assert [one.path for one in report.differences] == ([path] if path else [])
+    assert not report.extra
 
 
 def test_a_second_resource_of_one_uid_is_a_duplicate_whoever_wrote_it() -> None:

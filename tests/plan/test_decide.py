@@ -241,3 +241,25 @@ def test_in_dstu2_unavailable_is_the_word_for_withdrawn(
         installation_id="syncd",
     )
     assert (type(made), getattr(made, "reason", "")) == (action, why)
+
+
+@pytest.mark.parametrize("kind", ["withdrawn", "deleted", "kept", "theirs"])
+def test_what_was_taken_back_is_read_before_it_is_shown_again(kind: str) -> None:
+    """RULES D2: a tombstone, or another writer's word, is nothing to write over blindly."""
+    assert decided(record=replace(RECORD, retracted=kind)) == NeedRead()
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("withdrawn", Write), ("theirs", Park)])
+def test_only_our_own_withdrawal_is_undone(kind: str, expected: type) -> None:
+    """RULES C4: the ledger remembers the same status in both cases; whose word it was makes the difference."""
+    record = replace(OLDER, status="cancelled", retracted=kind)
+    assert isinstance(decided(record=record, current=found(status="cancelled", version="9")), expected)
+
+
+def test_what_was_deleted_comes_back_with_what_others_had_written() -> None:
+    """RULES D2: the tombstone keeps the foreign part."""
+    record = replace(OLDER, status="cancelled", retracted="deleted", foreign={"note": [{"text": "x"}]})
+    action = decided(record=record, current=Deleted(version="6"))
+    assert isinstance(action, Write)
+    assert (action.decision, action.expected_version, action.resource["note"]) == ("Create", "6", [{"text": "x"}])
+    assert action.foreign == {"note": [{"text": "x"}]}

@@ -288,3 +288,58 @@ def test_each_answer_to_a_write_says_who_must_act(answer: Response, error: type[
     if isinstance(raised.value, StudyError):
         assert raised.value.reason == reason
         assert (raised.value.outcome is not None) is bool(answer.body)
+
+
+# -- deleting ----------------------------------------------------------------------------------------------------
+
+
+TOMBSTONE = outcome(status=410, Location="http://x/fhir/ImagingStudy/1.2.3/_history/8")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Response(status=200), Response(status=204), outcome(status=202), outcome(status=404), outcome(status=410)],
+    ids=lambda answer: str(answer.status),
+)
+def test_a_deletion_ends_with_the_tombstones_version(answer: Response) -> None:
+    """RULES D2, C2: under If-Match where the server heeds it; gone already is as good."""
+    fake = Scripted(answer, TOMBSTONE)
+    assert server(fake).delete("ImagingStudy", "1.2.3", expected_version="7") == Deleted(version="8")
+    assert list(paths(fake)) == ["DELETE /fhir/ImagingStudy/1.2.3", "GET /fhir/ImagingStudy/1.2.3"]
+    assert fake.requests[0].headers["if-match"] == 'W/"7"'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [outcome(status=409), Response(status=409), outcome(status=405), outcome(status=403), outcome(status=400)],
+    ids=lambda answer: str(answer.status),
+)
+def test_what_the_server_does_not_delete_stays(answer: Response) -> None:
+    """RULES D2: something refers to it (HAPI: 409), or nothing is ever deleted there: no failure of the study."""
+    fake = Scripted(answer)
+    assert server(fake).delete("ImagingStudy", "1.2.3", expected_version="7") is None
+    assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([outcome(status=412)], Conflict),
+        ([Response(status=200), fhir(STUDY)], Conflict),
+        ([Response(status=404)], TargetPaused),
+        ([Response(status=401)], TargetPaused),
+        ([Response(status=503)], Transient),
+        ([Response(status=429)], Transient),
+    ],
+    ids=["another version", "there again", "no FHIR server", "credentials", "away", "busy"],
+)
+def test_a_deletion_that_is_not_answered_is_not_done(answers: list[Response], error: type[Exception]) -> None:
+    """RULES C6: as for any write."""
+    with pytest.raises(error):
+        server(Scripted(*answers)).delete("ImagingStudy", "1.2.3", expected_version="7")
+
+
+def test_a_deletion_that_leaves_no_tombstone() -> None:
+    """RULES C2: a server without history: nothing is there, and a first write is one."""
+    fake = Scripted(Response(status=204), outcome(status=404), statement("ImagingStudy"))
+    assert server(fake).delete("ImagingStudy", "1.2.3", expected_version="7") == Deleted(version="")

@@ -13,6 +13,14 @@ from syncd.web.server import WebServer
 
 NOW = 1_700_000_100.0
 
+BRAKE = {
+    "brake": "closed",
+    "brake_reason": "too many",
+    "retractions": 10,
+    "retractions_allowed": 10,
+    "retractions_waiting": 3,
+}
+
 
 def heartbeat() -> Heartbeat:
     """A daemon with one archive that is a little behind."""
@@ -22,7 +30,9 @@ def heartbeat() -> Heartbeat:
         started_at=NOW - 100,
         version="1.2.3",
         web="http://127.0.0.1:8053",
-        archives={"main": {"state": "bootstrapping", "reason": "first start", "behind_changes": 7, "behind_seconds": 1.5}},
+        archives={
+            "main": {"state": "bootstrapping", "reason": "first start", "behind_changes": 7, "behind_seconds": 1.5, **BRAKE}
+        },
         target={"state": "ok", "reason": ""},
     )
 

@@ -54,6 +54,8 @@ def test_what_the_ledger_knows_is_read(metrics: Metrics) -> None:
     found = scraped(metrics, facts=SetFacts())
     assert found["syncd_behind_changes", (("archive", "main"),)] == 7
     assert found["syncd_behind_seconds", (("archive", "main"),)] == 1.5
+    assert found["syncd_brake_closed", (("archive", "main"),)] == 1
+    assert found["syncd_retractions_waiting", (("archive", "main"),)] == 3
     assert found["syncd_studies_dirty", ()] == 3
     assert found["syncd_oldest_mark_seconds", ()] == 60
     assert found["syncd_studies", (("status", "available"),)] == 5
