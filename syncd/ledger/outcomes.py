@@ -73,7 +73,7 @@ def commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
     if outcome.record is not None:
         _keep_record(tx, outcome.record, before=before["status"])
         retractions.count_record(tx, outcome.record, archive=before["archive"], retracted=before["retracted"])
-    retractions.settle(tx, outcome)
+    retractions.settle(tx, outcome, sent=before["intended"] is not None)
     if before["intended"] is not None and (outcome.record is not None or outcome.clear_intent):
         tx.connection.execute(_NO_INTENT, {"uid": outcome.study_uid})
     _keep_parked(tx, outcome, before=before["parked_reason"])

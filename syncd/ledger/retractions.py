@@ -79,8 +79,9 @@ def plan(tx: Transaction, study_uids: Sequence[str], *, archive: ArchiveName, ca
     return len(fresh)
 
 
-def settle(tx: Transaction, outcome: Outcome) -> None:
-    """What became of the study's plan and claim."""
+def settle(tx: Transaction, outcome: Outcome, *, sent: bool) -> None:
+    """What became of the study's plan and claim. `sent`: something was on its way, and its reply may have been lost; then
+    what was claimed is not paid back, for the study may have been taken back for a moment."""
     if outcome.retraction is Retraction.UNTOLD:
         return
     waiting = _PLAN.study_uid == outcome.study_uid
@@ -88,7 +89,7 @@ def settle(tx: Transaction, outcome: Outcome) -> None:
     if outcome.retraction is Retraction.THERE:
         waiting, claimed = waiting & (_PLAN.cause == Cause.GONE.value), claimed & (_CHARGES.cause == Cause.GONE.value)
     _unplan(tx, waiting)
-    if outcome.retraction is Retraction.DONE:
+    if outcome.retraction is Retraction.DONE or sent:
         tx.connection.execute(update(retraction_charges).where(claimed).values(done=True))
     else:
         _uncharge(tx, claimed)

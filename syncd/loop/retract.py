@@ -73,7 +73,7 @@ def take_back(task: Task, *, cause: Cause, how: str, still: Still) -> Outcome:
         return _settled(task, reason, record and _tombstone(task, record, Tombstone.KEPT))
     found = _owned(task)
     if not isinstance(found, Found):
-        return _not_there(task, found, cause=cause)
+        return _not_there(task, found, cause=cause, word=_status(how, fhir_version=task.rooms.fhir_version))
     status, said = elements(task.rooms.fhir_version).status_of(found.resource), _said(task)
     if status in WITHDRAWN - said:
         kept = record and _tombstone(task, record, Tombstone.THEIRS, status=str(status), version=found.version)
@@ -192,14 +192,15 @@ def _owned(task: Task) -> Found | Deleted | None:
     return next((one for one in seen if isinstance(one, Found) and installation_of(one.resource) == ours), None)
 
 
-def _not_there(task: Task, found: Deleted | None, *, cause: Cause) -> Outcome:
+def _not_there(task: Task, found: Deleted | None, *, cause: Cause, word: str) -> Outcome:
     """Nothing of ours to take back; unless the server lost more than this (RULES C6)."""
     if task.record is None:
         return _settled(task, f"{cause.value}, and nothing of ours is on the server", None)
     if found is None:
         task.rooms.check_sentinel()
     version = found.version if found is not None else ""
-    tombstone = _tombstone(task, task.record, Tombstone.DELETED, version=version)
+    said = task.record.status if task.record.status in WITHDRAWN else word
+    tombstone = _tombstone(task, task.record, Tombstone.DELETED, status=said, version=version)
     return _settled(task, f"{cause.value}, and not on the server any more", tombstone)
 
 

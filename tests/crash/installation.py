@@ -21,6 +21,9 @@ from typing import Any
 from typer.testing import CliRunner
 
 from syncd.cli.app import app
+from syncd.ledger.ledger import Ledger
+from syncd.model.ids import ArchiveName
+from syncd.model.work import Mark, MarkKind
 from tests.servers import Archive, FhirServer, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +76,7 @@ class Installation:
             "SYNCD_POLICY__ENDPOINT_PREFIX": self.prefix,
             "SYNCD_LEDGER__URL": f"sqlite:///{self.folder / 'ledger.db'}",
             "SYNCD_WEB__BIND": "127.0.0.1:0",
+            "SYNCD_POLICY__ON_DELETE": "delete",
         }
 
     @contextmanager
@@ -124,6 +128,12 @@ class Installation:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=10)) as ledger:
             ledger.row_factory = sqlite3.Row
             return [dict(row) for row in ledger.execute(query)]
+
+    def mark(self, study_uid: str) -> None:
+        """As a sweep would, of a study that it misses."""
+        with Ledger.open_guest(self.settings()["SYNCD_LEDGER__URL"]) as ledger:
+            mark = Mark(study_uid=study_uid, kind=MarkKind.INVENTORY, archive=ArchiveName("main"))
+            ledger.mark([mark], settle_after=0.0)
 
     def wait_published(self, instances: Mapping[str, int], *, process: subprocess.Popen[bytes]) -> None:
         """Until every study is `available` with so many instances, and nothing is left to do."""

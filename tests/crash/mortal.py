@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from syncd.ledger.ledger import Ledger
+from syncd.model.work import MarkKind
 from tests.fakes.http import Request, Response
 from tests.loop.world import World
 
@@ -32,6 +33,8 @@ class Mortal(World):
         self.changes: list[str] = []
         """What changed lastingly, in order, over all lives."""
         self.dies_after: int | None = None
+        self.gone: set[str] = set()
+        """Studies that the archive lost, which it tells nobody."""
         self.dies_at = ""
         """A change, as `changes` names it, at which it dies whatever the number."""
         self._watch()
@@ -54,6 +57,10 @@ class Mortal(World):
             self.sweep()
         else:
             self.poll()
+        for study in sorted(self.gone):
+            record = self.ledger.record(study)
+            if record is None or not record.retracted:
+                self.mark(study, MarkKind.INVENTORY)
         self.work_here()
 
     def work_here(self) -> None:
@@ -86,13 +93,13 @@ class Mortal(World):
         self.ledger._writer.run = run  # type: ignore[method-assign]
 
     def _written(self, request: Request) -> Response | None:
-        if request.method != "PUT":
+        if request.method not in ("PUT", "DELETE"):
             return None
         if self.dies_after is not None and self.dies_after <= 0:
             raise Killed("dead already")
         answer = self.fhir.answer(request)
         if answer.status in (200, 201):
-            self._changed(f"PUT {request.path.split('/')[2]}")
+            self._changed(f"{request.method} {request.path.split('/')[2]}")
         return answer
 
 

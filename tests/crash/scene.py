@@ -1,7 +1,8 @@
 """What happens in the archive while syncd is killed: three studies of two patients, one arriving under its eyes.
 
 Two lie there at the start and share a patient, whose resource the newer one speaks for. The third comes while the daemon
-runs, so that it is `registered` first, and one more instance of its series comes when it is `available` already.
+runs, so that it is `registered` first, and one more instance of its series comes when it is `available` already. A fourth
+lies there at the start, is published, and then deleted in the archive.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class Scene:
         return uid("crash", self.at.name, "newer")
 
     @property
+    def leaving(self) -> str:
+        return uid("crash", self.at.name, "leaving")
+
+    @property
     def arriving(self) -> str:
         return uid("crash", self.at.name, "arriving")
 
@@ -51,6 +56,7 @@ class Scene:
         files += make_study(
             study_uid=self.newer, instances=2, modality="MR", patient_id=shared, StudyDate="20240203", PatientSex="F"
         )
+        files += make_study(study_uid=self.leaving, patient_id=shared, StudyDate="20220101")
         archive.upload_all(files)
 
     def open(self) -> None:
@@ -66,8 +72,17 @@ class Scene:
         )
         _until(lambda: over() or "bootstrap-finished" in self.at.told)
         self.at.archive.upload_all(first)
-        _until(lambda: over() or self._arrived())
+        _until(lambda: over() or self._available(self.arriving))
         self.at.archive.upload_all([late])
+        _until(lambda: over() or self._available(self.leaving))
+        self.leave()
+
+    def leave(self) -> None:
+        """The archive deletes a study, which it tells nobody; it is marked when there is a ledger that knows it."""
+        for orthanc_id in self.at.archive.study_ids(self.leaving):
+            self.at.archive.delete(f"/studies/{orthanc_id}")
+        if self.at.rows("SELECT 1 FROM feeds"):
+            self.at.mark(self.leaving)
 
     def check(self) -> None:
         """Both sides are equal, nothing is written twice, and nothing of ours became somebody else's."""
@@ -75,8 +90,8 @@ class Scene:
         self._check_ledger()
         self._check_server()
 
-    def _arrived(self) -> bool:
-        return bool(self.at.rows(f"SELECT 1 FROM records WHERE study_uid = '{self.arriving}' AND status = 'available'"))
+    def _available(self, study: str) -> bool:
+        return bool(self.at.rows(f"SELECT 1 FROM records WHERE study_uid = '{study}' AND status = 'available'"))
 
     def _check_oracle(self) -> None:
         archive = self.at.archive
@@ -92,7 +107,11 @@ class Scene:
 
     def _check_ledger(self) -> None:
         records = self.at.rows("SELECT * FROM records")
-        assert {one["study_uid"] for one in records} == set(self.instances)
+        assert {one["study_uid"] for one in records if not one["retracted"]} == set(self.instances)
+        left = {one["study_uid"]: (one["status"], one["retracted"]) for one in records if one["retracted"]}
+        assert left in ({}, {self.leaving: ("cancelled", "deleted")}), "gone before anything was said of it, or deleted"
+        (budget,) = self.at.rows("SELECT published, spent, planned FROM brakes") or [{"published": 0}]
+        assert budget == {"published": len(self.instances), "spent": len(left), "planned": 0}, "paid once"
         assert {one["foreign"] for one in records} == {"{}"}, "something of ours became foreign"
         for table in ("intents", "parked", "dirty"):
             assert not self.at.rows(f"SELECT * FROM {table}"), table
@@ -101,7 +120,7 @@ class Scene:
         fhir = self.at.fhir
         tagged = f"_tag=urn:syncd:installation%7C{self.at.name}"
         studies = {one["id"]: one for one in fhir.search(f"ImagingStudy?{tagged}")}
-        assert set(studies) == set(self.instances)
+        assert set(studies) == set(self.instances), "what is gone is deleted"
         versions = {one["study_uid"]: one["version"] for one in self.at.rows("SELECT study_uid, version FROM records")}
         for study, resource in studies.items():
             history = [entry["resource"]["status"] for entry in fhir.history(f"ImagingStudy/{study}")]

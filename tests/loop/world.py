@@ -72,6 +72,8 @@ _TAGS = ("MainDicomTags", "PatientMainDicomTags", "RequestedTags")
 class World:
     """One site. `orthanc` and `fhir` are the fakes, `rooms` what the loop gets, `ledger` the real one."""
 
+    on_delete = "cancelled"
+
     def __init__(self, folder: Path, *, empty_ledger: Path | None = None, fhir_version: str = "r4", **policy: Any) -> None:
         """`empty_ledger` is a ledger's file to begin with a copy of: quicker than to create one."""
         if empty_ledger is not None:
@@ -133,6 +135,7 @@ class World:
             server=self.new_server(),
             policy=self.policy,
             concurrency=2,
+            on_delete=self.on_delete,
         )
 
     def connect(self, **wanted: Any) -> Rooms:
