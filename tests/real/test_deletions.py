@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -98,7 +97,7 @@ def test_a_study_deleted_while_syncd_is_down(site: Installation) -> None:
     site.syncd.stop()
     observed: dict[str, Any] = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
     observed |= {"id": f"{site.name}-o", "derivedFrom": [{"reference": f"ImagingStudy/{named}"}]}
-    assert site.fhir.request("PUT", f"Observation/{site.name}-o", body=json.dumps(observed).encode()).status == 201
+    assert site.fhir.put(f"Observation/{site.name}-o", observed).status == 201
     for one in (gone, named):
         deleted(site, one)
     site.syncd.variables["SYNCD_POLICY__ON_DELETE"] = "delete"
