@@ -201,7 +201,7 @@ def _is_adopted(task: Task, goal: Wanted) -> bool:
 
 def _shown(task: Task, goal: Wanted) -> dict[str, Any]:
     """Whether it is taken back by what is said of it now, and since when (RULES B7, D2)."""
-    if goal.resource["status"] not in WITHDRAWN:
+    if goal.status not in WITHDRAWN:
         return {"retracted": "", "retracted_at": 0.0}
     before = task.record.retracted_at if task.record is not None and task.record.retracted else 0.0
     return {"retracted": Tombstone.WITHDRAWN.value, "retracted_at": before or task.rooms.clock()}

@@ -132,7 +132,10 @@ def _tables(url: str) -> set[str]:
     return found
 
 
-RECORD = "INSERT INTO records VALUES ('{0}', '{1}', '1', '', 'd', 'f', '{2}', '{{}}', '{{}}', '{{}}', '', 1, 1, '', '', false, 0, 5)"
+RECORD = (
+    "INSERT INTO records VALUES"
+    " ('{0}', '{1}', '1', '', 'd', 'f', '{2}', '{{}}', '{{}}', '{{}}', '', 1, 1, '', '', false, 0, 5)"
+)
 
 
 def test_what_was_published_gets_an_archive_and_a_budget(url: str, clock: Clock) -> None:

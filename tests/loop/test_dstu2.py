@@ -300,3 +300,22 @@ def test_without_patients_the_subject_is_words(new_world: NewWorld) -> None:
     assert world.study()["patient"] == {"display": f"P ({SYSTEM})"}
     assert outcome.record is not None and outcome.record.subject == ""
     assert not world.asked("Patient")
+
+
+def test_a_study_that_is_gone_becomes_unavailable_and_returns(world: World) -> None:
+    """RULES D1, MAPPING F.3, M: our part cut down to who and what it was; a human's words stay; back under the same id."""
+    world.published()
+    _edited(world, clinicalInformation="theirs")
+    (study,) = world.orthanc.index.all("Study")
+    world.delete(study.id)
+    world.sweep()
+    world.mark()
+    outcome = world.turn()
+    assert outcome.decision is Decision.RETRACT, outcome
+    said = world.study()
+    assert (said["uid"], said["availability"]) == (f"urn:oid:{STUDY}", "UNAVAILABLE")
+    assert (said["numberOfSeries"], said["numberOfInstances"]) == (0, 0)
+    assert said["patient"] and said["clinicalInformation"] == "theirs" and "series" not in said
+    _ready(world)
+    world.turn()
+    assert (world.study()["availability"], world.study()["numberOfInstances"]) == ("ONLINE", 1)
