@@ -30,7 +30,9 @@ from syncd.ledger import (
 )
 from syncd.ledger.backend import Backend, Hold, backend_of
 from syncd.ledger.meanings import translated
+from syncd.ledger.rounds import Rounds, of_subject
 from syncd.ledger.rows import to_row
+from syncd.ledger.trail import Trail
 from syncd.ledger.work import Claim, HandedOut
 from syncd.ledger.writer import Transaction, Writer
 from syncd.model.ids import ArchiveName, OrthancId
@@ -83,6 +85,8 @@ class Ledger:
         self._engine = backend.writing_engine(max_pages=max_pages)
         with translated():
             self._writer = Writer(self._engine, guard=ownership.guard(lambda: self._epoch))
+        self.trail = Trail(read=self._read, own=self._own, clock=clock)
+        self.rounds = Rounds(read=self._read, own=self._own)
 
     @classmethod
     def open(cls, url: str, *, clock: Callable[[], float] = time.time, max_pages: int | None = None) -> Ledger:
@@ -204,6 +208,11 @@ class Ledger:
         that will be rendered anew anyway. So a restart in the middle of a long backfill marks nothing twice."""
         wanted = records.outdated(fingerprint)
         return self._mark_each(wanted, kind=MarkKind.RESYNC, priority=Priority.BACKFILL, read_fhir=False)
+
+    def mark_subject(self, subject: str, *, but: str = "") -> int:
+        """Mark, reading FHIR, the studies published under this subject, without the study `but` (RULES B4)."""
+        wanted = of_subject(subject, but=but)
+        return self._mark_each(wanted, kind=MarkKind.VERIFY, priority=Priority.REPAIR, read_fhir=True)
 
     def count_outdated(self, fingerprint: str) -> int:
         """How many records were published under another fingerprint."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import RowMapping, bindparam, delete, select, update
 
-from syncd.ledger import retractions
+from syncd.ledger import retractions, trail
 from syncd.ledger.marks import keep_copies
 from syncd.ledger.rows import to_row
 from syncd.ledger.schema import copies, dirty, history, intents, parked, records, upsert
@@ -76,6 +76,7 @@ def commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
     retractions.settle(tx, outcome, sent=before["intended"] is not None)
     if before["intended"] is not None and (outcome.record is not None or outcome.clear_intent):
         tx.connection.execute(_NO_INTENT, {"uid": outcome.study_uid})
+    trail.keep(tx, outcome.owed)
     _keep_parked(tx, outcome, before=before["parked_reason"])
     _keep_copies(tx, outcome)
     _write_history(tx, outcome, now=now)

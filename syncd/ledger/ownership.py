@@ -12,6 +12,7 @@ from collections.abc import Callable
 from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from syncd.errors import LedgerRefused
+from syncd.ledger import trail
 from syncd.ledger.marks import next_in
 from syncd.ledger.schema import dirty, feed_seen, feeds, rejections, sequences
 from syncd.ledger.sessionlock import TAKEN_OVER
@@ -53,6 +54,7 @@ def _within_reason(connection: Connection, *, now: float) -> None:
         _not_after(connection, column, now)
     _not_after(connection, feed_seen.c.first_seen, now)
     _not_after(connection, rejections.c.first_missing_at, now)
+    trail.within_reason(connection, now=now)
 
 
 def _not_after(connection: Connection, column: ColumnElement[float], now: float) -> None:

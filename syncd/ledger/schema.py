@@ -149,6 +149,7 @@ records = Table(
     Column("adopted", Boolean, nullable=False),
     Column("retracted", Text, nullable=False),
     Column("retracted_at", Double, nullable=False),
+    Index("records_by_subject", "subject", "study_uid"),
 )
 
 intents = Table(
@@ -231,6 +232,23 @@ companions = Table(
     Column("version", Text, nullable=False),
     Column("digest", Text, nullable=False),
     Column("source_key", Text, nullable=False),
+    Column("replaced_by", Text, nullable=False, server_default=""),
+)
+
+owed_provenance = Table(
+    "owed_provenance",
+    metadata,
+    Column("provenance_id", Text, primary_key=True),
+    Column("study_uid", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
+    Column("recorded", Double, nullable=False),
+    Column("sources", CanonicalJson, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", Double, nullable=False),
+    Index("owed_provenance_by_study", "study_uid"),
+    Index("owed_provenance_by_due", "due", "provenance_id"),
 )
 
 history = Table(

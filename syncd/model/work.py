@@ -15,6 +15,7 @@ from typing import Any
 
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.provenance import OwedProvenance
 from syncd.model.words import ArchiveState, BrakeState, Cause, Decision, Priority
 
 LONGEST_STREAM = 600.0
@@ -203,13 +204,16 @@ class ParkedStudy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Companion:
     """An Endpoint, a Patient or an optional companion (MAPPING J) of ours on the FHIR server. `source_key` is the greatest
-    study's key (RULES B4)."""
+    study's key (RULES B4).
+
+    `replaced_by` is the Patient (`Patient/<id>`) that ours gave way to: while that one stands, ours stays inactive."""
 
     resource_type: str
     resource_id: str
     version: str
     digest: str
     source_key: str = ""
+    replaced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +301,8 @@ class Outcome:
     """Rules by which something odd of what was published now was dealt with; for the counters, not kept."""
     found_copies: tuple[Copy, ...] = ()
     correlation_id: str = ""
+    owed: tuple[OwedProvenance, ...] = ()
+    """Provenances of the write that `record` confirms; owed from the transaction that keeps the record (RULES B8)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
