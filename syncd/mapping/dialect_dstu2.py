@@ -34,6 +34,7 @@ class Dstu2(R4):
     writes_registered = False
     has_endpoints = False
     sentinel_type = "Basic"
+    replaced_by = "replace"
 
     def imaging_study(self, said: Said) -> Json:
         """DSTU2's own elements. Raises `ValueError` for a study that still arrives: it has no form here."""

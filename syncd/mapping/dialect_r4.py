@@ -26,6 +26,8 @@ class R4:
     has_endpoints = True
     sentinel_type = "Endpoint"
     """The resource type by which a ledger knows its server again (RULES E3)."""
+    replaced_by = "replaced-by"
+    """The type of a Patient's link to the one that must be used instead of it (RULES B4)."""
 
     def imaging_study(self, said: Said) -> Json:
         """The whole resource; elements without a value are left out."""

@@ -19,6 +19,7 @@ from fhirclient.models.imagingstudy import ImagingStudy
 from fhirclient.models.patient import Patient
 from fhirclient.models.practitioner import Practitioner
 from fhirclient.models.procedure import Procedure
+from fhirclient.models.provenance import Provenance
 
 Fault = tuple[str, str]
 """Path below the resource, and the broken rule."""
@@ -30,6 +31,7 @@ _FHIRCLIENT = {
     "Practitioner": Practitioner,
     "Device": Device,
     "Procedure": Procedure,
+    "Provenance": Provenance,
 }
 _FHIRCLIENT_RULES = (
     (KeyError, "a required element is missing (fhirclient)"),

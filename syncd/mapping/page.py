@@ -82,12 +82,16 @@ Only with `SYNCD_POLICY__PRACTITIONER_FROM_NAME` `resource`, and only for somebo
 name is shared by many. As every companion from here on it is written before its study, is never taken from another writer,
 and never costs the study: what cannot be written is not referred to. Where several studies name it, the newest speaks.""",
     "Device": """\
-Only with `SYNCD_POLICY__WRITE_DEVICES`, and only for equipment that can be told from others. DSTU2 has no place for it.""",
+Only with `SYNCD_POLICY__WRITE_DEVICES`, and only for equipment that can be told from others; and one for syncd itself, as
+agent of the Provenances, written with the first of them. DSTU2 has no place for it.""",
     "Procedure": """\
 Only with `SYNCD_POLICY__WRITE_PROCEDURES`, where a series names its performed step or the study has procedure codes. It
 stays when its study is withdrawn.""",
     "BodyStructure": """\
 Only with `SYNCD_POLICY__BODY_STRUCTURE`, for a body site whose side is known.""",
+    "Provenance": """\
+Written after the ImagingStudy, as `SYNCD_POLICY__PROVENANCE` says: for corrections (another patient or Patient, a study
+that replaces another one or was withdrawn), for every write, or never; never where nothing was written. Not in DSTU2.""",
 }
 
 _ISSUERS = """\
@@ -152,7 +156,7 @@ def mapping_page() -> str:
         _WITHDRAWN,
         _table(("nothing is left because", *list(COLUMNS)[1:]), _statuses()),
         "## Not mapped",
-        "No Organization, Location, ServiceRequest or Provenance is written: orders, visits and places are logical\n"
+        "No Organization, Location or ServiceRequest is written: orders, visits and places are logical\n"
         "references or words, and so are people unless the site wants them. Left out besides:",
         _table(("element", "why"), ((f"`{element}`", why) for element, why in UNMAPPED)),
     ]

@@ -7,6 +7,7 @@ Patient at all (POLICY__PATIENT `logical`) says in words that its subject is uni
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from syncd.mapping.dialects import dialect
@@ -34,6 +35,16 @@ def patient(snapshot: StudySnapshot, *, key: PatientKey, policy: MappingPolicy, 
         "birthDate": facts.birth_date,
     }
     return say.patient(resource | {element: value for element, value in said.items() if value})
+
+
+def replaced(ours: Mapping[str, Any], *, by: str, policy: MappingPolicy, fhir_version: str = "r4") -> dict[str, Any]:
+    """Our Patient `ours`, as the server holds it, when another one stands for the same person: `by` is `Patient/<id>`.
+
+    Nobody should use it any more, and whoever meets it is led on (RULES B4)."""
+    say = dialect(fhir_version)
+    kept = {element: value for element, value in ours.items() if element not in ("meta", "text", "active", "link")}
+    link = {"other": {"reference": by}, "type": say.replaced_by}
+    return {**kept, "meta": say.meta(policy), "active": False, "link": [link]}
 
 
 def subject(key: PatientKey, snapshot: StudySnapshot, *, literal: str | None, fhir_version: str = "r4") -> dict[str, Any]:

@@ -28,6 +28,7 @@ _REFERENCE = re.compile(
 _DATE = re.compile(r"(?!0000)[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
 _TIME = r"T([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _DATE_TIME = re.compile(rf"{_DATE.pattern}|(?!0000)[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]){_TIME}")
+_INSTANT = re.compile(rf"(?!0000)[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]){_TIME}")
 _FULL_DATE = len("YYYY-MM-DD")
 
 Rule = Callable[[object], str]
@@ -100,6 +101,7 @@ RULES: Mapping[str, Rule] = {
     "code": matching(_CODE, "must be a code: no outer blanks, single inner ones"),
     "date": date,
     "dateTime": date_time,
+    "instant": matching(_INSTANT, "must be an instant: date, time with seconds, offset"),
     "id": matching(_ID, "must be an id: 1 to 64 of A-Z a-z 0-9 - ."),
     "oid": oid,
     "reference": matching(_REFERENCE, "must be a reference: Type/id, an absolute URL, urn: or #id"),

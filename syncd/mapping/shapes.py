@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from syncd.mapping import shapes_dstu2, shapes_later, shapes_r4
+from syncd.mapping import shapes_dstu2, shapes_later, shapes_provenance, shapes_r4
 from syncd.mapping.primitives import RULES, Rule
 from syncd.mapping.shapes_r4 import BINDINGS, Table
 
@@ -68,14 +68,15 @@ def _shapes(table: Table, *, further: Mapping[str, str] | None = None) -> Shapes
     )
 
 
-_R5 = _changed(shapes_r4.R4, shapes_later.R5)
+_R4 = _changed(shapes_r4.R4, shapes_provenance.R4)
+_R5 = _changed(_changed(_R4, shapes_later.R5), shapes_provenance.R5)
 _R6 = _changed(_R5, shapes_later.R6)
 
 SHAPES: Mapping[str, Shapes] = {
     "dstu2": _shapes(_changed(shapes_r4.R4, shapes_dstu2.DSTU2), further=shapes_dstu2.FURTHER),
-    "r4": _shapes(shapes_r4.R4),
-    "r4b": _shapes(shapes_r4.R4),
+    "r4": _shapes(_R4),
+    "r4b": _shapes(_R4),
     "r5": _shapes(_R5),
-    "r6": _shapes(_R6, further=shapes_later.R6_FURTHER),
+    "r6": _shapes(_R6, further={**shapes_later.R6_FURTHER, **shapes_provenance.R6_FURTHER}),
 }
 """FHIR version → its structures."""

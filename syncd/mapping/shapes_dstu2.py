@@ -42,6 +42,7 @@ DSTU2: Table = {
     "Instance": {"uid": "oid!", "sopClass": "oid!", "type": "string", "content": "Attachment*"},
     "Attachment": {"contentType": "code", "url": "uri", "title": "string"},
     "Endpoint": dict.fromkeys(R4["Endpoint"], ""),
+    "PatientLink": {"other": "Reference:Patient!", "type": "code:link-type-dstu2!"},
     "Basic": {
         "resourceType": "code!",
         "id": "id",
@@ -67,8 +68,9 @@ FURTHER: Mapping[str, str] = {
     "Attachment": "id extension language data size hash creation",
     "Patient": (
         f"{_RESOURCE} telecom deceasedBoolean deceasedDateTime address maritalStatus multipleBirthBoolean"
-        " multipleBirthInteger photo contact animal communication careProvider managingOrganization link"
+        " multipleBirthInteger photo contact animal communication careProvider managingOrganization"
     ),
+    "PatientLink": "id extension modifierExtension",
     "Basic": f"{_RESOURCE} subject author created",
     "Practitioner": f"{_RESOURCE} telecom address gender birthDate photo practitionerRole qualification communication",
     "Procedure": (

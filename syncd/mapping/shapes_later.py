@@ -78,8 +78,9 @@ R6_FURTHER: Mapping[str, str] = {
     "Instance": "id extension modifierExtension",
     "Patient": (
         f"{_RESOURCE} telecom deceasedBoolean deceasedDateTime address maritalStatus multipleBirthBoolean"
-        " multipleBirthInteger photo contact communication generalPractitioner managingOrganization link"
+        " multipleBirthInteger photo contact communication generalPractitioner managingOrganization"
     ),
+    "PatientLink": "id extension modifierExtension",
     "Endpoint": f"{_RESOURCE} description environmentType managingOrganization contact period availability header",
     "Payload": "id extension modifierExtension profileCanonical profileUri",
     "Practitioner": (

@@ -23,9 +23,6 @@ BINDINGS: Mapping[str, Rule] = {
     "endpoint-status-r6": one_of("active", "limited", "suspended", "error", "off", "entered-in-error"),
     "administrative-gender": one_of("male", "female", "other", "unknown"),
     "identifier-use": one_of("usual", "official", "temp", "secondary", "old"),
-    "device-nametype": one_of(
-        "udi-label-name", "user-friendly-name", "patient-reported-name", "manufacturer-name", "model-name", "other"
-    ),
     "device-nametype-r5": one_of("registered-name", "user-friendly-name", "patient-reported-name"),
     "event-status": one_of(
         *("preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown")
@@ -33,6 +30,13 @@ BINDINGS: Mapping[str, Rule] = {
     "procedure-status-dstu2": one_of("in-progress", "aborted", "completed", "entered-in-error"),
     "name-use": one_of("usual", "official", "temp", "nickname", "anonymous", "old", "maiden"),
     "name-representation": one_of("ABC", "IDE", "SYL"),
+    "link-type": one_of("replaced-by", "replaces", "refer", "seealso"),
+    "link-type-dstu2": one_of("replace", "refer", "seealso"),
+    "provenance-entity-role": one_of("derivation", "revision", "quotation", "source", "removal"),
+    "provenance-entity-role-r5": one_of("revision", "quotation", "source", "instantiates", "removal"),
+    "device-nametype": one_of(
+        "udi-label-name", "user-friendly-name", "patient-reported-name", "manufacturer-name", "model-name", "other"
+    ),
 }
 
 R4: Table = {
@@ -89,7 +93,9 @@ R4: Table = {
         "name": "HumanName*",
         "gender": "code:administrative-gender",
         "birthDate": "date",
+        "link": "PatientLink*",
     },
+    "PatientLink": {"other": "Reference:Patient|RelatedPerson!", "type": "code:link-type!"},
     "Endpoint": {
         "resourceType": "code!",
         "id": "id",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from syncd.mapping.table_companions import ENDPOINT, PATIENT
 from syncd.mapping.table_optional import OPTIONAL
+from syncd.mapping.table_provenance import PROVENANCE, REPLACED_PATIENT
 from syncd.mapping.table_row import Row
 from syncd.mapping.table_series import SERIES
 from syncd.mapping.table_study import STUDY
 
-ROWS: tuple[Row, ...] = (*STUDY, *SERIES, *PATIENT, *ENDPOINT, *OPTIONAL)
+ROWS: tuple[Row, ...] = (*STUDY, *SERIES, *PATIENT, *REPLACED_PATIENT, *ENDPOINT, *OPTIONAL, *PROVENANCE)
 """By resource, in the order in which FHIR defines the elements."""

@@ -123,7 +123,9 @@ STUDY = (
         said="basedOn:accession Reference*",
         dstu2="order Reference*",
         tags="0008,0050 0008,0051 0040,A370 0040,0275",
-        rule="A logical reference to a ServiceRequest per accession number, type `ACSN`. DSTU2: the number in words.",
+        rule="A logical reference to a ServiceRequest per accession number, type `ACSN`; with"
+        " `SYNCD_POLICY__SERVICE_REQUEST` `match` and a system also a literal one, where the server holds exactly one such"
+        " order. DSTU2: the number in words.",
         clause="B, J.3",
     ),
     row(

@@ -21,15 +21,17 @@ from syncd.mapping.endpoints import endpoints
 from syncd.mapping.identity import patient_key
 from syncd.mapping.imagingstudy import available, registered, withdrawn
 from syncd.mapping.page import COLUMNS, TITLES, UNMAPPED, Title, mapping_page
-from syncd.mapping.patient import patient, subject
+from syncd.mapping.patient import patient, replaced, subject
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.primitives import RULES
+from syncd.mapping.provenance import device, provenance, writes_provenance
 from syncd.mapping.retracted import retracted_status
 from syncd.mapping.sentinel import sentinel
 from syncd.mapping.shapes import SHAPES, Element
 from syncd.mapping.systems import DICOM_UID, SCHEMES
 from syncd.mapping.table import ROWS
 from syncd.model.ids import ArchiveName, StudyInstanceUID
+from syncd.model.provenance import Occasion
 from syncd.model.rejection import REJECTING_TITLES
 from syncd.model.snapshot import (
     Code,
@@ -59,12 +61,14 @@ from tests.mapping.studies import (
     snapshots,
     study,
 )
+from tests.mapping.test_provenance import OWED
 
 Json = dict[str, Any]
 
 BACKBONES = {"Series", "Performer", "Instance", "Payload", "DeviceName", "DeviceVersion", "IncludedStructure"}
+BACKBONES |= {"PatientLink", "ProvenanceAgent", "ProvenanceEntity"}
 ENTERED = {"meta", "series", "series.performer", "series.instance", "name", "payload", "deviceName", "version"}
-ENTERED |= {"deviceVersion", "includedStructure"}
+ENTERED |= {"deviceVersion", "includedStructure", "link", "agent", "entity"}
 """Elements that the table takes apart; of `meta` it has only the parts."""
 
 EVERYTHING = MappingPolicy(
@@ -131,6 +135,11 @@ def written(snapshot: StudySnapshot, policy: MappingPolicy, version: str) -> lis
     made.append(withdrawn(snapshot, subject=who, policy=policy, status=status, dialect=version))
     if dialect(version).writes_registered:
         made.append(registered(snapshot, subject=who, policy=policy, dialect=version))
+    made.append(replaced(made[0], by="Patient/theirs", policy=policy, fhir_version=version))
+    if writes_provenance(version):
+        debts = [replace(OWED, occasion=occasion) for occasion in Occasion]
+        made += [provenance(one, policy=policy, with_device=True, fhir_version=version) for one in debts]
+        made.append(device(policy, fhir_version=version))
     return [one for one in made if one["resourceType"] != "Basic"]
 
 
