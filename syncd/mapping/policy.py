@@ -32,8 +32,9 @@ class ArchivePolicy:
 class MappingPolicy:
     """`patient` is POLICY__PATIENT, `bad_uid` POLICY__BAD_UID, `modality_scope` POLICY__MODALITY_SCOPE (CONTRACT.md).
     `rejected_quality` (`hide`, `keep`): whether a note titled 113001 takes images back (MAPPING D.2). `values`
-    (`lenient`, `strict`): whether a study with anything odd is published. The last four say which optional companions are
-    written (MAPPING J); `practitioner_from_name` is `display` or `resource`."""
+    (`lenient`, `strict`): whether a study with anything odd is published. `service_request` (`logical`, `match`): whether
+    orders are looked for on the FHIR server (MAPPING J.3). The four after it say which optional companions are written
+    (MAPPING J); `practitioner_from_name` is `display` or `resource`."""
 
     archive: ArchivePolicy
     further: tuple[ArchivePolicy, ...] = ()
@@ -46,6 +47,7 @@ class MappingPolicy:
     max_instances: int = 10000
     rejected_quality: str = "hide"
     values: str = "lenient"
+    service_request: str = "logical"
     practitioner_from_name: str = "display"
     write_devices: bool = False
     write_procedures: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from syncd.plan.decide import Found
+from syncd.plan.decide import Current, Found
 from syncd.plan.essence import reference_of
 from syncd.publish.server import FhirServer, escaped, token
 
@@ -84,8 +84,23 @@ def patients(server: FhirServer, *, system: str, value: str) -> tuple[Mapping[st
     return tuple(confirmed[key] for key in sorted(confirmed))
 
 
-def _carries(patient: Mapping[str, Any], system: str, value: str) -> bool:
-    pairs: Sequence[Mapping[str, Any]] = patient.get("identifier", ())
+def service_requests(server: FhirServer, *, system: str, value: str) -> tuple[str, ...]:
+    """Ids of the ServiceRequests that carry exactly (`system`, `value`), but those entered in error (MAPPING J.3)."""
+    hits = [
+        str(resource.get("id", ""))
+        for resource in server.search("ServiceRequest", {"identifier": token(system, value), "_elements": "identifier"})
+    ]
+    return tuple(one for one in sorted(set(hits)) if _is_order(server.read("ServiceRequest", one), system, value))
+
+
+def _is_order(current: Current, system: str, value: str) -> bool:
+    if not isinstance(current, Found) or current.resource.get("status") == "entered-in-error":
+        return False
+    return _carries(current.resource, system, value)
+
+
+def _carries(resource: Mapping[str, Any], system: str, value: str) -> bool:
+    pairs: Sequence[Mapping[str, Any]] = resource.get("identifier", ())
     return any(item.get("system") == system and item.get("value") == value for item in pairs)
 
 
