@@ -37,6 +37,7 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
         sweep_interval=settings.policy.sweep_interval,
         concurrency=settings.fhir.concurrency,
         on_delete=settings.policy.on_delete,
+        provenance=settings.policy.provenance,
     )
 
 
@@ -78,6 +79,7 @@ def policy(settings: Settings) -> MappingPolicy:
         max_instances=settings.policy.max_instances,
         rejected_quality=settings.policy.rejected_quality,
         values=settings.policy.values,
+        service_request=settings.policy.service_request,
         practitioner_from_name=settings.policy.practitioner_from_name,
         write_devices=settings.policy.write_devices,
         write_procedures=settings.policy.write_procedures,

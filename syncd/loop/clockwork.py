@@ -14,13 +14,14 @@ from functools import partial
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from syncd.errors import Transient
+from syncd.errors import TargetPaused, Transient
 from syncd.loop import inventory, removed
 from syncd.loop.connect import Site
 from syncd.loop.following import Following
 from syncd.loop.gate import Gate
 from syncd.loop.rooms import Rooms
 from syncd.loop.troubles import Troubles
+from syncd.loop.turned_up import look_around
 from syncd.loop.workers import Workers
 from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState
@@ -32,6 +33,9 @@ HEARTBEAT_INTERVAL = 2.0
 
 SENTINEL_INTERVAL = 30.0
 """Seconds between two looks at the sentinel, so that an idle daemon notices a server that went away or was wiped."""
+
+LOOK_AROUND_INTERVAL = 60.0
+"""Seconds between two slices of the daily rounds for Patients and orders that turn up later (RULES B4)."""
 
 SWEEP_SOON = 5.0
 """Seconds until a sweep that something asked for; together with the poll this is well within RULES A3's minute."""
@@ -77,6 +81,7 @@ class Clockwork:
                 jitter=int(site.sweep_interval / 10),
             )
         self._every("sentinel", self._look_at_sentinel, seconds=SENTINEL_INTERVAL)
+        self._every("look-around", self._look_around, seconds=LOOK_AROUND_INTERVAL)
         self._scheduler.add_job(beat, "interval", seconds=HEARTBEAT_INTERVAL, id="heartbeat")
 
     def start(self) -> None:
@@ -125,6 +130,18 @@ class Clockwork:
         """An idle daemon too must know whether the server is there, and still the same one (RULES E3)."""
         if self._fhir.is_open and not self._fhir.blames():
             removed.switch_off(self._rooms)
+
+    def _look_around(self) -> None:
+        """A server in trouble is the sentinel's to tell; the slice comes again."""
+        if not self._fhir.is_open:
+            return
+        try:
+            marked = look_around(self._rooms, every=LOOK_AROUND_INTERVAL)
+        except (Transient, TargetPaused):
+            self._fhir.blames()
+            return
+        if marked:
+            self._workers.wake()
 
     def _bring_forward(self, one: Following, seconds: float) -> None:
         job = self._scheduler.get_job(tick_name("sweep", one.source.name, among=self._archives))

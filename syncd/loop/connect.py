@@ -19,6 +19,7 @@ from syncd.loop.rooms import Nobody, Observer, Rooms, Source
 from syncd.loop.target import attach, fhir_version, keep_endpoints
 from syncd.mapping.fingerprint import fingerprint
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
+from syncd.mapping.provenance import writes_provenance
 from syncd.model.ids import ArchiveName
 from syncd.publish.server import FhirServer
 
@@ -37,6 +38,7 @@ class Site:
     sweep_interval: float = 900.0
     concurrency: int = 4
     on_delete: str = "cancelled"
+    provenance: str = "corrections"
 
 
 def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer: Observer | None = None) -> Rooms:
@@ -137,5 +139,6 @@ def _rooms(
         revoke_grace=site.sweep_interval,
         hooks=hooks,
         on_delete=site.on_delete,
+        provenance=site.provenance if writes_provenance(version) else "off",
         observer=observer or Nobody(),
     )

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from syncd.errors import ServerReset, StudyError
+from syncd.loop.provenance import FIRST_DUE
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
 from syncd.mapping.endpoints import endpoint_references as references
 from syncd.mapping.identity import patient_key, resource_id
+from syncd.model.provenance import OwedProvenance
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import WITHDRAWN, Decision, Tombstone
@@ -23,6 +26,7 @@ from syncd.model.work import Intent, Outcome, StudyRecord
 from syncd.plan.decide import Absent, Action, Current, Found, NeedRead, Park, Skip, Wait, Wanted, Write, decide, wanted
 from syncd.plan.elements import elements
 from syncd.plan.ownership import installation_of, owned_values
+from syncd.plan.provenance import owed
 from syncd.publish.lookups import imaging_studies
 
 
@@ -33,8 +37,10 @@ def publish(
     snapshot: StudySnapshot,
     raws: tuple[RawStudy, ...],
     held: Callable[[], Outcome | None] = lambda: None,
+    remember: Mapping[str, Any] = MappingProxyType({}),
 ) -> Outcome:
     """Make the server say `goal`, unless `held` answers otherwise: what takes something back asks the brake (RULES D3).
+    `remember` is kept in the record beside the archive's raw tuple.
 
     Raises what `FhirServer.put` raises; a `StudyError` then names the refused digest."""
     action = _decide(task, goal, None)
@@ -49,12 +55,12 @@ def publish(
         case Wait(reason=reason):
             return task.waiting(reason, due=task.rooms.clock() + task.settle_after)
         case Skip():
-            return _skipped(task, goal, action, _facts(task, goal, snapshot, raws))
+            return _skipped(task, goal, action, _facts(task, goal, snapshot, raws, remember))
         case Write():
             waiting = held()
             if waiting is not None:
                 return waiting
-            return _written(task, goal, action, _facts(task, goal, snapshot, raws))
+            return _written(task, goal, action, _facts(task, goal, snapshot, raws, remember))
         case NeedRead():
             raise AssertionError("a decision made with the server's copy at hand asks for no other")
 
@@ -113,6 +119,7 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
     if task.dry:
         return outcome
     ledger, before = task.rooms.ledger, task.claim.intent
+    intended_at = task.rooms.clock()
     ledger.save_intent(
         Intent(
             study_uid=task.study_uid,
@@ -123,7 +130,7 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
                 **owned_values(goal.resource, earlier=before.owned if before else None, fhir_version=goal.fhir_version),
                 "status": goal.status,
             },
-            created_at=task.rooms.clock(),
+            created_at=intended_at,
         )
     )
     reached(Step.INTENT_SAVED)
@@ -144,7 +151,7 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
         foreign=action.foreign,
         at=task.rooms.clock(),
     )
-    return replace(outcome, record=record)
+    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=intended_at))
 
 
 def _skipped(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -> Outcome:
@@ -160,7 +167,18 @@ def _skipped(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -
     record = _record(
         task, goal, facts, version=found.version, last_updated=found.last_updated, foreign=action.foreign or {}, at=at
     )
-    return replace(outcome, record=record)
+    intent = task.claim.intent
+    if intent is None or intent.digest != goal.digest:
+        return replace(outcome, record=record)
+    # It was written after all: the reply was lost, or we were killed before the record (RULES C5).
+    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=intent.created_at))
+
+
+def owed_for(task: Task, record: StudyRecord, *, intended_at: float) -> tuple[OwedProvenance, ...]:
+    """The Provenances of the write that `record` confirms (RULES B8)."""
+    rooms = task.rooms
+    due = rooms.clock() + FIRST_DUE
+    return owed(task.record, record, scope=rooms.provenance, intended_at=intended_at, due=due)
 
 
 def _record(
@@ -207,7 +225,9 @@ def _shown(task: Task, goal: Wanted) -> dict[str, Any]:
     return {"retracted": Tombstone.WITHDRAWN.value, "retracted_at": before or task.rooms.clock()}
 
 
-def _facts(task: Task, goal: Wanted, snapshot: StudySnapshot, raws: tuple[RawStudy, ...]) -> dict[str, Any]:
+def _facts(
+    task: Task, goal: Wanted, snapshot: StudySnapshot, raws: tuple[RawStudy, ...], remember: Mapping[str, Any]
+) -> dict[str, Any]:
     """What the record keeps of the snapshot: nothing that identifies a patient but the hashed id of our Patient."""
     key = patient_key(snapshot, policy=task.rooms.policy)
     return {
@@ -215,6 +235,7 @@ def _facts(task: Task, goal: Wanted, snapshot: StudySnapshot, raws: tuple[RawStu
             "patient": key.resource_id,
             "last_update": {raw.header.orthanc_id: raw.read_started_at for raw in raws},
             "instances": sum(len(raw.instances) for raw in raws),
+            **remember,
         },
         "subject": elements(goal.fhir_version).subject_of(goal.resource),
         "series": len(snapshot.series),

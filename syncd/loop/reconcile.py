@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from syncd.errors import Conflict, StudyError, TornRead, Transient
-from syncd.loop import brake, rejections, subjects
+from syncd.loop import brake, orders, rejections, subjects
 from syncd.loop.companions import keep_companions
 from syncd.loop.hooks import finished
 from syncd.loop.look import Look, foremost, light, look, only_key_objects, require_one_patient, whole
@@ -34,6 +34,7 @@ from syncd.model.study import RawStudy
 from syncd.model.words import WITHDRAWN, Cause, Decision, ParkedReason
 from syncd.model.work import LONGEST_STREAM, MarkKind, Outcome, Retraction
 from syncd.plan.decide import Wanted, wanted
+from syncd.plan.provenance import REPLACES
 from syncd.snapshot.build import build
 
 CONFLICTS = 5
@@ -151,7 +152,8 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
         )
         reached(Step.SUBJECT_RESOLVED)
         beside = _companions(task, snapshot, subject, status=status)
-        goal = _goal(task, snapshot, subject, identity, status=status, there=references_to(beside))
+        say = partial(_goal, task, snapshot, subject, identity, status=status, fresh=task.fresh or unresolved)
+        goal, ordered = say(there=references_to(beside))
         reached(Step.MAPPED)
         if status != "registered":
             rejections.require_unchanged(task, applied)
@@ -165,9 +167,17 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
                 dry=task.dry,
             )
             if kept.there != references_to(beside):
-                goal = _goal(task, snapshot, subject, identity, status=status, there=kept.there)
-            outcome = publish(task, goal, snapshot=snapshot, raws=raws, held=partial(_held, task, status=status))
-            return replace(outcome, noted=rules((*found, *kept.notes))) if outcome.decision in _WRITTEN else outcome
+                goal, ordered = say(there=kept.there)
+            outcome = publish(
+                task,
+                goal,
+                snapshot=snapshot,
+                raws=raws,
+                held=partial(_held, task, status=status),
+                remember=_remembered(applied, ordered),
+            )
+            noted = (*rules((*found, *kept.notes)), *((orders.RULE,) if ordered.ambiguous else ()))
+            return replace(outcome, noted=noted) if outcome.decision in _WRITTEN else outcome
         except StudyError as error:
             if error.reason == ParkedReason.TOO_LARGE and status == "available" and not task.summary:
                 task = replace(task, summary=True)
@@ -190,9 +200,27 @@ def _companions(
 
 
 def _goal(
+    task: Task,
+    snapshot: StudySnapshot,
+    subject: Mapping[str, Any],
+    identity: str,
+    *,
+    status: str,
+    fresh: bool,
+    there: Collection[str],
+) -> tuple[Wanted, orders.Orders]:
+    """The resource to send, orders and the site's hooks included; it refers to no other companions than those `there`."""
+    rooms = task.rooms
+    mapped = _mapped(task, snapshot, subject, identity, status=status, there=there)
+    ordered = orders.resolve(mapped, rooms=rooms, record=task.record, fresh=fresh)
+    sent = finished(snapshot, ordered.resource, hooks=rooms.hooks, fhir_version=rooms.fhir_version)
+    return wanted(sent, fingerprint=rooms.fingerprint, fhir_version=rooms.fhir_version), ordered
+
+
+def _mapped(
     task: Task, snapshot: StudySnapshot, subject: Mapping[str, Any], identity: str, *, status: str, there: Collection[str]
-) -> Wanted:
-    """The resource to send, the site's hooks included; it refers to no other companions than those `there`."""
+) -> dict[str, Any]:
+    """The resource as the mapping says it: the orders in words, the site's hooks not asked yet."""
     policy, version = task.rooms.policy, task.rooms.fhir_version
     if status == "available":
         resource = available(
@@ -202,9 +230,13 @@ def _goal(
         resource = registered(snapshot, subject=dict(subject), policy=policy, dialect=version)
     else:
         resource = withdrawn(snapshot, subject=dict(subject), policy=policy, status=status, dialect=version)
-    resource["id"] = identity
-    sent = finished(snapshot, resource, hooks=task.rooms.hooks, fhir_version=version)
-    return wanted(sent, fingerprint=task.rooms.fingerprint, fhir_version=version)
+    return {**resource, "id": identity}
+
+
+def _remembered(applied: Applied, ordered: orders.Orders) -> dict[str, Any]:
+    """What the record keeps beside the facts of the archive; nothing where there is nothing to say."""
+    kept = {REPLACES: list(applied.replaces), orders.REMEMBERED: dict(ordered.found)}
+    return {name: value for name, value in kept.items() if value}
 
 
 def _held(task: Task, *, status: str) -> Outcome | None:

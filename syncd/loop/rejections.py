@@ -15,7 +15,7 @@ from syncd.errors import Conflict
 from syncd.loop.rooms import Rooms
 from syncd.loop.task import Task
 from syncd.mapping.identity import patient_key
-from syncd.model.rejection import Rejection
+from syncd.model.rejection import WRONG_WORKLIST, Rejection
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.work import Outcome
@@ -28,6 +28,8 @@ class Applied:
 
     left: Left
     others: frozenset[Rejection] = frozenset()
+    replaces: tuple[str, ...] = ()
+    """Published studies of the same patient that its own notes reject as wrong worklist entries (MAPPING I case 39)."""
 
 
 def untouched(snapshot: StudySnapshot) -> Applied:
@@ -49,7 +51,7 @@ def applied(task: Task, snapshot: StudySnapshot) -> Applied:
     told = _remembered(task, known, said_by(snapshot, patient=patient))
     others = _others(task, known)
     left = left_of(snapshot, (*told, *others), patient=patient, quality=rooms.policy.rejected_quality)
-    return Applied(left=left, others=others)
+    return Applied(left=left, others=others, replaces=_replaced(task, told))
 
 
 def none_found(task: Task) -> None:
@@ -72,6 +74,16 @@ def kept_in_mind(task: Task, outcome: Outcome) -> Outcome:
         return outcome
     due = min(missing) + task.rooms.revoke_grace
     return replace(outcome, done=False, due=due if outcome.done else min(outcome.due, due))
+
+
+def _replaced(task: Task, told: Iterable[Rejection]) -> tuple[str, ...]:
+    elsewhere = {
+        one.target_uid: one.patient
+        for one in told
+        if one.title == WRONG_WORKLIST and one.target_uid != task.study_uid and not one.first_missing_at
+    }
+    records = {uid: task.rooms.ledger.record(uid) for uid in sorted(elsewhere)}
+    return tuple(uid for uid, one in records.items() if one is not None and one.raw.get("patient") == elsewhere[uid])
 
 
 def _remembered(task: Task, known: Iterable[Rejection], said: tuple[Rejection, ...]) -> tuple[Rejection, ...]:

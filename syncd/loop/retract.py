@@ -14,6 +14,7 @@ from typing import Any
 
 from syncd.errors import ServerReset, StudyError, TornRead
 from syncd.loop import brake
+from syncd.loop.publishing import owed_for
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
 from syncd.mapping.check import problems
@@ -121,7 +122,7 @@ def _carried_out(task: Task, one: _Withdrawal, *, cause: Cause, delete: bool, st
     said = one.is_said(task.rooms.server.base_url)
     adopted = _is_adopted(task, one.found)
     if said and (not delete or adopted):
-        return _settled(task, f"{cause.value}, and the server says so already", _standing(task, one))
+        return _said_already(task, one, cause=cause)
     _require_sendable(task, one)
     held = brake.hold(task, cause=cause)
     if held is not None:
@@ -131,15 +132,27 @@ def _carried_out(task: Task, one: _Withdrawal, *, cause: Cause, delete: bool, st
     outcome = replace(task.outcome(Decision.RETRACT, cause.value), retraction=Retraction.DONE)
     if task.dry:
         return outcome
-    record = _standing(task, one) if said else _withdrawn(task, one)
-    if not delete:
-        return replace(outcome, record=record)
-    if adopted:
-        return replace(outcome, record=record, reason=f"{cause.value}; withdrawn, not deleted: it was not ours at first")
-    return _deleted(task, outcome, record)
+    intended_at = task.rooms.clock()
+    record = _standing(task, one) if said else _withdrawn(task, one, intended_at=intended_at)
+    if delete and not adopted:
+        return _deleted(task, outcome, record)
+    if not said:
+        outcome = replace(outcome, owed=owed_for(task, record, intended_at=intended_at))
+    if adopted and delete:
+        outcome = replace(outcome, reason=f"{cause.value}; withdrawn, not deleted: it was not ours at first")
+    return replace(outcome, record=record)
 
 
-def _withdrawn(task: Task, one: _Withdrawal) -> StudyRecord:
+def _said_already(task: Task, one: _Withdrawal, *, cause: Cause) -> Outcome:
+    """Nothing is sent; if it was our own write whose reply was lost, what is owed for it still is (RULES B8, C5)."""
+    record, intent = _standing(task, one), task.claim.intent
+    outcome = _settled(task, f"{cause.value}, and the server says so already", record)
+    if task.dry or intent is None or intent.digest != one.goal.digest:
+        return outcome
+    return replace(outcome, owed=owed_for(task, record, intended_at=intent.created_at))
+
+
+def _withdrawn(task: Task, one: _Withdrawal, *, intended_at: float) -> StudyRecord:
     rooms, before = task.rooms, task.claim.intent
     owned = owned_values(one.goal.resource, earlier=before.owned if before else None, fhir_version=task.rooms.fhir_version)
     rooms.ledger.save_intent(
@@ -149,7 +162,7 @@ def _withdrawn(task: Task, one: _Withdrawal) -> StudyRecord:
             digest=one.goal.digest,
             expected_version=one.found.version,
             owned={**owned, "status": one.goal.status},
-            created_at=rooms.clock(),
+            created_at=intended_at,
         )
     )
     reached(Step.INTENT_SAVED)

@@ -62,6 +62,8 @@ class Rooms:
     revoke_grace: float = 900.0
     hooks: tuple[Hook, ...] = ()
     on_delete: str = "cancelled"
+    provenance: str = "off"
+    """POLICY__PROVENANCE: `corrections`, `all`, `off`; `off` also where the FHIR version has none that we write."""
     observer: Observer = field(default_factory=Nobody)
     clock: Callable[[], float] = time.time
     locks: Locks = field(default_factory=Locks)

@@ -34,6 +34,8 @@ class Step(StrEnum):
     COMMITTED = "committed"
     RETRACTION_CLAIMED = "retraction-claimed"
     DELETED = "deleted"
+    AGENT_SENT = "agent-sent"
+    PROVENANCE_SENT = "provenance-sent"
 
 
 _observer: Callable[[Step], None] | None = None

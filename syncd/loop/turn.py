@@ -17,6 +17,7 @@ from dataclasses import replace
 import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
+from syncd.loop import provenance
 from syncd.loop.gate import Gate, Gates
 from syncd.loop.reconcile import reconcile
 from syncd.loop.rooms import Rooms
@@ -80,7 +81,16 @@ class Turn:
         self._rooms.observer.noted(outcome.noted)
         log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
         self._on_outcome(outcome)
+        self._pay(outcome)
         return True
+
+    def _pay(self, outcome: Outcome) -> None:
+        """What this write owes, at once; whatever becomes of it, the study is settled (RULES B8)."""
+        if outcome.owed:
+            try:
+                provenance.pay(self._rooms, outcome.owed)
+            except LedgerUnavailable as error:
+                log.error("provenance_put_back", error=str(error))
 
     def _outcome(self, task: Task) -> Outcome | None:
         """The outcome, or None when the study is not to blame and simply goes back."""

@@ -18,6 +18,7 @@ import structlog
 
 from syncd.errors import LedgerUnavailable, StudyError, TargetPaused, Transient
 from syncd.ledger.ledger import Claim
+from syncd.loop import provenance
 from syncd.loop.gate import Gate, Gates
 from syncd.loop.rooms import Rooms
 from syncd.loop.task import Task
@@ -113,7 +114,7 @@ class Workers:
         if claims:
             self._hold(claims)
         handed_out = self._hand_out()
-        if claims or handed_out:
+        if claims or handed_out or provenance.pay_due(self._rooms):
             return True
         self._rest()
         return bool(self._held) or bool(self._owed)
@@ -187,8 +188,11 @@ class Workers:
             return self._in_flight == 0 and not self._held and not self._owed
 
     def _due_soon(self, readable: frozenset[ArchiveName]) -> bool:
-        """Whether a study backs off only for a moment: a one-shot run waits for its first few attempts."""
-        return self._rooms.ledger.backing_off(most_attempts=3, within=readable) > 0
+        """Whether a study backs off only for a moment: a one-shot run waits for its first few attempts. Or whether one is
+        due: the last turn may have marked others after we looked (a rejection note, a Patient that gave way)."""
+        ledger = self._rooms.ledger
+        due = ledger.unsettled(ledger.newest_generation(), now=self._rooms.clock(), within=readable)
+        return due > 0 or ledger.backing_off(most_attempts=3, within=readable) > 0
 
     def _first_look(self, claims: Sequence[Claim]) -> dict[str, frozenset[str]]:
         """One search for all studies of which we remember nothing (RULES C2)."""

@@ -200,6 +200,12 @@ class PolicySettings(_Block):
     identifiers, patient and that status, because real work took place; `entered-in-error`: the same, as something that
     never should have been; `delete`: the resource is deleted, unless it was somebody else's at first or something refers
     to it; `keep`: it stays as it is. More than ten studies, or a tenth of the archive's, in 24 hours wait for your word."""
+    provenance: Annotated[Literal["corrections", "off", "all"], BeforeValidator(lower_case)] = "corrections"
+    """What leaves a Provenance beside the ImagingStudy: `corrections` (another patient, a study that replaces or is
+    withdrawn), `all` (every write), or nothing. A FHIR server may refuse to delete what a Provenance names."""
+    service_request: Annotated[Literal["logical", "match"], BeforeValidator(lower_case)] = "logical"
+    """Whom `basedOn` names. `logical`: the order's identifier; `match`: also the server's ServiceRequest with exactly
+    this identifier, where there is one. Only identifiers with a system are looked for: see `accession_system`."""
     sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
     """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
 

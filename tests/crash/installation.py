@@ -74,6 +74,7 @@ class Installation:
             "SYNCD_FHIR__URL": self.fhir.base_url,
             "SYNCD_INSTALLATION_ID": self.name,
             "SYNCD_POLICY__ENDPOINT_PREFIX": self.prefix,
+            "SYNCD_POLICY__PROVENANCE": "all",
             "SYNCD_LEDGER__URL": f"sqlite:///{self.folder / 'ledger.db'}",
             "SYNCD_WEB__BIND": "127.0.0.1:0",
             "SYNCD_POLICY__ON_DELETE": "delete",
@@ -141,7 +142,8 @@ class Installation:
         def published() -> bool:
             assert process.poll() is None, f"syncd ended by itself:\n{self.log}"
             found = {one["study_uid"]: one["instances"] for one in self.rows(_AVAILABLE)}
-            return found == instances and not self.rows("SELECT study_uid FROM dirty")
+            owed = [table for table in ("dirty", "owed_provenance") if self.rows(f"SELECT study_uid FROM {table}")]
+            return found == instances and not owed
 
         try:
             wait_until(published, timeout=TO_SETTLE, what=f"published by {self.name}")

@@ -128,6 +128,10 @@ class Scene:
             assert history == sorted(history, reverse=True), f"never back from available to registered: {history}"
             assert versions[study] == resource["meta"]["versionId"]
         assert len(fhir.search(f"Patient?{tagged}")) == 2
+        told = fhir.search(f"Provenance?{tagged}")
+        assert {one["target"][0]["reference"] for one in told} == {f"ImagingStudy/{study}" for study in studies}
+        assert {one["meta"]["versionId"] for one in told} == {"1"}, "a retry says the same"
+        assert len(fhir.search(f"Device?{tagged}")) == 1
         endpoints = {one["id"]: one["status"] for one in fhir.search(f"Endpoint?{tagged}")}
         assert sorted(endpoints.values()) == ["active", "off"], endpoints
         sentinel = next(one for one, status in endpoints.items() if status == "off")

@@ -134,7 +134,8 @@ def test_every_rule_that_a_note_names_is_known_beforehand() -> None:
     """STYLE 10, metrics: each rule of the source is counted from zero, and no other."""
     root = Path(syncd.__file__).parent
     files = [*(root / "snapshot").glob("*.py"), root / "mapping" / "notes.py", root / "loop" / "companions.py"]
-    said = r'(?:\brule=|\bnote\(|^_RULE = |^UNENCODABLE = )"([^"]+)"'
+    files += [root / "loop" / "orders.py", root / "loop" / "provenance.py"]
+    said = r'(?:\brule=|\bnote\(|^_?RULE = |^UNENCODABLE = )"([^"]+)"'
     found = {rule for file in files for rule in re.findall(said, file.read_text(encoding="utf-8"), re.MULTILINE)}
     found |= set(
         re.findall(r'note\("[^"]+" if .+ else "([^"]+)"', (root / "snapshot" / "dates.py").read_text(encoding="utf-8"))

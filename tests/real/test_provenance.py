@@ -1,0 +1,243 @@
+"""Provenance, Patients that turn up and orders on a real HAPI, in R4 and R5: accepted, valid, and never in the way.
+
+The archive is a fake, the FHIR server is not; each HAPI is started once for all tests of its version.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from syncd.loop.provenance import FIRST_DUE, pay_due
+from syncd.loop.turned_up import DAY, look_around
+from syncd.mapping.patient import replaced
+from syncd.mapping.policy import ArchivePolicy, MappingPolicy
+from syncd.mapping.provenance import device, provenance
+from syncd.model.ids import ArchiveName
+from syncd.model.provenance import Occasion, OwedProvenance
+from syncd.model.words import Decision
+from syncd.publish.http import FhirConnection, FhirHttp
+from syncd.publish.server import FhirServer
+from tests.loop.rejecting import SAFETY, images, note, settled, uid
+from tests.loop.world import MAIN, World
+from tests.servers import FhirServer as Hapi
+from tests.servers import Unavailable, start_hapi
+
+pytestmark = pytest.mark.real
+
+Json = dict[str, Any]
+POLICY = MappingPolicy(archive=ArchivePolicy(name=ArchiveName("main")))
+ORDERS = "http://hospital.test/acc"
+_SITES = itertools.count(1)
+
+
+@pytest.fixture(scope="module", params=("r4", "r5"))
+def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, Hapi]]:
+    """The version, and its HAPI."""
+    try:
+        started = start_hapi(fhir=request.param)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    yield request.param, started
+    started.discard()
+
+
+class RealWorld(World):
+    """A fake archive before a real HAPI; its patients, studies and id are its own."""
+
+    def __init__(self, folder: Path, *, hapi: Hapi, **policy: Any) -> None:
+        self.number = next(_SITES)
+        name = f"site-{self.number}"
+        super().__init__(folder, installation_id=name, endpoint_prefix=f"s{self.number}-", **policy)
+        self.hapi = hapi
+        self.system = f"http://hospital.test/{name}"
+        archive = ArchivePolicy(
+            name=MAIN,
+            dicomweb_url="https://pacs.test/dicom-web",
+            patient_id_system=self.system,
+            accession_system=ORDERS,
+        )
+        self.policy = replace(self.policy, archive=archive)
+        self.uid = f"1.2.276.0.{self.number}"
+
+    def new_server(self, url: str = "") -> FhirServer:
+        return FhirServer(FhirHttp(FhirConnection(url=url or self.hapi.base_url)))
+
+    def pay(self) -> list[Json]:
+        """Everything that is owed is paid; the Provenances of this site."""
+        self.clock.advance(FIRST_DUE + 1)
+        pay_due(self.rooms)
+        return self.find(f"Provenance?_tag=urn:syncd:installation%7Csite-{self.number}")
+
+    def find(self, query: str) -> list[Json]:
+        return list(self.hapi.search(query))
+
+    def get(self, path: str) -> Json:
+        answer = requests.get(f"{self.hapi.base_url}/{path}", headers={"Cache-Control": "no-cache"}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def foreign(self, resource: Json) -> None:
+        answer = requests.put(
+            f"{self.hapi.base_url}/{resource['resourceType']}/{resource['id']}",
+            json=resource,
+            headers={"Content-Type": "application/fhir+json"},
+            timeout=60,
+        )
+        assert answer.status_code in (200, 201), answer.text
+
+
+@pytest.fixture
+def new_site(server: tuple[str, Hapi], tmp_path: Path) -> Iterator[Callable[..., RealWorld]]:
+    sites: list[RealWorld] = []
+
+    def create(**policy: Any) -> RealWorld:
+        folder = tmp_path / str(len(sites))
+        folder.mkdir()
+        sites.append(RealWorld(folder, hapi=server[1], **policy))
+        return sites[-1]
+
+    yield create
+    for site in sites:
+        site.ledger.close()
+        site.archive.close()
+
+
+def errors(hapi: Hapi, resource: Json) -> list[str]:
+    """What `$validate` calls an error."""
+    answer = requests.post(
+        f"{hapi.base_url}/{resource['resourceType']}/$validate",
+        json=resource,
+        headers={"Content-Type": "application/fhir+json"},
+        timeout=120,
+    )
+    return [one["diagnostics"] for one in answer.json()["issue"] if one["severity"] in ("error", "fatal")]
+
+
+@pytest.mark.parametrize("with_device", [True, False])
+@pytest.mark.parametrize("occasion", Occasion)
+def test_hapi_finds_no_error_in_a_provenance(server: tuple[str, Hapi], occasion: Occasion, with_device: bool) -> None:
+    """RULES B1, B8, MAPPING J.5."""
+    version, hapi = server
+    owed = OwedProvenance(
+        provenance_id="prov-1",
+        study_uid="1.2.3",
+        resource_id="1.2.3",
+        version="2",
+        occasion=occasion,
+        recorded=1_700_000_000.0,
+        sources=("1.2.4",) if occasion is Occasion.REPLACED else (),
+    )
+    assert errors(hapi, provenance(owed, policy=POLICY, with_device=with_device, fhir_version=version)) == []
+
+
+def test_hapi_finds_no_error_in_agent_and_replaced_patient(server: tuple[str, Hapi]) -> None:
+    """RULES B1, B4, MAPPING J.2."""
+    version, hapi = server
+    assert errors(hapi, device(POLICY, fhir_version=version)) == []
+    ours = {"resourceType": "Patient", "id": "pat-1", "identifier": [{"system": ORDERS, "value": "P"}]}
+    assert errors(hapi, replaced(ours, by="Patient/his-1", policy=POLICY, fhir_version=version)) == []
+
+
+def test_hapi_finds_the_errors_of_a_broken_provenance(server: tuple[str, Hapi]) -> None:
+    """RULES B1: the validator is really asked."""
+    version, hapi = server
+    owed = OwedProvenance(
+        provenance_id="p", study_uid="1.2", resource_id="1.2", version="1", occasion=Occasion.CREATED, recorded=0.0
+    )
+    broken = provenance(owed, policy=POLICY, with_device=True, fhir_version=version)
+    broken["entity"][0]["role"] = "derived"
+    assert errors(hapi, broken)
+
+
+def test_another_patient_leaves_one_provenance(new_site: Callable[..., RealWorld]) -> None:
+    """MAPPING I case 51, RULES B8: written once, found by its target, valid as it is stored."""
+    site = new_site()
+    site.published(site.uid)
+    for one in site.orthanc.handle("POST", "/tools/lookup", body=site.uid.encode()).json:
+        if one["Type"] == "Study":
+            site.delete(one["ID"])
+    site.store(site.uid, PatientID="P-2")
+    site.settle()
+    site.mark(site.uid)
+    site.turn(site.uid)
+    (told,) = site.pay()
+    assert told["target"][0]["reference"] == f"ImagingStudy/{site.uid}"  # HAPI takes the version away
+    assert [one["id"] for one in site.find(f"Provenance?target=ImagingStudy/{site.uid}")] == [told["id"]]
+    assert errors(site.hapi, told) == []
+    assert site.get(f"ImagingStudy/{site.uid}")["meta"]["versionId"] == "2"
+    assert len(site.pay()) == 1
+
+
+def test_a_withdrawn_study_leaves_one(new_site: Callable[..., RealWorld]) -> None:
+    """RULES B8: retracted."""
+    site = new_site()
+    images(site, 1, study=site.uid)
+    settled(site)
+    note(site, SAFETY, {site.uid: [uid(1, site.uid)]}, study=site.uid)
+    settled(site)
+    (told,) = site.pay()
+    assert told["entity"][0]["role"] == "removal"
+    assert site.get(f"ImagingStudy/{site.uid}")["status"] == "entered-in-error"
+
+
+def test_killed_after_the_provenance_it_is_written_once(new_site: Callable[..., RealWorld]) -> None:
+    """MAPPING J.5: a retry is idempotent on a real server."""
+    site = new_site()
+    site._rooms = replace(site.rooms, provenance="all")
+    site.published(site.uid)
+    (owed,) = site.ledger.trail.of_study(site.uid)
+    (told,) = site.pay()
+    site.mark(site.uid)
+    site.ledger.commit(replace(site.task(site.uid).outcome(Decision.SKIP, "killed before it was settled"), owed=(owed,)))
+    assert site.ledger.trail.of_study(site.uid)
+    (again,) = site.pay()
+    assert again["meta"]["versionId"] == told["meta"]["versionId"] == "1"
+    assert not site.ledger.trail.of_study(site.uid)
+
+
+def test_subjects_move_to_a_patient_that_turns_up(new_site: Callable[..., RealWorld]) -> None:
+    """RULES B4: ours gets `active=false` and `link replaced-by`, on a server with referential integrity."""
+    site = new_site()
+    others = [f"{site.uid}.1", f"{site.uid}.2"]
+    for study in others:
+        site.published(study)
+    theirs = f"his-{site.number}"
+    site.foreign({"resourceType": "Patient", "id": theirs, "identifier": [{"system": site.system, "value": "P"}]})
+    site.clock.advance(DAY)
+    assert look_around(site.rooms, every=60.0) == 2
+    site.work()
+    assert {site.get(f"ImagingStudy/{one}")["subject"]["reference"] for one in others} == {f"Patient/{theirs}"}
+    (ours,) = site.find(f"Patient?_tag=urn:syncd:installation%7Csite-{site.number}")
+    assert (ours["active"], ours["link"][0]["type"]) == (False, "replaced-by")
+    site.mark(others[0], read_fhir=True)
+    assert [one.decision for one in site.work()] == ["Skip"]
+
+
+def test_an_order_that_turns_up_is_named(new_site: Callable[..., RealWorld]) -> None:
+    """MAPPING J.3, RULES B4."""
+    site = new_site(service_request="match")
+    site.published(site.uid, AccessionNumber=f"A-{site.number}")
+    site.foreign(
+        {
+            "resourceType": "ServiceRequest",
+            "id": f"order-{site.number}",
+            "status": "active",
+            "intent": "order",
+            "subject": {"display": "somebody"},
+            "identifier": [{"system": ORDERS, "value": f"A-{site.number}"}],
+        }
+    )
+    site.clock.advance(DAY)
+    assert look_around(site.rooms, every=60.0) == 1
+    site.work()
+    (order,) = site.get(f"ImagingStudy/{site.uid}")["basedOn"]
+    assert order["reference"] == f"ServiceRequest/order-{site.number}"
+    site.mark(site.uid, read_fhir=True)
+    assert [one.decision for one in site.work()] == ["Skip"]
