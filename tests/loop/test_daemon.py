@@ -19,7 +19,8 @@ from syncd.loop.identity import FEWEST
 from syncd.loop.rooms import Nobody
 from syncd.loop.workers import Workers
 from syncd.model.words import ArchiveState, Cause, TargetState
-from tests.loop.world import MAIN, STUDY, World
+from tests.fakes.http import Response
+from tests.loop.world import MAIN, STUDY, SYSTEM, World
 
 
 @pytest.fixture
@@ -148,6 +149,30 @@ def test_a_late_tick_is_still_run_once(clockwork: BackgroundScheduler) -> None:
         assert clockwork._job_defaults["misfire_grace_time"] is None
         assert clockwork.get_job(job) is not None
     assert clockwork._job_defaults["coalesce"]
+
+
+def _theirs(daemon: Daemon, world: World) -> None:
+    """Another program's Patient beside ours; a round is due. The daemon's time is the real one."""
+    world.published()
+    world.put({"resourceType": "Patient", "id": "his-1", "identifier": [{"system": SYSTEM, "value": "P"}]})
+    assert world.ledger.dirty_row(STUDY) is None
+
+
+def test_a_tick_looks_for_patients_that_turned_up(daemon: Daemon, clockwork: BackgroundScheduler, world: World) -> None:
+    """RULES B4: the daily round marks the studies of our Patient; an outage is the gate's, and no reason of its own."""
+    _theirs(daemon, world)
+    world.fhir.answer_instead(lambda request: "_search" in request.path, Response(status=503))
+    _tick(clockwork, "look-around")
+    assert world.ledger.dirty_row(STUDY) is None
+    assert daemon._troubles.of("look-around") == ""
+    daemon._fhir.close(TargetState.OPEN, "away")
+    _tick(clockwork, "look-around")
+    assert world.ledger.dirty_row(STUDY) is None
+    daemon._fhir.hurry()
+    assert daemon._fhir.ask()
+    _tick(clockwork, "look-around")
+    row = world.ledger.dirty_row(STUDY)
+    assert row is not None and row.read_fhir
 
 
 def _exchange(world: World) -> None:
