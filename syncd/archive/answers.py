@@ -78,6 +78,7 @@ def study_header(value: Any, *, archive: ArchiveName) -> StudyHeader:
         last_update=_text(study.get("LastUpdate")),
         series_ids=_ids(study.get("Series")),
         main_tags=main_tags,
+        labels=_labels(study.get("Labels")),
     )
 
 
@@ -91,6 +92,7 @@ def study_listing(study: Mapping[str, Any]) -> StudyListing:
         last_update=_text(study.get("LastUpdate")),
         series_ids=_ids(study.get("Series")),
         study_date=_text(main_tags.get(STUDY_DATE)),
+        labels=_labels(study.get("Labels")),
     )
 
 
@@ -105,6 +107,15 @@ def counted_instances(value: Any) -> int:
     if count is None:
         raise Malformed
     return count
+
+
+def instances_of_series(series: Iterable[Mapping[str, Any]]) -> dict[OrthancId, int]:
+    """How many instances each study has, from all its series."""
+    counted: dict[OrthancId, int] = {}
+    for each in series:
+        study = an_id(each.get("ParentStudy"))
+        counted[study] = counted.get(study, 0) + len(_ids(each.get("Instances")))
+    return counted
 
 
 def raw_instance(instance: Mapping[str, Any]) -> RawInstance:
@@ -183,6 +194,12 @@ def _tags(value: Any) -> Tags:
     if any("," not in tag for tag in tags):
         raise Malformed
     return tags
+
+
+def _labels(value: Any) -> str | None:
+    if not isinstance(value, list):
+        return None
+    return "\\".join(sorted(each for each in value if isinstance(each, str)))
 
 
 def _ids(value: Any) -> tuple[OrthancId, ...]:

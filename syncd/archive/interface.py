@@ -5,7 +5,7 @@ The difficulty is in what absence means: `StudyGone` is a hint, and only `lookup
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from syncd.model.change import ChangePage
@@ -49,6 +49,22 @@ class Archive(Protocol):
 
     def inventory(self) -> Iterator[StudyListing]:
         """Every study that was there when the listing began, and was not deleted meanwhile; one may come twice."""
+
+    def study_ids(self) -> Iterator[OrthancId]:
+        """Every study's id, from one unpaged listing, as it arrives; ends early only by an error (RULES A8)."""
+
+    def studies_page(self, since: int) -> Sequence[StudyListing]:
+        """A page of details from place `since` on, empty behind the end. Pages may skip studies (RULES A8)."""
+
+    def total_instances(self) -> int:
+        """How many instances the archive holds: one cheap call."""
+
+    def instance_counts(self, studies: Mapping[OrthancId, str]) -> dict[OrthancId, int]:
+        """How many instances each of these studies has, in bulk; `studies` maps Orthanc ids to StudyInstanceUIDs, and what
+        is not there, or cannot be asked for, is left out."""
+
+    def counts_page(self, since: int) -> Sequence[tuple[OrthancId, int]] | None:
+        """The same for all studies, by pages as `studies_page`; None where `instance_counts` is as quick."""
 
     def close(self) -> None:
         """Close the connections."""

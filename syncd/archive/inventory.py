@@ -59,7 +59,7 @@ def listed(
         if len(unseen) == before:  # nothing that was listed: only studies newer than the listing follow, or a broken server
             break
     while unseen:
-        chunk = [_unpacked(each) for each in islice(unseen, BY_NAME)]
+        chunk = [unpacked(each) for each in islice(unseen, BY_NAME)]
         unseen.difference_update(map(_packed, chunk))
         yield from by_name(chunk)
 
@@ -68,6 +68,7 @@ def _packed(orthanc_id: OrthancId) -> bytes:
     return bytes.fromhex(orthanc_id.replace("-", ""))
 
 
-def _unpacked(packed: bytes) -> OrthancId:
+def unpacked(packed: bytes) -> OrthancId:
+    """The id whose 20 bytes these are."""
     text = packed.hex()
     return OrthancId("-".join(text[at : at + 8] for at in range(0, 40, 8)))

@@ -19,11 +19,11 @@ from syncd.archive.bounds import MAX_REPLY
 from syncd.archive.calls import Calls, ReplyTooLarge
 from syncd.archive.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID, has_own_laterality, is_document, representative
 from syncd.archive.connection import ArchiveConnection
-from syncd.archive.inventory import ids_in, listed
+from syncd.archive.inventory import ids_in, listed, unpacked
 from syncd.archive.routes import NoPlugin, Routes
 from syncd.errors import StudyError, TornRead
 from syncd.model.change import ChangePage
-from syncd.model.ids import OrthancId, is_orthanc_id
+from syncd.model.ids import OrthancId, is_orthanc_id, is_uid
 from syncd.model.study import ArchiveInfo, RawInstance, RawSeries, RawStudy, StudyHeader, StudyListing, Tags
 from syncd.model.words import ParkedReason
 
@@ -33,6 +33,9 @@ first change on. This one is also exact for whatever reads numbers as doubles on
 
 BULK = 1000
 """Resources per bulk call: 10 ms for 1,000 instances of a few studies; a request of 47 KB."""
+
+COUNTED_AT_ONCE = 100
+"""Studies per find by a list of UIDs (1.12): 35 ms; 500 take 0.5 s."""
 
 LATERALITIES = 2000
 """A series with more instances is not asked for each one's side (RULES B6: not all read, none written): at 1 to 15 ms
@@ -136,6 +139,39 @@ class OrthancArchive:
             raise self._routes.not_orthanc("GET /studies") from error
         yield from listed(ids, page=self._routes.studies_page, by_name=self._routes.bulk_studies)
 
+    def study_ids(self) -> Iterator[OrthancId]:
+        """Every study's id, one call (RULES A8)."""
+        try:
+            yield from map(unpacked, ids_in(self._routes.listing()))
+        except Malformed as error:
+            raise self._routes.not_orthanc("GET /studies") from error
+
+    def studies_page(self, since: int) -> Sequence[StudyListing]:
+        """A page of details, one call per 1,000."""
+        return self._routes.studies_page(since)
+
+    def total_instances(self) -> int:
+        """One call, under 1 ms."""
+        return self._routes.total_instances()
+
+    def instance_counts(self, studies: Mapping[OrthancId, str]) -> dict[OrthancId, int]:
+        """Per 1,000 studies 0.35 s by find on 1.12, 0.06 s by their series on 1.10; the other way round it takes seconds."""
+        if not self._header_counts():
+            ids = sorted(studies)
+            chunks = (ids[at : at + BULK] for at in range(0, len(ids), BULK))
+            return {study: number for chunk in chunks for study, number in self._routes.bulk_counts(chunk).items()}
+        uids = sorted({uid for uid in studies.values() if is_uid(uid)})
+        found: dict[OrthancId, int] = {}
+        for at in range(0, len(uids), COUNTED_AT_ONCE):
+            found.update(self._found_counts(uids[at : at + COUNTED_AT_ONCE]))
+        return {study: number for study, number in found.items() if study in studies}
+
+    def counts_page(self, since: int) -> Sequence[tuple[OrthancId, int]] | None:
+        """On 1.12 the counts of all studies cost 0.03 to 0.06 s per 1,000: less than by a list of UIDs."""
+        if not self._header_counts():
+            return None
+        return [(study, number or 0) for study, number in self._routes.find_counts((), since=since)]
+
     def close(self) -> None:
         """Close the connections."""
         self._routes.close()
@@ -180,6 +216,13 @@ class OrthancArchive:
             found.update((each.orthanc_id, each) for each in page)
             asked_from += len(page)
         return tuple(found.values())
+
+    def _found_counts(self, uids: Sequence[str]) -> Iterator[tuple[OrthancId, int]]:
+        """By pages, until one is empty: the site's LimitFindResults cuts them silently."""
+        since = 0
+        while page := self._routes.find_counts(uids, since=since):
+            since += len(page)
+            yield from ((study, number) for study, number in page if number is not None)
 
     def _header_counts(self) -> bool:
         """Whether headers count instances and a find gives more than ids (1.12.5 and later, by the index's plugin)."""

@@ -160,6 +160,37 @@ class Routes:
             what="GET /studies?expand",
         )
 
+    def total_instances(self) -> int:
+        """`GET /statistics`: the number of instances in the whole archive."""
+        return self._ask(lambda orthanc: orthanc.get_statistics(), answers.counted_instances, what="GET /statistics")
+
+    def find_counts(self, study_uids: Sequence[str], *, since: int) -> list[tuple[OrthancId, int | None]]:
+        """`POST /tools/find`: a page of how many instances these studies have, all if none is named (1.12.5 and later)."""
+        body = {
+            "Level": "Study",
+            "Query": {"StudyInstanceUID": "\\".join(study_uids)} if study_uids else {},
+            "ResponseContent": ["RequestedTags"],
+            "RequestedTags": ["NumberOfStudyRelatedInstances"],
+            "Short": True,
+            "Since": since,
+            "Limit": STUDIES_PAGE,
+        }
+        return self._ask(
+            lambda orthanc: orthanc.post_tools_find(json=body),
+            lambda value: [
+                (answers.an_id(each.get("ID")), answers.number_of_instances(each)) for each in answers.objects(value)
+            ],
+            what="POST /tools/find",
+        )
+
+    def bulk_counts(self, ids: Sequence[OrthancId]) -> dict[OrthancId, int]:
+        """`POST /tools/bulk-content`: how many instances these studies have, from their series (quick on 1.10)."""
+        answered = self._bulk(ids, level="Series", metadata=False, read=lambda each: each)
+        try:
+            return answers.instances_of_series(answered)
+        except Malformed as error:
+            raise self._calls.not_orthanc("POST /tools/bulk-content") from error
+
     def not_orthanc(self, what: str) -> SyncdError:
         """The error for an answer that Orthanc would not give."""
         return self._calls.not_orthanc(what)

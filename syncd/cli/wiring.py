@@ -35,6 +35,7 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
         policy=policy(settings),
         fhir_version=settings.fhir.version,
         sweep_interval=settings.policy.sweep_interval,
+        verify_interval=settings.policy.verify_interval,
         concurrency=settings.fhir.concurrency,
         on_delete=settings.policy.on_delete,
         provenance=settings.policy.provenance,

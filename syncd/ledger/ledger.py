@@ -32,10 +32,14 @@ from syncd.ledger.backend import Backend, Hold, backend_of
 from syncd.ledger.meanings import translated
 from syncd.ledger.rounds import Rounds, of_subject
 from syncd.ledger.rows import to_row
+from syncd.ledger.sweep import Sweep
 from syncd.ledger.trail import Trail
+from syncd.ledger.verification import Verification
+from syncd.ledger.ways import Ways
 from syncd.ledger.work import Claim, HandedOut
 from syncd.ledger.writer import Transaction, Writer
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.inventories import Finding
 from syncd.model.rejection import Rejection
 from syncd.model.words import ArchiveState, Cause, Priority
 from syncd.model.work import (
@@ -81,6 +85,11 @@ class Ledger:
         self._closed = False
         self._passed = work.Passed()
         self._handed_out = HandedOut()
+        ways = Ways(self)
+        self.sweep = Sweep(ways)
+        """An archive's listing, compared (RULES A8)."""
+        self.verification = Verification(ways)
+        """The FHIR server's listing, compared."""
         self._readers = backend.reading_engine()
         self._engine = backend.writing_engine(max_pages=max_pages)
         with translated():
@@ -417,6 +426,10 @@ class Ledger:
     def last_history(self, limit: int) -> list[HistoryLine]:
         """The latest decisions of all studies, latest first."""
         return self._read(lambda connection: overview.last_history(connection, limit))
+
+    def findings(self, after: str = "", limit: int = 500) -> list[Finding]:
+        """What the last FHIR inventory found that should not be there, in the order of resource ids."""
+        return self.verification.findings(after, limit)
 
     # One-shot commands
 

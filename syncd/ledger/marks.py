@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, bindparam, case, or_, select, update
+from sqlalchemy import Connection, bindparam, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from syncd.ledger.rows import field_names, slices, to_noun, to_row
@@ -41,7 +41,7 @@ def mark(tx: Transaction, marks: Sequence[Mark], *, copies: Iterable[Copy], sett
         for one in marks
         if one.orthanc_id is not None
     ]
-    keep_copies(tx, [*named, *copies])
+    keep_copies(tx, [*named, *copies], now=now)
     if not marks:
         return 0
     generation = next_in(tx.connection, "generation")
@@ -63,15 +63,19 @@ def mark(tx: Transaction, marks: Sequence[Mark], *, copies: Iterable[Copy], sett
     return len(by_study)
 
 
-def keep_copies(tx: Transaction, copies: Iterable[Copy]) -> None:
-    """Keep which Orthanc study holds which UID; a copy whose LastUpdate is not told keeps the one that is known."""
+def keep_copies(tx: Transaction, copies: Iterable[Copy], *, now: float) -> None:
+    """Keep which Orthanc study holds which UID; a copy whose LastUpdate, count or labels are not told keeps those known."""
     latest: dict[tuple[str, str], Copy] = {}
     for copy in copies:
         before = latest.get((copy.archive, copy.orthanc_id))
-        if before is None or copy.last_update or before.study_uid != copy.study_uid:
+        if before is None or copy.last_update or copy.instances >= 0 or before.study_uid != copy.study_uid:
             latest[copy.archive, copy.orthanc_id] = copy
     if latest:
-        tx.connection.execute(_COPY[tx.connection.dialect.name], [to_row(copy) for copy in latest.values()])
+        tx.connection.execute(_COPY[tx.connection.dialect.name], [_copy_row(copy, now=now) for copy in latest.values()])
+
+
+def _copy_row(copy: Copy, *, now: float) -> dict[str, object]:
+    return {**to_row(copy), "first_seen": now, "counted_at": now if copy.instances >= 0 else 0.0}
 
 
 def _copy_statement(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
@@ -81,11 +85,16 @@ def _copy_statement(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert 
         set_={
             "study_uid": told.study_uid,
             "last_update": case((told.last_update == "", kept.last_update), else_=told.last_update),
+            "instances": case((told.instances < 0, kept.instances), else_=told.instances),
+            "counted_at": case((told.instances < 0, kept.counted_at), else_=told.counted_at),
+            "labels": func.coalesce(told.labels, kept.labels),
         },
         # A row that says the same already is not written: the feed names one study many times.
         where=or_(
             kept.study_uid != told.study_uid,
             (told.last_update != "") & (kept.last_update != told.last_update),
+            told.instances >= 0,
+            told.labels.is_not(None) & (func.coalesce(kept.labels, "?") != told.labels),
         ),
     )
 

@@ -78,7 +78,7 @@ def commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
         tx.connection.execute(_NO_INTENT, {"uid": outcome.study_uid})
     trail.keep(tx, outcome.owed)
     _keep_parked(tx, outcome, before=before["parked_reason"])
-    _keep_copies(tx, outcome)
+    _keep_copies(tx, outcome, now=now)
     _write_history(tx, outcome, now=now)
     return _settle(tx, outcome, before=before)
 
@@ -126,12 +126,12 @@ def _keep_parked(tx: Transaction, outcome: Outcome, *, before: str | None) -> No
         tx.connection.execute(_NOT_PARKED, {"uid": outcome.study_uid})
 
 
-def _keep_copies(tx: Transaction, outcome: Outcome) -> None:
+def _keep_copies(tx: Transaction, outcome: Outcome, *, now: float) -> None:
     gone: tuple[Copy, ...] = outcome.gone_copies
     if gone:
         rows = [{"a": copy.archive, "o": copy.orthanc_id, "uid": copy.study_uid} for copy in gone]
         tx.connection.execute(_GONE, rows)
-    keep_copies(tx, outcome.found_copies)
+    keep_copies(tx, outcome.found_copies, now=now)
 
 
 def _write_history(tx: Transaction, outcome: Outcome, *, now: float) -> None:

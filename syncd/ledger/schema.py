@@ -121,8 +121,14 @@ copies = Table(
     Column("orthanc_id", Text, primary_key=True),
     Column("study_uid", Text, nullable=False),
     Column("last_update", Text, nullable=False),
+    Column("first_seen", Double, nullable=False),
+    Column("instances", Integer, nullable=False),
+    Column("counted_at", Double, nullable=False),
+    Column("labels", Text, nullable=True),
     Index("copies_by_study", "study_uid"),
+    Index("copies_by_count", "archive", "counted_at"),
 )
+"""`instances` below 0: never counted; `labels` NULL: not told."""
 
 records = Table(
     "records",
@@ -150,6 +156,7 @@ records = Table(
     Column("retracted", Text, nullable=False),
     Column("retracted_at", Double, nullable=False),
     Index("records_by_subject", "subject", "study_uid"),
+    Index("records_by_resource", "resource_id"),
 )
 
 intents = Table(
@@ -262,6 +269,45 @@ history = Table(
     Column("correlation_id", Text, nullable=False),
     Index("history_by_study", "study_uid", "id"),
     Index("history_by_age", "at"),
+)
+
+
+swept = Table(
+    "swept",
+    metadata,
+    Column("archive", Text, primary_key=True),
+    Column("orthanc_id", Text, primary_key=True),
+    Column("study_uid", Text, nullable=False),
+    Column("last_update", Text, nullable=False),
+    Column("study_date", Text, nullable=False),
+    Column("is_stable", Boolean, nullable=False),
+    Column("labels", Text, nullable=True),
+)
+"""An archive's listing while it is compared (RULES A8); `study_uid` is empty until the details came."""
+
+listed = Table(
+    "listed",
+    metadata,
+    Column("resource_id", Text, primary_key=True),
+    Column("study_uid", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("last_updated", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Index("listed_by_study", "study_uid"),
+)
+"""The FHIR server's listing while it is compared."""
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("resource_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("study_uid", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Index("findings_by_study", "study_uid"),
 )
 
 

@@ -15,7 +15,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from syncd.errors import TargetPaused, Transient
-from syncd.loop import inventory, removed
+from syncd.loop import removed, sweep, verify
 from syncd.loop.connect import Site
 from syncd.loop.following import Following
 from syncd.loop.gate import Gate
@@ -44,6 +44,10 @@ SWEEP_AGAIN = 15.0
 """Seconds until a sweep that failed is tried again."""
 
 
+VERIFY_TICK = 1.0
+"""Seconds between two steps of a FHIR inventory, each of a few requests: a server with other users is not pressed."""
+
+
 class Clockwork:
     """Ticks between `start` and `stop`."""
 
@@ -64,6 +68,8 @@ class Clockwork:
         self._archives = archives
         self._troubles = troubles
         self._stopping = False
+        self._sweep_interval = site.sweep_interval
+        self._verify_interval = site.verify_interval
         # A tick that is late is still run, once: the clockwork may stall, the work must not (RULES E5).
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = BackgroundScheduler(
@@ -80,6 +86,7 @@ class Clockwork:
                 seconds=site.sweep_interval,
                 jitter=int(site.sweep_interval / 10),
             )
+        self._every("verify", self._verify, seconds=VERIFY_TICK)
         self._every("sentinel", self._look_at_sentinel, seconds=SENTINEL_INTERVAL)
         self._every("look-around", self._look_around, seconds=LOOK_AROUND_INTERVAL)
         self._scheduler.add_job(beat, "interval", seconds=HEARTBEAT_INTERVAL, id="heartbeat")
@@ -113,17 +120,39 @@ class Clockwork:
     def _sweep(self, one: Following) -> None:
         source = one.source
         try:
-            marked = inventory.take(
+            found = sweep.take(
                 source.archive,
                 self._rooms.ledger,
                 name=source.name,
                 settle_after=source.settle_after,
+                every=self._sweep_interval,
                 progress=self._raise_if_stopping,
             )
         except BaseException:
             self._bring_forward(one, SWEEP_AGAIN)
             raise
-        log.info("inventory_taken", archive=source.name, studies_marked=marked)
+        log.info(
+            "inventory_taken",
+            archive=source.name,
+            studies_marked=sum(found.found.values()),
+            studies_listed=found.listed,
+            **{kind: number for kind, number in found.found.items() if number},
+        )
+        self._workers.wake()
+
+    def _verify(self) -> None:
+        """A few steps of the FHIR inventory, if one is under way or due."""
+        if not self._fhir.is_open:
+            return
+        try:
+            found = verify.tick(self._rooms, interval=self._verify_interval, go_on=lambda: not self._stopping)
+        except (Transient, TargetPaused):
+            if self._fhir.blames():
+                return  # the gate says so, and opens again by itself
+            raise
+        if found is not None:
+            seen = {kind: number for kind, number in found.found.items() if number}
+            log.info("fhir_inventory_taken", resources_listed=found.listed, **seen)
         self._workers.wake()
 
     def _look_at_sentinel(self) -> None:

@@ -36,6 +36,7 @@ class Site:
     policy: MappingPolicy
     fhir_version: str = "auto"
     sweep_interval: float = 900.0
+    verify_interval: float = 86400.0
     concurrency: int = 4
     on_delete: str = "cancelled"
     provenance: str = "corrections"

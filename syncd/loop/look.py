@@ -58,6 +58,7 @@ class Look:
                 orthanc_id=header.orthanc_id,
                 study_uid=header.study_uid,
                 last_update=header.last_update if _is_past(header.last_update, at=self.at) else "",
+                labels=header.labels,
             )
             for header in self.headers
         )

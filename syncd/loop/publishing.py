@@ -22,11 +22,26 @@ from syncd.model.provenance import OwedProvenance
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import WITHDRAWN, Decision, Tombstone
-from syncd.model.work import Intent, Outcome, StudyRecord
-from syncd.plan.decide import Absent, Action, Current, Found, NeedRead, Park, Skip, Wait, Wanted, Write, decide, wanted
+from syncd.model.work import Intent, MarkKind, Outcome, StudyRecord
+from syncd.plan.decide import (
+    Absent,
+    Action,
+    Current,
+    Deleted,
+    Found,
+    NeedRead,
+    Park,
+    Skip,
+    Wait,
+    Wanted,
+    Write,
+    decide,
+    wanted,
+)
 from syncd.plan.elements import elements
 from syncd.plan.ownership import installation_of, owned_values
 from syncd.plan.provenance import owed
+from syncd.publish.confirmed import is_below
 from syncd.publish.lookups import imaging_studies
 
 
@@ -48,6 +63,7 @@ def publish(
     if isinstance(action, NeedRead):
         goal, current = _read(task, goal)
         action = _decide(task, goal, current)
+        _wonder(task, current)
     reached(Step.DECIDED)
     match action:
         case Park(reason=reason, detail=detail, target_version=version):
@@ -71,6 +87,17 @@ def is_published(task: Task, own_id: str) -> bool:
         return task.record.retracted != Tombstone.DELETED
     _, current = _read(task, wanted({"id": own_id}, fingerprint=""))
     return isinstance(current, Found) and installation_of(current.resource) == task.rooms.installation_id
+
+
+def _wonder(task: Task, current: Current) -> None:
+    """One of ours is not there any more, or fell behind: what else did (RULES C6, E3)? Unless that is asked already."""
+    if task.record is None or task.dry or task.claim.row.reason == MarkKind.VERIFY:
+        return
+    verification = task.rooms.ledger.verification
+    if isinstance(current, Absent | Deleted):
+        verification.want("a study of ours was missing on the FHIR server")
+    elif is_below(current.version, task.record.version):
+        verification.want("a version on the FHIR server is below the one that it confirmed")
 
 
 def _decide(task: Task, goal: Wanted, current: Current | None) -> Action:
@@ -234,6 +261,8 @@ def _facts(
         "raw": {
             "patient": key.resource_id,
             "last_update": {raw.header.orthanc_id: raw.read_started_at for raw in raws},
+            # `registered` reads one instance only, so it counts nothing.
+            "counts": {raw.header.orthanc_id: len(raw.instances) for raw in raws if goal.status != "registered"},
             "instances": sum(len(raw.instances) for raw in raws),
             **remember,
         },

@@ -32,7 +32,7 @@ from syncd.mapping.retracted import retracted_status
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import WITHDRAWN, Cause, Decision, ParkedReason
-from syncd.model.work import LONGEST_STREAM, MarkKind, Outcome, Retraction
+from syncd.model.work import LONGEST_STREAM, Copy, MarkKind, Outcome, Retraction
 from syncd.plan.decide import Wanted, wanted
 from syncd.plan.provenance import REPLACES
 from syncd.snapshot.build import build
@@ -78,7 +78,13 @@ def _pass(task: Task) -> Outcome:
     if outcome.retraction is Retraction.UNTOLD:
         outcome = replace(outcome, retraction=Retraction.THERE)
     outcome = rejections.kept_in_mind(task, outcome)
-    return replace(outcome, found_copies=seen.copies, gone_copies=seen.gone)
+    return replace(outcome, found_copies=_counted(seen, outcome), gone_copies=seen.gone)
+
+
+def _counted(seen: Look, outcome: Outcome) -> tuple[Copy, ...]:
+    """The copies that were looked at, with the number of instances that was published of each (RULES A8)."""
+    counts = outcome.record.raw.get("counts", {}) if outcome.record is not None else {}
+    return tuple(replace(copy, instances=counts.get(copy.orthanc_id, -1)) for copy in seen.copies)
 
 
 def _decided(task: Task, seen: Look) -> Outcome:

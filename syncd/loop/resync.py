@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from syncd.errors import ServerReset, SyncdError, Transient, Unreachable
 from syncd.ledger.ledger import Claim, Ledger
-from syncd.loop import inventory
+from syncd.loop import inventory, sweep
 from syncd.loop.clockwork import SENTINEL_INTERVAL
 from syncd.loop.connect import Site, connect, connect_dry
 from syncd.loop.gate import Gate, Gates
@@ -229,16 +229,27 @@ def _mark(rooms: Rooms, source: Source, report: Report, *, choice: Choice, progr
         report.listed = before + number
         progress(report)
 
-    report.marked += inventory.take(
-        source.archive,
-        rooms.ledger,
-        name=source.name,
-        settle_after=source.settle_after,
-        everything=MarkKind.RESYNC,
-        chosen=chosen if choice.studies or choice.since else None,
-        progress=listed,
-        owner=owner,
-    )
+    if owner:
+        found = sweep.take(
+            source.archive,
+            rooms.ledger,
+            name=source.name,
+            settle_after=source.settle_after,
+            kind=MarkKind.RESYNC,
+            chosen=chosen if choice.studies or choice.since else None,
+            progress=listed,
+        )
+        report.marked += sum(found.found.values())
+    else:
+        report.marked += inventory.mark_listed(
+            source.archive,
+            rooms.ledger,
+            name=source.name,
+            settle_after=source.settle_after,
+            kind=MarkKind.RESYNC,
+            chosen=chosen,
+            progress=listed,
+        )
 
 
 def _mark_unlisted(rooms: Rooms, report: Report, *, choice: Choice) -> None:

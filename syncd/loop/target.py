@@ -53,7 +53,9 @@ def attach(server: FhirServer, ledger: Ledger, *, installation_id: str, version:
     """
     target = ledger.target()
     if target is None:
-        target = _first_target(server, installation_id=installation_id, version=version, accept=accept)
+        target, known = _first_target(server, installation_id=installation_id, version=version, accept=accept)
+        if known:
+            ledger.verification.want("the ledger is new, and the FHIR server holds what was published before")
         ledger.save_target(target)
         reached(Step.SENTINEL_INTENDED)
     elif target.url != server.base_url:
@@ -107,6 +109,7 @@ def _forgotten(ledger: Ledger, target: Target, *, keep_sentinel: bool = False) -
     """Nothing that the server confirmed is believed any more. The marks come first: killed after them, the next start
     finds the sentinel missing once more, and marks again."""
     marked = ledger.forget_target_state()
+    ledger.verification.want("the FHIR server was reset")
     fresh = replace(target, create_form="", sentinel_id=target.sentinel_id if keep_sentinel else sentinel.new_id())
     ledger.save_target(fresh)
     log.warning("server_reset_noticed", studies_to_verify=marked)
@@ -144,7 +147,8 @@ def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
             rooms.ledger.save_companion(kept)
 
 
-def _first_target(server: FhirServer, *, installation_id: str, version: str, accept: bool) -> Target:
+def _first_target(server: FhirServer, *, installation_id: str, version: str, accept: bool) -> tuple[Target, bool]:
+    """The target, and whether something of ours lies there already (RULES E7)."""
     present = sentinel.known_to(server, installation_id=installation_id, fhir_version=version)
     if present and not accept:
         raise LedgerRefused(
@@ -153,7 +157,7 @@ def _first_target(server: FhirServer, *, installation_id: str, version: str, acc
             "give each its own SYNCD_INSTALLATION_ID"
         )
     sentinel_id = present[0] if present else sentinel.new_id()
-    return Target(url=server.base_url, sentinel_id=sentinel_id, fhir_version=version, create_form="")
+    return Target(url=server.base_url, sentinel_id=sentinel_id, fhir_version=version, create_form=""), bool(present)
 
 
 def _moved_target(

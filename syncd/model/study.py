@@ -29,6 +29,8 @@ class StudyHeader:
     series_ids: tuple[OrthancId, ...]
     main_tags: Tags = field(default_factory=dict)
     """Study and patient main DICOM tags by tag, e.g. `{"0008,0020": "20260301", "0010,0020": "P1"}`."""
+    labels: str | None = None
+    """As in `work.Copy`: sorted, joined by backslashes; None where the archive knows no labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,8 @@ class StudyListing:
     last_update: str
     series_ids: tuple[OrthancId, ...] = ()
     study_date: str = ""
+    labels: str | None = None
+    """As in `work.Copy`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,6 +118,10 @@ class Copy:
     orthanc_id: OrthancId
     study_uid: str
     last_update: str = ""
+    instances: int = -1
+    """How many the last whole read or count saw; below 0: not told."""
+    labels: str | None = None
+    """Sorted, joined by backslashes (Orthanc allows none in a label); None: not told, as by versions without labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,9 +330,9 @@ class Heartbeat:
     version: str
     web: str = ""
     archives: Mapping[str, Any] = field(default_factory=dict)
-    """Per archive: `state`, `reason`, `behind_changes`, `behind_seconds`."""
+    """Per archive: `state`, `reason`, `behind_changes`, `behind_seconds`, `inventory` (`None` before the first)."""
     target: Mapping[str, Any] = field(default_factory=dict)
-    """`state` (`words.TargetState`) and `reason`."""
+    """`state` (`words.TargetState`), `reason`, `inventory`. An inventory's `at`, `listed` and `found` by kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ def imaging_studies(server: FhirServer, ids: Mapping[str, str], *, fhir_version:
         by_value = {f"urn:oid:{uid}": uid for uid in batch} | {uid: uid for uid in batch}
         params = [
             {"_id": ",".join(sorted(by_id)), "_elements": told},
-            {**_by_uid(batch, fhir_version=fhir_version), "_elements": told},
+            {**by_uid(batch, fhir_version=fhir_version), "_elements": told},
         ]
         for one in params:
             for resource in server.search("ImagingStudy", one):
@@ -51,8 +51,8 @@ def imaging_studies(server: FhirServer, ids: Mapping[str, str], *, fhir_version:
     return {uid: frozenset(hits) for uid, hits in found.items()}
 
 
-def _by_uid(uids: Sequence[str], *, fhir_version: str) -> dict[str, str]:
-    """The search by UID. DSTU2 cannot search for an ImagingStudy's identifiers; `study` is the study's UID there, and `uid`
+def by_uid(uids: Sequence[str], *, fhir_version: str) -> dict[str, str]:
+    """The search of ImagingStudies by StudyInstanceUID. DSTU2 cannot search for an ImagingStudy's identifiers; `study` is the study's UID there, and `uid`
     an instance's."""
     if fhir_version == "dstu2":
         return {"study": ",".join(escaped(f"urn:oid:{uid}") for uid in uids)}
@@ -65,6 +65,11 @@ def _uid_values(resource: Mapping[str, Any]) -> Iterator[str]:
     for identifier in resource.get("identifier", ()):
         if identifier.get("system") == "urn:dicom:uid":
             yield str(identifier.get("value", ""))
+
+
+def study_named(resource: Mapping[str, Any]) -> str:
+    """The StudyInstanceUID that an ImagingStudy names (MAPPING A, M); empty: none."""
+    return next((uid.removeprefix("urn:oid:") for uid in _uid_values(resource) if uid), "")
 
 
 def patients(server: FhirServer, *, system: str, value: str) -> tuple[Mapping[str, Any], ...]:

@@ -20,10 +20,14 @@ from syncd.model.words import ParkedReason
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
 from syncd.publish.answers import DELETE_TABLE, Verdict, issue_codes, verdict
+from syncd.publish.confirmed import second
 from syncd.publish.http import ANY_VERSION, FhirHttp, Reply, media_type
 
 _PASS = 5.0
 """Seconds for which the CapabilityStatement is believed: without it, every absent resource would cost one."""
+
+PAGE = "500"
+"""Resources per page of a search."""
 
 _NO_CACHE = {"Cache-Control": "no-cache"}
 
@@ -51,6 +55,21 @@ class Written:
     version: str
     last_updated: str
     created: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a search. `following` names the next one, below the base URL; empty: there is none."""
+
+    resources: tuple[Mapping[str, Any], ...]
+    following: str
+
+
+class PageGone(Transient):
+    """The FHIR server does not know the page any more that it told us to go on with; the search must begin anew."""
+
+    def __init__(self) -> None:
+        super().__init__(server="fhir")
 
 
 class FhirServer:
@@ -112,26 +131,39 @@ class FhirServer:
 
     def search(self, resource_type: str, params: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
         """Every match of a search, all pages, by `POST _search` so that ids stay out of access logs. Only hints (C9)."""
-        reply = self._http.exchange("POST", f"{resource_type}/_search", form={**params, "_count": "500"}, headers=_NO_CACHE)
+        page = self.search_page(resource_type, params)
         read = set[str]()
         while True:
-            self._raise_unless_ok(reply)
-            bundle = reply.body or {}
-            if bundle.get("resourceType") != "Bundle":
-                raise Transient("The FHIR server answered a search with something else than a Bundle", server="fhir")
-            for entry in bundle.get("entry", ()):
-                resource = entry.get("resource") or {}
-                if resource.get("resourceType") == resource_type and entry.get("search", {}).get("mode") != "outcome":
-                    yield resource
-            following = [link.get("url", "") for link in bundle.get("link", ()) if link.get("relation") == "next"]
-            if not following:
+            yield from page.resources
+            if not page.following:
                 return
-            # The server may know itself by another name; only path and query of its link are used, on our base URL.
-            page = self._below_base(following[0])
-            if page in read:
+            if page.following in read:
                 raise Transient("The FHIR server's pages lead back to one that was read already", server="fhir")
-            read.add(page)
-            reply = self._http.exchange("GET", page, headers=_NO_CACHE)
+            read.add(page.following)
+            page = self.search_page(resource_type, params, following=page.following)
+
+    def search_page(self, resource_type: str, params: Mapping[str, str], *, following: str = "") -> Page:
+        """The first page of a search, or the one that `following` of the page before names. Raises `PageGone`."""
+        if following:
+            reply = self._http.exchange("GET", following, headers=_NO_CACHE)
+            if reply.status in (404, 410):
+                raise PageGone
+        else:
+            form = {**params, "_count": PAGE}
+            reply = self._http.exchange("POST", f"{resource_type}/_search", form=form, headers=_NO_CACHE)
+        self._raise_unless_ok(reply)
+        bundle = reply.body or {}
+        if bundle.get("resourceType") != "Bundle":
+            raise Transient("The FHIR server answered a search with something else than a Bundle", server="fhir")
+        entries = [(entry.get("resource") or {}, entry.get("search", {}).get("mode")) for entry in bundle.get("entry", ())]
+        links = [link.get("url", "") for link in bundle.get("link", ()) if link.get("relation") == "next"]
+        return Page(
+            resources=tuple(
+                found for found, mode in entries if found.get("resourceType") == resource_type and mode != "outcome"
+            ),
+            # The server may know itself by another name; only path and query of its link are used, on our base URL.
+            following=self._below_base(links[0]) if links else "",
+        )
 
     def put(self, resource: Mapping[str, Any], *, expected_version: str, create_form: str = "") -> Written:
         """PUT under `expected_version`: `CREATE_ONLY` (in `create_form`, else the proved one), or the version that must
@@ -153,7 +185,9 @@ class FhirServer:
             if not isinstance(current, Found):
                 raise Conflict("The resource vanished behind its own write")
             return Written(version=current.version, last_updated=current.last_updated, created=reply.status == 201)
-        return Written(version=version, last_updated=reply.headers.get("Last-Modified", ""), created=reply.status == 201)
+        return Written(
+            version=version, last_updated=second(reply.headers.get("Last-Modified", "")), created=reply.status == 201
+        )
 
     def delete(self, resource_type: str, resource_id: str, *, expected_version: str) -> Deleted | None:
         """DELETE what was just written as `expected_version`; the tombstone, or None where the server keeps it.
@@ -258,7 +292,7 @@ def _found(reply: Reply, resource_type: str, resource_id: str) -> Current:
     return Found(
         resource=reply.body,
         version=str(meta.get("versionId") or _version_of(reply)),
-        last_updated=str(meta.get("lastUpdated", "")),
+        last_updated=second(str(meta.get("lastUpdated", ""))),
     )
 
 

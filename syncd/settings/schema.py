@@ -208,6 +208,10 @@ class PolicySettings(_Block):
     this identifier, where there is one. Only identifiers with a system are looked for: see `accession_system`."""
     sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
     """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
+    verify_interval: Duration = Field(default=86_400.0, ge=1, le=2_592_000)
+    """How often all of syncd's ImagingStudies on the FHIR server are listed and compared, to find what was deleted, edited
+    or restored there. A listing costs a server about a second per 1,000; one is made at once when a study turns out to be
+    missing."""
 
 
 class WebSettings(_Block):

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from syncd.errors import Unsuitable
-from syncd.loop import inventory
+from syncd.loop import sweep
 from syncd.loop.identity import EXCHANGED, FEWEST, is_same
 from syncd.model.study import StudyListing
 from syncd.model.words import ArchiveState, Priority
@@ -139,8 +139,7 @@ def test_marks_of_the_inventory_are_told_from_those_of_an_operator(world: World)
     """RULES A9: a resync is a repair, before the backlog."""
     world.published()
     chosen: Callable[[StudyListing], bool] = lambda listing: listing.study_uid == STUDY  # noqa: E731
-    marked = inventory.take(
-        world.archive, world.ledger, name=MAIN, settle_after=SETTLE, everything=MarkKind.RESYNC, chosen=chosen
-    )
+    found = sweep.take(world.archive, world.ledger, name=MAIN, settle_after=SETTLE, kind=MarkKind.RESYNC, chosen=chosen)
+    marked = sum(found.found.values())
     row = world.ledger.dirty_row(STUDY)
     assert row is not None and (marked, row.priority) == (1, Priority.REPAIR)

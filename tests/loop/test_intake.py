@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from syncd.errors import Transient
 from syncd.feed.follow import LATE_WINDOW, OVERLAP
 from syncd.loop import inventory
-from syncd.model.study import StudyListing
+from syncd.model.ids import OrthancId
 from syncd.model.words import ArchiveState, Priority
 from syncd.model.work import FeedPosition
 from tests.fakes.http import Request, Response
@@ -136,12 +136,13 @@ def test_an_announced_study_that_became_stable_unnoticed_is_found(world: World) 
     assert world.sweep() == 1
 
 
-def test_a_vanished_study_is_not_marked(world: World) -> None:
-    """RULES A1: "gone" is not judged here."""
+def test_a_vanished_study_is_marked_and_nothing_else(world: World) -> None:
+    """RULES A8: "gone" is a mark, proven by D1."""
     world.published()
+    world.clock.advance(1)
     (copy,) = world.ledger.copies(STUDY)
     world.delete(copy.orthanc_id)
-    assert world.sweep() == 0
+    assert world.sweep() == 1
     assert world.study()["status"] == "available"
 
 
@@ -149,13 +150,13 @@ def test_what_vanishes_behind_the_listing_asks_for_another_sweep(world: World) -
     """RULES A3: a sweep that becomes wanted while one is under way is made afterwards."""
     world.store()
     world.poll()
-    listing = world.archive.inventory
+    listing = world.archive.study_ids
 
-    def and_then(*_: Any) -> Iterator[StudyListing]:
+    def and_then(*_: Any) -> Iterator[OrthancId]:
         yield from listing()
         world.ledger.want_sweep(MAIN)
 
-    world.archive.inventory = and_then  # type: ignore[method-assign]
+    world.archive.study_ids = and_then  # type: ignore[method-assign]
     world.sweep()
     assert _position(world).sweep_wanted
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
 from syncd.ledger.ledger import Ledger
-from syncd.loop import inventory
+from syncd.loop import inventory, sweep
 from syncd.loop.connect import Site, connect
 from syncd.loop.gate import Gate, Gates
 from syncd.loop.intake import Intake, Polled
@@ -222,8 +222,13 @@ class World:
             self.poll(name)
 
     def sweep(self, name: ArchiveName = MAIN) -> int:
+        return sum(self.swept(name).values())
+
+    def swept(self, name: ArchiveName = MAIN, **wanted: Any) -> Mapping[str, int]:
+        """What a sweep found, by kind; zeros left out."""
         inventory.begin(self.archives[name], self.ledger, name=name)
-        return inventory.take(self.archives[name], self.ledger, name=name, settle_after=SETTLE)
+        found = sweep.take(self.archives[name], self.ledger, name=name, settle_after=SETTLE, **wanted).found
+        return {kind: number for kind, number in found.items() if number}
 
     def mark(self, study: str = STUDY, kind: MarkKind = MarkKind.RESYNC, **wanted: Any) -> None:
         self.ledger.mark([Mark(study_uid=study, kind=kind, archive=MAIN, **wanted)], settle_after=SETTLE)
