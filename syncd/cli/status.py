@@ -88,10 +88,12 @@ def _show(document: dict[str, Any]) -> None:
     table.add_row("daemon", alive if document["alive"] else "not running")
     for name, archive in document["archives"].items():
         behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
-        table.add_row(f"archive {name}", archive["state"] + (behind if archive["state"] != ArchiveState.REMOVED else ""))
+        followed = f"{behind}{_last(archive['inventory'])}" if archive["state"] != ArchiveState.REMOVED else ""
+        table.add_row(f"archive {name}", archive["state"] + followed)
         waiting = f", {archive['retractions_waiting']} studies wait" if archive["retractions_waiting"] else ""
         table.add_row(f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}")
-    table.add_row("FHIR server", document["target"]["state"] or "unknown")
+    target = document["target"]
+    table.add_row("FHIR server", f"{target['state'] or 'unknown'}{_last(target['inventory'])}")
     table.add_row("pending", f"{studies['dirty']} studies, {studies['due']} due now")
     table.add_row("published", _listed(studies["published"]))
     table.add_row("parked", _listed(studies["parked"]))
@@ -102,3 +104,11 @@ def _show(document: dict[str, Any]) -> None:
 
 def _listed(numbers: dict[str, int]) -> str:
     return ", ".join(f"{number} {word}" for word, number in sorted(numbers.items())) or "none"
+
+
+def _last(inventory: dict[str, Any] | None) -> str:
+    """When a side was last listed and compared, and what was found then."""
+    if inventory is None:
+        return ""
+    found = {kind: number for kind, number in inventory["found"].items() if number}
+    return f", compared {inventory['at']}" + (f" ({_listed(found)})" if found else "")

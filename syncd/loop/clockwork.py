@@ -70,6 +70,10 @@ class Clockwork:
         self._stopping = False
         self._sweep_interval = site.sweep_interval
         self._verify_interval = site.verify_interval
+        self.swept = {one.source.name: rooms.ledger.sweep.last(one.source.name) for one in archives}
+        """Each archive's last inventory."""
+        self.verified = rooms.ledger.verification.last()
+        """The FHIR server's last inventory."""
         # A tick that is late is still run, once: the clockwork may stall, the work must not (RULES E5).
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = BackgroundScheduler(
@@ -131,6 +135,7 @@ class Clockwork:
         except BaseException:
             self._bring_forward(one, SWEEP_AGAIN)
             raise
+        self.swept[source.name] = found
         log.info(
             "inventory_taken",
             archive=source.name,
@@ -151,6 +156,7 @@ class Clockwork:
                 return  # the gate says so, and opens again by itself
             raise
         if found is not None:
+            self.verified = found
             seen = {kind: number for kind, number in found.found.items() if number}
             log.info("fhir_inventory_taken", resources_listed=found.listed, **seen)
         self._workers.wake()

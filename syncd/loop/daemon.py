@@ -25,6 +25,7 @@ from syncd.loop.target import probe
 from syncd.loop.troubles import Troubles
 from syncd.loop.workers import Workers
 from syncd.model.ids import ArchiveName
+from syncd.model.inventories import Inventory
 from syncd.model.words import ArchiveState, BrakeState, TargetState
 from syncd.model.work import Counts, Heartbeat
 
@@ -106,6 +107,7 @@ class Daemon:
         target = {
             "state": (TargetState.OPEN if starting else self._fhir.state).value,
             "reason": starting or self._fhir.reason,
+            "inventory": _told(self._clockwork.verified if self._clockwork else None),
         }
         return Heartbeat(
             pid=os.getpid(),
@@ -140,6 +142,7 @@ class Daemon:
             "reason": intake or sweep or one.gate.reason or (position.reason if position else ""),
             "behind_changes": behind_changes,
             "behind_seconds": round(behind_seconds, 1),
+            "inventory": _told(self._clockwork.swept[one.source.name] if self._clockwork else None),
             **self._brake_facts(one),
         }
 
@@ -215,3 +218,8 @@ class Daemon:
             self._troubles.met("ledger", str(error))
         else:
             self._troubles.over("ledger")
+
+
+def _told(last: Inventory | None) -> dict[str, Any] | None:
+    """An inventory as the heartbeat tells of it."""
+    return None if last is None else {"at": last.ended_at, "listed": last.listed, "found": dict(last.found)}

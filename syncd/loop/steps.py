@@ -20,7 +20,7 @@ class Step(StrEnum):
     BOOTSTRAP_FINISHED = "bootstrap-finished"
     VERIFY_BEGUN = "verify-begun"
     VERIFY_LISTED = "verify-listed"
-    VERIFY_MARKED = "verify-marked"
+    VERIFY_COMPARED = "verify-compared"
     VERIFY_FINISHED = "verify-finished"
     HIGH_WATER_READ = "high-water-read"
     PAGE_READ = "page-read"

@@ -44,6 +44,9 @@ _ELEMENTS = "identifier,status,meta"
 _ELEMENTS_DSTU2 = "identifier,uid,availability,meta"
 
 
+_NOTHING = dict.fromkeys((MISSING, DRIFTED, LOWER, *(kind.value for kind in FindingKind)), 0)
+
+
 class Phase(StrEnum):
     """What a walk does, in this order."""
 
@@ -79,7 +82,7 @@ def tick(
             return None
         following = _further(rooms, walk)
         if following is None:
-            finished = verification.finish(walk)
+            finished = verification.finish(replace(walk, found={**_NOTHING, **walk.found}))
             reached(Step.VERIFY_FINISHED)
             return finished
         walk = following
@@ -150,6 +153,7 @@ def _compare(rooms: Rooms, walk: Walk) -> Walk:
     if upto is None:
         following = _next(walk, after="", phase=Phase.STRANGE)
         verification.advance(following)
+        reached(Step.VERIFY_COMPARED)
         return following
     drifts = [one for one in verification.drifted(walk.after, upto, began=walk.began_at) if _differs(one)]
     missing = [one.study_uid for one in drifts if not one.version]
@@ -266,7 +270,6 @@ def _mark(rooms: Rooms, uids: Sequence[str]) -> None:
     ]
     if marks:
         rooms.ledger.mark(marks, settle_after=0.0)
-        reached(Step.VERIFY_MARKED)
 
 
 def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:

@@ -52,8 +52,8 @@ def imaging_studies(server: FhirServer, ids: Mapping[str, str], *, fhir_version:
 
 
 def by_uid(uids: Sequence[str], *, fhir_version: str) -> dict[str, str]:
-    """The search of ImagingStudies by StudyInstanceUID. DSTU2 cannot search for an ImagingStudy's identifiers; `study` is the study's UID there, and `uid`
-    an instance's."""
+    """The search of ImagingStudies by StudyInstanceUID. DSTU2 cannot search for identifiers; `study` is the study's UID
+    there, and `uid` an instance's."""
     if fhir_version == "dstu2":
         return {"study": ",".join(escaped(f"urn:oid:{uid}") for uid in uids)}
     return {"identifier": ",".join(token("urn:dicom:uid", f"urn:oid:{uid}") for uid in uids)}

@@ -65,6 +65,29 @@ RETRACTIONS_WAITING = Described(
     labels=("archive",),
     text="Studies that wait at the closed brake for the operator's word.",
 )
+SWEPT = Described(
+    name="syncd_archive_inventory_timestamp_seconds",
+    kind="gauge",
+    labels=("archive",),
+    text="When the archive was last listed and compared.",
+)
+SWEEP_FOUND = Described(
+    name="syncd_archive_inventory_found",
+    kind="gauge",
+    labels=("archive", "kind"),
+    text="Studies that this comparison marked, by what was found.",
+)
+VERIFIED = Described(
+    name="syncd_fhir_inventory_timestamp_seconds",
+    kind="gauge",
+    text="When what syncd published was last listed and compared.",
+)
+VERIFY_FOUND = Described(
+    name="syncd_fhir_inventory_found",
+    kind="gauge",
+    labels=("kind",),
+    text="Resources that this comparison marked or reported, by what was found.",
+)
 READY = Described(name="syncd_ready", kind="gauge", text="1 if nothing stands in the way; /readyz says what does.")
 BUILD = Described(name="syncd_build_info", kind="gauge", labels=("version",), text="Always 1; the version is its label.")
 DECISIONS = Described(
@@ -89,6 +112,7 @@ DURATION = Described(
 METRICS = (
     *(READY, BEHIND_CHANGES, BEHIND_SECONDS, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED),
     *(BRAKE_CLOSED, RETRACTIONS_WAITING),
+    *(SWEPT, SWEEP_FOUND, VERIFIED, VERIFY_FOUND),
     *(DECISIONS, DURATION, NOTES, REQUESTS, BUILD),
 )
 """All metrics of ours, in the order of the documents. Those of the process (`process_…`) come with the client library."""
@@ -153,7 +177,8 @@ class _Gauges(Collector):
     def describe(self) -> tuple[GaugeMetricFamily, ...]:
         """Named beforehand, so that registering does not read the ledger."""
         of_archives = (BEHIND_CHANGES, BEHIND_SECONDS, BRAKE_CLOSED, RETRACTIONS_WAITING)
-        gauges = (*of_archives, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, READY)
+        inventories = (SWEPT, SWEEP_FOUND, VERIFIED, VERIFY_FOUND)
+        gauges = (*of_archives, *inventories, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, READY)
         return tuple(_family(gauge, {}) for gauge in gauges)
 
     def collect(self) -> tuple[GaugeMetricFamily, ...]:
@@ -171,6 +196,7 @@ class _Gauges(Collector):
             return
         yield _family(READY, {(): float(ready)})
         yield from _of_archives(heartbeat)
+        yield from _of_inventories(heartbeat)
         yield from _of_studies(counts, now=self._clock())
 
 
@@ -191,6 +217,19 @@ def _of_archives(heartbeat: Heartbeat) -> Iterator[GaugeMetricFamily]:
             if "brake" in facts
         },
     )
+
+
+def _of_inventories(heartbeat: Heartbeat) -> Iterator[GaugeMetricFamily]:
+    """Absent before the first one: a zero would say that all was found well in 1970."""
+    swept = {name: facts["inventory"] for name, facts in heartbeat.archives.items() if facts.get("inventory")}
+    verified = heartbeat.target.get("inventory")
+    yield _family(SWEPT, {(name,): float(told["at"]) for name, told in swept.items()})
+    yield _family(
+        SWEEP_FOUND,
+        {(name, kind): float(number) for name, told in swept.items() for kind, number in told["found"].items()},
+    )
+    yield _family(VERIFIED, {(): float(verified["at"])} if verified else {})
+    yield _family(VERIFY_FOUND, {(kind,): float(n) for kind, n in verified["found"].items()} if verified else {})
 
 
 def _of_studies(counts: Counts, *, now: float) -> Iterator[GaugeMetricFamily]:

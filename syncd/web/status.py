@@ -28,8 +28,15 @@ SHAPE = {
     "archives.<name>.retractions": "studies taken back in the last 24 hours, those that the operator accepted not counted",
     "archives.<name>.retractions_allowed": "at how many of them the brake closes",
     "archives.<name>.retractions_waiting": "studies that wait at the closed brake for the operator's word",
+    "archives.<name>.inventory.at": "when the archive was last listed and compared (`inventory` is null before that)",
+    "archives.<name>.inventory.listed": "how many studies it had then",
+    "archives.<name>.inventory.found.<kind>": "marked then: `new`, `changed`, `stable`, `gone`, `count` (of instances)",
     "target.state": "the FHIR server: `ok`, `open` (does not answer, tried again) or `paused` (refuses us)",
     "target.reason": "why",
+    "target.inventory.at": "when what was published was last listed and compared (`inventory` is null before that)",
+    "target.inventory.listed": "how many resources that were",
+    "target.inventory.found.<kind>": "marked then: `missing`, `drifted`, `lower` (a restored backup), `unknown`; "
+    "reported then: `duplicate`, `foreign`, `elsewhere`",
     "studies.dirty": "studies to be looked at again",
     "studies.due": "those of them that wait for nothing else",
     "studies.oldest_mark_at": "since when the oldest of them has been waiting",
@@ -68,10 +75,15 @@ def status_document(*, counts: Counts, heartbeat: Heartbeat, reasons: tuple[str,
                 "retractions": facts.get("retractions", 0),
                 "retractions_allowed": facts.get("retractions_allowed", 0),
                 "retractions_waiting": facts.get("retractions_waiting", 0),
+                "inventory": _inventory(facts.get("inventory")),
             }
             for name, facts in heartbeat.archives.items()
         },
-        "target": {"state": heartbeat.target.get("state", ""), "reason": heartbeat.target.get("reason", "")},
+        "target": {
+            "state": heartbeat.target.get("state", ""),
+            "reason": heartbeat.target.get("reason", ""),
+            "inventory": _inventory(heartbeat.target.get("inventory")),
+        },
         "studies": {
             "dirty": counts.dirty,
             "due": counts.due,
@@ -80,6 +92,10 @@ def status_document(*, counts: Counts, heartbeat: Heartbeat, reasons: tuple[str,
             "parked": dict(counts.parked),
         },
     }
+
+
+def _inventory(told: Any) -> dict[str, Any] | None:
+    return {"at": _time(told["at"]), "listed": told["listed"], "found": dict(told["found"])} if told else None
 
 
 def status_page() -> str:

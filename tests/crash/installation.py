@@ -75,6 +75,7 @@ class Installation:
             "SYNCD_INSTALLATION_ID": self.name,
             "SYNCD_POLICY__ENDPOINT_PREFIX": self.prefix,
             "SYNCD_POLICY__PROVENANCE": "all",
+            "SYNCD_POLICY__VERIFY_INTERVAL": "1s",
             "SYNCD_LEDGER__URL": f"sqlite:///{self.folder / 'ledger.db'}",
             "SYNCD_WEB__BIND": "127.0.0.1:0",
             "SYNCD_POLICY__ON_DELETE": "delete",

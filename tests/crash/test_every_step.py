@@ -18,7 +18,7 @@ import pytest
 from syncd.loop.steps import Step
 from tests.crash.installation import ROOT, Installation
 from tests.crash.scene import TO_DIE, Scene
-from tests.servers import VERSIONS, Archive, FhirServer, Unavailable, start_orthanc
+from tests.servers import VERSIONS, Archive, FhirServer, Unavailable, start_orthanc, wait_until
 
 OLD, NEW = VERSIONS
 
@@ -118,5 +118,6 @@ def test_a_normal_run_reaches_every_step(stages: Callable[[str], Stages]) -> Non
         scene.play(lambda: False)
         at.wait_published(scene.instances, process=process)
         scene.check()
+        wait_until(lambda: set(at.told) == set(Step), what="every step", timeout=TO_DIE)
         assert at.stop(process) == 0
     assert set(at.told) == set(Step)

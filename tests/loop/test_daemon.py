@@ -61,7 +61,7 @@ def test_a_new_daemon_says_that_it_is_starting(daemon: Daemon, world: World) -> 
     assert daemon.alive()
     heartbeat = world.ledger.heartbeat()
     assert heartbeat is not None
-    assert heartbeat.target == {"state": "open", "reason": "starting"}
+    assert heartbeat.target == {"state": "open", "reason": "starting", "inventory": None}
     assert heartbeat.archives["main"]["state"] == "bootstrapping"
 
 
@@ -73,7 +73,9 @@ def test_a_daemon_that_does_its_work_is_ready(daemon: Daemon, clockwork: Backgro
     assert daemon.ready() == ()
     heartbeat = world.ledger.heartbeat()
     assert heartbeat is not None
-    assert heartbeat.target == {"state": "ok", "reason": ""}
+    assert heartbeat.target == {"state": "ok", "reason": "", "inventory": None}
+    inventory = heartbeat.archives["main"].pop("inventory")  # type: ignore[attr-defined]
+    assert (inventory["listed"], inventory["found"]["new"]) == (1, 0)  # the feed was quicker
     feed = {"state": "ok", "reason": "", "behind_changes": 0, "behind_seconds": 0.0}
     told = {"brake": "open", "brake_reason": "", "retractions": 0, "retractions_allowed": 10, "retractions_waiting": 0}
     assert heartbeat.archives["main"] == feed | told
