@@ -217,12 +217,16 @@ class OrthancArchive:
             asked_from += len(page)
         return tuple(found.values())
 
-    def _found_counts(self, uids: Sequence[str]) -> Iterator[tuple[OrthancId, int]]:
-        """By pages, until one is empty: the site's LimitFindResults cuts them silently."""
-        since = 0
-        while page := self._routes.find_counts(uids, since=since):
+    def _found_counts(self, uids: Sequence[str]) -> dict[OrthancId, int]:
+        """By pages, until one tells nothing new: the site's LimitFindResults cuts them silently."""
+        found: dict[OrthancId, int] = {}
+        since, before = 0, -1
+        while len(found) > before:
+            before = len(found)
+            page = self._routes.find_counts(uids, since=since)
             since += len(page)
-            yield from ((study, number) for study, number in page if number is not None)
+            found.update((study, number) for study, number in page if number is not None)
+        return found
 
     def _header_counts(self) -> bool:
         """Whether headers count instances and a find gives more than ids (1.12.5 and later, by the index's plugin)."""

@@ -175,7 +175,7 @@ def _count(sweep: _Sweep, *, every: float) -> None:
     if uncounted or sweep.archive.total_instances() == known:
         return
     since = 0
-    while page := sweep.archive.counts_page(since):
+    while since < sweep.listed and (page := sweep.archive.counts_page(since)):
         since += len(page)
         _keep_counts(sweep, [study for study, _ in page], dict(page))
     if not since:

@@ -17,6 +17,7 @@ from tests.archive.scripted import (
     in_turn,
     orthanc_id,
     study,
+    system,
 )
 
 HEADER = f"GET /studies/{STUDY}"
@@ -141,3 +142,40 @@ def test_names_instead_of_tags_are_not_taken_for_missing_values() -> None:
         orthanc.study(STUDY)
     with pytest.raises(Unsuitable):
         orthanc.studies_of([STUDY])
+
+
+@pytest.mark.parametrize("body", ["<html>Log in</html>", "", '["00000000-', "{}"])
+def test_ids_that_are_none_are_no_empty_archive(body: str) -> None:
+    """RULES A8: the sweep's listing too."""
+    orthanc, _ = archive({"GET /studies": lambda request: httpx.Response(200, text=body)})
+    with pytest.raises(Unsuitable):
+        list(orthanc.study_ids())
+
+
+def test_studies_are_counted_by_their_series_on_1_10() -> None:
+    """RULES A8: in bulk, never one call per study; unknown ones are left out."""
+    series = [
+        {"ID": orthanc_id(10), "ParentStudy": orthanc_id(1), "Instances": [orthanc_id(20), orthanc_id(21)]},
+        {"ID": orthanc_id(11), "ParentStudy": orthanc_id(1), "Instances": [orthanc_id(22)]},
+        {"ID": orthanc_id(12), "ParentStudy": orthanc_id(2), "Instances": [orthanc_id(23)]},
+    ]
+    routes = {"GET /system": answering(system(modern=False)), "POST /tools/bulk-content": answering(series)}
+    orthanc, scripted = archive(routes)
+    assert orthanc.counts_page(0) is None
+    counted = orthanc.instance_counts({orthanc_id(number): f"1.2.{number}" for number in (1, 2, 3)})
+    assert counted == {orthanc_id(1): 3, orthanc_id(2): 1}
+    assert scripted.asked == ["GET /system", "POST /tools/bulk-content"]
+
+
+def test_studies_are_counted_by_a_paged_find_on_1_12() -> None:
+    """RULES A7, A8: a find is silently cut, so it is asked on until nothing new comes."""
+
+    def counted(number: int) -> dict[str, object]:
+        return {"ID": orthanc_id(number), "RequestedTags": {"0020,1208": str(number)}}
+
+    pages = in_turn(answering([counted(1)]), answering([counted(2)]), answering([]))
+    orthanc, scripted = archive({"GET /system": answering(system(modern=True)), "POST /tools/find": pages})
+    asked = {orthanc_id(1): "1.2.1", orthanc_id(2): "1.2.2", orthanc_id(3): "no UID"}
+    assert orthanc.instance_counts(asked) == {orthanc_id(1): 1, orthanc_id(2): 2}
+    assert [body["Since"] for body in scripted.bodies("/tools/find")] == [0, 1, 2]
+    assert {body["Query"]["StudyInstanceUID"] for body in scripted.bodies("/tools/find")} == {"1.2.1\\1.2.2"}

@@ -28,10 +28,15 @@ def owner(place: Place) -> Iterator[Ledger]:
         yield ledger
 
 
+INVENTORY = {"at": 1_700_000_000.0, "listed": 3, "found": {"gone": 1, "new": 0}}
+
+
 def _beat(ledger: Ledger, *, age: float = 0.0, **changes: Any) -> None:
     facts: dict[str, Any] = {
-        "archives": {"main": {"state": "ok", "reason": "", "behind_changes": 0, "behind_seconds": 0.0}},
-        "target": {"state": "ok", "reason": ""},
+        "archives": {
+            "main": {"state": "ok", "reason": "", "behind_changes": 0, "behind_seconds": 0.0, "inventory": INVENTORY}
+        },
+        "target": {"state": "ok", "reason": "", "inventory": INVENTORY},
         **changes,
     }
     now = time.time() - age
@@ -74,6 +79,7 @@ def test_status_shows_what_keeps_us_from_working(place: Place, owner: Ledger, sy
     """CONTRACT.md, status: the overview in words."""
     _beat(owner, target={"state": "open", "reason": "the FHIR server is away"})
     lines = syncd("status").stdout
+    assert "compared 2023-11-14T22:13:20+00:00 (1 gone)" in " ".join(lines.split())
     assert "alive, pid 4711" in lines
     assert "the FHIR server is away" in lines
 

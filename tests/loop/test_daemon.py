@@ -330,7 +330,8 @@ def test_closed_gates_are_reasons(daemon: Daemon, clockwork: BackgroundScheduler
     daemon._fhir.close(TargetState.PAUSED, "refused")
     daemon._gates[MAIN].close(TargetState.OPEN, "refused")
     assert daemon.ready() == ("refused",)
-    assert daemon.heartbeat().target == {"state": "paused", "reason": "refused"}
+    target = daemon.heartbeat().target
+    assert (target["state"], target["reason"]) == ("paused", "refused")
 
 
 def test_how_far_we_are_behind_is_told(
@@ -428,3 +429,37 @@ def test_a_daemon_whose_ledger_is_away_waits_for_it(
     _tick(clockwork, "heartbeat")
     assert "PostgreSQL does not answer" not in daemon.ready()
     assert not daemon._stop.is_set()
+
+
+def test_the_clockwork_walks_the_fhir_inventory(daemon: Daemon, clockwork: BackgroundScheduler, world: World) -> None:
+    """RULES C6, E8: tick by tick, told at its end; what it marked is worked on."""
+    for job in ("intake", "sweep", "intake"):
+        _tick(clockwork, job)
+    world.ledger.verification.want("a test")
+    with capture_logs() as logs:
+        while not (told := daemon.heartbeat().target["inventory"]):
+            _tick(clockwork, "verify")
+    assert told["listed"] == 0
+    assert "fhir_inventory_taken" in [one["event"] for one in logs]
+    assert daemon.ready() == ()
+
+
+def test_a_fhir_inventory_waits_while_the_server_is_away(
+    daemon: Daemon, clockwork: BackgroundScheduler, world: World
+) -> None:
+    """RULES C6: the gate says why, once; the walk goes on when it is open again."""
+    for job in ("intake", "sweep", "intake"):
+        _tick(clockwork, job)
+    world.ledger.verification.want("a test")
+    world.fhir.away = True
+    _tick(clockwork, "verify")
+    assert daemon._fhir.state is TargetState.OPEN
+    asked = len(world.fhir.requests)
+    _tick(clockwork, "verify")
+    assert (len(world.fhir.requests), len(daemon.ready())) == (asked, 1)
+    world.fhir.away = False
+    daemon._fhir.hurry()
+    assert daemon._fhir.ask()
+    while not daemon.heartbeat().target["inventory"]:
+        _tick(clockwork, "verify")
+    assert daemon.ready() == ()

@@ -9,7 +9,8 @@ import pytest
 
 from syncd.errors import Conflict, ServerReset, StudyError, TargetPaused, Transient, Unsuitable
 from syncd.plan.decide import CREATE_ONLY, Absent, Deleted, Found
-from syncd.publish.server import token
+from syncd.publish.confirmed import is_below, second
+from syncd.publish.server import PageGone, token
 from tests.fakes.http import Response, json_response
 from tests.publish.scripted import Scripted, bundle, fhir, outcome, paths, server, statement
 
@@ -343,3 +344,38 @@ def test_a_deletion_that_leaves_no_tombstone() -> None:
     """RULES C2: a server without history: nothing is there, and a first write is one."""
     fake = Scripted(Response(status=204), outcome(status=404), statement("ImagingStudy"))
     assert server(fake).delete("ImagingStudy", "1.2.3", expected_version="7") == Deleted(version="")
+
+
+# -- what was confirmed, and pages ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "second_of"),
+    [
+        ("Tue, 14 Nov 2023 22:13:20 GMT", "2023-11-14T22:13:20Z"),
+        ("2023-11-14T22:13:20.999+00:00", "2023-11-14T22:13:20Z"),
+        ("2023-11-14T23:13:20+01:00", "2023-11-14T22:13:20Z"),
+        ("2023-11-14T22:13:20", "2023-11-14T22:13:20"),
+        ("yesterday", "yesterday"),
+        ("", ""),
+    ],
+)
+def test_a_moment_is_the_same_however_it_is_spelt(said: str, second_of: str) -> None:
+    """RULES E3: `meta.lastUpdated` must match what the write's `Last-Modified` said; what cannot be read is not invented."""
+    assert second(said) == second_of
+
+
+@pytest.mark.parametrize(
+    ("version", "confirmed", "below"),
+    [("1", "2", True), ("2", "2", False), ("10", "9", False), ("9", "10", True), ("a", "b", False), ("", "1", False)],
+)
+def test_only_numbers_can_be_below(version: str, confirmed: str, below: bool) -> None:
+    """RULES E3, FHIR R4 2.26.3.3: versions are opaque, but a lower number is a backup's."""
+    assert is_below(version, confirmed) is below
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_forgotten_page_is_no_end_of_the_search(status: int) -> None:
+    """RULES C9: what the page would have shown is not missing."""
+    with pytest.raises(PageGone):
+        server(Scripted(outcome(status=status))).search_page("ImagingStudy", {}, following="?_getpages=1")

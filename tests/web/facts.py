@@ -31,9 +31,16 @@ def heartbeat() -> Heartbeat:
         version="1.2.3",
         web="http://127.0.0.1:8053",
         archives={
-            "main": {"state": "bootstrapping", "reason": "first start", "behind_changes": 7, "behind_seconds": 1.5, **BRAKE}
+            "main": {
+                "state": "bootstrapping",
+                "reason": "first start",
+                "behind_changes": 7,
+                "behind_seconds": 1.5,
+                "inventory": {"at": NOW - 60, "listed": 9, "found": {"gone": 2}},
+                **BRAKE,
+            }
         },
-        target={"state": "ok", "reason": ""},
+        target={"state": "ok", "reason": "", "inventory": {"at": NOW - 90, "listed": 8, "found": {"missing": 1}}},
     )
 
 

@@ -60,6 +60,10 @@ def test_what_the_ledger_knows_is_read(metrics: Metrics) -> None:
     assert found["syncd_oldest_mark_seconds", ()] == 60
     assert found["syncd_studies", (("status", "available"),)] == 5
     assert found["syncd_parked", (("reason", "refused"),)] == 1
+    assert found["syncd_archive_inventory_timestamp_seconds", (("archive", "main"),)] == NOW - 60
+    assert found["syncd_archive_inventory_found", (("archive", "main"), ("kind", "gone"))] == 2
+    assert found["syncd_fhir_inventory_timestamp_seconds", ()] == NOW - 90
+    assert found["syncd_fhir_inventory_found", (("kind", "missing"),)] == 1
     assert found["syncd_ready", ()] == 1
     assert found["syncd_build_info", (("version", "1.2.3"),)] == 1
 
