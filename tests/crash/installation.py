@@ -138,19 +138,24 @@ class Installation:
             ledger.mark([mark], settle_after=0.0)
 
     def wait_published(self, instances: Mapping[str, int], *, process: subprocess.Popen[bytes]) -> None:
-        """Until every study is `available` with so many instances, and nothing is left to do."""
+        """Until every study is `available` with so many instances, and nothing is left to do; `process` has begun by then,
+        also where the one before had finished everything."""
 
         def published() -> bool:
             assert process.poll() is None, f"syncd ended by itself:\n{self.log}"
             found = {one["study_uid"]: one["instances"] for one in self.rows(_AVAILABLE)}
             owed = [table for table in ("dirty", "owed_provenance") if self.rows(f"SELECT study_uid FROM {table}")]
-            return found == instances and not owed
+            return found == instances and not owed and self._beats(process)
 
         try:
             wait_until(published, timeout=TO_SETTLE, what=f"published by {self.name}")
         except AssertionError as late:
             left = {table: self.rows(f"SELECT * FROM {table}") for table in ("dirty", "records", "parked", "intents")}
             raise AssertionError(f"{late}: {json.dumps(left, indent=1)}\n{self.log}") from None
+
+    def _beats(self, process: subprocess.Popen[bytes]) -> bool:
+        beats = self.rows("SELECT value FROM facts WHERE name = 'heartbeat'")
+        return bool(beats) and json.loads(beats[0]["value"])["pid"] == process.pid
 
     def _start(self, command: list[str], **where: Any) -> subprocess.Popen[bytes]:
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.settings()}
