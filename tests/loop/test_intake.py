@@ -139,6 +139,7 @@ def test_an_announced_study_that_became_stable_unnoticed_is_found(world: World) 
 def test_a_vanished_study_is_marked_and_nothing_else(world: World) -> None:
     """RULES A8: "gone" is a mark, proven by D1."""
     world.published()
+    world.sweep()
     world.clock.advance(1)
     (copy,) = world.ledger.copies(STUDY)
     world.delete(copy.orthanc_id)
