@@ -25,7 +25,7 @@ def world(request: pytest.FixtureRequest, new_world: Callable[..., World]) -> Wo
     world = new_world()
     world.orthanc = ShortOrthanc(request.param, clock=world.clock)
     world.archive.close()
-    world.archive = world.new_archive()
+    world.archives[MAIN] = world.new_archive()
     return world
 
 
@@ -196,7 +196,7 @@ def test_what_came_after_the_listing_began_is_not_gone(world: World) -> None:
     world.orthanc.rules.append(arrives)
     world.archive.studies_page = lambda since: ()  # type: ignore[method-assign]
     assert world.swept() == {}
-    world.archive = world.new_archive()
+    world.archives[MAIN] = world.new_archive()
     world.clock.advance(100)
     assert world.swept() == {}
 
