@@ -51,6 +51,7 @@ SERVERS = (
 )
 POSTGRESQL = Package("postgresql", lambda: any(Path("/usr/lib/postgresql").glob("1[5-9]/bin/initdb")))
 COMPOSE = Package("docker-compose", lambda: program("docker-compose") is not None)
+FAKETIME = Package("faketime", lambda: program("faketime") is not None)
 DEBOOTSTRAP = Package("debootstrap", lambda: program("debootstrap") is not None)
 
 

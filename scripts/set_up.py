@@ -19,7 +19,7 @@ from pathlib import Path
 from deploy.native.process import program
 from deploy.native.servers import HAPI_JAR, STARTS_FAST, Hapi, HapiConfig, StartFailed, installed_orthanc
 from scripts.apt_sources import debian_mirror
-from scripts.packages import COMPOSE, DEBOOTSTRAP, POSTGRESQL, SERVERS, VENV, install
+from scripts.packages import COMPOSE, DEBOOTSTRAP, FAKETIME, POSTGRESQL, SERVERS, VENV, install
 from scripts.steps import ROOT, WORK, Step, StepFailed, carry_out, run
 
 VENV_DIRECTORY = ROOT / ".venv"
@@ -60,6 +60,7 @@ def _test_steps() -> list[Step]:
         install("Orthanc, Java, Maven", *SERVERS),
         install("PostgreSQL, for the ledger", POSTGRESQL, optional=True),
         install("docker-compose, to parse docker-compose.yml", COMPOSE, optional=True),
+        install("faketime, to set the clock of a daemon", FAKETIME, optional=True),
         _venv("requirements-dev.txt"),
         _hapi(),
         _classes(),

@@ -55,7 +55,7 @@ def status(
 def _document(ledger: Ledger) -> dict[str, Any]:
     now = time.time()
     heartbeat = ledger.heartbeat() or _NOBODY
-    alive = now - heartbeat.at <= SILENCE
+    alive = abs(now - heartbeat.at) <= SILENCE  # a beat of the future is one from before the clock was set (RULES E5)
     reasons = [one.get("reason", "") for one in [heartbeat.target, *heartbeat.archives.values()]]
     reasons += [one.get("brake_reason", "") for one in heartbeat.archives.values()]
     if not alive:

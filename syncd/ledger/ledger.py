@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Select
 from syncd.errors import LedgerRefused, LedgerUnavailable
 from syncd.ledger import (
     archives,
+    clockstep,
     feed,
     marks,
     oneshot,
@@ -197,6 +198,11 @@ class Ledger:
         """
         now = self._clock()
         return self._own(lambda tx: feed.take(tx, position, marks=marks, copies=copies, settle_after=settle_after, now=now))
+
+    def follow_clock(self, by: float) -> None:
+        """The wall clock was set forward by `by` seconds (back: negative): times that we keep move along (RULES E5)."""
+        now = self._clock()
+        self._own(lambda tx: clockstep.follow(tx, by=by, now=now))
 
     # Marks: the only thing that a guest may write
 

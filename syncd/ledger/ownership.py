@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from syncd.errors import LedgerRefused
 from syncd.ledger import trail
+from syncd.ledger.clockstep import follow_since_last_beat
 from syncd.ledger.marks import next_in
 from syncd.ledger.schema import dirty, feed_seen, feeds, rejections, sequences
 from syncd.ledger.sessionlock import TAKEN_OVER
@@ -26,6 +27,7 @@ such transaction at a time, and each sees what those before it committed, the ne
 
 def take_over(tx: Transaction, *, now: float) -> int:
     """Begin a new epoch and bring all times within reason (RULES E5); returns the epoch."""
+    follow_since_last_beat(tx, now=now)
     _within_reason(tx.connection, now=now)
     return next_in(tx.connection, "epoch")
 

@@ -22,6 +22,7 @@ from syncd.loop.gate import Gate
 from syncd.loop.rooms import Rooms
 from syncd.loop.troubles import Troubles
 from syncd.loop.turned_up import look_around
+from syncd.loop.watchdog import Every
 from syncd.loop.workers import Workers
 from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState
@@ -93,7 +94,7 @@ class Clockwork:
         self._every("verify", self._verify, seconds=VERIFY_TICK)
         self._every("sentinel", self._look_at_sentinel, seconds=SENTINEL_INTERVAL)
         self._every("look-around", self._look_around, seconds=LOOK_AROUND_INTERVAL)
-        self._scheduler.add_job(beat, "interval", seconds=HEARTBEAT_INTERVAL, id="heartbeat")
+        self._scheduler.add_job(beat, Every(seconds=HEARTBEAT_INTERVAL, timezone=UTC), id="heartbeat")
 
     def start(self) -> None:
         self._scheduler.start()
@@ -103,12 +104,18 @@ class Clockwork:
         self._stopping = True
         self._scheduler.shutdown(wait=False)
 
+    def follow_clock(self, by: float) -> None:
+        """The wall clock was set. Back: each tick comes when it would have come without that. Forward: what is late by it
+        is run once, and APScheduler sees that by itself (RULES E5)."""
+        if by < 0:
+            for job in self._scheduler.get_jobs():
+                job.modify(next_run_time=job.next_run_time + timedelta(seconds=by))
+        self._workers.wake()
+
     def _every(self, name: str, tick: Callable[[], None], *, seconds: float, jitter: int | None = None) -> None:
         self._scheduler.add_job(
             self._troubles.guarded(name, tick),
-            "interval",
-            seconds=seconds,
-            jitter=jitter,
+            Every(seconds=seconds, jitter=jitter, timezone=UTC),
             id=name,
             next_run_time=datetime.now(UTC),
         )

@@ -23,6 +23,7 @@ from syncd.loop.gate import FIRST_PAUSE, LONGEST_PAUSE, Gate, Gates
 from syncd.loop.rooms import Observer, Rooms
 from syncd.loop.target import probe
 from syncd.loop.troubles import Troubles
+from syncd.loop.watchdog import Watchdog
 from syncd.loop.workers import Workers
 from syncd.model.ids import ArchiveName
 from syncd.model.inventories import Inventory
@@ -82,11 +83,14 @@ class Daemon:
         )
         self._working = threading.Thread(target=workers.run, name="workers", daemon=True)
         self._working.start()
+        watchdog = Watchdog(clockwork.follow_clock, self._ledger.follow_clock)
         clockwork.start()
+        watchdog.start()
         log.info("started", archive=", ".join(self._site.archives), fhir=self._site.server.base_url, version=self._version)
         while not self._stop.wait(1.0) and self._working.is_alive():
             pass
         log.info("stopping")
+        watchdog.stop()
         clockwork.stop()
         workers.stop(grace=GRACE)
         self.unfinished = workers.in_flight

@@ -31,7 +31,7 @@ class Following:
         self._ledger = ledger
         self._entered = False
         self._behind = 0
-        self._even_at = time.time()
+        self._even_at = time.monotonic()
         self._intake = Intake(source.archive, ledger, name=source.name, settle_after=source.settle_after, clock=clock)
 
     def enter(self) -> None:
@@ -57,14 +57,14 @@ class Following:
         polled = self._intake.poll()
         self._behind = max(0, polled.high_water - polled.position.cursor) if polled.position else 0
         if not self._behind:
-            self._even_at = time.time()
+            self._even_at = time.monotonic()
         self._stands(polled.position)
         return polled
 
     def behind(self, *, failing: bool) -> tuple[int, float]:
         """By how many changes, and for how many seconds, the feed is not read up to its end."""
         waiting = self._behind > 0 or failing
-        return self._behind, time.time() - self._even_at if waiting else 0.0
+        return self._behind, time.monotonic() - self._even_at if waiting else 0.0
 
     def _stands(self, position: FeedPosition | None) -> None:
         self.position = position

@@ -168,7 +168,7 @@ def _raise_if_away(heartbeat: Heartbeat | None, sources: list[Source]) -> None:
 
 def _raise_unless_working(heartbeat: Heartbeat | None) -> None:
     """Whether the daemon that we watch can get anywhere at all."""
-    if heartbeat is None or time.time() - heartbeat.at > SILENCE:
+    if heartbeat is None or abs(time.time() - heartbeat.at) > SILENCE:
         raise Unreachable("The daemon that holds the ledger does not answer any more; run resync again")
     if heartbeat.target.get("reason"):
         raise Unreachable(f"The running daemon waits: {heartbeat.target['reason']}. What was marked stays marked")
