@@ -17,7 +17,7 @@ from syncd.errors import LedgerUnavailable
 from syncd.loop import clockwork as clockwork_module
 from syncd.loop.clockwork import Clockwork
 from syncd.loop.daemon import Daemon
-from syncd.loop.gate import Gate
+from syncd.loop.gate import Gate, Gates
 from syncd.loop.rooms import Nobody
 from syncd.loop.task import Task
 from syncd.loop.turn import Turn
@@ -137,16 +137,17 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 @pytest.fixture
 def ticking(world: World, set_clock: Callable[[float], None]) -> Any:
     """A clockwork on APScheduler's real thread, and a semaphore that each of its polls releases."""
-    daemon = Daemon(replace(world.site, poll_interval=0.01), world.ledger, version="1", observer=Nobody())
+    often = {name: replace(source, poll_interval=0.01) for name, source in world.site.archives.items()}
+    daemon = Daemon(replace(world.site, archives=often), world.ledger, version="1", observer=Nobody())
     rooms = daemon._connected()
     assert rooms is not None
-    workers = Workers(rooms, fhir=daemon._fhir, archive=daemon._archive, concurrency=1)
+    workers = Workers(rooms, fhir=daemon._fhir, archives=daemon._gates, concurrency=1)
     clockwork = Clockwork(
         rooms,
         site=daemon._site,
         workers=workers,
         fhir=daemon._fhir,
-        archive=daemon._archive,
+        archives=daemon._archives,
         troubles=daemon._troubles,
         beat=daemon._beat,
     )
@@ -221,7 +222,7 @@ def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(world:
 
     now = [world.clock()]
     rooms = replace(task.rooms, clock=lambda: now[0])
-    turn = Turn(rooms, fhir=Gate(lambda: None), archive=Gate(lambda: None), on_outcome=lambda outcome: None)
+    turn = Turn(rooms, fhir=Gate(lambda: None), archives=Gates({}), on_outcome=lambda outcome: None)
     decided = turn._outcome
 
     def then_step(given: Task) -> Outcome | None:
