@@ -21,12 +21,12 @@ README = pages.ROOT / "README.md"
 HOSTS = {"127.0.0.1:8042", "127.0.0.1:18042", "127.0.0.1:18053", "127.0.0.1:18080"}
 HOSTS |= {"orthanc:8042", "fhir:8080", "pacs.example.org", "example.org", "www.w3.org", "dicom.nema.org", "nema.org"}
 HOSTS |= {"snomed.info", "loinc.org", "radlex.org", "unitsofmeasure.org", "www.nlm.nih.gov", "ncicb.nci.nih.gov"}
-HOSTS |= {"hl7.org", "terminology.hl7.org", "www.cms.gov"}
+HOSTS |= {"hl7.org", "terminology.hl7.org", "www.cms.gov", "hl7.eu", "profiles.ihe.net"}
 """Hosts that pages and pictures may name: this machine's, made-up ones, the name space of SVG, and those in the names of
-code systems (docs/mapping.md)."""
+code systems and guides (docs/mapping.md, docs/profiles.md)."""
 SOMEBODYS = ("/home/", "/root/", "/tmp/", "/var/tmp/", f"{pages.ROOT}/")
 """Folders that are one person's or one machine's."""
-TOOLS = {"python3", "sqlite3", "docker", "echo", "export", "/opt/syncd/bin/pip"}
+TOOLS = {"python3", "sqlite3", "createuser", "createdb", "docker", "echo", "export", "/opt/syncd/bin/pip"}
 """Programs of others in the examples, whose options are not ours to check."""
 
 
@@ -114,11 +114,16 @@ def test_the_variables_of_the_examples_are_settings(elsewhere: Path) -> None:
 
 
 def test_every_variable_in_the_text_is_a_setting() -> None:
-    """CONTRACT, Settings: no page names a setting that this version does not have."""
+    """CONTRACT, Settings: no page names a setting that this version does not have, with `_FILE` behind it or not."""
     named = {name for page in pages.PAGES for name in re.findall(r"`(SYNCD_[A-Z0-9_<>]+)`", pages.text_of(page))}
     elsewhere = {f"SYNCD_{name}" for name in catalogue.ENVIRONMENT_ONLY} | {"SYNCD_SERVICE_HOST"}
     general = {setting.variable for setting in catalogue.CATALOGUE}
-    unknown = [name for name in named - elsewhere if name not in general and catalogue.path_of(name) is None]
+    values = {name: name.removesuffix("_FILE") for name in named - elsewhere}
+    unknown = [
+        name
+        for name, value in values.items()
+        if not {name, value} & general and catalogue.path_of(name) is None and catalogue.path_of(value) is None
+    ]
     assert len(named) > 20
     assert unknown == []
 
