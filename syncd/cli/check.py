@@ -17,10 +17,9 @@ from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
 from syncd.loop import removed
 from syncd.loop.companions import require_sayable
-from syncd.loop.connect import Site, dicomweb_roots, public_address, public_policy
+from syncd.loop.connect import Site, dicomweb_roots, public_address, public_policy, version_spoken
 from syncd.loop.hooks import load_hooks, shaped
 from syncd.loop.rooms import Source
-from syncd.loop.target import fhir_version
 from syncd.mapping.fingerprint import fingerprint
 from syncd.mapping.sentinel import sentinel_type
 from syncd.publish import sentinel
@@ -155,7 +154,7 @@ def _skew(about: str, theirs: float | None, *, of: str = "") -> Iterator[Line]:
 
 
 def _fhir(chosen: Site) -> Iterator[Line]:
-    version = fhir_version(chosen.server, setting=chosen.fhir_version)
+    version = version_spoken(chosen)
     capabilities = chosen.server.capabilities()
     yield Line(
         mark=Mark.OK,

@@ -18,6 +18,7 @@ from syncd.loop.look import require_one_patient
 from syncd.loop.odd import odd, require_plain
 from syncd.mapping.companions import companions, references_to
 from syncd.mapping.dialects import VERSIONS
+from syncd.mapping.guides import require_guide
 from syncd.mapping.identity import patient_key, resource_id
 from syncd.mapping.imagingstudy import available, withdrawn
 from syncd.mapping.patient import subject
@@ -67,9 +68,10 @@ def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], 
     """What would be sent, the ImagingStudy last. Notes are told first, so that they are there where the study would be
     parked for them."""
     hooks = load_hooks()
+    require_guide(chosen.policy.profile, fhir_version=version)
     roots: dict[str, str] = {name: source.archive.info().dicomweb_root for name, source in chosen.archives.items()}
     policy = public_policy(chosen, roots)
-    snapshots = [build(archive.read_study(one)) for archive, one in _copies(chosen, study)]
+    snapshots = [build(archive.read_study(one), reading=policy.reading) for archive, one in _copies(chosen, study)]
     require_one_patient(snapshots, policy=policy)
     snapshot = union(snapshots, order=tuple(chosen.archives))
     key = patient_key(snapshot, policy=policy)
@@ -77,7 +79,7 @@ def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], 
     left = left_of(snapshot, said, patient=key.resource_id, quality=policy.rejected_quality)
     literal = None if policy.patient == "logical" else f"Patient/{key.resource_id}"
     who = subject(key, snapshot, literal=literal, fhir_version=version)
-    found = odd(left.snapshot, policy=policy)
+    found = odd(left.snapshot, policy=policy, fhir_version=version)
     for note in found:
         tell(note)
     beside: tuple[dict[str, object], ...] = ()

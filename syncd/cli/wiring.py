@@ -12,6 +12,7 @@ from syncd.loop.connect import Site
 from syncd.loop.rooms import Source
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName
+from syncd.model.reading import Reading
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
 from syncd.settings import Settings
@@ -85,6 +86,15 @@ def policy(settings: Settings) -> MappingPolicy:
         write_devices=settings.policy.write_devices,
         write_procedures=settings.policy.write_procedures,
         body_structure=settings.policy.body_structure,
+        profile=_text(settings.policy.profile),
+        accession_in_identifier={"true": True, "false": False}.get(settings.policy.accession_in_identifier),
+        map_retired=settings.policy.map_retired,
+        site_modality_system=_text(settings.policy.site_modality_system),
+        list_manifest=settings.policy.list_manifest,
+        sopclass_style=settings.policy.sopclass_style,
+        reading=Reading(
+            repair_utf8=settings.policy.repair_utf8, title_from_image_type=settings.policy.title_from_image_type
+        ),
     )
 
 
@@ -100,6 +110,8 @@ def _archive_policy(name: ArchiveName, chosen: ArchiveSettings) -> ArchivePolicy
         accession_system=_text(chosen.accession_system),
         study_id_system=_text(chosen.study_id_system),
         issuers=dict(chosen.issuers),
+        other_patient_ids_system=_text(chosen.other_patient_ids_system),
+        retrieve_location_uid=_text(chosen.retrieve_location_uid),
     )
 
 

@@ -34,7 +34,7 @@ REFUSED = "!refused"
 """Kept as the version of what could not be written; no server's version looks like that."""
 
 _LEFT_OUT = {
-    "Device": Note(tag="0018,1002", rule="J.2", done="Device not written: named in words"),
+    "Device": Note(tag="0018,1002", rule="J.2", done="Device not written: logical reference, or words"),
     "Practitioner": Note(tag="0040,1101", rule="J.2", done="Practitioner not written: logical reference"),
     "Procedure": Note(tag="0008,1111", rule="J.4", done="Procedure not written: no reference"),
     "BodyStructure": Note(tag="0020,0060", rule="J.7", done="BodyStructure not written: no reference"),

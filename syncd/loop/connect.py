@@ -18,6 +18,7 @@ from syncd.loop.hooks import Hook, load_hooks, shaped
 from syncd.loop.rooms import Nobody, Observer, Rooms, Source
 from syncd.loop.target import attach, fhir_version, keep_endpoints
 from syncd.mapping.fingerprint import fingerprint
+from syncd.mapping.guides import require_guide
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.provenance import writes_provenance
 from syncd.model.ids import ArchiveName
@@ -51,7 +52,7 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
     _keep_installation(ledger, site.policy.installation_id)
     roots = dicomweb_roots(site, ledger)
     policy = public_policy(site, roots)
-    version = fhir_version(site.server, setting=site.fhir_version)
+    version = version_spoken(site)
     require_sayable(site.server, policy=policy, fhir_version=version)
     attach(site.server, ledger, installation_id=policy.installation_id, version=version, accept=accept_target)
     rooms = _rooms(site, ledger, policy, version, hooks, observer)
@@ -70,7 +71,14 @@ def connect_dry(site: Site, ledger: Ledger) -> Rooms:
     """Rooms for deciding without writing: nothing is attached, written or marked."""
     hooks = load_hooks()
     policy = public_policy(site, dicomweb_roots(site, ledger))
-    return _rooms(site, ledger, policy, fhir_version(site.server, setting=site.fhir_version), hooks, None)
+    return _rooms(site, ledger, policy, version_spoken(site), hooks, None)
+
+
+def version_spoken(site: Site) -> str:
+    """The FHIR version that the server speaks, and in which the site's profile, if any, is written."""
+    version = fhir_version(site.server, setting=site.fhir_version)
+    require_guide(site.policy.profile, fhir_version=version)
+    return version
 
 
 def public_policy(site: Site, roots: Mapping[str, str]) -> MappingPolicy:

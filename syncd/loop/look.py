@@ -109,7 +109,7 @@ def whole(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudySnapshot, 
     rooms = task.rooms
     raws = tuple(_consistent(header, rooms=rooms) for header in headers)
     reached(Step.SNAPSHOT_READ)
-    snapshots = tuple(build(raw) for raw in raws)
+    snapshots = tuple(build(raw, reading=rooms.policy.reading) for raw in raws)
     require_one_patient(snapshots, policy=rooms.policy)
     if len(snapshots) == 1:
         return snapshots[0], raws

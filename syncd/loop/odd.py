@@ -14,17 +14,23 @@ from syncd.mapping.policy import MappingPolicy
 from syncd.model.snapshot import Note, StudySnapshot
 from syncd.model.words import ParkedReason
 
-_NO_VALUES = frozenset({"C8", "D.2", "F.6", "J.2"})
+_NO_VALUES = frozenset(
+    {
+        *("C8", "D.2", "F.6", "J.2"),
+        *("A.1 R5", "A.1 R6", "A.2 R6", "A.3 title", "A.4 ist-8", "B (0010,1000)", "H eu", "H mado", "M"),
+    }
+)
 """Rules that tell of no odd value: several copies, images left out because they are rejected, too many instances, equipment
-that cannot be told from others. Parking for these would keep rejected images in sight."""
+that cannot be told from others, what a FHIR version has no element for, what a profile misses. Parking for these would keep
+rejected images in sight, or park every study of a version."""
 
 _NAMED = 3
 """Pairs of tag and rule that a parked study names; `syncd render --notes` lists them all."""
 
 
-def odd(snapshot: StudySnapshot, *, policy: MappingPolicy) -> tuple[Note, ...]:
-    """Every note of the study: what DICOM held, and what FHIR or the settings could not take."""
-    return (*snapshot.notes, *notes(snapshot, policy=policy))
+def odd(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str) -> tuple[Note, ...]:
+    """Every note of the study: what DICOM held, and what FHIR, its version or the settings could not take."""
+    return (*snapshot.notes, *notes(snapshot, policy=policy, fhir_version=fhir_version))
 
 
 def require_plain(found: Iterable[Note], *, policy: MappingPolicy) -> None:

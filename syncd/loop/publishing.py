@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -53,11 +54,14 @@ def publish(
     raws: tuple[RawStudy, ...],
     held: Callable[[], Outcome | None] = lambda: None,
     remember: Mapping[str, Any] = MappingProxyType({}),
+    notes: int | None = None,
 ) -> Outcome:
     """Make the server say `goal`, unless `held` answers otherwise: what takes something back asks the brake (RULES D3).
-    `remember` is kept in the record beside the archive's raw tuple.
+    `remember` is kept in the record beside the archive's raw tuple; `notes`: how many the record counts, by default the
+    snapshot's own.
 
     Raises what `FhirServer.put` raises; a `StudyError` then names the refused digest."""
+    facts = partial(_facts, task, snapshot=snapshot, raws=raws, remember=remember, notes=notes)
     action = _decide(task, goal, None)
     current: Current | None = None
     if isinstance(action, NeedRead):
@@ -71,12 +75,12 @@ def publish(
         case Wait(reason=reason):
             return task.waiting(reason, due=task.rooms.clock() + task.settle_after)
         case Skip():
-            return _skipped(task, goal, action, _facts(task, goal, snapshot, raws, remember))
+            return _skipped(task, goal, action, facts(goal))
         case Write():
             waiting = held()
             if waiting is not None:
                 return waiting
-            return _written(task, goal, action, _facts(task, goal, snapshot, raws, remember))
+            return _written(task, goal, action, facts(goal))
         case NeedRead():
             raise AssertionError("a decision made with the server's copy at hand asks for no other")
 
@@ -253,7 +257,13 @@ def _shown(task: Task, goal: Wanted) -> dict[str, Any]:
 
 
 def _facts(
-    task: Task, goal: Wanted, snapshot: StudySnapshot, raws: tuple[RawStudy, ...], remember: Mapping[str, Any]
+    task: Task,
+    goal: Wanted,
+    *,
+    snapshot: StudySnapshot,
+    raws: tuple[RawStudy, ...],
+    remember: Mapping[str, Any],
+    notes: int | None,
 ) -> dict[str, Any]:
     """What the record keeps of the snapshot: nothing that identifies a patient but the hashed id of our Patient."""
     key = patient_key(snapshot, policy=task.rooms.policy)
@@ -271,7 +281,7 @@ def _facts(
         "instances": snapshot.number_of_instances,
         "study_date": snapshot.started.date if snapshot.started else "",
         "modalities": "\\".join(dict.fromkeys(one.modality for one in snapshot.series if one.modality)),
-        "notes": len(snapshot.notes),
+        "notes": len(snapshot.notes) if notes is None else notes,
         "archive": raws[0].header.archive,
     }
 

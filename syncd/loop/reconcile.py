@@ -131,14 +131,15 @@ def _announce(task: Task, seen: Look, identity: str) -> Outcome:
     if not dialect(task.rooms.fhir_version).writes_registered:
         return task.waiting("still arriving, and this FHIR version cannot say so", due=due)
     raws = tuple(light(task, header) for header in foremost(task, seen.headers))
-    require_one_patient([build(one) for one in raws], policy=task.rooms.policy)
+    copies = [build(one, reading=task.rooms.policy.reading) for one in raws]
+    require_one_patient(copies, policy=task.rooms.policy)
     # Only the whole study tells what is rejected; and other studies must know what this one's notes say (B7).
     concerned = any(rejections.may_concern(task, raw) for raw in raws)
     if concerned and rejections.applied(task, whole(task, seen.headers)[0]).left.nothing:
         return task.waiting("nothing but rejected instances so far", due=due)
     if all(only_key_objects(raw) for raw in raws):
         return task.waiting("only key objects so far", due=due)
-    announced = rejections.untouched(build(raws[0]))
+    announced = rejections.untouched(copies[0])
     return replace(_say(task, announced, raws[:1], identity=identity, status="registered"), done=False, due=due)
 
 
@@ -149,7 +150,7 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
     if too_large or (task.record is not None and task.record.summary):
         task = replace(task, summary=True)
     snapshot = applied.left.snapshot
-    found = odd(snapshot, policy=task.rooms.policy) if status == "available" else ()
+    found = odd(snapshot, policy=task.rooms.policy, fhir_version=task.rooms.fhir_version) if status == "available" else ()
     require_plain(found, policy=task.rooms.policy)
     unresolved = False
     while True:
@@ -174,6 +175,7 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
             )
             if kept.there != references_to(beside):
                 goal, ordered = say(there=kept.there)
+            noted = (*found, *kept.notes)
             outcome = publish(
                 task,
                 goal,
@@ -181,9 +183,10 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
                 raws=raws,
                 held=partial(_held, task, status=status),
                 remember=_remembered(applied, ordered),
+                notes=len(noted or snapshot.notes) + ordered.ambiguous,
             )
-            noted = (*rules((*found, *kept.notes)), *((orders.RULE,) if ordered.ambiguous else ()))
-            return replace(outcome, noted=noted) if outcome.decision in _WRITTEN else outcome
+            told = (*rules(noted), *((orders.RULE,) if ordered.ambiguous else ()))
+            return replace(outcome, noted=told) if outcome.decision in _WRITTEN else outcome
         except StudyError as error:
             if error.reason == ParkedReason.TOO_LARGE and status == "available" and not task.summary:
                 task = replace(task, summary=True)

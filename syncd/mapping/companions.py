@@ -12,7 +12,7 @@ from dataclasses import replace
 from syncd.mapping import body_structure
 from syncd.mapping.body_structure import body_structures_of
 from syncd.mapping.device import devices_of
-from syncd.mapping.imagingstudy import encodable
+from syncd.mapping.imagingstudy import listed
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.practitioner import practitioners_of
 from syncd.mapping.procedure import procedures_done
@@ -24,7 +24,7 @@ def companions(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy,
     """What the study wants to be there besides itself; `subject` is the study's."""
     if not types(policy):
         return ()
-    snapshot = replace(snapshot, series=encodable(snapshot.series))
+    snapshot = replace(snapshot, series=listed(snapshot, policy=policy))
     return (
         *devices_of(snapshot, policy=policy, fhir_version=fhir_version),
         *practitioners_of(snapshot, policy=policy, fhir_version=fhir_version),

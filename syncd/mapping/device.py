@@ -54,11 +54,6 @@ def device_id(equipment: Equipment) -> str:
     return hashed_id("dev-", key=json.dumps(key, ensure_ascii=False, separators=(",", ":")), digits=DIGITS)
 
 
-def shown(equipment: Equipment) -> str:
-    """Manufacturer and model in words; else the station's name."""
-    return " ".join(part for part in (equipment.manufacturer, equipment.model) if part) or equipment.station
-
-
 def devices_of(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str) -> tuple[Json, ...]:
     """The study's machines that can be told from others, each once, as its first series describes it."""
     if not policy.write_devices or fhir_version not in _FORMS:

@@ -17,10 +17,19 @@ from syncd.model.snapshot import InstanceFacts
 SENTINEL_NAME = "syncd sentinel: tells whether this is still the same server; do not delete"
 
 
+_SOP_CLASSES = {
+    "urn": (URI, "urn:oid:"),
+    "jp": ("http://hl7.org/fhir/uv/imaging-service-request-ig/CodeSystem/dicom-uids", ""),
+}
+"""`sopclass_style`: the system of an SOP class, and what stands before its UID. JP Core has its own (MAPPING H)."""
+
+
 class R4:
     """FHIR 4.0.1."""
 
     version = "r4"
+    accession_in_identifier = True
+    """Whether an accession is an identifier of the study too, where the site does not say (MAPPING B)."""
     writes_registered = True
     """Whether a study that still arrives is announced (RULES A6)."""
     has_endpoints = True
@@ -100,7 +109,9 @@ class R4:
         return {"source": SOURCE, "tag": [{"system": INSTALLATION, "code": installation_id}]}
 
     def _identifiers(self, said: Said) -> list[Json]:
-        return [said.uid_identifier, *said.accessions, *said.study_ids]
+        wanted = said.policy.accession_in_identifier
+        named = said.accessions if (self.accession_in_identifier if wanted is None else wanted) else ()
+        return [said.uid_identifier, *named, *said.study_ids]
 
     def _modalities(self, said: Said) -> list[Json]:
         return [self._modality(term) for term in said.modalities]
@@ -125,8 +136,8 @@ class R4:
                 "endpoint": endpoint_references(series.elsewhere, said.policy) if series.elsewhere else [],
                 **self._anatomy(series),
                 "started": self._series_started(series, said),
-                "performer": list(series.performers),
-                "instance": [] if said.summary else self._instances(series),
+                "performer": self._performers(series),
+                "instance": [] if said.summary else self._instances(series, said),
             }
         )
 
@@ -143,9 +154,13 @@ class R4:
     def _series_started(self, series: SaidSeries, said: Said) -> str:
         return series.started
 
-    def _instances(self, series: SaidSeries) -> list[Json]:
+    def _performers(self, series: SaidSeries) -> list[Json]:
+        return list(series.performers)
+
+    def _instances(self, series: SaidSeries, said: Said) -> list[Json]:
         """The one list that may be long."""
-        return [_instance(instance) for instance in series.instances]
+        system, prefix = _SOP_CLASSES[said.policy.sopclass_style]
+        return [_instance(instance, system, prefix) for instance in series.instances]
 
 
 def summary_extension(said: Said) -> list[Json]:
@@ -177,11 +192,11 @@ def absent() -> Json:
     return {"extension": [{"url": DATA_ABSENT_REASON, "valueCode": "unknown"}]}
 
 
-def _instance(instance: InstanceFacts) -> Json:
+def _instance(instance: InstanceFacts, system: str, prefix: str) -> Json:
     made: Json = {"uid": instance.uid}
     if is_uid(instance.sop_class):
         # Leading zeros pass: an OID with them is wrong, but the class is still told (MAPPING I case 28).
-        made["sopClass"] = {"system": URI, "code": f"urn:oid:{instance.sop_class}"}
+        made["sopClass"] = {"system": system, "code": prefix + instance.sop_class}
     else:
         made["sopClass"] = absent()
     if instance.number is not None:

@@ -20,6 +20,7 @@ class R5(R4):
     """FHIR 5.0.0."""
 
     version = "r5"
+    accession_in_identifier = False
 
     def endpoint(self, said: SaidEndpoint, *, policy: MappingPolicy) -> Json:
         return {
@@ -45,9 +46,6 @@ class R5(R4):
             "address": SENTINEL,
         }
 
-    def _identifiers(self, said: Said) -> list[Json]:
-        return [said.uid_identifier, *said.study_ids]
-
     def _request(self, said: Said) -> Json:
         return {
             "partOf": self._part_of(said),
@@ -65,7 +63,9 @@ class R5(R4):
         """As a CodeableConcept: words of a token that DICOM does not define are its `text`."""
         if term is None:
             return absent()
-        return {"coding": [coding(term)]} if term.code else {"text": term.display}
+        if not term.code:
+            return {"text": term.display}
+        return {"coding": [coding(term)]} | ({"text": term.words} if term.words else {})
 
     def _anatomy(self, series: SaidSeries) -> Json:
         return {

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from syncd.mapping.dialect_r4 import absent, concept
 from syncd.mapping.dialect_r5 import R5, sited
+from syncd.mapping.people import completed, organization
 from syncd.mapping.said import Json, Said, SaidSeries
 from syncd.mapping.systems import is_oid
 from syncd.mapping.terms import Term
@@ -42,7 +43,11 @@ class R6(R5):
     def _series_started(self, series: SaidSeries, said: Said) -> str:
         return not_before(said.started, series.started)
 
-    def _instances(self, series: SaidSeries) -> list[Json]:
+    def _performers(self, series: SaidSeries) -> list[Json]:
+        """R6 knows the device and the place among the performers (MAPPING A.2)."""
+        return completed(series.performers, (("DEV", series.device), ("LOC", organization(series.institution))))
+
+    def _instances(self, series: SaidSeries, said: Said) -> list[Json]:
         return [_instance(instance) for instance in series.instances]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from syncd.mapping.dialect_r4 import endpoint_references as _references
 from syncd.mapping.dialects import dialect
 from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.profiles import profiled_endpoint
 from syncd.mapping.said import Json
 from syncd.mapping.services import services
 
@@ -19,7 +20,9 @@ def endpoints(policy: MappingPolicy, *, fhir_version: str = "r4") -> tuple[Json,
     if not say.has_endpoints:
         return ()
     return tuple(
-        say.endpoint(service, policy=policy)
+        profiled_endpoint(
+            say.endpoint(service, policy=policy), service, archive=archive, policy=policy, version=fhir_version
+        )
         for archive in policy.archives
         for service in services(archive, prefix=policy.endpoint_prefix)
     )

@@ -75,6 +75,10 @@ def patient_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> li
             seen.add((assigned, other.value))
             type_code = other.type_code if other.type_code in _TYPES else ""
             found.append(identifier(other.value, assigned=assigned, type_code=type_code, use="secondary"))
+    retired = Authority(archive.other_patient_ids_system, "")
+    if retired.system:
+        unseen = (value for value in snapshot.patient.retired_ids if (retired, value) not in seen)
+        found += [identifier(value, assigned=retired, use="secondary") for value in unseen]
     return found
 
 

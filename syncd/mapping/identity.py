@@ -20,10 +20,12 @@ BAD_UID_DIGITS = 48
 
 
 def resource_id(study_uid: str, *, bad_uid: str) -> str:
-    """The ImagingStudy's id: the UID; what is none is refused, or hashed with `bad_uid="verbatim"` (RULES C1)."""
+    """The ImagingStudy's id: the UID; what is none is refused, or hashed with `bad_uid="verbatim"` (RULES C1).
+
+    Where nothing is left of the UID once it is cleaned, no two such studies could be told apart: always refused."""
     if is_uid(study_uid):
         return study_uid
-    if bad_uid != "verbatim":
+    if bad_uid != "verbatim" or not study_uid:
         raise StudyError("uid-not-oid", "StudyInstanceUID (0020,000D) is not dotted digits of at most 64 characters")
     return hashed_id("x-", key=study_uid, digits=BAD_UID_DIGITS)
 

@@ -13,22 +13,27 @@ from dataclasses import replace
 
 from syncd.errors import StudyError
 from syncd.mapping.body_structure import body_structure_id
-from syncd.mapping.device import device_id, shown
+from syncd.mapping.device import device_id
 from syncd.mapping.dialects import dialect as dialect_of
 from syncd.mapping.identifiers import accession_identifiers, based_on, encounter, study_identifiers
 from syncd.mapping.identity import resource_id
 from syncd.mapping.moments import date_time
-from syncd.mapping.people import practitioner
+from syncd.mapping.people import completed, device, performer, practitioner
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.practitioner import practitioner_id
 from syncd.mapping.procedure import procedure_ids
+from syncd.mapping.profiles import profiled
 from syncd.mapping.said import Json, Said, SaidSeries
-from syncd.mapping.systems import PARTICIPATION_TYPE
+from syncd.mapping.systems import DCM
 from syncd.mapping.terms import ACQUISITION, Term, body_site, laterality, modality, procedures, reasons
 from syncd.model.snapshot import Person, SeriesFacts, StudySnapshot
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 """What FHIR allows in `series.uid` and `instance.uid` (MAPPING A.6): leading zeros pass, underscores do not."""
+
+
+_MANIFESTS = frozenset({("DCM", "113030"), ("DCM", "113031"), ("99IHE", "MADOTEMP001")})
+"""Titles of manifests: plain, signed, and IHE MADO's for the time being (MAPPING D.1)."""
 
 
 def available(
@@ -45,8 +50,8 @@ def available(
     `dialect` is a FHIR version of `dialects.VERSIONS`; `there` are the companions (`Type/id`) that it may refer to
     (MAPPING J). Raises `StudyError` (`uid-not-oid`, `unmappable`).
     """
-    said = _whole(snapshot, subject=subject, policy=policy, summary=summary, there=there)
-    return dialect_of(dialect).imaging_study(said)
+    said = whole(snapshot, subject=subject, policy=policy, summary=summary, there=there)
+    return _written(said, dialect)
 
 
 def registered(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, dialect: str = "r4") -> Json:
@@ -54,14 +59,32 @@ def registered(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy,
 
     Only for a version that `writes_registered`.
     """
-    return dialect_of(dialect).imaging_study(_head(snapshot, status="registered", subject=subject, policy=policy))
+    return _written(_head(snapshot, status="registered", subject=subject, policy=policy), dialect)
 
 
 def withdrawn(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, status: str, dialect: str = "r4") -> Json:
     """A study of which nothing may be shown any more: identifiers, subject and `status`; no series, modality, count or
     endpoint (MAPPING F.3). DSTU2, which has no status, says `UNAVAILABLE` and zero counts."""
     head = _head(snapshot, status=status, subject=subject, policy=policy)
-    return dialect_of(dialect).imaging_study(replace(head, orders=(), started="", reachable=False))
+    return _written(replace(head, orders=(), started="", reachable=False), dialect)
+
+
+def listed(snapshot: StudySnapshot, *, policy: MappingPolicy) -> tuple[SeriesFacts, ...]:
+    """The series that are shown: what FHIR can carry, without manifests where the site does not want them listed. A study
+    of nothing else keeps them (MAPPING D.2, RULES A7: never publish zero)."""
+    shown = encodable(snapshot.series)
+    hidden = frozenset() if policy.list_manifest else manifests(snapshot)
+    if not hidden:
+        return shown
+    kept = [
+        replace(one, instances=tuple(instance for instance in one.instances if instance.uid not in hidden)) for one in shown
+    ]
+    return tuple(one for one in kept if one.instances) or shown
+
+
+def manifests(snapshot: StudySnapshot) -> frozenset[str]:
+    """The key objects that are no one's choice of images but an archive's list of all (MAPPING D.1)."""
+    return frozenset(one.instance_uid for one in snapshot.key_objects if (one.title.scheme, one.title.value) in _MANIFESTS)
 
 
 def encodable(series: Sequence[SeriesFacts]) -> tuple[SeriesFacts, ...]:
@@ -74,6 +97,11 @@ def encodable(series: Sequence[SeriesFacts]) -> tuple[SeriesFacts, ...]:
         if instances:
             kept.append(one if len(instances) == len(one.instances) else replace(one, instances=instances))
     return tuple(kept)
+
+
+def _written(said: Said, version: str) -> Json:
+    """What the version says, and what the site's profile adds."""
+    return profiled(dialect_of(version).imaging_study(said), said, version=version)
 
 
 def _head(snapshot: StudySnapshot, *, status: str, subject: Json, policy: MappingPolicy) -> Said:
@@ -93,17 +121,26 @@ def _head(snapshot: StudySnapshot, *, status: str, subject: Json, policy: Mappin
     )
 
 
-def _whole(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, summary: bool, there: Collection[str]) -> Said:
-    listed = encodable(snapshot.series)
-    if not listed:
+def whole(
+    snapshot: StudySnapshot,
+    *,
+    subject: Json,
+    policy: MappingPolicy,
+    summary: bool = False,
+    there: Collection[str] = frozenset(),
+) -> Said:
+    """What is to be said of a stable study, in no version's words; `there` as for `available`. Raises `StudyError`
+    (`uid-not-oid`, `unmappable`)."""
+    shown = listed(snapshot, policy=policy)
+    if not shown:
         raise StudyError("unmappable", "no series with an instance has UIDs that FHIR can carry")
-    done = procedure_ids(replace(snapshot, series=listed)) if there else ()
+    done = procedure_ids(replace(snapshot, series=shown)) if there else ()
     head = _head(snapshot, status="available", subject=subject, policy=policy)
     return replace(
         head,
         counted=True,
-        summary=summary or sum(len(one.instances) for one in listed) > policy.max_instances,
-        modalities=_study_modalities(listed, policy=policy),
+        summary=summary or sum(len(one.instances) for one in shown) > policy.max_instances,
+        modalities=_study_modalities(shown, policy=policy),
         encounter=encounter(snapshot, policy=policy),
         referrer=_person(snapshot.referrer, there) if snapshot.referrer else None,
         interpreters=tuple(_people(snapshot.interpreters, there)),
@@ -112,43 +149,49 @@ def _whole(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, sum
         reasons=reasons(snapshot),
         location=snapshot.location_text,
         description=snapshot.description,
-        series=tuple(_series(one, snapshot, policy=policy, there=there) for one in listed),
+        series=tuple(_series(one, snapshot, policy=policy, there=there) for one in shown),
+        titles={one.instance_uid: one.title for one in snapshot.key_objects},
     )
 
 
-def _study_modalities(listed: Sequence[SeriesFacts], *, policy: MappingPolicy) -> tuple[Term, ...]:
+def modality_of(series: SeriesFacts, *, policy: MappingPolicy) -> Term | None:
+    """The series' modality as the site wants it said (MAPPING C.7)."""
+    return modality(series.modality, map_retired=policy.map_retired, site_system=policy.site_modality_system)
+
+
+def _study_modalities(shown: Sequence[SeriesFacts], *, policy: MappingPolicy) -> tuple[Term, ...]:
     """Every modality of the listed series once, in their order; CID 29 only with `acquisition`; unknown ones are not
     said here."""
-    tokens = dict.fromkeys(series.modality for series in listed)
+    terms = dict.fromkeys(term for series in shown if (term := modality_of(series, policy=policy)) is not None)
     if policy.modality_scope == "acquisition":
-        tokens = {token: None for token in tokens if token in ACQUISITION}
-    return tuple(term for term in map(modality, tokens) if term is not None)
+        return tuple(term for term in terms if term.system == DCM and term.code in ACQUISITION)
+    return tuple(terms)
 
 
 def _series(series: SeriesFacts, snapshot: StudySnapshot, *, policy: MappingPolicy, there: Collection[str]) -> SaidSeries:
     structure = body_structure_id(series, snapshot, policy=policy) if there else ""
     holder = policy.of(series.elsewhere or snapshot.at_home)
+    machine = _device(series, there)
+    people = [
+        *(performer(one, function="PRF") for one in _people(series.performing_physicians, there)),
+        *(performer(one, function="SPRF") for one in _people(series.operators, there)),
+    ]
     return SaidSeries(
         uid=series.uid,
         number=series.number,
-        modality=modality(series.modality),
+        modality=modality_of(series, policy=policy),
         description=series.description,
         body_site=body_site(series),
         body_structure=_literal("BodyStructure", structure, there),
         laterality=laterality(series.laterality),
         started=date_time(series.started, timezone=holder.timezone),
-        performers=(
-            *_performers(_people(series.performing_physicians, there), function="PRF"),
-            *_performers(_people(series.operators, there), function="SPRF"),
-            *_performers(_device(series, there) if policy.write_devices else [], function="DEV"),
-        ),
+        performers=tuple(completed(people, [("DEV", machine)] if policy.write_devices else [])),
         instances=series.instances,
+        device=machine,
+        institution=series.institution,
+        custodian=series.custodian,
         elsewhere=holder if series.elsewhere else None,
     )
-
-
-def _performers(actors: Sequence[Json], *, function: str) -> list[Json]:
-    return [{"function": {"coding": [{"system": PARTICIPATION_TYPE, "code": function}]}, "actor": actor} for actor in actors]
 
 
 def _people(persons: Sequence[Person], there: Collection[str]) -> list[Json]:
@@ -162,13 +205,12 @@ def _person(person: Person, there: Collection[str]) -> Json | None:
     return found or practitioner(person)
 
 
-def _device(series: SeriesFacts, there: Collection[str]) -> list[Json]:
-    """To the machine's Device where there is one, else in words; nothing where there are none either."""
+def _device(series: SeriesFacts, there: Collection[str]) -> Json | None:
+    """To the machine's Device where there is one; else logical, or in words."""
     if series.equipment is None:
-        return []
-    words = shown(series.equipment)
-    found = _literal("Device", device_id(series.equipment), there) or ({"display": words} if words else None)
-    return [found] if found else []
+        return None
+    found = _literal("Device", device_id(series.equipment), there) if there else None
+    return found or device(series.equipment)
 
 
 def _literal(resource_type: str, resource_id: str, there: Collection[str]) -> Json | None:

@@ -10,38 +10,56 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from syncd.errors import StudyError
+from syncd.mapping.companions import companions, references_to
 from syncd.mapping.device import device_id
 from syncd.mapping.identity import patient_authority, primary_id
-from syncd.mapping.imagingstudy import encodable
+from syncd.mapping.imagingstudy import encodable, listed, modality_of, whole
 from syncd.mapping.moments import lacks_zone, lies_in_gap
 from syncd.mapping.people import practitioner
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.procedure import ends_before_it_starts, procedure_ids
 from syncd.mapping.systems import authority
-from syncd.mapping.terms import body_site, coded_procedures, modality
+from syncd.mapping.terms import body_site, coded_procedures
+from syncd.mapping.unsaid import unsaid
 from syncd.model.ids import is_uid
 from syncd.model.snapshot import IssuedId, Moment, Note, Person, SeriesFacts, StudySnapshot
 
 
-def notes(snapshot: StudySnapshot, *, policy: MappingPolicy) -> tuple[Note, ...]:
-    """The mapping's own notes, in the order of the resource's elements; `snapshot.notes` are not repeated."""
+def notes(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str = "r4") -> tuple[Note, ...]:
+    """The mapping's own notes, in the order of the resource's elements; `snapshot.notes` are not repeated. What the
+    version cannot say, and what the site's profile misses, comes last."""
     counted = Counter(_all(snapshot, policy=policy))
+    counted.update(_unsaid(snapshot, policy=policy, fhir_version=fhir_version))
     return tuple(
         Note(tag=note.tag, rule=note.rule, done=f"{note.done} ({times} times)" if times > 1 else note.done)
         for note, times in counted.items()
     )
 
 
+def _unsaid(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str) -> Iterator[Note]:
+    """As if all companions were there: what the loop cannot write, it tells itself. Nothing of a study that cannot be
+    published at all: it is parked with its own reason."""
+    there = references_to(companions(snapshot, subject={}, policy=policy, fhir_version=fhir_version))
+    try:
+        said = whole(snapshot, subject={}, policy=policy, there=there)
+    except StudyError:
+        return
+    yield from unsaid(said, fhir_version=fhir_version)
+
+
 def _all(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterator[Note]:
-    listed = encodable(snapshot.series)
+    shown = listed(snapshot, policy=policy)
     yield from _of_identifiers(snapshot, policy=policy)
     yield from _of_moment("0008,0020", snapshot.started, zone=policy.of(snapshot.archive).timezone)
     yield from _of_people(snapshot)
-    yield from _of_what_is_left_out(snapshot, listed)
-    yield from _of_procedures(snapshot, listed, policy=policy)
-    for series in listed:
+    yield from _of_what_is_left_out(snapshot, encodable(snapshot.series))
+    for _ in range(sum(len(one.instances) for one in encodable(snapshot.series)) - sum(len(one.instances) for one in shown)):
+        yield Note(tag="0040,a043", rule="D.2", done="manifest left out and not counted")
+    yield from _of_procedures(snapshot, shown, policy=policy)
+    for series in shown:
         yield from _of_series(series, zone=policy.of(series.elsewhere or snapshot.at_home).timezone, policy=policy)
-    instances = sum(len(series.instances) for series in listed)
+    instances = sum(len(series.instances) for series in shown)
     if instances > policy.max_instances:
         yield Note(tag="", rule="F.6", done="summary form: more instances than max_instances")
 
@@ -55,6 +73,8 @@ def _of_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterat
     for issued in snapshot.patient.ids:
         if not patient_authority(issued, archive=archive).system:
             yield _without_system("0010,0020", issued)
+    if snapshot.patient.retired_ids and not archive.other_patient_ids_system:
+        yield Note(tag="0010,1000", rule="B (0010,1000)", done="other patient ids left out: no system configured")
     for issued in snapshot.accessions:
         if not authority(issued.issuer, issuers=archive.issuers, default=archive.accession_system).system:
             yield _without_system("0008,0050", issued)
@@ -93,9 +113,9 @@ def _unshown(tag: str, persons: tuple[Person, ...]) -> Iterator[Note]:
             yield Note(tag=tag, rule="C.2", done="person left out: no name to show")
 
 
-def _of_what_is_left_out(snapshot: StudySnapshot, listed: tuple[SeriesFacts, ...]) -> Iterator[Note]:
+def _of_what_is_left_out(snapshot: StudySnapshot, kept_series: tuple[SeriesFacts, ...]) -> Iterator[Note]:
     """Everything that is not listed is told, never silently lost (MAPPING A.2)."""
-    kept = {series.uid: len(series.instances) for series in listed}
+    kept = {series.uid: len(series.instances) for series in kept_series}
     for series in snapshot.series:
         missing = len(series.instances) - kept.get(series.uid, 0)
         if series.uid not in kept:
@@ -105,7 +125,7 @@ def _of_what_is_left_out(snapshot: StudySnapshot, listed: tuple[SeriesFacts, ...
 
 
 def _of_series(series: SeriesFacts, *, zone: str, policy: MappingPolicy) -> Iterator[Note]:
-    token = modality(series.modality)
+    token = modality_of(series, policy=policy)
     if token is None:
         yield Note(tag="0008,0060", rule="C.7", done="modality unknown: said as data-absent-reason")
     elif not token.code:
@@ -131,13 +151,13 @@ def _of_equipment(series: SeriesFacts, *, policy: MappingPolicy) -> Iterator[Not
             yield Note(tag="0018,1000", rule="J.2", done="equipment that cannot be told from others: in words")
 
 
-def _of_procedures(snapshot: StudySnapshot, listed: tuple[SeriesFacts, ...], *, policy: MappingPolicy) -> Iterator[Note]:
+def _of_procedures(snapshot: StudySnapshot, shown: tuple[SeriesFacts, ...], *, policy: MappingPolicy) -> Iterator[Note]:
     """Odd only where Procedures are wanted (MAPPING J.4)."""
     if not policy.write_procedures:
         return
     if len(coded_procedures(snapshot)) > 1 and procedure_ids(snapshot):
         yield Note(tag="0008,1032", rule="J.4", done="several procedure codes: the Procedure has the first")
-    for step in dict.fromkeys(series.performed_step for series in listed if series.performed_step is not None):
+    for step in dict.fromkeys(series.performed_step for series in shown if series.performed_step is not None):
         yield from step.notes
         for uid in step.uids:
             if not is_uid(uid):

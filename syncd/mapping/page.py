@@ -44,7 +44,7 @@ TITLES = (
 UNMAPPED = (
     ("ImagingStudy.reasonReference", "never"),
     ("ImagingStudy.note", "never: the description stands in `description`, comments may tell of the patient"),
-    ("ImagingStudy.meta.profile", "no national profile is filled"),
+    ("ImagingStudy.meta.profile", "only with a [profile](profiles.md)"),
     ("ImagingStudy.series.specimen", "never"),
     ("Endpoint.managingOrganization", "never"),
     ("Endpoint.header", "never"),
@@ -103,7 +103,8 @@ Who assigned an identifier is read from its issuer: (0010,0024) or (0010,0021), 
 1. a universal id (0040,0032) of type ISO becomes `urn:oid:`, of type UUID `urn:uuid:`, of type URI itself;
 2. any other is looked up in the archive's `…__ISSUERS`, first the universal id, then the name;
 3. without a hit there is no system, and the issuer's name is shown as the assigner;
-4. only where no issuer is given at all, `…__PATIENT_ID_SYSTEM` or `…__ACCESSION_SYSTEM` holds.
+4. only where no issuer is given at all, `…__PATIENT_ID_SYSTEM` or `…__ACCESSION_SYSTEM` holds; for the retired Other
+   Patient IDs (0010,1000), which cannot name one, only `…__OTHER_PATIENT_IDS_SYSTEM`.
 
 Two patients whose issuers differ are never one patient, with or without systems."""
 
@@ -118,8 +119,9 @@ _TERMS = """\
 ## Modalities, body parts, sides
 
 Modalities [C.7] are those of DICOM's CID 33 with their names, as pydicom has them, the newer ones of PS3.3 C.7.3.1.1.1 and
-the retired ones, which are kept as they are; all under the system of `DCM`. Body parts [C.6] are looked up in PS3.16
-Annex L, whatever their case, blanks, `_` and hyphens; syncd holds the table as `syncd/mapping/anatomic_regions.json`.
+the retired ones, which are kept as they are unless `SYNCD_POLICY__MAP_RETIRED` is on; all under the system of `DCM`. Body
+parts [C.6] are looked up in PS3.16 Annex L, whatever their case, blanks, `_` and hyphens; syncd holds the table as
+`syncd/mapping/anatomic_regions.json`.
 
 Sides [C.6, DICOM CID 244], under the system of `SCT`:"""
 
@@ -152,7 +154,9 @@ def mapping_page() -> str:
         _table(("side", "code", "display"), _sides()),
         _REJECTION,
         _table(("title", "meaning", "the note itself", "nothing is left"), map(_effect, TITLES)),
-        f"With `SYNCD_POLICY__REJECTED_QUALITY` `keep`, {QUALITY} has no effect.",
+        f"With `SYNCD_POLICY__REJECTED_QUALITY` `keep`, {QUALITY} has no effect. With `SYNCD_POLICY__LIST_MANIFEST` off,\n"
+        "manifests (113030, 113031, MADOTEMP001), which reject nothing, are left out and not counted, unless nothing else\n"
+        "is there.",
         _WITHDRAWN,
         _table(("nothing is left because", *list(COLUMNS)[1:]), _statuses()),
         "## Not mapped",

@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from syncd.mapping.systems import NAME_REPRESENTATION, scheme_system
-from syncd.model.snapshot import NameGroup, Person, PersonName
+from syncd.mapping.systems import NAME_REPRESENTATION, PARTICIPATION_TYPE, URI, is_oid, scheme_system
+from syncd.model.snapshot import Equipment, Institution, NameGroup, Person, PersonName
+
+Others = Iterable[tuple[str, dict[str, Any] | None]]
+"""Functions and actors; None for what cannot be shown."""
 
 
 def human_names(names: Iterable[PersonName]) -> list[dict[str, Any]]:
@@ -46,6 +49,51 @@ def practitioner(person: Person) -> dict[str, Any] | None:
                 "display": shown,
             }
     return {"display": shown}
+
+
+def completed(performers: Iterable[dict[str, Any]], others: Others) -> list[dict[str, Any]]:
+    """The performers, and behind them those of `others` that can be shown and whose function nobody has yet."""
+    made = list(performers)
+    taken = {function_of(one) for one in made}
+    return made + [performer(actor, function=name) for name, actor in others if actor is not None and name not in taken]
+
+
+def function_of(performer: dict[str, Any]) -> str:
+    """The code of its participation type; empty where it has none."""
+    return str(performer["function"]["coding"][0]["code"]) if "function" in performer else ""
+
+
+def performer(actor: dict[str, Any], *, function: str) -> dict[str, Any]:
+    """Somebody or something that took part, with a code of HL7's participation types."""
+    return {"function": {"coding": [{"system": PARTICIPATION_TYPE, "code": function}]}, "actor": actor}
+
+
+def device(equipment: Equipment | None) -> dict[str, Any] | None:
+    """A logical reference to the device by its UID, and its make in words; None without either."""
+    if equipment is None:
+        return None
+    shown = " ".join(part for part in (equipment.manufacturer, equipment.model) if part) or equipment.station
+    made: dict[str, Any] = {"type": "Device"}
+    if is_oid(equipment.uid):
+        made["identifier"] = {"system": URI, "value": f"urn:oid:{equipment.uid}"}
+    if shown:
+        made["display"] = shown
+    return made if len(made) > 1 else None
+
+
+def organization(institution: Institution | None) -> dict[str, Any] | None:
+    """An organisation by its code, where that has a system, and its name; None without either."""
+    if institution is None:
+        return None
+    code = institution.code
+    system = scheme_system(code) if code else ""
+    shown = institution.name or (code.meaning if code else "")
+    made: dict[str, Any] = {"type": "Organization"}
+    if code and code.value and system:
+        made["identifier"] = {"system": system, "value": code.value}
+    if shown:
+        made["display"] = shown
+    return made if len(made) > 1 else None
 
 
 def _of_one_name(name: PersonName) -> list[dict[str, Any]]:

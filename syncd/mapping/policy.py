@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from syncd.model.ids import ArchiveName
+from syncd.model.reading import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,10 @@ class ArchivePolicy:
     accession_system: str = ""
     study_id_system: str = ""
     issuers: Mapping[str, str] = field(default_factory=dict)
+    other_patient_ids_system: str = ""
+    """System of the retired Other Patient IDs (0010,1000), which name no issuer; empty: not published (MAPPING B)."""
+    retrieve_location_uid: str = ""
+    """The archive's OID as IHE's cross-community sharing knows it; only a profile's Endpoint names it (MAPPING H)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +38,11 @@ class MappingPolicy:
     """`patient` is POLICY__PATIENT, `bad_uid` POLICY__BAD_UID, `modality_scope` POLICY__MODALITY_SCOPE (CONTRACT.md).
     `rejected_quality` (`hide`, `keep`): whether a note titled 113001 takes images back (MAPPING D.2). `values`
     (`lenient`, `strict`): whether a study with anything odd is published. `service_request` (`logical`, `match`): whether
-    orders are looked for on the FHIR server (MAPPING J.3). The four after it say which optional companions are written
-    (MAPPING J); `practitioner_from_name` is `display` or `resource`."""
+    orders are looked for on the FHIR server (MAPPING J.3). `practitioner_from_name` (`display`, `resource`) and the three
+    after it say which optional companions are written (MAPPING J). `profile` (`eu`, `mado` or empty): the guide whose
+    demands are filled (MAPPING H). `accession_in_identifier`: None as the version has it (MAPPING B). `map_retired` and
+    `site_modality_system` are C.7's, `list_manifest` is D.2's, `sopclass_style` (`urn`, `jp`) is H's; `reading` is for the
+    room `snapshot`."""
 
     archive: ArchivePolicy
     further: tuple[ArchivePolicy, ...] = ()
@@ -52,6 +60,13 @@ class MappingPolicy:
     write_devices: bool = False
     write_procedures: bool = False
     body_structure: bool = False
+    profile: str = ""
+    accession_in_identifier: bool | None = None
+    map_retired: bool = False
+    site_modality_system: str = ""
+    list_manifest: bool = True
+    sopclass_style: str = "urn"
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def archives(self) -> tuple[ArchivePolicy, ...]:

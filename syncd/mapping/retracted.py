@@ -13,6 +13,7 @@ from typing import Any
 
 from syncd.mapping.dialects import dialect as dialect_of
 from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.profiles import claiming
 from syncd.mapping.said import Json, filled
 from syncd.mapping.systems import DICOM_UID
 
@@ -45,7 +46,7 @@ def remains(
         {
             "resourceType": "ImagingStudy",
             "id": current["id"],
-            "meta": dialect_of(dialect).meta(policy),
+            "meta": claiming(dialect_of(dialect).meta(policy), policy=policy, version=dialect, counted=False),
             "identifier": kept,
             "status": status,
             "subject": current.get("subject"),

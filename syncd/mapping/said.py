@@ -11,12 +11,12 @@ less of them takes away what it does not know.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.terms import Term
-from syncd.model.snapshot import InstanceFacts
+from syncd.model.snapshot import Code, InstanceFacts, Institution
 
 Json = dict[str, Any]
 
@@ -38,6 +38,10 @@ class SaidSeries:
     instances: tuple[InstanceFacts, ...]
     elsewhere: ArchivePolicy | None = None
     """The archive that holds the series, where that is not the study's: its Endpoints are named here (MAPPING E)."""
+    device: Json | None = None
+    """A Reference to what made the series, whether or not it is a performer."""
+    institution: Institution | None = None
+    custodian: Institution | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,8 @@ class Said:
     location: str = ""
     description: str = ""
     series: tuple[SaidSeries, ...] = ()
+    titles: Mapping[str, Code] = field(default_factory=dict)
+    """Coded titles of key objects, by SOPInstanceUID; a profile shows them."""
 
     @property
     def instances(self) -> int:

@@ -82,7 +82,13 @@ R4: Table = {
         "function": "CodeableConcept",
         "actor": ("Reference:Practitioner|PractitionerRole|Organization|CareTeam|Patient|Device|RelatedPerson!"),
     },
-    "Instance": {"uid": "id!", "sopClass": "Coding!", "number": "unsignedInt", "title": "string"},
+    "Instance": {
+        "extension": "Extension*",
+        "uid": "id!",
+        "sopClass": "Coding!",
+        "number": "unsignedInt",
+        "title": "string",
+    },
     "Patient": {
         "resourceType": "code!",
         "id": "id",
@@ -177,6 +183,12 @@ R4: Table = {
         "identifier": "Identifier",
         "display": "string",
     },
-    "Extension": {"url": "uri!", "valueBoolean": "boolean", "valueCode": "code", "valueString": "string"},
+    "Extension": {
+        "url": "uri!",
+        "valueBoolean": "boolean",
+        "valueCode": "code",
+        "valueString": "string",
+        "valueCodeableConcept": "CodeableConcept",
+    },
     "NameExtension": {"url": "uri!", "valueCode": "code:name-representation"},
 }

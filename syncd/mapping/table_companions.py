@@ -38,8 +38,9 @@ PATIENT = (
     row(
         "Patient.identifier:other",
         said="identifier:other Identifier*",
-        tags="0010,1002",
-        rule="use `secondary`, one per other patient id; exact repetitions vanish.",
+        tags="0010,1002 0010,1000",
+        rule="use `secondary`, one per other patient id; exact repetitions vanish. The retired form (0010,1000) only under"
+        " the archive's `…__OTHER_PATIENT_IDS_SYSTEM`.",
         clause="B",
     ),
     row(

@@ -33,7 +33,7 @@ SERIES = (
         r5="series.modality CodeableConcept",
         tags="0008,0060 0008,0016",
         rule="DICOM's code with its name; without one inferred from the SOP class; another token is words without a"
-        " system; unknown is `data-absent-reason`.",
+        " system, or a code under `SYNCD_POLICY__SITE_MODALITY_SYSTEM`; unknown is `data-absent-reason`.",
         clause="C.7",
     ),
     row(
@@ -53,7 +53,8 @@ SERIES = (
         "ImagingStudy.series.endpoint",
         said="series.endpoint Reference*",
         dstu2="",
-        rule="The Endpoints of the archive that holds the series, only where that is not the one of the study's own.",
+        rule="The Endpoints of the archive that holds the series, only where that is not the one of the study's own. The"
+        " profile `mado` names the WADO-RS Endpoint of every series, and no other.",
         clause="E",
     ),
     row(
@@ -121,14 +122,24 @@ SERIES = (
         said="series.performer:device BackboneElement*",
         dstu2="",
         tags="0018,1002 0008,0070 0008,1090 0018,1000 0008,1010",
-        rule="The machine, behind the people; only with `SYNCD_POLICY__WRITE_DEVICES`.",
+        rule="The machine, behind the people: its Device where one is written, else a logical reference by its UID, and its"
+        " manufacturer and model in words, else its station's name. R4, R4B and R5: only with `SYNCD_POLICY__WRITE_DEVICES`"
+        " or the profile `eu`.",
         clause="A.2, J.2",
+    ),
+    row(
+        "ImagingStudy.series.performer:place",
+        said="",
+        r6="series.performer:place BackboneElement*",
+        tags="0008,0080 0008,0082",
+        rule="The institution: its code, where that has a system, and its name. R4 and R5: only with the profile `eu`.",
+        clause="A.2",
     ),
     row(
         "ImagingStudy.series.performer.function",
         said="series.performer.function CodeableConcept",
         dstu2="",
-        rule="`PRF` for a performing physician, `SPRF` for an operator, `DEV` for a machine.",
+        rule="`PRF` for a performing physician, `SPRF` for an operator, `DEV` for a machine, `LOC` for a place.",
         clause="A.2",
     ),
     row(
@@ -136,7 +147,7 @@ SERIES = (
         said="series.performer.actor Reference",
         dstu2="",
         tags="0040,1101",
-        rule="As referrer. A machine: its Device, else manufacturer and model in words.",
+        rule="As referrer; a machine and a place as said above.",
         clause="C.2, J.2",
     ),
     row(
@@ -161,7 +172,8 @@ SERIES = (
         r6="series.instance.sopClass oid",
         tags="0008,0016",
         rule="`urn:oid:` before the UID, as a Coding under `urn:ietf:rfc:3986`; `data-absent-reason` where it is missing"
-        " or no UID, and as an oid also where it has leading zeros.",
+        " or no UID, and as an oid also where it has leading zeros. `SYNCD_POLICY__SOPCLASS_STYLE` `jp` writes the"
+        " bare UID under JP Core's system.",
         clause="A.3",
     ),
     row(
@@ -182,9 +194,9 @@ SERIES = (
     row(
         "ImagingStudy.series.instance.title",
         said="series.instance.title string",
-        tags="0040,A043 0070,0080 0042,0010",
+        tags="0040,A043 0070,0080 0042,0010 0008,0008",
         rule="Of documents: the concept name of structured reports and key objects, a presentation state's label, an"
-        " encapsulated document's title. Images have none.",
+        " encapsulated document's title. Images have none, unless `SYNCD_POLICY__TITLE_FROM_IMAGE_TYPE` is on.",
         clause="A.3",
     ),
     row(

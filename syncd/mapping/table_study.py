@@ -53,10 +53,10 @@ STUDY = (
         "ImagingStudy.identifier:accession",
         said="identifier:accession Identifier*",
         dstu2="accession Identifier",
-        r5="",
         tags="0008,0050 0008,0051 0040,A370 0040,0275",
         rule="One per accession number, type `ACSN`; system by the issuer rule, else `…__ACCESSION_SYSTEM` where no"
-        " issuer is given. DSTU2: the first one.",
+        " issuer is given. DSTU2: the first one. From R5 on only where `SYNCD_POLICY__ACCESSION_IN_IDENTIFIER` is true,"
+        " in R4 and R4B unless it is false.",
         clause="B",
     ),
     row(

@@ -31,6 +31,15 @@ _RETIRED = frozenset(
     {"AS", "CD", "CF", "CP", "CS", "DD", "DF", "DM", "DS", "EC", "FA", "FS", "LP", "MA", "MS", "OPR", "ST", "VF"}
 )
 
+_REPLACED: Mapping[str, str] = {
+    **dict.fromkeys(("CD", "DD", "EC"), "US"),
+    **dict.fromkeys(("CF", "DF", "VF"), "RF"),
+    **dict.fromkeys(("MA", "MS"), "MR"),
+    "DS": "XA",
+    "ST": "NM",
+}
+"""Retired modalities that have a replacement (MAPPING C.7, `map_retired`)."""
+
 # CID 244 Laterality, in every version (MAPPING C.6).
 _LATERALITY: Mapping[str, tuple[str, str]] = {
     "L": ("7771000", "Left"),
@@ -55,14 +64,19 @@ class Term:
     words: str = ""
 
 
-def modality(token: str) -> Term | None:
-    """(0008,0060); None where it is not known at all. A token that DICOM does not define is words only."""
+def modality(token: str, *, map_retired: bool = False, site_system: str = "") -> Term | None:
+    """(0008,0060); None where it is not known at all. A token that DICOM does not define is words only, unless the site
+    has a system of its own for such tokens."""
     if not token:
         return None
+    if map_retired:
+        token = _REPLACED.get(token, token)
     if token in _CID_33:
         return Term(system=DCM, code=token, display=_CID_33[token])
     if token in _NEWER or token in _RETIRED:
         return Term(system=DCM, code=token)
+    if site_system and _CODE.fullmatch(token):
+        return Term(system=site_system, code=token, words=token)
     return Term(display=token)
 
 
@@ -80,11 +94,17 @@ def body_site(series: SeriesFacts) -> Term | None:
     coded = coded_entry(region) if region else None
     if coded:
         return coded
-    coded = _examined(series.body_part)
+    coded = body_part(series.body_part)
     if coded:
         return coded
     words = (region.meaning if region else "") or series.body_part
     return Term(display=words) if words else None
+
+
+def body_part(text: str) -> Term | None:
+    """PS3.16 Annex L by its key, which is written without blanks and hyphens; None where it has no such row."""
+    row = _anatomic_regions().get(text.upper().translate(_IGNORED))
+    return Term(system=SCT, code=row[0], display=row[1], words=text) if row else None
 
 
 def procedures(snapshot: StudySnapshot) -> tuple[Term, ...]:
@@ -124,12 +144,6 @@ def _entry(code: Code) -> Term:
 
 def _distinct(terms: Iterable[Term]) -> tuple[Term, ...]:
     return tuple(dict.fromkeys(term for term in terms if term.code or term.display))
-
-
-def _examined(body_part: str) -> Term | None:
-    """PS3.16 Annex L by its key, which is written without blanks and hyphens."""
-    row = _anatomic_regions().get(body_part.upper().translate(_IGNORED))
-    return Term(system=SCT, code=row[0], display=row[1], words=body_part) if row else None
 
 
 @cache

@@ -90,6 +90,14 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Institution:
+    """An organisation by its name (0008,0080) and its code (0008,0082), either of which may be missing."""
+
+    name: str = ""
+    code: Code | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PatientFacts:
     """The Patient IE. `gender` is a FHIR code or empty (MAPPING C.3); `birth_date` may be partial (C.1-10)."""
 
@@ -98,6 +106,8 @@ class PatientFacts:
     names: tuple[PersonName, ...] = ()
     gender: str = ""
     birth_date: str = ""
+    retired_ids: tuple[str, ...] = ()
+    """Other Patient IDs (0010,1000), retired: values of which nobody says who issued them (MAPPING B)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +166,10 @@ class SeriesFacts:
     instances: tuple[InstanceFacts, ...] = ()
     elsewhere: ArchiveName = NOWHERE
     """The archive that it was taken from, where that is not the study's home."""
+    institution: Institution | None = None
+    """Where the series was made (0008,0080), (0008,0082)."""
+    custodian: Institution | None = None
+    """Who keeps a document, as it says itself: Custodial Organization Sequence (0040,A07C)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ def owned_values(desired: Resource, *, earlier: Mapping[str, Any] | None = None,
         "identifier": list(desired.get("identifier", ())),
         "endpoint": _endpoints(desired),
         "extension": _extensions(desired),
+        "profile": list(desired.get("meta", {}).get("profile", ())),
         "filled": {name: [desired[name]] for name in sorted(others)},
     }
     return joined(own, earlier) if earlier else own
@@ -54,6 +55,7 @@ def joined(*held: Mapping[str, Any]) -> dict[str, Any]:
         "identifier": _distinct([item for one in held for item in one.get("identifier", ())]),
         "endpoint": _distinct([item for one in held for item in one.get("endpoint", ())]),
         "extension": _distinct([item for one in held for item in one.get("extension", ())]),
+        "profile": _distinct([item for one in held for item in one.get("profile", ())]),
         "filled": filled,
     }
 
@@ -81,7 +83,7 @@ def foreign_part(
         if canonical(current[name]) not in [*ours, canonical(desired.get(name))]:
             foreign[name] = current[name]
     foreign |= _foreign_lists(current, desired, held, base_url)
-    foreign |= _foreign_meta(current)
+    foreign |= _foreign_meta(current, profiles=held.get("profile", ()))
     extensions = _extension_values(desired, held)
     series = _foreign_series(current.get("series", ()), _endpoint_ids(desired, held, base_url), extensions, base_url)
     if series:
@@ -192,10 +194,11 @@ def _merged_series(series: Resource, foreign: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def _foreign_meta(current: Resource) -> dict[str, Any]:
+def _foreign_meta(current: Resource, *, profiles: Sequence[str]) -> dict[str, Any]:
+    """Others' claims, labels and tags; a profile that we claimed ourselves goes when we claim it no more."""
     meta = current.get("meta", {})
     lists = {
-        "profile": list(meta.get("profile", ())),
+        "profile": [one for one in meta.get("profile", ()) if one not in profiles],
         "security": list(meta.get("security", ())),
         "tag": [tag for tag in meta.get("tag", ()) if tag.get("system") != TAG_SYSTEM],
     }

@@ -217,7 +217,7 @@ LATER: frozenset[Path] = frozenset(
     _later(f"archives.{NAME}", "include exclude history")
     | _later("fhir", "ids bundle_entries bundle_instances")
     | _later("fhir.auth", "token_url client_id client_secret private_key scope")
-    | _later("policy", "adopt on_deselect values profile provenance verify_interval")
+    | _later("policy", "adopt on_deselect values provenance verify_interval")
     | _later("policy", "backfill_rate backfill_window")
     | _later("web", "show_patient thumbnails")
 )

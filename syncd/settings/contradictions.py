@@ -19,6 +19,9 @@ _ARCHIVE_NAME = re.compile(r"[a-z0-9_]{1,40}")
 _YES = frozenset({"true", "t", "1", "yes", "y", "on"})
 _NO = frozenset({"false", "f", "0", "no", "n", "off"})
 
+PROFILE_VERSIONS = {"eu": ("r4", "r5"), "mado": ("r4",)}
+"""The FHIR versions in which each POLICY__PROFILE is written; what the server speaks is asked when it is there."""
+
 NEEDED_BY_KIND = {"none": (), "basic": ("username", "password"), "bearer": ("token",)}
 """What each FHIR__AUTH__KIND needs; the others of these fields would never be used."""
 
@@ -36,6 +39,7 @@ def contradictions(given: Mapping[Path, Given]) -> Iterator[Problem]:
     yield from _fhir_auth(given)
     yield from _web(given)
     yield from _body_structure(given)
+    yield from _profile(given)
 
 
 def missing(path: Path, *, why: str = "is missing", advice: str = "") -> Problem:
@@ -127,6 +131,27 @@ def _body_structure(given: Mapping[Path, Given]) -> Iterator[Problem]:
     wanted, version = given.get(("policy", "body_structure")), _word(given, ("fhir", "version"))
     if wanted and version in ("r4", "r4b") and _word(given, ("policy", "body_structure")) in _YES:
         yield _problem(wanted, f"has no place in FHIR {version}", advice="remove it, or write to an R5 or R6 server")
+
+
+def _profile(given: Mapping[Path, Given]) -> Iterator[Problem]:
+    """A guide is written in certain FHIR versions; an archive's OID is for one guide only."""
+    path = ("policy", "profile")
+    profile, version = _word(given, path), _word(given, ("fhir", "version"))
+    written = PROFILE_VERSIONS.get(profile)
+    if written and version not in ("", "auto", *written):
+        yield _problem(
+            given[path],
+            f"is {profile}, which is written in {' and '.join(written)}, but FHIR__VERSION is {version}",
+            advice="unset one of them",
+        )
+    matched = ("policy", "service_request")
+    if profile == "mado" and _word(given, matched) == "match":
+        advice = "unset one of them"
+        yield _problem(given[matched], "is match, but IHE MADO names an order by its identifier only", advice=advice)
+    for one_path, one in given.items():
+        if one_path[0] == "archives" and one_path[2:] == ("retrieve_location_uid",) and profile != "mado":
+            advice = f"set {catalogue.variable_of(path)} to mado, or remove it"
+            yield _problem(one, "is never used, for POLICY__PROFILE is not mado", advice=advice)
 
 
 def _word(given: Mapping[Path, Given], path: Path) -> str:

@@ -21,6 +21,7 @@ from syncd.settings.values import (
     Headers,
     Issuers,
     LedgerUrl,
+    Oid,
     ReadableFile,
     Secret,
     ServiceUrl,
@@ -43,6 +44,11 @@ def _word(given: object) -> object:
     if isinstance(word, str) and word in LATER_WORDS:
         raise BadValue(f"is {word}, which is not supported yet by this version")
     return word
+
+
+def _truth(given: object) -> object:
+    """A word, or TOML's own true and false."""
+    return str(given).lower() if isinstance(given, bool) else lower_case(given)
 
 
 def _code(text: str) -> str:
@@ -107,6 +113,12 @@ class ArchiveSettings(_Block):
     """Identifier system of the Study ID (0020,0010). Unset: it is not published, for it means nothing elsewhere."""
     issuers: Issuers = Field(default_factory=dict)
     """Issuer name, as it stands in the images, and its identifier system."""
+    other_patient_ids_system: SystemUri | None = None
+    """Identifier system of Other Patient IDs in the form that DICOM has retired (0010,1000), which names no issuer. Unset:
+    they are not published, for nobody says whose they are."""
+    retrieve_location_uid: Oid | None = Field(default=None, examples=["2.999.1.4"])
+    """The archive's OID as the partners of an exchange know it, for the Endpoint that `policy.profile` `mado` wants. Unset:
+    that Endpoint stays without, and each study is noted."""
 
 
 class AuthSettings(_Block):
@@ -206,6 +218,30 @@ class PolicySettings(_Block):
     service_request: Annotated[Literal["logical", "match"], BeforeValidator(lower_case)] = "logical"
     """Whom `basedOn` names. `logical`: the order's identifier; `match`: also the server's ServiceRequest with exactly
     this identifier, where there is one. Only identifiers with a system are looked for: see `accession_system`."""
+    profile: Annotated[Literal["eu", "mado"], BeforeValidator(lower_case)] | None = Field(default=None, examples=["mado"])
+    """Implementation guide whose demands are filled where the images allow it: `eu` (HL7 Europe Imaging, FHIR R4 and R5) or
+    `mado` (IHE MADO, R4). Every study then claims it in `meta.profile`; `syncd render --notes` tells what a study lacks.
+    Unset: none. See docs/profiles.md."""
+    accession_in_identifier: Annotated[Literal["auto", "true", "false"], BeforeValidator(_truth)] = "auto"
+    """Whether an accession number is an identifier of the study too, beside naming the order in `basedOn`. `auto`: in R4 and
+    R4B it is, because clients search it there; from R5 on it is not, because it is the order's."""
+    repair_utf8: bool = False
+    """Whether text that was written as UTF-8 but declares no character set is mended (`MÃ¼ller` becomes `Müller`). It is
+    noted either way; unless a site knows its devices, mending may turn a rare but right text into another."""
+    title_from_image_type: bool = False
+    """Whether images are titled by their Image Type (`ORIGINAL\\PRIMARY\\AXIAL`). Orthanc gives it of every image only if
+    ImageType is one of its ExtraMainDicomTags for instances (1.11 and later); else one image per series has a title."""
+    map_retired: bool = False
+    """Whether a modality that DICOM has retired is published as the one that replaced it (DS as XA, ST as NM, …)."""
+    site_modality_system: SystemUri | None = None
+    """Code system of modalities that DICOM does not define. Unset: such a modality is published in words, without a
+    code."""
+    list_manifest: bool = True
+    """Whether an archive's manifests (key objects titled 113030, 113031 or MADOTEMP001) are listed like other key objects;
+    a study of nothing else keeps them."""
+    sopclass_style: Annotated[Literal["urn", "jp"], BeforeValidator(lower_case)] = "urn"
+    """How R4, R4B and R5 write an SOP class: `urn` as FHIR has it (`urn:oid:1.2…`), `jp` as JP Core Radiology has it,
+    whose code system a server that validates must know."""
     sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
     """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
     verify_interval: Duration = Field(default=86_400.0, ge=1, le=2_592_000)

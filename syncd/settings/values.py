@@ -127,6 +127,13 @@ def absolute_uri(text: str) -> str:
     return text
 
 
+def oid(text: str) -> str:
+    """An OID: dotted numbers without leading zeros."""
+    if not _OID.fullmatch(text):
+        raise BadValue("is no OID", "an OID is dotted numbers without leading zeros, such as 2.999.1")
+    return text
+
+
 def time_zone(text: str) -> str:
     """An IANA time zone that this machine knows."""
     known = zoneinfo.available_timezones()
@@ -302,6 +309,7 @@ DicomWebUrl = Annotated[
     str, AfterValidator(dicomweb_root), Written(form="address", example='"https://pacs.example.org/dicom-web"')
 ]
 SystemUri = Annotated[str, AfterValidator(absolute_uri), Written(form="URI", example='"urn:oid:2.999.1"')]
+Oid = Annotated[str, AfterValidator(oid), Written(form="OID", example='"2.999.1"')]
 TimeZone = Annotated[str, AfterValidator(time_zone), Written(form="IANA time zone", example='"Europe/Berlin"')]
 ReadableFile = Annotated[Path, AfterValidator(readable_file), Written(form="file", example='"/etc/syncd/file.pem"')]
 Issuers = Annotated[

@@ -63,4 +63,4 @@ def _moment(tags: Tagset, date_tag: str, time_tag: str) -> Moment | None:
 
 def _apart(series: Tagset) -> Tagset:
     """The same tags with notes of their own."""
-    return Tagset(series.tags, Notes(), root=series.root)
+    return Tagset(series.tags, Notes(series.notes.reading), root=series.root)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from syncd.model.ids import StudyInstanceUID
+from syncd.model.reading import Reading
 from syncd.model.snapshot import InstanceFacts, SeriesFacts, StudySnapshot
 from syncd.model.study import RawInstance, RawStudy, Tags
 from syncd.snapshot.codes import codes
@@ -53,9 +54,12 @@ _NOT_IMAGES = frozenset({"KO", "PR", "SR"})
 """Documents are made later and elsewhere: their study-level values speak for the study only if nothing else does."""
 
 
-def build(raw: RawStudy) -> StudySnapshot:
-    """What the study is now; a light `raw` (RULES A6: no instances, one representative) gives its study level."""
-    notes = Notes()
+def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
+    """What the study is now; a light `raw` (RULES A6: no instances, one representative) gives its study level.
+
+    `reading` is the site's word on what can be read in two ways; the default is MAPPING's.
+    """
+    notes = Notes(reading)
     members = _members(raw.instances)
     series = _ordered_series(raw, members=members, notes=notes)
     documents = [Tagset(raw.documents[orthanc_id], notes) for orthanc_id in sorted(raw.documents)]
@@ -142,11 +146,24 @@ def _all_series(
         if len(same) > 1:
             notes.add(SERIES_INSTANCE_UID, rule="A.2", done="duplicate SeriesInstanceUID: one series")
         raws = [raw for each in same for raw in members.get(each.raw.orthanc_id, ())]
-        found = (instance_facts(raw, document=documents.get(raw.orthanc_id), notes=notes) for raw in raws)
+        read = _images_read(same) if notes.reading.title_from_image_type else {}
+        found = (
+            instance_facts(raw, document=documents.get(raw.orthanc_id), image=_image(raw, read), notes=notes) for raw in raws
+        )
         instances = ordered((each for each in found if each is not None), notes=notes)
         facts.append(series_facts(same[0], instances=instances, expected=len(raws)))
     _note_shared_instances(facts, notes=notes)
     return tuple(facts)
+
+
+def _images_read(series: Iterable[SeriesReading]) -> Mapping[str, Tags]:
+    """By SOPInstanceUID, the full tags of those instances of a series that were read as a whole."""
+    read = [tags for each in series for tags in (each.raw.representative, *each.raw.lateralities)]
+    return {clean(tags.get(SOP_INSTANCE_UID)): tags for tags in sorted(read, key=repr)}
+
+
+def _image(raw: RawInstance, read: Mapping[str, Tags]) -> Tags:
+    return read.get(clean(raw.tags.get(SOP_INSTANCE_UID)), {})
 
 
 def _note_shared_instances(series: Iterable[SeriesFacts], *, notes: Notes) -> None:

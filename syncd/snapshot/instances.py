@@ -22,6 +22,7 @@ from syncd.snapshot.text import clean
 UNENCODABLE = "A.2 unencodable"
 
 _NUMBER_OF_FRAMES = "0028,0008"
+_IMAGE_TYPE = "0008,0008"
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
@@ -30,8 +31,11 @@ def is_encodable(uid: str) -> bool:
     return _FHIR_ID.fullmatch(uid) is not None
 
 
-def instance_facts(raw: RawInstance, *, document: Tags | None, notes: Notes) -> InstanceFacts | None:
-    """One instance; None if its UID is unencodable. `document` holds its full tags where they were read."""
+def instance_facts(
+    raw: RawInstance, *, document: Tags | None, image: Tags | None = None, notes: Notes
+) -> InstanceFacts | None:
+    """One instance; None if its UID is unencodable. `document` holds the full tags of a document that was read, `image`
+    those of an image, where they are wanted for its title."""
     tags = Tagset(raw.tags, notes)
     uid = tags.text(SOP_INSTANCE_UID)
     if not is_encodable(uid):
@@ -48,7 +52,7 @@ def instance_facts(raw: RawInstance, *, document: Tags | None, notes: Notes) -> 
         uid=uid,
         sop_class=sop_class,
         number=unsigned_int(number, note=notes.counting(INSTANCE_NUMBER)),
-        title=_title(full, sop_class=sop_class),
+        title=_title(full, sop_class=sop_class) or _image_title(tags, Tagset(image or {}, notes), sop_class=sop_class),
         frames=number_of_frames(tags.raw(_NUMBER_OF_FRAMES), note=notes.counting(_NUMBER_OF_FRAMES)),
     )
 
@@ -80,3 +84,16 @@ def _title(document: Tagset, *, sop_class: str) -> str:
         return document.text(tag)
     concept = code(document.item(CONCEPT_NAME))
     return concept.meaning if concept is not None else ""
+
+
+def _image_title(main: Tagset, full: Tagset, *, sop_class: str) -> str:
+    """Image Type as it stands, where the site wants it: `ORIGINAL\\PRIMARY\\AXIAL` (MAPPING A.3).
+
+    An archive gives it with every instance only if it is one of its main tags (Orthanc: ExtraMainDicomTags).
+    """
+    if not main.notes.reading.title_from_image_type or title_tag(sop_class):
+        return ""
+    title = main.text(_IMAGE_TYPE) or full.text(_IMAGE_TYPE)
+    if not title:
+        main.notes.count(_IMAGE_TYPE, rule="A.3 title", done="no title: the archive gives no image type")
+    return title

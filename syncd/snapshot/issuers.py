@@ -2,8 +2,8 @@
 
 The difficulty is that the same number may be issued by two authorities, so a value never travels without what is said
 about its issuer, and nothing is invented where nothing is said. The retired (0010,1000) Other Patient IDs carry no
-issuer at all and there is no setting that would name one: they are not taken, for another hospital's number must never
-look like one of ours.
+issuer at all: they are kept apart, and published only by a site that says whose they are, for another hospital's number
+must never look like one of ours.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _PATIENT_ID = "0010,0020"
 _ISSUER_OF_PATIENT_ID = "0010,0021"
 _ISSUER_OF_PATIENT_ID_QUALIFIERS = "0010,0024"
 _OTHER_PATIENT_IDS = "0010,1002"
+_RETIRED_PATIENT_IDS = "0010,1000"
 _LOCAL_NAMESPACE = "0040,0031"
 _UNIVERSAL_ID = "0040,0032"
 _UNIVERSAL_ID_TYPE = "0040,0033"
@@ -53,6 +54,12 @@ def patient_ids(patient: Tagset) -> tuple[IssuedId, ...]:
         return ()
     others = (_patient_id(item) for item in patient.items(_OTHER_PATIENT_IDS))
     return tuple(dict.fromkeys([primary, *(other for other in others if other is not None)]))
+
+
+def retired_ids(patient: Tagset) -> tuple[str, ...]:
+    """The values of (0010,1000), each once; none where they are those of the patient's known identifiers."""
+    known = {one.value for one in patient_ids(patient)}
+    return tuple(one for one in dict.fromkeys(values(patient.raw(_RETIRED_PATIENT_IDS))) if one not in known)
 
 
 def accessions(study: Tagset, *, everywhere: Sequence[Tagset]) -> tuple[IssuedId, ...]:

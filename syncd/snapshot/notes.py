@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from syncd.model.reading import Reading
 from syncd.model.snapshot import Note
 
 Noting = Callable[[str, str], None]
@@ -23,7 +24,9 @@ def unnoted(_rule: str, _done: str) -> None:
 class Notes:
     """The notes of one study in the making."""
 
-    def __init__(self) -> None:
+    def __init__(self, reading: Reading | None = None) -> None:
+        """`reading` is how the site wants values read; it goes wherever values are noted."""
+        self.reading = reading or Reading()
         self._once: set[Note] = set()
         self._counted: Counter[Note] = Counter()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syncd.model.snapshot import PatientFacts
 from syncd.snapshot.dates import birth_date
-from syncd.snapshot.issuers import patient_ids
+from syncd.snapshot.issuers import patient_ids, retired_ids
 from syncd.snapshot.names import person_name, person_names
 from syncd.snapshot.tags import PATIENT_NAME, Tagset
 
@@ -24,6 +24,7 @@ def patient_facts(patient: Tagset) -> PatientFacts:
         names=tuple(dict.fromkeys([*([official] if official else []), *others])),
         gender=_gender(patient),
         birth_date=birth_date(patient.raw(_BIRTH_DATE), note=patient.at(_BIRTH_DATE)),
+        retired_ids=retired_ids(patient),
     )
 
 

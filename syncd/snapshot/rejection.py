@@ -83,16 +83,16 @@ def _same_patient(one: Rejection, snapshot: StudySnapshot, patient: str) -> bool
 
 def _void(known: Sequence[Rejection]) -> set[str]:
     """The notes that another note of the same patient names where they lie."""
-    lies_in = {(one.source_uid, one.note_uid): one for one in known}
-    void = set()
+    lies_in: dict[tuple[str, str], list[Rejection]] = {}
     for one in known:
-        for uid in one.instances:
-            note = lies_in.get((one.target_uid, uid))
-            if note is None or note.note_uid == one.note_uid:
-                continue
-            if note.source_uid == one.source_uid or note.patient == one.patient:
-                void.add(uid)
-    return void
+        lies_in.setdefault((one.source_uid, one.note_uid), []).append(one)
+    return {
+        uid
+        for one in known
+        for uid in one.instances
+        for note in lies_in.get((one.target_uid, uid), ())
+        if note.note_uid != one.note_uid and (note.source_uid == one.source_uid or note.patient == one.patient)
+    }
 
 
 def _without(series: Sequence[SeriesFacts], hidden: Collection[str]) -> tuple[SeriesFacts, ...]:

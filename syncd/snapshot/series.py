@@ -15,6 +15,7 @@ from syncd.model.study import RawSeries
 from syncd.snapshot.acquisition import equipment, performed_step
 from syncd.snapshot.codes import codes
 from syncd.snapshot.dates import moment
+from syncd.snapshot.institutions import custodian, institution
 from syncd.snapshot.laterality import frame_anatomies, laterality
 from syncd.snapshot.modality import inferred, token
 from syncd.snapshot.notes import Notes
@@ -78,6 +79,8 @@ def read_series(raw: RawSeries, *, sop_classes: Iterable[str], notes: Notes) -> 
 def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...], expected: int) -> SeriesFacts:
     """The series with its instances; `expected` is how many the archive has, unencodable ones included."""
     tags = reading.tags
+    # Display only, and by default not even that: what is odd about it is no reason to call the study odd.
+    about = Tagset(tags.tags, Notes(tags.notes.reading))
     return SeriesFacts(
         uid=reading.uid,
         number=reading.number,
@@ -92,6 +95,8 @@ def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...]
         equipment=equipment(tags),
         performed_step=performed_step(tags),
         instances=instances,
+        institution=institution(about),
+        custodian=custodian(about),
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from syncd.model.study import Tags
 from syncd.snapshot.notes import Notes, Noting
-from syncd.snapshot.text import charset_suspect, clean, joined
+from syncd.snapshot.text import charset_suspect, clean, joined, read_as_utf8
 
 SOP_CLASS_UID = "0008,0016"
 SOP_INSTANCE_UID = "0008,0018"
@@ -37,11 +37,14 @@ class Tagset:
     root: Tags = field(default_factory=dict)
 
     def raw(self, tag: str) -> str:
-        """The text of `tag` as it came; empty if it has none. A suspect character set is noted (MAPPING C.3)."""
+        """The text of `tag` as it came; empty if it has none. A suspect character set is noted, or mended (MAPPING C.3)."""
         value = self.tags.get(tag)
         if not isinstance(value, str):
             return ""
         if charset_suspect(value) and self._declares_no_charset():
+            if self.notes.reading.repair_utf8:
+                self.notes.add(tag, rule="C.3", done="charset_suspect: read again as UTF-8")
+                return read_as_utf8(value)
             self.notes.add(tag, rule="C.3", done="charset_suspect")
         return value
 

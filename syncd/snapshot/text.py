@@ -3,7 +3,7 @@
 Orthanc has decoded the character set already, so no escape sequence has a meaning any more: an ESC that is left is the
 debris of a broken ISO 2022 value and goes like every other C0 control. Two things are left that only look harmless: a
 lone surrogate, which JSON can carry and UTF-8 cannot, and text that was UTF-8 but was declared nothing, which Orthanc
-reads as Latin-1 (`MÃ¼ller`): passed on as it is, and noted.
+reads as Latin-1 (`MÃ¼ller`): passed on as it is, and noted, unless the site wants it mended (`Reading.repair_utf8`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,12 @@ def charset_suspect(text: str) -> bool:
     if text.isascii():
         return False
     try:
-        text.encode("latin-1").decode("utf-8")
+        read_as_utf8(text)
     except UnicodeError:
         return False
     return True
+
+
+def read_as_utf8(text: str) -> str:
+    """Suspect text as it was meant. Raises `UnicodeError` for any other."""
+    return text.encode("latin-1").decode("utf-8")

@@ -100,3 +100,25 @@ def test_hooks_are_applied(place: Place, syncd: Syncd, monkeypatch: pytest.Monke
     vetoed = syncd("render", STUDY)
     assert (vetoed.exit_code, vetoed.stdout) == (1, "")
     assert "hook: vetoed by site" in vetoed.stderr
+
+
+def test_a_profile_is_rendered_and_says_what_is_missing(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MAPPING H; CONTRACT, POLICY__PROFILE: `meta.profile`, notes of rule `H mado`, exit 2 in a version without it."""
+    place.store(STUDY)
+    monkeypatch.setenv("SYNCD_POLICY__PROFILE", "mado")
+    result = syncd("render", STUDY, "--notes")
+    assert json.loads(result.stdout)["meta"]["profile"][0].endswith("/MadoImagingStudy")
+    assert "H mado    missing: accession number" in result.stderr
+    refused = syncd("render", STUDY, "--fhir-version", "r5")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "SYNCD_POLICY__PROFILE is mado" in refused.stderr
+
+
+def test_the_options_reach_the_resource(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONTRACT: settings are carried to the mapping; as environment variables."""
+    place.store(STUDY, Modality="DSA", AccessionNumber="A1")
+    for name, value in (("SITE_MODALITY_SYSTEM", "urn:oid:2.999.1"), ("ACCESSION_IN_IDENTIFIER", "False")):
+        monkeypatch.setenv(f"SYNCD_POLICY__{name}", value)
+    said = json.loads(syncd("render", STUDY).stdout)
+    assert said["modality"] == [{"system": "urn:oid:2.999.1", "code": "DSA"}]
+    assert len(said["identifier"]) == 1

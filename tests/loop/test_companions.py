@@ -161,7 +161,7 @@ def test_another_writers_is_left_alone_and_the_study_goes_on(new_world: NewWorld
     assert set(outcome.noted) & {"J.2", "J.4"} == {"J.4" if kind == "Procedure" else "J.2"}
     study = world.study()
     assert taken not in json.dumps(study)
-    assert actors(world) == [{"display": "Acme Scan 3"}] or kind != "Device"
+    assert actors(world) == [{"type": "Device", "display": "Acme Scan 3"}] or kind != "Device"
     assert study["referrer"].get("display") == "Ana Ruiz" or kind != "Practitioner"
     # Remembered: another study of the same people and machine asks nobody.
     asked = len(world.asked(f"/{kind}/"))
@@ -174,7 +174,7 @@ def test_a_refused_one_is_sent_again_only_when_it_changed_or_somebody_asks(wanti
     wanting.connect()
     wanting.fhir.answer_instead(puts("Device"), refused(422))
     wanting.published(**TAGS)
-    assert actors(wanting) == [{"display": "Acme Scan 3"}]
+    assert actors(wanting) == [{"type": "Device", "display": "Acme Scan 3"}]
     wanting.published("1.2.276.2", **TAGS)
     assert len(wanting.writes("Device")) == 1
     wanting.published("1.2.276.3", **TAGS | {"SoftwareVersions": "2"})

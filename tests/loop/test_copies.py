@@ -14,7 +14,8 @@ def _references(world: World) -> str:
 
 
 def test_a_corrected_patient_id_changes_the_subject(world: World) -> None:
-    """RULES D1: the old Orthanc id answers 404, the lookup names the new one; one ImagingStudy, another subject."""
+    """RULES D1, MAPPING I case 51: the old Orthanc id answers 404, the lookup names the new one; one ImagingStudy, another
+    subject."""
     world.published()
     before = _references(world)
     (old,) = world.ledger.copies(STUDY)
@@ -43,7 +44,7 @@ def test_two_copies_of_one_patient_are_one_study(world: World) -> None:
 
 
 def test_two_patients_in_one_study_are_a_conflict_that_resolves(world: World) -> None:
-    """RULES C8, D1: parked, looked at again each minute, published once one copy is gone."""
+    """RULES C8, D1, MAPPING I case 50: parked, looked at again each minute, published once one copy is gone."""
     world.store(PatientID="P")
     other = world.store(PatientID="P2")
     world.settle()

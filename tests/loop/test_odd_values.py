@@ -13,6 +13,7 @@ import pytest
 import syncd
 from syncd.errors import StudyError
 from syncd.loop.odd import require_plain, rules
+from syncd.mapping.guides import GUIDES
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.snapshot import Note
 from syncd.model.words import NOTE_RULES, Decision
@@ -133,12 +134,13 @@ def test_each_publication_counts_each_rule_once(world: World) -> None:
 def test_every_rule_that_a_note_names_is_known_beforehand() -> None:
     """STYLE 10, metrics: each rule of the source is counted from zero, and no other."""
     root = Path(syncd.__file__).parent
-    files = [*(root / "snapshot").glob("*.py"), root / "mapping" / "notes.py", root / "loop" / "companions.py"]
+    mapping = (root / "mapping" / "notes.py", root / "mapping" / "unsaid.py")
+    files = [*(root / "snapshot").glob("*.py"), *mapping, root / "loop" / "companions.py"]
     files += [root / "loop" / "orders.py", root / "loop" / "provenance.py"]
     said = r'(?:\brule=|\bnote\(|^_?RULE = |^UNENCODABLE = )"([^"]+)"'
     found = {rule for file in files for rule in re.findall(said, file.read_text(encoding="utf-8"), re.MULTILINE)}
     found |= set(
         re.findall(r'note\("[^"]+" if .+ else "([^"]+)"', (root / "snapshot" / "dates.py").read_text(encoding="utf-8"))
     )
-    assert found == set(NOTE_RULES)
+    assert found | {guide.rule for guide in GUIDES.values()} == set(NOTE_RULES)
     assert rules([Note(tag=str(n), rule=rule, done="") for n, rule in enumerate(["B", "A.1", "B"])]) == ("A.1", "B")

@@ -18,6 +18,7 @@ from syncd.model.snapshot import (
     Code,
     Equipment,
     InstanceFacts,
+    Institution,
     IssuedId,
     Issuer,
     Moment,
@@ -232,6 +233,7 @@ instances = st.builds(
     title=texts,
     frames=st.none() | st.integers(1, 2147483647),
 )
+institutions = st.none() | st.builds(Institution, name=texts, code=st.none() | code_entries)
 listed_series = st.builds(
     SeriesFacts,
     uid=uids | texts,
@@ -247,6 +249,8 @@ listed_series = st.builds(
     equipment=st.none() | machines,
     performed_step=st.none() | steps,
     instances=st.lists(instances, max_size=3).map(tuple),
+    institution=institutions,
+    custodian=institutions,
 )
 orders = st.lists(issued, max_size=2).map(tuple)
 patients = st.builds(
@@ -255,6 +259,7 @@ patients = st.builds(
     names=st.lists(names, max_size=2).map(tuple),
     gender=st.sampled_from(["", "male", "female", "other", "unknown"]),
     birth_date=st.just("") | dates | dates.map(lambda date: date[:4]),
+    retired_ids=st.lists(said, max_size=2).map(tuple),
 )
 snapshots = st.builds(
     StudySnapshot,
@@ -289,6 +294,8 @@ policies = st.builds(
         accession_system=st.sampled_from(["", "http://hosp.example/accession"]),
         study_id_system=st.sampled_from(["", "http://hosp.example/study"]),
         issuers=st.sampled_from([{}, {"HOSP-A": "http://hosp.example/a"}]),
+        other_patient_ids_system=st.sampled_from(["", "http://hosp.example/other"]),
+        retrieve_location_uid=st.sampled_from(["", "2.25.4"]),
     ),
     bad_uid=st.just("verbatim"),
     modality_scope=st.sampled_from(["all", "acquisition"]),
@@ -297,4 +304,8 @@ policies = st.builds(
     write_devices=st.booleans(),
     write_procedures=st.booleans(),
     body_structure=st.booleans(),
+    accession_in_identifier=st.sampled_from([None, True, False]),
+    map_retired=st.booleans(),
+    site_modality_system=st.sampled_from(["", "http://hosp.example/modality"]),
+    list_manifest=st.booleans(),
 )

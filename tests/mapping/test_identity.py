@@ -13,7 +13,14 @@ from syncd.model.snapshot import IssuedId, Issuer, PatientFacts
 from tests.mapping.studies import POLICY, archive, study
 
 UIDS = ["1.2", "2.25.1", "1.2.003.4", "1." + "2" * 62]
-NOT_UIDS = ["urn-study_A", "123", "1.2.", "1..2", "", "1.2.a", "1." + "2" * 63, "1.2 "]
+NOT_UIDS = ["urn-study_A", "123", "1.2.", "1..2", "1.2.a", "1." + "2" * 63, "1.2 "]
+
+
+def test_an_empty_uid_is_refused_whatever_the_policy() -> None:
+    """RULES C1: a hash of nothing would be one id for every such study."""
+    for policy in ("park", "verbatim"):
+        with pytest.raises(StudyError, match="uid-not-oid"):
+            resource_id("", bad_uid=policy)
 
 
 @pytest.mark.parametrize("uid", UIDS)
@@ -28,7 +35,7 @@ def test_what_is_no_uid_is_parked_or_hashed(uid: str) -> None:
     with pytest.raises(StudyError) as refused:
         resource_id(uid, bad_uid="park")
     assert refused.value.reason == "uid-not-oid"
-    assert not uid or uid not in str(refused.value)
+    assert uid not in str(refused.value)
     assert resource_id(uid, bad_uid="verbatim") == "x-" + hashlib.sha256(uid.encode()).hexdigest()[:48]
 
 

@@ -36,6 +36,7 @@ from syncd.model.rejection import REJECTING_TITLES
 from syncd.model.snapshot import (
     Code,
     InstanceReference,
+    Institution,
     IssuedId,
     Issuer,
     KeyObject,
@@ -83,6 +84,7 @@ EVERYTHING = MappingPolicy(
         issuers={"HOSP-A": "http://hosp.example/a"},
     ),
     further=(ArchivePolicy(name=ArchiveName("other"), dicomweb_url="https://other.example.org/dicom-web"),),
+    accession_in_identifier=True,
     **WANTED,
 )
 
@@ -103,6 +105,7 @@ def rich_study() -> StudySnapshot:
         laterality="L",
         operators=(Person(name=NAME, identifiers=(COLLEAGUE,)),),
         equipment=SCANNER,
+        institution=Institution(name="Hospital"),
         performed_step=STEP,
         instances=tuple(replace(one, frames=2) for one in ct.instances),
     )
@@ -148,7 +151,7 @@ def code_of(content: Json) -> str:
     return str(content.get("coding", [{}])[0].get("code", ""))
 
 
-PERFORMERS = {"PRF": "physician", "SPRF": "operator", "DEV": "device"}
+PERFORMERS = {"PRF": "physician", "SPRF": "operator", "DEV": "device", "LOC": "place"}
 SOURCES: dict[str, Callable[[Json], str]] = {
     "ImagingStudy.identifier": lambda one: (
         "StudyInstanceUID"

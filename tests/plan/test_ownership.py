@@ -210,3 +210,14 @@ def test_endpoints_of_a_series_are_ours_and_theirs_by_id() -> None:
     assert sent(current, held=owned_values(elsewhere)) == moved_home
     every = ["Endpoint/main-wado-rs", "Endpoint/second-wado-rs"]
     assert merged(WANTED, foreign_part(current, WANTED, held=NOTHING_HELD, endpoints=every)) == moved_home
+
+
+def test_a_profile_that_we_claimed_goes_when_we_claim_it_no_more() -> None:
+    """RULES C3, B3: another's claim beside ours stays."""
+    ours, theirs = "http://guide.test/ours", "http://guide.test/theirs"
+    wanted = {**WANTED, "meta": {**WANTED["meta"], "profile": [ours]}}
+    current = {**wanted, "meta": {**wanted["meta"], "profile": [theirs, ours]}}
+    assert sent(current, wanted=wanted)["meta"]["profile"] == [ours, theirs]
+    assert sent(current, held=owned_values(wanted))["meta"]["profile"] == [theirs]
+    alone = {**wanted, "meta": {**wanted["meta"], "profile": [ours]}}
+    assert "profile" not in sent(alone, held=owned_values(wanted))["meta"]

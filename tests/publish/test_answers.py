@@ -58,7 +58,7 @@ WITH_REFERENCE = WITH_OUTCOME | {400: Verdict.REFERENCE, 409: Verdict.REFERENCE,
     ids=["no outcome", "an outcome", "an outcome that names a reference", "a reference in details.text"],
 )
 def test_every_status_has_its_meaning(outcome: dict[str, Any] | None, expected: dict[int, Verdict]) -> None:
-    """RULES C6: the table; a reference of ours in the text makes a refusal one of the reference (B4)."""
+    """RULES C6, MAPPING I case 64: the table; a reference of ours in the text makes a refusal one of the reference (B4)."""
     assert {status: verdict(status, outcome=outcome, references=REFERENCES) for status in expected} == expected
 
 

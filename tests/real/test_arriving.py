@@ -86,7 +86,7 @@ def test_a_study_becomes_available_though_orthanc_died_before_it_was_registered(
     hapi: FhirServer,
     install: Callable[..., Installation],
 ) -> None:
-    """RULES A5 and ORTHANC.md: after a SIGKILL inside StableAge no StableStudy ever comes."""
+    """RULES A5, MAPPING I case 58 and ORTHANC.md: after a SIGKILL inside StableAge no StableStudy ever comes."""
     archive = new_orthanc(version=orthanc_version, stable_age=600)
     site = install(archive, hapi)
     site.syncd.start()

@@ -21,6 +21,7 @@ from syncd.archive.orthanc import OrthancArchive
 from syncd.mapping.check import problems
 from syncd.mapping.dialects import dialect, release
 from syncd.mapping.endpoints import endpoints
+from syncd.mapping.guides import GUIDES
 from syncd.mapping.identity import patient_key
 from syncd.mapping.imagingstudy import available, registered
 from syncd.mapping.patient import patient, subject
@@ -43,6 +44,8 @@ from tests.mapping.studies import (
     study,
     with_series,
 )
+from tests.mapping.test_profiles import full_study
+from tests.mapping.test_profiles import policy as profile_policy
 from tests.real.installation import Installation, further, rejecting, status_of
 from tests.real.installation import study as study_of
 from tests.servers import PASSWORD, USERNAME, Archive, FhirServer, Unavailable, start_hapi
@@ -261,6 +264,15 @@ def test_generated_studies_are_valid(fhir: FhirServer, version: str) -> None:
         assert [(kind, words) for kind, words in found if "OIDs must be valid" not in words] == []
 
     validated()
+
+
+def test_what_a_profile_adds_is_valid_but_for_a_claim_that_the_server_cannot_check(fhir: FhirServer, version: str) -> None:
+    """MAPPING H, docs/profiles.md: HAPI holds neither guide, and says so; it finds nothing else."""
+    for profile in (name for name, written in GUIDES if written == version):
+        resource = mapped(full_study(), profile_policy(profile), dialect=version)
+        guide = GUIDES[profile, version]
+        assert all(guide.study in said for said in fhir.errors_in(resource))
+        assert wrong(fhir, endpoints(profile_policy(profile), fhir_version=version)[:1], version) == []
 
 
 Break = Callable[[dict[str, Any]], object]

@@ -13,7 +13,7 @@ from syncd.settings import load
 from syncd.settings.catalogue import CATALOGUE, NAME
 from syncd.settings.document import settings_page, toml_template
 
-SETTING = re.compile(r"#?([a-z_]+) = .+")
+SETTING = re.compile(r"#?([a-z0-9_]+) = .+")
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -50,7 +50,7 @@ def test_the_commented_file_is_enough_as_it_is(tmp_path: Path) -> None:
 
 def test_the_commented_file_names_every_setting() -> None:
     """CONTRACT.md: a commented file with all of them."""
-    everything = "\n".join(re.sub(r"^#(?=[a-z_]+ = )", "", line) for line in toml_template().splitlines())
+    everything = "\n".join(re.sub(r"^#(?=[a-z0-9_]+ = )", "", line) for line in toml_template().splitlines())
     content = tomllib.loads(everything)
     for setting in CATALOGUE:
         block = content

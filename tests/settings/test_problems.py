@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.settings import BadSettings, load
@@ -75,6 +75,22 @@ CONTRADICTIONS = [
         {"SYNCD_POLICY__BODY_STRUCTURE": "yes", "SYNCD_FHIR__VERSION": "r4b"},
         "SYNCD_POLICY__BODY_STRUCTURE (environment): has no place in FHIR r4b",
     ),
+    (
+        {"SYNCD_POLICY__PROFILE": "mado", "SYNCD_FHIR__VERSION": "r5"},
+        "SYNCD_POLICY__PROFILE (environment): is mado, which is written in r4, but FHIR__VERSION is r5",
+    ),
+    (
+        {"SYNCD_POLICY__PROFILE": "eu", "SYNCD_FHIR__VERSION": "r6"},
+        "SYNCD_POLICY__PROFILE (environment): is eu, which is written in r4 and r5, but FHIR__VERSION is r6",
+    ),
+    (
+        {f"{ARCHIVE}RETRIEVE_LOCATION_UID": "2.999.1"},
+        f"{ARCHIVE}RETRIEVE_LOCATION_UID (environment): is never used, for POLICY__PROFILE is not mado",
+    ),
+    (
+        {"SYNCD_POLICY__PROFILE": "mado", "SYNCD_POLICY__SERVICE_REQUEST": "match"},
+        "SYNCD_POLICY__SERVICE_REQUEST (environment): is match, but IHE MADO names an order by its identifier only",
+    ),
 ]
 
 
@@ -100,6 +116,9 @@ def test_basic_needs_both_of_its_fields_and_names_both() -> None:
         {"SYNCD_WEB__BIND": "0.0.0.0:80", "SYNCD_WEB__TOKEN": "t"},
         {f"{AUTH}KIND": "BASIC", f"{AUTH}USERNAME": "u", f"{AUTH}PASSWORD": "p"},
         {f"{ARCHIVE}TOKEN": "t"},
+        {"SYNCD_POLICY__PROFILE": "mado", f"{ARCHIVE}RETRIEVE_LOCATION_UID": "2.999.1", "SYNCD_FHIR__VERSION": "R4"},
+        {"SYNCD_POLICY__PROFILE": "eu", "SYNCD_FHIR__VERSION": "auto"},
+        {"SYNCD_POLICY__PROFILE": "eu", "SYNCD_POLICY__SERVICE_REQUEST": "match"},
         {"SYNCD_FHIR__HEADERS": '{"Authorization": "Custom x"}'},
         {"SYNCD_POLICY__BODY_STRUCTURE": "yes", "SYNCD_FHIR__VERSION": "r5"},
         {"SYNCD_POLICY__BODY_STRUCTURE": "yes"},
@@ -153,6 +172,7 @@ def test_a_variable_that_resembles_nothing_points_to_the_list() -> None:
 VARIABLES = [setting.variable.replace("<NAME>", "MAIN") for setting in CATALOGUE]
 
 
+@settings(deadline=None)
 @given(variable=st.sampled_from(VARIABLES), data=st.data())
 def test_every_misspelt_variable_gets_a_suggestion(variable: str, data: st.DataObject) -> None:
     """Issue: a misspelt setting comes with a suggestion: one letter lost, doubled, swapped or replaced."""

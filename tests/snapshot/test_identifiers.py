@@ -9,7 +9,7 @@ import pytest
 from syncd.model.snapshot import Code, IssuedId, Issuer
 from syncd.model.study import Tags
 from syncd.snapshot.codes import code, codes
-from syncd.snapshot.issuers import accessions, admission, filler_orders, patient_ids, placer_orders
+from syncd.snapshot.issuers import accessions, admission, filler_orders, patient_ids, placer_orders, retired_ids
 from syncd.snapshot.patient import patient_facts
 from tests.snapshot.studies import coded, tagset
 
@@ -49,7 +49,7 @@ LOCAL = {"0040,0031": "RIS"}
     ],
 )
 def test_patient_ids_travel_with_their_issuer(tags: Tags, expected: tuple[IssuedId, ...]) -> None:
-    """MAPPING B, cases I.2 11 and 13; retired Other Patient IDs have no issuer and no setting, so they are not taken."""
+    """MAPPING B, cases I.2 11 and 13; retired Other Patient IDs have no issuer, so they are none of these."""
     assert patient_ids(tagset(tags)) == expected
 
 
@@ -138,3 +138,10 @@ def test_other_patient_names_follow_the_official_one() -> None:
     """MAPPING J.1: (0010,1001)."""
     names = patient_facts(tagset({"0010,0010": "Doe^Jane", "0010,1001": "Roe^Jane\\Doe^Jane"})).names
     assert [name.alphabetic.family for name in names if name.alphabetic] == ["Doe", "Roe"]
+
+
+def test_retired_other_patient_ids_are_kept_apart() -> None:
+    """MAPPING B, (0010,1000): VM n; without those that are known with an issuer."""
+    level = tagset({"0010,0020": "P1", "0010,1000": "X\\P1\\ Y \\X", "0010,1002": [{"0010,0020": "Y"}]})
+    assert retired_ids(level) == ("X",)
+    assert retired_ids(tagset({})) == ()
