@@ -33,12 +33,14 @@ from syncd.ledger.backend import Backend, Hold, backend_of
 from syncd.ledger.meanings import translated
 from syncd.ledger.rounds import Rounds, of_subject
 from syncd.ledger.rows import to_row
+from syncd.ledger.standing import standing
 from syncd.ledger.sweep import Sweep
 from syncd.ledger.trail import Trail
 from syncd.ledger.verification import Verification
 from syncd.ledger.ways import Ways
 from syncd.ledger.work import Claim, HandedOut
 from syncd.ledger.writer import Transaction, Writer
+from syncd.model.audit import Standing
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.inventories import Finding
 from syncd.model.rejection import Rejection
@@ -299,6 +301,10 @@ class Ledger:
 
     def dirty_row(self, study_uid: str) -> DirtyRow | None:
         return self._read(lambda connection: records.find(connection, DirtyRow, schema.dirty, study_uid))
+
+    def standing(self, study_uids: Sequence[str]) -> dict[str, Standing]:
+        """All that is known of each of these studies, for people and for comparisons."""
+        return self._read(lambda connection: standing(connection, study_uids))
 
     def copies(self, study_uid: str) -> tuple[Copy, ...]:
         return self._read(lambda connection: records.copies_of(connection, [study_uid])).get(study_uid, ())

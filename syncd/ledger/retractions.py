@@ -135,6 +135,16 @@ def planned(connection: Connection, archive: ArchiveName, *, after: str, limit: 
     return [_noun(row) for row in connection.execute(rows.order_by(_PLAN.study_uid).limit(limit))]
 
 
+def planned_of(connection: Connection, study_uids: Sequence[str]) -> dict[str, PlannedRetraction]:
+    """Those of these studies that are planned, accepted or not."""
+    found = [
+        _noun(row)
+        for uids in slices(study_uids)
+        for row in connection.execute(select(retraction_plan).where(_PLAN.study_uid.in_(uids)))
+    ]
+    return {one.study_uid: one for one in found}
+
+
 def forget_plan(tx: Transaction, archive: ArchiveName) -> None:
     """The archive is listed anew, and so is what is gone from it."""
     _unplan(tx, _PLAN.archive == archive)

@@ -69,6 +69,7 @@ def publish(
         action = _decide(task, goal, current)
         _wonder(task, current)
     reached(Step.DECIDED)
+    task.witness.decided(goal, current, action)
     match action:
         case Park(reason=reason, detail=detail, target_version=version):
             raise _refusal(reason, detail, goal, version)

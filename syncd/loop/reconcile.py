@@ -151,6 +151,7 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
         task = replace(task, summary=True)
     snapshot = applied.left.snapshot
     found = odd(snapshot, policy=task.rooms.policy, fhir_version=task.rooms.fhir_version) if status == "available" else ()
+    task.witness.read(raws, rejected=applied.left.rejected, notes=found)
     require_plain(found, policy=task.rooms.policy)
     unresolved = False
     while True:

@@ -20,6 +20,7 @@ from syncd.loop.connect import Site, connect, connect_dry
 from syncd.loop.gate import Gate, Gates
 from syncd.loop.intake import Intake
 from syncd.loop.reconcile import reconcile
+from syncd.loop.rehearsal import pretended
 from syncd.loop.rooms import Rooms, Source
 from syncd.loop.target import probe
 from syncd.loop.task import Task
@@ -27,7 +28,7 @@ from syncd.loop.workers import Workers
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
 from syncd.model.study import StudyListing
 from syncd.model.words import Decision, Priority, TargetState
-from syncd.model.work import Copy, DirtyRow, Heartbeat, Mark, MarkKind, Outcome
+from syncd.model.work import Heartbeat, Mark, MarkKind, Outcome
 
 SILENCE = 30.0
 """Seconds without a heartbeat after which a watched daemon counts as dead."""
@@ -80,6 +81,12 @@ def resync(site: Site, ledger: Ledger, *, choice: Choice, accept_target: bool, p
     report = Report()
     archives = Gates({name: Gate(source.archive.info) for name, source in rooms.archives.items()})
     _begin(rooms, report, archives, choice=choice, progress=progress)
+    return work_off(site, rooms, report, archives, progress=progress)
+
+
+def work_off(site: Site, rooms: Rooms, report: Report, archives: Gates, *, progress: Progress) -> Report:
+    """Do what is due until nothing is, and tell in `report` how each study ended. Raises `Unreachable` when a server is
+    away or goes away meanwhile."""
 
     def told(outcome: Outcome) -> None:
         report.decisions[outcome.decision] += 1
@@ -94,9 +101,9 @@ def resync(site: Site, ledger: Ledger, *, choice: Choice, accept_target: bool, p
         workers.stop(grace=25.0)
     if not fhir.is_open or archives.closed():
         reasons = [fhir.reason] if fhir.reason else archives.reasons.values()
-        raise Unreachable(f"{'; '.join(reasons)} ({ledger.counts(time.time()).dirty} studies left)")
+        raise Unreachable(f"{'; '.join(reasons)} ({rooms.ledger.counts(time.time()).dirty} studies left)")
     named = report.parked.keys() | report.waiting.keys()
-    report.left = sum(row.study_uid not in named for row in every(ledger.dirty_rows))
+    report.left = sum(row.study_uid not in named for row in every(rooms.ledger.dirty_rows))
     return report
 
 
@@ -121,19 +128,12 @@ def _begin(rooms: Rooms, report: Report, archives: Gates, *, choice: Choice, pro
 def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> Report:
     """The same beside a live daemon: marks are written here, the daemon does the work, we watch it finish."""
     rooms = connect_dry(site, ledger)
-    _await_sentinel(rooms)
+    await_sentinel(rooms)
     report = Report()
     for source in choice.sources(rooms):
         _mark(rooms, source, report, choice=choice, progress=progress, owner=False)
     _mark_unlisted(rooms, report, choice=choice)
-    generation = ledger.newest_generation()
-    while unsettled := ledger.unsettled(generation, now=time.time(), within=_readable(rooms, ledger.heartbeat())):
-        _raise_unless_working(ledger.heartbeat())
-        report.left = unsettled
-        progress(report)
-        time.sleep(1.0)  # another process works: its ledger is the only thing to look at
-    _raise_if_away(ledger.heartbeat(), choice.sources(rooms))
-    report.left = 0
+    await_daemon(rooms, ledger, report, sources=choice.sources(rooms), progress=progress)
     for entry in every(ledger.parked_list):
         report.parked[entry.study_uid] = entry.reason
     for row in every(ledger.dirty_rows):
@@ -141,7 +141,19 @@ def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> 
     return report
 
 
-def _await_sentinel(rooms: Rooms) -> None:
+def await_daemon(rooms: Rooms, ledger: Ledger, report: Report, *, sources: list[Source], progress: Progress) -> None:
+    """Watch the daemon until it has dealt with all that is marked by now. Raises `Unreachable` when it cannot."""
+    generation = ledger.newest_generation()
+    while unsettled := ledger.unsettled(generation, now=time.time(), within=_readable(rooms, ledger.heartbeat())):
+        _raise_unless_working(ledger.heartbeat())
+        report.left = unsettled
+        progress(report)
+        time.sleep(1.0)  # another process works: its ledger is the only thing to look at
+    _raise_if_away(ledger.heartbeat(), sources)
+    report.left = 0
+
+
+def await_sentinel(rooms: Rooms) -> None:
     """A server that lost everything is restored by the daemon, which looks for the sentinel twice a minute (RULES E3)."""
     deadline = time.monotonic() + 3 * SENTINEL_INTERVAL
     while True:
@@ -169,7 +181,7 @@ def _raise_if_away(heartbeat: Heartbeat | None, sources: list[Source]) -> None:
 def _raise_unless_working(heartbeat: Heartbeat | None) -> None:
     """Whether the daemon that we watch can get anywhere at all."""
     if heartbeat is None or abs(time.time() - heartbeat.at) > SILENCE:
-        raise Unreachable("The daemon that holds the ledger does not answer any more; run resync again")
+        raise Unreachable("The daemon that holds the ledger does not answer any more; run the command again")
     if heartbeat.target.get("reason"):
         raise Unreachable(f"The running daemon waits: {heartbeat.target['reason']}. What was marked stays marked")
 
@@ -282,18 +294,7 @@ def _sort_in(report: Report, outcome: Outcome) -> None:
 
 
 def _pretended(rooms: Rooms, source: Source, listing: StudyListing) -> Claim:
-    ledger, uid, now = rooms.ledger, listing.study_uid, rooms.clock()
-    copies = {(copy.archive, copy.orthanc_id): copy for copy in ledger.copies(uid)}
-    held = [(source.name, listing.orthanc_id)]
+    uid, held = listing.study_uid, [(source.name, listing.orthanc_id)]
     if len(rooms.archives) > 1:  # the ledger may know nothing yet of what the others hold
         held += [(name, one) for name, other in rooms.archives.items() for one in other.archive.lookup(uid)]
-    for name, orthanc_id in held:
-        copies.setdefault((name, orthanc_id), Copy(archive=name, orthanc_id=orthanc_id, study_uid=uid))
-    row = DirtyRow(study_uid=uid, generation=0, priority=Priority.REPAIR, due=now, first_marked=now)
-    return Claim(
-        row=row,
-        record=ledger.record(uid),
-        copies=tuple(copies.values()),
-        intent=ledger.intent(uid),
-        parked=ledger.parked(uid),
-    )
+    return pretended(rooms, uid, held=held)

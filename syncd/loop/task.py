@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from syncd.errors import StudyError
 from syncd.ledger.ledger import Claim
 from syncd.loop.rooms import Rooms
+from syncd.loop.witness import Witness
 from syncd.model.ids import ArchiveName
 from syncd.model.words import Decision, ParkedReason
 from syncd.model.work import Outcome, ParkedStudy, StudyRecord
@@ -30,6 +31,8 @@ class Task:
     reread: bool = False
     dry: bool = False
     summary: bool = False
+    witness: Witness = field(default_factory=Witness)
+    """What the pass saw and wanted, for `explain` and `audit`."""
 
     @property
     def study_uid(self) -> str:

@@ -1,0 +1,95 @@
+"""Whether one study seems to differ between two listings: a ladder of early returns, and no call.
+
+What it says is a reason to look, never a finding: listings are of different moments, and a number that differs may be meant
+(rejected images, copies in two archives). What it does not suspect is believed, so it suspects whatever a listing can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from syncd.model.audit import ArchivedStudy, Difference, DifferenceKind, ShownStudy, Standing
+from syncd.model.words import WITHDRAWN, Tombstone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One study: its copies, the ImagingStudies that name it, and what the ledger knows. `own_id` is the id that we would
+    give it, empty where it can have none."""
+
+    archived: tuple[ArchivedStudy, ...]
+    shown: tuple[ShownStudy, ...]
+    standing: Standing
+    own_id: str
+    installation_id: str
+
+    @property
+    def study_uid(self) -> str:
+        return self.standing.study_uid
+
+    @property
+    def ours(self) -> ShownStudy | None:
+        """The ImagingStudy that we speak by: the record's, else one with our tag, under our own id before others."""
+        known = self.standing.record or self.standing.intent
+        if known is not None:
+            return next((one for one in self.shown if one.resource_id == known.resource_id), None)
+        tagged = [one for one in self.shown if one.owner == self.installation_id]
+        return min(tagged, key=lambda one: (one.resource_id != self.own_id, one.resource_id), default=None)
+
+    def difference(self, kind: DifferenceKind, *, detail: str, elements: tuple[str, ...] = ()) -> Difference:
+        resource_id = self.ours.resource_id if self.ours is not None else ""
+        return Difference(study_uid=self.study_uid, kind=kind, detail=detail, resource_id=resource_id, elements=elements)
+
+
+def suspicion(case: Case) -> DifferenceKind | None:
+    """The kind of difference that the listings suggest; None where they agree."""
+    shown, record = case.ours, case.standing.record
+
+    # Nobody holds it any more: what is still shown is too much, unless the site wants it to stay.
+    if not case.archived:
+        kept = record is not None and record.retracted == Tombstone.KEPT
+        is_shown = shown is not None and shown.status not in WITHDRAWN
+        return DifferenceKind.EXTRA if is_shown and not kept else None
+
+    if shown is None:
+        return DifferenceKind.MISSING
+
+    # Withdrawn although it is there: meant if we said so ourselves (everything is rejected, or it has just returned).
+    if shown.status in WITHDRAWN:
+        meant = record is not None and record.retracted and record.status == shown.status
+        return None if meant and _is_as_recorded(case, shown) else DifferenceKind.DRIFTED
+
+    # Announced only: right as long as it arrives.
+    if shown.status == "registered":
+        if any(one.is_stable for one in case.archived):
+            return DifferenceKind.STALE
+        return None if _is_as_recorded(case, shown) else DifferenceKind.DRIFTED
+
+    if not (_fits(shown.series, [one.series for one in case.archived]) and _fits_instances(case, shown)):
+        return DifferenceKind.STALE
+    return None if _is_as_recorded(case, shown) else DifferenceKind.DRIFTED
+
+
+def parked_difference(case: Case) -> Difference:
+    """A study that is set aside, as the audit tells it; `standing.parked` must be there."""
+    entry = case.standing.parked
+    assert entry is not None  # noqa: S101 - the caller has asked
+    kind = DifferenceKind.DROPPED if getattr(entry, "dropped", False) else DifferenceKind.PARKED
+    return case.difference(kind, detail=f"{entry.reason}: {entry.detail}" if entry.detail else entry.reason)
+
+
+def _is_as_recorded(case: Case, shown: ShownStudy) -> bool:
+    """Whether nobody wrote since. Without a record nobody knows, so it is looked at."""
+    record = case.standing.record
+    return record is not None and record.version == shown.version
+
+
+def _fits_instances(case: Case, shown: ShownStudy) -> bool:
+    counted = [one.instances for one in case.archived if one.instances is not None]
+    return len(counted) < len(case.archived) or _fits(shown.instances, counted)
+
+
+def _fits(said: int | None, counted: Collection[int]) -> bool:
+    """Copies may hold the same or different parts: at least the largest is said, at most all of them together."""
+    return said is not None and max(counted) <= said <= sum(counted)
