@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from syncd.cli.documents import audit_page  # noqa: E402
 from syncd.mapping.page import mapping_page  # noqa: E402
 from syncd.settings.document import settings_page, toml_template  # noqa: E402
 from syncd.web.metrics import metrics_page  # noqa: E402
@@ -24,6 +25,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/metrics.md": metrics_page,
     "docs/mapping.md": mapping_page,
     "docs/status.md": status_page,
+    "docs/audit.md": audit_page,
 }
 
 

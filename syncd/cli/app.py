@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from syncd import __version__
-from syncd.cli import archive, config, daemon, render, resync, status
+from syncd.cli import archive, audit, config, daemon, explain, parked, render, resync, status
 from syncd.cli import check as checking
 
 app = typer.Typer(
@@ -47,9 +47,12 @@ def options(
 
 app.command("run")(daemon.run)
 app.command("resync")(resync.resync)
+app.command("audit")(audit.audit)
+app.command("explain")(explain.explain)
 app.command("render")(render.render)
 app.command("status")(status.status)
 app.command("check")(checking.check)
+app.add_typer(parked.app, name="parked")
 app.add_typer(archive.app, name="archive")
 app.add_typer(config.app, name="config")
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from syncd.cli.exits import Exit, told
+from syncd.cli.oneshot import asking, bar
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
@@ -73,12 +70,12 @@ def _carried_out(settings: Settings, choice: Choice, *, accept_target: bool) -> 
         raise ConfigurationError("--accept-target needs the ledger for itself: stop the daemon first")
     ledger = Ledger.open_guest(settings.ledger.url) if beside else Ledger.open(settings.ledger.url)
     try:
-        with _bar() as bar:
-            task = bar.add_task("listing the archive", total=None)
+        with bar() as shown:
+            task = shown.add_task("listing the archive", total=None)
 
             def progress(report: Report) -> None:
                 done = report.marked - report.left if beside else sum(report.decisions.values())
-                bar.update(
+                shown.update(
                     task,
                     description=f"{report.listed} studies listed" if not report.marked else "studies looked at",
                     total=report.marked or None,
@@ -95,7 +92,7 @@ def _carried_out(settings: Settings, choice: Choice, *, accept_target: bool) -> 
 def _rehearsed(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
     changes = 0
     rows = []
-    with _read_only_ledger(settings) as ledger:
+    with asking(settings) as ledger:
         for study_uid, decision, reason in rehearse(site(settings), ledger, choice=choice):
             changes += decision is not Decision.SKIP
             if as_json:
@@ -109,18 +106,6 @@ def _rehearsed(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
     return Exit.WORK_LEFT if changes else Exit.DONE
 
 
-@contextmanager
-def _read_only_ledger(settings: Settings) -> Iterator[Ledger]:
-    """The ledger, or an empty one that is thrown away where there is none yet: a rehearsal leaves no trace."""
-    with TemporaryDirectory() as folder:
-        known = Ledger.exists(settings.ledger.url)
-        ledger = Ledger.open_guest(settings.ledger.url) if known else Ledger.open(f"sqlite:///{folder}/rehearsal.db")
-        try:
-            yield ledger
-        finally:
-            ledger.close()
-
-
 def _digits(since: str | None) -> str:
     if not since:
         return ""
@@ -128,19 +113,6 @@ def _digits(since: str | None) -> str:
         return date.fromisoformat(since).strftime("%Y%m%d")
     except ValueError as error:
         raise ConfigurationError(f"--since {since}: write a date as YYYY-MM-DD") from error
-
-
-def _bar() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def _document(report: Report) -> dict[str, Any]:

@@ -98,6 +98,13 @@ class Audit:
             return [replace(difference, detail=f"still waiting: {difference.detail or case.standing.dirty.reason}")]
         return self._confirmed(case, difference.kind, may_be_pending=False)
 
+    def note_parked(self) -> None:
+        """Keep every study that is set aside by now as a difference."""
+        for entry in every(self.rooms.ledger.parked_list):
+            (case,) = self._cases([entry.study_uid])
+            if self._is_chosen(case) and case.standing.parked is not None:
+                self.staging.keep([parked_difference(case)])
+
     def _look_for_sentinel(self) -> None:
         try:
             if self.rooms.ledger.target() is not None:

@@ -61,7 +61,8 @@ def told(brake: Brake) -> str:
         return ""
     return (
         f"the brake is closed: {brake.planned} studies of archive {brake.archive} wait to be taken back, "
-        f"{brake.spent} were in the last 24 hours, and more than {brake.limit} need your word"
+        f"{brake.spent} were in the last 24 hours, and more than {brake.limit} need your word "
+        "(`syncd audit --accept-retractions` shows them)"
     )
 
 

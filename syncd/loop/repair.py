@@ -83,6 +83,8 @@ def check(audit: Audit) -> None:
             audit.staging.keep(left)
         audit.report.repaired += not left
         audit.progress(audit.report)
+    audit.note_parked()  # also those that were being worked on when both sides were compared
+    audit.report.pending = audit.rooms.ledger.counts(audit.rooms.clock()).dirty
 
 
 def require_open(rooms: Rooms, sources: list[Source]) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
-from syncd.cli import resync, wiring
+from syncd.cli import audit, explain, parked, resync, wiring
 from syncd.cli.app import app
 from syncd.publish.http import FhirHttp
 from syncd.settings import sources
@@ -61,7 +61,8 @@ def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sources, "DOCKER_SECRETS", tmp_path / "run-secrets")
     monkeypatch.setattr(sources, "SYSTEM_STATE", tmp_path / "var-lib-syncd")
-    monkeypatch.setattr(resync, "configure", lambda **_: None)  # logs are a process's own matter
+    for command in (audit, explain, parked, resync):
+        monkeypatch.setattr(command, "configure", lambda **_: None)  # logs are a process's own matter
     monkeypatch.setenv("COLUMNS", "200")
 
 
