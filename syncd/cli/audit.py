@@ -155,9 +155,13 @@ def _accept(settings: Settings, archive: str | None, accepted: list[str], *, as_
 
 
 def _asked(name: str, uids: tuple[str, ...]) -> bool:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not _is_terminal():
         raise ConfigurationError("nothing was accepted: without a terminal, give the hash: --accept-retractions HASH")
     return typer.confirm(f"Take these {len(uids)} studies of archive {name} back?")
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _tell_plan(name: str, uids: tuple[str, ...], current: str, *, err: bool = False) -> None:

@@ -215,8 +215,7 @@ def test_a_study_withdrawn_by_its_notes_is_no_difference(synchronous: World, aud
 
 def test_the_server_that_lost_everything(synchronous: World, auditing: Auditing) -> None:
     """RULES E3: told from the sentinel; the studies are missing without a look at each, and the repair restores."""
-    synchronous.fhir.store.versions.clear()
-    synchronous.fhir.searches.forget()
+    synchronous.fhir.wipe()
     audit = auditing()
     assert audit.report.reset
     assert (found(audit), audit.report.looked_at) == ({(STUDY, "missing"), (OTHER, "missing")}, 0)
