@@ -171,7 +171,9 @@ def test_beside_a_daemon_the_repair_marks_and_watches(synchronous: Place, owner:
 
 def _dealt_with(claim: Claim) -> Outcome:
     row = claim.row
-    return Outcome(study_uid=row.study_uid, generation=row.generation, decision=Decision.UPDATE, reason="repaired", done=True)
+    return Outcome(
+        study_uid=row.study_uid, generation=row.generation, decision=Decision.UPDATE, reason="repaired", done=True
+    )
 
 
 def test_a_daemon_that_does_not_answer_is_exit_3(synchronous: Place, owner: Ledger, syncd: Syncd) -> None:
