@@ -71,7 +71,7 @@ def test_a_command_named_in_the_text_exists_with_its_options(command: str) -> No
     assert pages.wrong_with(command.split()[1:], names_only=True) == ""
 
 
-@pytest.mark.parametrize("wrong", ["syncd audit", "syncd resync --deep", "syncd archive drop main", "syncd render"])
+@pytest.mark.parametrize("wrong", ["syncd audits", "syncd resync --deep", "syncd archive drop main", "syncd render"])
 def test_a_command_that_does_not_exist_would_be_noticed(wrong: str) -> None:
     """The check itself: commands of later versions, and one without its argument, are refused."""
     assert pages.wrong_with(wrong.split()[1:]) != ""
