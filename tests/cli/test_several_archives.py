@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -153,7 +154,9 @@ def test_the_status_shows_a_removed_archive(removed: Place, owner: Ledger, syncd
         "second": {"state": "removed", "reason": "archive second is not in the settings any more"},
     }
     owner.beat(
-        Heartbeat(pid=1, at=9e9, started_at=1.0, version="1", archives=archives, target={"state": "ok", "reason": ""})
+        Heartbeat(
+            pid=1, at=time.time(), started_at=1.0, version="1", archives=archives, target={"state": "ok", "reason": ""}
+        )
     )
     shown = syncd("status")
     assert shown.exit_code == 1

@@ -86,7 +86,7 @@ def test_syncd_understands_the_settings_that_it_is_given(folder: Path) -> None:
     archive = settings.archives[demo_places.ARCHIVE]
     assert archive.password is not None
     assert archive.password.get_secret_value() == password
-    assert settings.ledger.path == folder / "ledger.db"
+    assert settings.ledger.place == str(folder / "ledger.db")
     assert settings.web.port == 3
     (secret,) = (folder / "secrets").iterdir()
     assert secret.stat().st_mode & 0o077 == 0

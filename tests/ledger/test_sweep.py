@@ -85,10 +85,10 @@ def test_what_differs(ledger: Ledger, seen: dict[str, Any], listed: dict[str, An
 
 
 def test_new_ones_are_told_and_dirty_ones_left_alone(ledger: Ledger) -> None:
-    """RULES A8, E6: what waits already will be looked at anyway."""
-    mark(ledger, event("1.2"))
-    staged(ledger, listing("1.1"), listing("1.2"))
-    assert differing(ledger) == {"1.1": Difference.NEW}
+    """RULES A8, C8, E6: what waits already will be looked at anyway; but nobody has told of a copy that is not known."""
+    mark(ledger, event("1.2", orthanc_id=listing("1.2").orthanc_id), event("1.3"))
+    staged(ledger, listing("1.1"), listing("1.2"), listing("1.3"))
+    assert differing(ledger) == {"1.1": Difference.NEW, "1.3": Difference.NEW}
 
 
 def test_gone_is_what_was_known_before_and_is_not_listed(ledger: Ledger, clock: Clock) -> None:

@@ -12,6 +12,7 @@ from syncd.errors import LedgerUnavailable
 from syncd.loop import provenance
 from syncd.loop.provenance import ATTEMPTS, RULE, pay_due
 from syncd.loop.reconcile import reconcile
+from syncd.mapping.provenance import device_id
 from syncd.model.provenance import OwedProvenance
 from tests.fakes.http import Response
 from tests.loop.rejecting import SAFETY, WORKLIST, images, note, settled, uid
@@ -84,8 +85,8 @@ def test_another_patient_leaves_one_provenance_and_the_old_patient_stays(world: 
     (told,) = trail(world)
     assert code(told) == "UPDATE"
     assert told["entity"][0]["what"]["identifier"]["value"] == f"urn:oid:{STUDY}"
-    assert told["agent"][0]["who"]["reference"] == "Device/syncd"
-    assert [one["id"] for one in world.fhir.resources("Device")] == ["syncd"]
+    assert told["agent"][0]["who"]["reference"] == f"Device/{device_id(world.policy)}"
+    assert [one["id"] for one in world.fhir.resources("Device")] == [device_id(world.policy)]
     assert len(world.fhir.resources("Patient")) == 2
     assert not world.ledger.trail.of_study(STUDY)
 
@@ -242,7 +243,7 @@ def test_without_a_device_words_do(corrected: World) -> None:
 
 def test_a_device_of_another_writer_is_left_alone(corrected: World) -> None:
     """RULES B4: what is not ours is never written."""
-    theirs = {"resourceType": "Device", "id": "syncd", "status": "active"}
+    theirs = {"resourceType": "Device", "id": device_id(corrected.policy), "status": "active"}
     corrected.put(theirs)
     later(corrected)
     pay_due(corrected.rooms)
@@ -257,10 +258,10 @@ def test_a_device_that_was_deleted_is_written_again(corrected: World) -> None:
     later(corrected)
     pay_due(corrected.rooms)
     corrected.remove(f"Provenance/{trail(corrected)[0]['id']}")
-    corrected.remove("Device/syncd")
+    corrected.remove(f"Device/{device_id(corrected.policy)}")
     correct(corrected, "P-3")
     corrected.work()
-    assert trail(corrected)[0]["agent"][0]["who"]["reference"] == "Device/syncd"
+    assert trail(corrected)[0]["agent"][0]["who"]["reference"] == f"Device/{device_id(corrected.policy)}"
 
 
 def test_a_study_deleted_on_the_server_ends_the_debt(corrected: World) -> None:

@@ -50,15 +50,15 @@ def test_nothing_new_marks_nothing(world: World) -> None:
 
 
 def test_a_deleted_study_is_marked_though_nothing_announced_it(world: World) -> None:
-    """RULES A8, D1, CASES "deleted while syncd runs": a mark of a repair; reconcile asks and takes nothing back."""
+    """RULES A8, D1, CASES "deleted while syncd runs": a mark of a repair; reconcile proves it."""
     _swept(world)
     world.delete(world.ledger.copies(STUDY)[0].orthanc_id)
     assert world.poll().marked == 0
     assert world.swept() == {"gone": 1}
     row = world.ledger.dirty_row(STUDY)
     assert row is not None and (row.reason, row.priority, row.read_fhir) == (MarkKind.INVENTORY, Priority.REPAIR, False)
-    assert world.turn().decision is Decision.WAIT
-    assert world.study()["status"] == "available"
+    assert world.turn().decision is Decision.RETRACT
+    assert world.study()["status"] == "cancelled"
 
 
 def test_a_deleted_instance_is_noticed(world: World) -> None:
