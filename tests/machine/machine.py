@@ -32,8 +32,6 @@ PATIENTS = {"1.2.276.1": "P1", "1.2.276.2": "P1", "1.2.276.3": "P3"}
 MODALITIES = {2: "US", 3: "SR"}
 """By the number of the series; every other one is CT."""
 
-TAKES_BACK = False
-
 WITHDRAWN = ("cancelled", "entered-in-error")
 
 MORE = tuple(f"1.2.276.900.{number}" for number in range(1, 12))
@@ -438,11 +436,17 @@ class Convergence(RuleBasedStateMachine):
         self.site.clock.advance(seconds)
         self.site.run()
 
-    @rule(scope=st.sampled_from(["all", "acquisition"]))
+    @rule(scope=st.sampled_from(["all", "acquisition"]), on_delete=st.sampled_from(["cancelled", "delete"]))
     @counted
-    def settings_change(self, scope: str) -> None:
+    def settings_change(self, scope: str, on_delete: str) -> None:
         self.happenings += len(self._truth())
-        self.site.set_policy(modality_scope=scope)
+        self.site.set_policy(modality_scope=scope, on_delete=on_delete)
+        self.site.run()
+
+    @rule()
+    @counted
+    def fhir_inventory(self) -> None:
+        self.site.look_at_everything()
         self.site.run()
 
     # -- what must be true -----------------------------------------------------------------------------------------
@@ -479,6 +483,9 @@ class Convergence(RuleBasedStateMachine):
         site.orthanc.tick()
         site.take_inventory()
         site.look_at_everything()
+        uids, accepted = site.ledger.plan(MAIN)
+        if uids:
+            site.ledger.accept_plan(MAIN, accepted)
         for entry in site.ledger.parked_list():
             site.ledger.allow_retry(entry.study_uid)
             site.ledger.mark([Mark(study_uid=entry.study_uid, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=SETTLE)
@@ -523,15 +530,11 @@ class Convergence(RuleBasedStateMachine):
                 continue
             if held["id"].isdigit():
                 continue  # another program's copy of ours: reported, and left alone
-            assert not TAKES_BACK or held["status"] in WITHDRAWN, (
-                f"{held['id']}: gone from the archive, and {held['status']}"
-            )
+            assert held["status"] in WITHDRAWN, f"{held['id']}: gone from the archive, and {held['status']}"
 
     def _check_bookkeeping(self) -> None:
         for row in self.site.ledger.dirty_rows():
             parked = self.site.ledger.parked(row.study_uid)
-            if not TAKES_BACK and row.study_uid not in self._truth():
-                continue
             assert parked is not None, f"{row.study_uid}: dirty for ever"
         for uid in self._truth():
             copies = [one for one in self.site.fhir.resources("ImagingStudy") if _is_ours(one) and one["id"] == uid]
@@ -546,6 +549,15 @@ class Convergence(RuleBasedStateMachine):
         elif step in (Step.BOOTSTRAP_BEGUN, Step.BOOTSTRAP_FINISHED, Step.INVENTORY_MARKED):
             self.site.index_anew()
             self.site.restart()
+        elif step in (Step.RETRACTION_CLAIMED, Step.DELETED):
+            self._lead_to_retraction(uid, delete=step is Step.DELETED)
+        elif step in (Step.AGENT_SENT, Step.PROVENANCE_SENT):
+            if step is Step.AGENT_SENT:
+                self.fhir_server_is_wiped()
+            self._lead_to_retraction(uid, delete=False)
+        elif step in (Step.VERIFY_BEGUN, Step.VERIFY_LISTED, Step.VERIFY_COMPARED, Step.VERIFY_FINISHED):
+            self.site.edit(uid, lambda resource: resource.update(description="somebody else's"))
+            self.site.looks_at_everything = True
         elif step is Step.PATIENT_SENT:
             self.happenings += 1
             self.site.remove_study(uid)
@@ -554,6 +566,18 @@ class Convergence(RuleBasedStateMachine):
         else:
             self._store(uid, series=6, instance=self.happenings)
             self.site.settle()
+
+    def _lead_to_retraction(self, uid: str, *, delete: bool) -> None:
+        """A published study is gone, and the sweep has noticed."""
+        self.site.set_policy(on_delete="delete" if delete else "cancelled")
+        self._store(uid, series=1)
+        self.site.settle()
+        self.site.run()
+        for _ in self.site.studies(uid):
+            self.site.remove_study(uid)
+        self.happenings += 3
+        self.site.clock.advance(5.0)
+        self.site.take_inventory()
 
     # -- what is there ---------------------------------------------------------------------------------------------
 

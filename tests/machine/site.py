@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from syncd.errors import SyncdError
+from syncd.loop import verify
+from syncd.loop.provenance import pay_due
 from syncd.loop.steps import Step, observe
+from syncd.loop.turned_up import look_around
 from syncd.loop.workers import Workers
-from syncd.model.work import MarkKind
 from tests.crash.mortal import Killed, Mortal
 from tests.fakes.http import ConnectionRefused, ReplyLost, Request, Response
 from tests.fakes.orthanc_index import Entry, Resource
@@ -45,6 +47,8 @@ class Site(Mortal):
         self._held_back: list[Entry] = []
         self._own_index = self.orthanc.index
         self.exchanged = False
+        self.looks_at_everything = False
+        """The next run begins with a FHIR inventory."""
         observe(self._reached)
 
     def close(self) -> None:
@@ -57,7 +61,11 @@ class Site(Mortal):
     def run(self) -> None:
         """What a daemon does until nothing is due; what it cannot do now is left for the next time, as a daemon does."""
         try:
+            if self.looks_at_everything:
+                self.looks_at_everything = False
+                self.look_at_everything()
             self.live()
+            self.pay()
         except Killed:
             self.restart()
         except SyncdError as error:
@@ -68,7 +76,7 @@ class Site(Mortal):
     def workers(self, **wanted: Any) -> Workers:
         """Workers that wait for nothing: the clock stands still while they work."""
         workers = super().workers(**wanted)
-        workers._due_soon = lambda: False  # type: ignore[method-assign]
+        workers._due_soon = lambda readable: False  # type: ignore[method-assign]
         return workers
 
     def die_at(self, step: Step, *, nth: int) -> None:
@@ -89,6 +97,7 @@ class Site(Mortal):
 
     def set_policy(self, **changes: Any) -> None:
         """The operator changes settings and starts syncd again."""
+        self.on_delete = changes.pop("on_delete", self.on_delete)
         self.policy = replace(self.policy, **changes)
         self.restart()
 
@@ -316,5 +325,15 @@ class Site(Mortal):
             self.errors[type(error).__name__] += 1
 
     def look_at_everything(self) -> None:
-        """The FHIR inventory, at its coarsest: every record is compared with the server."""
-        self.ledger.mark_all(kind=MarkKind.VERIFY, priority=1, read_fhir=True)
+        """The FHIR inventory, from its beginning to its end."""
+        self.ledger.verification.want("the machine")
+        try:
+            while verify.tick(self.rooms, interval=86_400.0) is None:
+                pass
+        except SyncdError as error:
+            self.errors[type(error).__name__] += 1
+
+    def pay(self) -> None:
+        """What idle workers do beside: Provenances that are owed, Patients and orders that turned up (RULES B4, B8)."""
+        pay_due(self.rooms)
+        look_around(self.rooms, every=3600.0)
