@@ -3,13 +3,14 @@ PYTHON ?= python3
 export ONCE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long bench lock upgrade clean python
+.PHONY: help demo check test test-long mutants bench lock upgrade clean python
 
 help:
 	@echo 'make demo        real Orthanc, real HAPI and syncd between them; ONCE=1 compares both sides and ends'
 	@echo 'make check       style, types, import contracts, unit tests (under 2 minutes)'
 	@echo 'make test        check, and the suites on real servers'
 	@echo 'make test-long   test, and the longer versions'
+	@echo 'make mutants     does a test notice each fault that is kept? ONLY=name tries one (about two minutes)'
 	@echo 'make bench       what mapping and checking a study cost (half a minute of one core)'
 	@echo 'make lock        requirements*.txt after a change in pyproject.toml (make upgrade: newest versions)'
 	@echo 'make clean       removes what was set up: .venv, .work and the built HAPI'
@@ -27,6 +28,10 @@ test: python
 
 test-long: python
 	@$(PYTHON) -m scripts.run_tests long
+
+mutants: python
+	@$(PYTHON) -m scripts.set_up check
+	@.venv/bin/python -m scripts.mutants $(if $(ONLY),--only $(ONLY))
 
 bench: python
 	@$(PYTHON) -m scripts.set_up check

@@ -75,9 +75,14 @@ def _machine() -> bool:
     return _pytest("machine", "-m", "machine", "tests/machine")
 
 
+def _mutants() -> bool:
+    """Each fault that is kept must be noticed by a test of the quick suites."""
+    return subprocess.call([str(set_up.PYTHON), "-m", "scripts.mutants"], cwd=ROOT, stdin=subprocess.DEVNULL) == 0
+
+
 def _real() -> bool:
     """Against real servers; in CI both versions of Orthanc must have been asked."""
-    elsewhere = ("--ignore=tests/crash", f"--ignore={VERSIONS}")
+    elsewhere = ("--ignore=tests/crash", "--ignore=tests/faults", f"--ignore={VERSIONS}")
     return _pytest("real", "-m", "real and not long", *elsewhere, *_both())
 
 
@@ -87,8 +92,8 @@ def _validation() -> bool:
 
 
 def _faults() -> bool:
-    """kill -9 at every step, against real servers."""
-    return _pytest("faults", "-m", "real and not long", "tests/crash", *_both())
+    """kill -9 at every step and at random moments, a bad network, a sick disk, against real servers."""
+    return _pytest("faults", "-m", "real and not long", "tests/crash", "tests/faults", *_both())
 
 
 def _both() -> list[str]:
@@ -133,7 +138,13 @@ def _closing(done: list[Timed]) -> int:
 
 
 CHECK = Part("check", _check, 2)
-REAL = [Part("machine", _machine, 6), Part("real", _real, 8), Part("validation", _validation, 4), Part("faults", _faults, 6)]
+REAL = [
+    Part("machine", _machine, 6),
+    Part("mutants", _mutants, 4),
+    Part("real", _real, 8),
+    Part("validation", _validation, 4),
+    Part("faults", _faults, 11),
+]
 SUITES = {
     "check": [Part("set-up", _set_up("check"), 8), CHECK],
     "test": [Part("set-up", _set_up("test"), 8), CHECK, *REAL],

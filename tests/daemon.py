@@ -77,6 +77,8 @@ class Syncd:
         }
         self.said: list[str] = []
         """Everything that commands printed, and the web pages that were read."""
+        self.run_as: tuple[str, ...] = ("syncd",)
+        """The module that is the daemon, and what stands before its command: a test may wrap the real one."""
         self._process: subprocess.Popen[bytes] | None = None
         self._web = ""
 
@@ -202,8 +204,9 @@ class Syncd:
                 raise AssertionError(self._told(f"the daemon ended with {code} before: {what}"))
 
     def _begin(self, *arguments: str, stdout: Any, stderr: Any) -> subprocess.Popen[bytes]:
+        program = self.run_as if arguments == ("run",) else ("syncd",)
         return subprocess.Popen(
-            [*_INTERRUPTIBLE, *_DIES_WITH_US, sys.executable, "-m", "syncd", *arguments],
+            [*_INTERRUPTIBLE, *_DIES_WITH_US, sys.executable, "-m", *program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,

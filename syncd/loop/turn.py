@@ -115,6 +115,10 @@ class Turn:
         if outcome.decision in (Decision.CREATE, Decision.UPDATE, Decision.RETRACT):
             self._succeeded_at = time.monotonic()
             self._fhir.worked()
+        for copy in outcome.found_copies:  # named only where the archive answered to the end
+            gate = self._archives.of(copy.archive)
+            if gate is not None:
+                gate.worked()
         return outcome
 
     def _in_time(self, outcome: Outcome, *, began_at: float) -> Outcome:

@@ -198,6 +198,26 @@ def test_what_a_killed_process_sent_stays_ours_after_a_second_death(memory: Path
     assert [one["value"] for one in world.study(ARRIVING)["identifier"]] == [f"urn:oid:{ARRIVING}", "A-3"]
 
 
+def test_cursor_and_marks_move_together_whatever_dies(memory: Path) -> None:
+    """RULES A2: what the feed told is marked as soon as the cursor has passed it, after each change a poll makes."""
+    worlds = _worlds(memory)
+    for number in itertools.count(1):
+        world = next(worlds)
+        world.live()
+        before = world.ledger.feed_position(MAIN)
+        _arrives(world)
+        world.dies_after = number
+        try:
+            world.poll()
+        except Killed:
+            world.restart()
+        moved, marked = world.ledger.feed_position(MAIN) != before, world.ledger.dirty_row(ARRIVING) is not None
+        assert moved is marked, f"after {number} changes"
+        if world.dies_after:  # it lived, and has made fewer changes than that
+            break
+    assert moved
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", STORIES)

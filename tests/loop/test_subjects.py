@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -126,6 +127,14 @@ def test_without_a_patient_id_nothing_is_searched(world: World) -> None:
     world.published("1.2.276.2", PatientID="")
     assert not world.asked("/Patient/_search")
     assert len(world.fhir.resources("Patient")) == 2
+
+
+def test_without_a_system_nothing_is_searched(world: World) -> None:
+    """RULES B4: a number alone finds the patients of every system that gave it."""
+    world.policy = replace(world.policy, archive=replace(world.policy.archive, patient_id_system=""))
+    world.published()
+    assert not world.asked("/Patient/_search")
+    assert len(world.fhir.resources("Patient")) == 1
 
 
 def test_a_remembered_subject_is_not_searched_again(world: World) -> None:

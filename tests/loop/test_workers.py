@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from syncd.loop.gate import Gate
+from syncd.loop.gate import FIRST_PAUSE, LONGEST_PAUSE, Gate, Gates
+from syncd.loop.target import probe
+from syncd.loop.turn import Turn
 from syncd.loop.workers import ATTEMPTS
 from syncd.model.words import Decision, TargetState
-from syncd.model.work import LONGEST_BACKOFF
+from syncd.model.work import LONGEST_BACKOFF, Outcome
 from syncd.publish.lookups import BATCH
 from tests.fakes.http import Response
 from tests.loop.hands import work_until, workers_of
@@ -137,6 +139,34 @@ def test_an_outage_costs_no_attempt(ready: World, server: str) -> None:
     workers.run(until_idle=True)
     workers.stop(grace=1.0)
     assert all(ready.ledger.record(uid) is not None for uid in rows)
+
+
+@pytest.mark.parametrize("server", ["fhir", "orthanc"])
+def test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was(ready: World, server: str) -> None:
+    """RULES C6: no attempt is counted, whoever of both is away, and the claim is to be given back."""
+    task, before = ready.task(), ready.ledger.dirty_row(STUDY)
+    getattr(ready, server).away = True
+    archives = Gates({MAIN: Gate(ready.archive.info)})
+    outcomes: list[Outcome] = []
+    turn = Turn(ready.rooms, fhir=Gate(lambda: probe(ready.rooms)), archives=archives, on_outcome=outcomes.append)
+    assert not turn.take(task)
+    assert (outcomes, ready.ledger.dirty_row(STUDY)) == ([], before)
+
+
+def test_an_archive_that_was_read_again_is_probed_quickly_the_next_time(ready: World) -> None:
+    """RULES C6: the pauses that one bad hour brought about are forgotten with the first study that was read."""
+    now = 0.0
+    gate = Gate(ready.archive.info, monotonic=lambda: now)
+    for _ in range(6):
+        gate.close(TargetState.OPEN, "away")
+        now += LONGEST_PAUSE
+        assert gate.ask()
+    workers = workers_of(ready, archives=Gates({MAIN: gate}))
+    work_until(workers, lambda: _due(ready) == 0)
+    workers.stop(grace=1.0)
+    gate.close(TargetState.OPEN, "away once more")
+    now += FIRST_PAUSE
+    assert gate.ask()
 
 
 def test_an_archive_that_refuses_us_closes_its_own_gate(ready: World) -> None:

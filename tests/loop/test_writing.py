@@ -235,16 +235,20 @@ def test_a_lost_reply_is_recognised_without_a_second_write(world: World, known: 
 
 def test_what_was_sent_before_a_crash_does_not_become_foreign(world: World) -> None:
     """RULES C3: recorded ∪ intended is ours, also when the archive went on meanwhile."""
-    _ready(world)
+    orthanc_id = world.store(AccessionNumber="A1")
+    world.settle()
+    world.poll()
     world.connect()
     world.fhir.lose_reply_of(puts())
     with pytest.raises(Transient):
         world.turn()
-    world.store(series=2, AccessionNumber="A2")
+    world.delete(orthanc_id)
+    world.store(AccessionNumber="A2")
     world.settle()
     world.mark()
     outcome = world.turn()
     assert outcome.record is not None and outcome.record.foreign == {}
+    assert [one["value"] for one in world.study()["identifier"]] == [f"urn:oid:{STUDY}", "A2"]
 
 
 def test_a_lost_reply_to_a_resource_under_another_id_is_looked_for_there(world: World, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from syncd.publish.lookups import imaging_studies, patients
 from syncd.publish.own import ForeignResource, keep
 from syncd.publish.server import FhirServer
 from tests.fakes.fhir import FakeFhir
-from tests.fakes.http import Clock, Request, Response
+from tests.fakes.http import Clock, Request, Response, json_response
 from tests.publish.scripted import outcome, server
 
 TAG = {"tag": [{"system": "urn:syncd:installation", "code": "syncd"}]}
@@ -185,10 +185,19 @@ def test_patients_that_replace_each_other_are_followed_but_not_for_ever(fake: Fa
     assert patients(asked, system=SYSTEM, value="P") == ()
 
 
-def test_a_hit_that_is_gone_is_no_patient(fake: FakeFhir, asked: FhirServer) -> None:
-    """RULES C9: a hit is a hint, confirmed by GET."""
+@pytest.mark.parametrize(
+    "now",
+    [
+        outcome(status=410),
+        json_response(_patient("a", "another number")),
+        json_response(_patient("a", system="http://o.test")),
+    ],
+    ids=["deleted", "another number", "another system"],
+)
+def test_a_hit_that_is_gone_is_no_patient(fake: FakeFhir, asked: FhirServer, now: Response) -> None:
+    """RULES B4, C9: a hit is a hint, which may be a minute old; what it is now, GET says."""
     _put(fake, _patient("a"))
-    fake.answer_instead(lambda request: request.path.endswith("/Patient/a"), outcome(status=410))
+    fake.answer_instead(lambda request: request.path.endswith("/Patient/a"), now)
     assert patients(asked, system=SYSTEM, value="P") == ()
 
 

@@ -1,0 +1,326 @@
+"""Faults in following the archive and in remembering (RULES A and E)."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+
+_LOOP, _LEDGER, _ARCHIVE = "syncd/loop", "syncd/ledger", "syncd/archive"
+
+MUTANTS = (
+    Mutant(
+        name="bootstrapped-before-the-listing",
+        rule="A1",
+        breaks="the archive counts as listed before it was",
+        edits=(
+            Edit(
+                f"{_LOOP}/sweep.py",
+                "    ledger.sweep_done(name)  # whoever",
+                "    ledger.finish_bootstrap(name)\n    ledger.sweep_done(name)  # whoever",
+            ),
+        ),
+        noticed_by=("tests/loop/test_intake.py::test_a_listing_that_breaks_off_leaves_the_bootstrap_open",),
+    ),
+    Mutant(
+        name="feed-begun-after-the-listing",
+        rule="A1",
+        breaks="the feed's position is not committed before the archive is listed",
+        edits=(
+            Edit(
+                f"{_LOOP}/inventory.py",
+                "        ledger.begin_bootstrap(name, cursor=max(0, high_water - OVERLAP), high_water=high_water)\n",
+                "",
+            ),
+        ),
+        noticed_by=("tests/loop/test_intake.py",),
+    ),
+    Mutant(
+        name="cursor-committed-first",
+        rule="A2",
+        breaks="cursor and marks move in two transactions",
+        edits=(
+            Edit(
+                f"{_LOOP}/intake.py",
+                "                marked += self._ledger.commit_intake(\n"
+                "                    taken.position, marks=marks, copies=copies, settle_after=self._settle_after\n"
+                "                )\n",
+                "                self._ledger.commit_intake(\n"
+                "                    taken.position, marks=(), copies=(), settle_after=self._settle_after\n"
+                "                )\n"
+                "                marked += self._ledger.mark(marks, copies=copies, settle_after=self._settle_after)\n",
+            ),
+        ),
+        noticed_by=("tests/crash/test_any_point.py::test_cursor_and_marks_move_together_whatever_dies",),
+    ),
+    Mutant(
+        name="only-stable-events-heard",
+        rule="A2",
+        breaks="a late instance, whose only event is its own, is not heard",
+        edits=(Edit("syncd/feed/interest.py", '        ("NewInstance", "Instance"),\n', ""),),
+        noticed_by=("tests/feed/test_interest.py", "tests/loop/test_arriving.py"),
+    ),
+    Mutant(
+        name="overlap-dropped",
+        rule="A3",
+        breaks="nothing behind the cursor is read again",
+        edits=(
+            Edit(
+                "syncd/feed/follow.py",
+                "    return max(min(cursor, passed) - OVERLAP, cursor - OVERLAP_MAX, 0)",
+                "    return cursor",
+            ),
+        ),
+        noticed_by=("tests/loop/test_intake.py::test_a_number_that_becomes_visible_late_is_seen",),
+    ),
+    Mutant(
+        name="vanished-entries-overlooked",
+        rule="A3",
+        breaks="pages that end below the highest number ask for no sweep",
+        edits=(
+            Edit("syncd/feed/follow.py", "    vanished = page.done and reached < high_water\n", "    vanished = False\n"),
+        ),
+        noticed_by=("tests/loop/test_intake.py::test_entries_that_vanished_are_asked_of_the_inventory",),
+    ),
+    Mutant(
+        name="other-content-overlooked",
+        rule="A4",
+        breaks="a number that comes back with another content is taken as it is",
+        edits=(
+            Edit(
+                "syncd/feed/follow.py",
+                "    if any(_contradicts(change, position.seen) for change in page.changes):",
+                "    if False:",
+            ),
+        ),
+        noticed_by=("tests/feed/test_follow.py::test_a_number_with_another_content_is_suspicious_and_nothing_is_taken",),
+    ),
+    Mutant(
+        name="sample-ignored",
+        rule="A4",
+        breaks="another archive behind the address is taken for the same",
+        edits=(Edit(f"{_LOOP}/identity.py", "    return gone * 2 >= len(sample)", "    return False"),),
+        noticed_by=("tests/loop/test_identity.py::test_an_exchanged_archive_is_paused",),
+    ),
+    Mutant(
+        name="stable-study-trusted",
+        rule="A5",
+        breaks="a StableStudy event alone makes a study available",
+        edits=(
+            Edit(
+                f"{_LOOP}/reconcile.py",
+                "    forced = _streams_without_end(task)\n",
+                "    forced = _streams_without_end(task) or task.claim.row.reason == MarkKind.STABLE\n",
+            ),
+        ),
+        noticed_by=("tests/loop/test_arriving.py::test_a_stable_event_alone_is_not_believed",),
+    ),
+    Mutant(
+        name="registered-clears-the-mark",
+        rule="A5",
+        breaks="an announced study is not asked for again",
+        edits=(
+            Edit(
+                f"{_LOOP}/reconcile.py",
+                'status="registered"), done=False, due=due)',
+                'status="registered"))',
+            ),
+        ),
+        noticed_by=("tests/loop/test_arriving.py::test_quiet_that_nobody_reports_still_ends_in_available",),
+    ),
+    Mutant(
+        name="torn-read-accepted",
+        rule="A7",
+        breaks="a study with fewer instances than were counted after them is believed",
+        edits=(
+            Edit(
+                f"{_ARCHIVE}/orthanc.py",
+                "        if len(instances) != (number if counts else counted):",
+                "        if False:",
+            ),
+        ),
+        noticed_by=("tests/archive/test_study_pass.py",),
+    ),
+    Mutant(
+        name="change-during-the-read-accepted",
+        rule="A7",
+        breaks="a study whose LastUpdate moved while it was read is believed",
+        edits=(
+            Edit(
+                f"{_ARCHIVE}/orthanc.py",
+                "        if (after.last_update, after.series_ids) != (before.last_update, before.series_ids):",
+                "        if False:",
+            ),
+        ),
+        noticed_by=("tests/archive/test_study_pass.py",),
+    ),
+    Mutant(
+        name="empty-answer-published-as-zero",
+        rule="A7",
+        breaks="an answer without instances is a study without instances",
+        edits=(
+            Edit(
+                f"{_ARCHIVE}/orthanc.py",
+                "        if not instances or {each.series_id for each in instances} != set(before.series_ids):",
+                "        if False:",
+            ),
+            Edit(
+                f"{_ARCHIVE}/orthanc.py",
+                "        if len(instances) != (number if counts else counted):",
+                "        if False:",
+            ),
+            Edit(f"{_LOOP}/reconcile.py", "    if not snapshot.number_of_instances:", "    if False:"),
+        ),
+        noticed_by=("tests/archive/test_study_pass.py",),
+    ),
+    Mutant(
+        name="last-update-of-this-second-believed",
+        rule="A8",
+        breaks="a LastUpdate of the second of its own read is kept, so a change within it is never seen",
+        edits=(
+            Edit(
+                f"{_LOOP}/look.py",
+                'header.last_update if _is_past(header.last_update, at=self.at) else ""',
+                "header.last_update",
+            ),
+        ),
+        noticed_by=("tests/loop/test_intake.py",),
+    ),
+    Mutant(
+        name="gone-before-the-first-inventory",
+        rule="A1",
+        breaks="studies are judged gone while the archive is listed for the first time",
+        edits=(Edit(f"{_LOOP}/sweep.py", "        if not bootstrapping:\n", "        if True:\n"),),
+        noticed_by=("tests/loop/test_sweep.py::test_nothing_is_gone_before_the_first_inventory_is_committed",),
+    ),
+    Mutant(
+        name="newer-than-the-listing-is-gone",
+        rule="A8",
+        breaks="a study that came while the archive was listed is judged gone",
+        edits=(Edit(f"{_LOOP}/sweep.py", "window, began=sweep.began)", "window, began=math.inf)"),),
+        noticed_by=("tests/loop/test_sweep.py::test_what_came_after_the_listing_began_is_not_gone",),
+    ),
+    Mutant(
+        name="total-not-compared",
+        rule="A8",
+        breaks="an instance deleted in an archive that moves no LastUpdate is never missed",
+        edits=(
+            Edit(
+                f"{_LOOP}/sweep.py",
+                "    if uncounted or sweep.archive.total_instances() == known:",
+                "    if True:",
+            ),
+        ),
+        noticed_by=("tests/loop/test_sweep.py::test_all_are_counted_when_the_total_does_not_fit",),
+    ),
+    Mutant(
+        name="backlog-before-the-feed",
+        rule="A9",
+        breaks="what the inventory found is as urgent as what has just arrived",
+        edits=(
+            Edit(
+                f"{_LOOP}/sweep.py",
+                "Priority.BACKFILL if why is Difference.NEW else Priority.REPAIR",
+                "Priority.FEED",
+            ),
+        ),
+        noticed_by=("tests/loop/test_intake.py::test_feed_marks_pass_before_the_backlog",),
+    ),
+    Mutant(
+        name="newer-mark-ignored",
+        rule="E1",
+        breaks="a publication clears a mark that came while it was made",
+        edits=(
+            Edit(
+                f"{_LEDGER}/outcomes.py",
+                '    unmarked = before["generation"] == outcome.generation\n',
+                "    unmarked = True\n",
+            ),
+        ),
+        noticed_by=("tests/ledger/test_work.py::test_a_mark_that_comes_during_the_work_keeps_the_study_dirty",),
+    ),
+    Mutant(
+        name="generations-per-row",
+        rule="E1",
+        breaks="a study that was cleared and marked again gets a generation that it had before",
+        edits=(
+            Edit(
+                f"{_LEDGER}/marks.py",
+                "row = merged(row, one, generation=generation, ",
+                "row = merged(row, one, generation=(row.generation if row else 0) + 1, ",
+            ),
+        ),
+        noticed_by=("tests/ledger/test_work.py::test_generations_rise_across_studies_and_restarts",),
+    ),
+    Mutant(
+        name="parked-sent-again-on-every-mark",
+        rule="E2",
+        breaks="what the server refused is sent again although nothing changed",
+        edits=(
+            Edit(
+                "syncd/plan/decide.py",
+                "    if parked and parked.digest == wanted.digest and _same_target(parked, current):",
+                "    if False:",
+            ),
+        ),
+        noticed_by=("tests/loop/test_refusals.py::test_a_refused_study_is_parked_and_not_sent_again",),
+    ),
+    Mutant(
+        name="sentinel-not-asked",
+        rule="E3",
+        breaks="a server that lost everything is believed to be the one that was published to",
+        edits=(Edit(f"{_LOOP}/rooms.py", "            raise ServerReset()", "            return"),),
+        noticed_by=("tests/loop/test_target.py::test_the_probe_of_a_wiped_server_fills_it_again",),
+    ),
+    Mutant(
+        name="restored-backup-taken-for-drift",
+        rule="E3",
+        breaks="a server that fell behind what it confirmed is believed in all else",
+        edits=(
+            Edit(
+                f"{_LOOP}/verify.py",
+                "    restored = bool(lower) and _is_restored(rooms, lower)",
+                "    restored = False",
+            ),
+        ),
+        noticed_by=("tests/loop/test_verify.py::test_a_restored_backup_is_verified_whole",),
+    ),
+    Mutant(
+        name="another-server-accepted",
+        rule="E3",
+        breaks="a server at a changed address is published to without the operator's word",
+        edits=(
+            Edit(
+                f"{_LOOP}/target.py",
+                '    if not accept:\n        raise LedgerRefused(\n            f"This ledger belongs',
+                '    if False:\n        raise LedgerRefused(\n            f"This ledger belongs',
+            ),
+        ),
+        noticed_by=("tests/loop/test_target.py::test_another_server_at_another_address_needs_the_operators_word",),
+    ),
+    Mutant(
+        name="claims-outlive-their-owner",
+        rule="E4",
+        breaks="what a dead process had claimed is never handed out again",
+        edits=(
+            Edit(
+                f"{_LEDGER}/ownership.py",
+                '    return next_in(tx.connection, "epoch")',
+                "    return int(tx.connection.execute(_EPOCH).scalar_one())",
+            ),
+        ),
+        noticed_by=("tests/ledger/test_work.py::test_claims_of_a_dead_owner_are_void",),
+    ),
+    Mutant(
+        name="written-without-owning",
+        rule="E4",
+        breaks="a process that lost its ledger goes on writing to the FHIR server",
+        edits=(Edit("syncd/publish/http.py", "            self.before_write()\n", "            pass\n"),),
+        noticed_by=("tests/publish/test_http.py::test_whoever_may_not_write_is_stopped_before_anything_is_sent",),
+    ),
+    Mutant(
+        name="times-ahead-kept",
+        rule="E5",
+        breaks="after a clock was set back, studies wait until it has caught up",
+        edits=(Edit(f"{_LEDGER}/ownership.py", "    _within_reason(tx.connection, now=now)\n", ""),),
+        noticed_by=("tests/ledger/test_backends.py::test_a_clock_set_back_makes_nobody_wait_for_it",),
+    ),
+)

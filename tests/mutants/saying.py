@@ -1,0 +1,180 @@
+"""Faults in what FHIR is told, and in what nobody may be told (RULES B and S, MAPPING C)."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+
+_LOOP = "syncd/loop"
+
+MUTANTS = (
+    Mutant(
+        name="own-writes-taken-for-changes",
+        rule="B3",
+        breaks="equal resources differ by what the server adds",
+        edits=(
+            Edit(
+                "syncd/plan/essence.py",
+                'if name not in ("meta", "text")}',
+                'if name != "text"}',
+            ),
+        ),
+        noticed_by=("tests/plan/test_essence.py::test_what_a_server_adds_is_no_difference",),
+    ),
+    Mutant(
+        name="changed-settings-reach-nobody",
+        rule="B3",
+        breaks="what was published under other settings is not rendered again",
+        edits=(
+            Edit(
+                f"{_LOOP}/connect.py",
+                "    outdated = ledger.mark_outdated(rooms.fingerprint)",
+                "    outdated = ledger.count_outdated(rooms.fingerprint)",
+            ),
+        ),
+        noticed_by=("tests/loop/test_target.py::test_changed_settings_render_everything_again",),
+    ),
+    Mutant(
+        name="patient-searched-without-a-system",
+        rule="B4",
+        breaks="a number that some other house gave finds a patient",
+        edits=(
+            Edit(
+                f"{_LOOP}/subjects.py",
+                "    if key.system and not key.unidentified:",
+                "    if not key.unidentified:",
+            ),
+        ),
+        noticed_by=("tests/loop/test_subjects.py",),
+    ),
+    Mutant(
+        name="patient-not-confirmed",
+        rule="B4",
+        breaks="whatever a search answers is taken for the patient",
+        edits=(
+            Edit(
+                "syncd/publish/lookups.py",
+                "if not isinstance(current, Found) or not _carries(current.resource, system, value):",
+                "if not isinstance(current, Found):",
+            ),
+        ),
+        noticed_by=("tests/publish/test_own.py::test_a_hit_that_is_gone_is_no_patient",),
+    ),
+    Mutant(
+        name="any-study-speaks-for-the-patient",
+        rule="B4",
+        breaks="an older study overwrites what a newer one said of the patient",
+        edits=(
+            Edit(
+                f"{_LOOP}/subjects.py",
+                "        if known is not None and source < known.source_key:",
+                "        if False:",
+            ),
+        ),
+        noticed_by=("tests/loop/test_subjects.py::test_only_the_greatest_study_changes_our_patient",),
+    ),
+    Mutant(
+        name="mismatch-overlooked",
+        rule="B4",
+        breaks="a patient of another birth date and gender becomes the subject",
+        edits=(
+            Edit(
+                "syncd/plan/subject.py",
+                '    if _contradicts(patient, ours, "birthDate") and _contradicts(patient, ours, "gender"):',
+                "    if False:",
+            ),
+        ),
+        noticed_by=("tests/plan/test_subject.py::test_birth_date_and_gender_together_contradict",),
+    ),
+    Mutant(
+        name="side-of-one-image",
+        rule="B6",
+        breaks="the side of some images becomes that of the series",
+        edits=(
+            Edit(
+                "syncd/snapshot/laterality.py",
+                "    if not images or len(images) < expected:",
+                "    if not images:",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_laterality.py",),
+    ),
+    Mutant(
+        name="missing-note-revoked-at-once",
+        rule="B7",
+        breaks="a rejection note that is missing once has no effect any more",
+        edits=(
+            Edit(
+                f"{_LOOP}/rejections.py",
+                "if now < one.first_missing_at + rooms.revoke_grace]",
+                "if now < one.first_missing_at]",
+            ),
+        ),
+        noticed_by=("tests/loop/test_rejections.py::test_a_deleted_note_counts_for_a_sweep_interval_and_then_no_more",),
+    ),
+    Mutant(
+        name="another-patients-note-counts",
+        rule="B7",
+        breaks="a note of another patient takes images back",
+        edits=(
+            Edit(
+                "syncd/snapshot/rejection.py",
+                "    return one.source_uid == snapshot.study_uid or one.patient == patient",
+                "    return True",
+            ),
+        ),
+        noticed_by=("tests/loop/test_rejections.py::test_another_patients_note_takes_nothing_back",),
+    ),
+    Mutant(
+        name="every-rejection-an-error",
+        rule="B7",
+        breaks="what was rejected for its quality is called an error",
+        edits=(Edit(f"{_LOOP}/reconcile.py", "in_error=applied.left.in_error", "in_error=True"),),
+        noticed_by=("tests/loop/test_rejections.py",),
+    ),
+    Mutant(
+        name="time-without-zone-is-utc",
+        rule="C.1-7",
+        breaks="a time of which nobody says the zone gets one",
+        edits=(
+            Edit(
+                "syncd/mapping/moments.py",
+                '    if not timezone:\n        return ""\n    offset, _',
+                '    if not timezone:\n        return "Z"\n    offset, _',
+            ),
+        ),
+        noticed_by=("tests/mapping/test_moments.py::test_a_moment_as_dateTime",),
+    ),
+    Mutant(
+        name="name-in-the-log",
+        rule="S1",
+        breaks="the message of an unexpected exception is logged, patient's name and all",
+        edits=(
+            Edit(
+                f"{_LOOP}/turn.py",
+                'log.error("study_failed_unexpectedly", error=type(error).__name__,',
+                'log.error("study_failed_unexpectedly", error=str(error),',
+            ),
+        ),
+        noticed_by=("tests/loop/test_nothing_lost.py::test_a_defect_neither_ends_the_worker_nor_tells_the_patients_name",),
+    ),
+    Mutant(
+        name="outcome-text-in-the-reason",
+        rule="S1",
+        breaks="what the server says about a patient is kept with the reason, and logged",
+        edits=(
+            Edit(
+                "syncd/publish/server.py",
+                '                raise StudyError(ParkedReason.REFUSED, f"{reply.status} {codes}", outcome=outcome)',
+                '                raise StudyError(ParkedReason.REFUSED, f"{reply.status} {outcome}", outcome=outcome)',
+            ),
+        ),
+        noticed_by=("tests/loop/test_refusals.py", "tests/publish/test_server.py"),
+    ),
+    Mutant(
+        name="redirects-followed",
+        rule="S2",
+        breaks="credentials and patients go wherever a server points to",
+        edits=(Edit("syncd/publish/http.py", "allow_redirects=False", "allow_redirects=True"),),
+        noticed_by=("tests/publish/test_http.py::test_redirects_are_not_followed",),
+    ),
+)
