@@ -120,11 +120,13 @@ def instances_of_series(series: Iterable[Mapping[str, Any]]) -> dict[OrthancId, 
 
 def raw_instance(instance: Mapping[str, Any]) -> RawInstance:
     """One instance of a bulk or find answer, with its metadata."""
+    metadata = _mapping(instance.get("Metadata"))
     return RawInstance(
         orthanc_id=an_id(instance.get("ID")),
         series_id=an_id(instance.get("ParentSeries")),
-        sop_class_uid=_text(_mapping(instance.get("Metadata")).get("SopClassUid")),
+        sop_class_uid=_text(metadata.get("SopClassUid")),
         tags=_tags(instance.get("MainDicomTags")),
+        calling_aet=_text(metadata.get("RemoteAET")),
     )
 
 

@@ -86,6 +86,17 @@ class Calls:
         self._judge(response, what=what, absent=absent)
         return self._read(response, what=what)
 
+    def text(self, path: str, *, what: str, absent: SyncdError) -> str:
+        """The text of a GET that is answered without JSON; a 404 raises `absent`."""
+        with self._translated(what):
+            try:
+                response = self._orthanc.get(self._orthanc.url + path)
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                response = self._orthanc.get(self._orthanc.url + path)
+        self._judge(response, what=what, absent=absent)
+        self._on_call(OK)
+        return str(response.content.decode("utf-8", errors="replace"))
+
     def stream(self, path: str, *, what: str) -> Iterator[bytes]:
         """The body of a GET as it arrives."""
         with self._translated(what), self._orthanc.stream("GET", self._orthanc.url + path) as response:

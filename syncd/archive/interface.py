@@ -47,6 +47,9 @@ class Archive(Protocol):
     def lookup(self, study_uid: str) -> tuple[OrthancId, ...]:
         """The Orthanc studies that hold this StudyInstanceUID; empty is a positive answer (RULES D1)."""
 
+    def calling_aet(self, instance_id: OrthancId) -> str:
+        """The AE title of who sent this instance; empty where it is not known."""
+
     def inventory(self) -> Iterator[StudyListing]:
         """Every study that was there when the listing began, and was not deleted meanwhile; one may come twice."""
 

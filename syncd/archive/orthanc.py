@@ -71,6 +71,7 @@ class OrthancArchive:
             api_version=system["ApiVersion"],
             dicomweb_root=root,
             storage_capabilities=_capabilities(system),
+            has_labels=system.get("HasLabels") is True,
         )
 
     def clock(self) -> float:
@@ -130,6 +131,10 @@ class OrthancArchive:
     def lookup(self, study_uid: str) -> tuple[OrthancId, ...]:
         """The Orthanc studies that hold this StudyInstanceUID (RULES D1)."""
         return self._routes.lookup(study_uid)
+
+    def calling_aet(self, instance_id: OrthancId) -> str:
+        """Who sent the instance, one call; empty where the archive does not say."""
+        return self._routes.calling_aet(instance_id)
 
     def inventory(self) -> Iterator[StudyListing]:
         """Every study (RULES A8): one call for the ids, then one per 1,000."""

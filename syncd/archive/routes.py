@@ -114,6 +114,16 @@ class Routes:
             absent=torn,
         )
 
+    def calling_aet(self, instance_id: OrthancId) -> str:
+        """`GET /instances/{id}/metadata/RemoteAET`; empty where there is none, or the instance is gone."""
+        untold = TornRead(f"instance {instance_id} has no sender")
+        path, what = f"/instances/{instance_id}/metadata/RemoteAET", "GET /instances/{id}/metadata/RemoteAET"
+        try:
+            _check(instance_id, absent=untold)
+            return self._calls.text(path, what=what, absent=untold).strip()
+        except TornRead:
+            return ""
+
     def bulk_studies(self, ids: Sequence[str]) -> list[StudyListing]:
         """`POST /tools/bulk-content`: the studies of these resources of any level; unknown ones are left out."""
         return self._bulk(ids, level="Study", metadata=False, read=answers.study_listing)

@@ -20,6 +20,7 @@ from syncd.loop.companions import require_sayable
 from syncd.loop.connect import Site, dicomweb_roots, public_address, public_policy, version_spoken
 from syncd.loop.hooks import load_hooks, shaped
 from syncd.loop.rooms import Source
+from syncd.loop.selection import count_concerned, require_answerable
 from syncd.mapping.fingerprint import fingerprint
 from syncd.mapping.sentinel import sentinel_type
 from syncd.publish import sentinel
@@ -131,6 +132,7 @@ def _hooks() -> Iterator[Line]:
 
 def _archive(chosen: Site, source: Source) -> Iterator[Line]:
     info = source.archive.info()
+    require_answerable(source, info, selection=chosen.selection(source.name))
     address = public_address(source, chosen.policy.of(source.name), root=info.dicomweb_root)
     source.archive.high_water_mark()
     of = f"{source.name}: " if len(chosen.archives) > 1 else ""
@@ -174,6 +176,15 @@ def _fhir(chosen: Site) -> Iterator[Line]:
         )
 
 
+def _selection(ledger: Ledger, chosen: Site) -> Iterator[Line]:
+    """A line for each archive of which another selection will reach what is published or was left out."""
+    for name in chosen.archives:
+        concerned = count_concerned(ledger, name=name, selection=chosen.selection(name))
+        if concerned:
+            text = f"{concerned} studies of archive {name} will be judged again: what is selected changed"
+            yield Line(mark=Mark.WARNING, about="ledger", text=text)
+
+
 def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
     owner = Ledger.owner_alive(settings.ledger.url)
     place = settings.ledger.place
@@ -184,6 +195,7 @@ def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
         return
     ledger = Ledger.open_guest(settings.ledger.url)
     try:
+        yield from _selection(ledger, chosen)
         target = ledger.target()
         if owner is None:
             yield Line(mark=Mark.OK, about="ledger", text=f"{place}, no daemon is running")

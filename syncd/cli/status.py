@@ -97,6 +97,10 @@ def _show(document: dict[str, Any]) -> None:
     table.add_row("pending", f"{studies['dirty']} studies, {studies['due']} due now")
     table.add_row("published", _listed(studies["published"]))
     table.add_row("parked", _listed(studies["parked"]))
+    if studies["unselected"]:
+        table.add_row("not selected", _listed(studies["unselected"]))
+    if studies["backfill"] and document["backfill"]["paused"]:
+        table.add_row("backfill", f"{studies['backfill']} studies, {document['backfill']['paused']}")
     for reason in document["reasons"]:
         table.add_row("not ready", reason)
     Console(highlight=False, markup=False).print(table)

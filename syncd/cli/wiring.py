@@ -15,6 +15,10 @@ from syncd.model.ids import ArchiveName
 from syncd.model.reading import Reading
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
+from syncd.selection.history import parse_history
+from syncd.selection.rules import rules
+from syncd.selection.site import Selection
+from syncd.selection.window import parse_window
 from syncd.settings import Settings
 from syncd.settings.schema import ArchiveSettings
 
@@ -40,6 +44,9 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
         concurrency=settings.fhir.concurrency,
         on_delete=settings.policy.on_delete,
         provenance=settings.policy.provenance,
+        selections=selections(settings),
+        backfill_rate=settings.policy.backfill_rate,
+        backfill_window=parse_window(settings.policy.backfill_window),
     )
 
 
@@ -64,6 +71,19 @@ def _source(name: ArchiveName, chosen: ArchiveSettings, *, on_call: Callable[[st
         url=chosen.url,
         settle_after=chosen.settle_after,
         poll_interval=chosen.poll_interval,
+    )
+
+
+def selections(settings: Settings) -> dict[ArchiveName, Selection]:
+    """What the site selects of each archive."""
+    return {ArchiveName(name): _selection(settings, chosen) for name, chosen in settings.archives.items()}
+
+
+def _selection(settings: Settings, chosen: ArchiveSettings) -> Selection:
+    return Selection(
+        rules=rules(include=chosen.include, exclude=chosen.exclude),
+        history=parse_history(chosen.history),
+        on_deselect=settings.policy.on_deselect,
     )
 
 

@@ -12,7 +12,16 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, update
 
 from syncd.ledger.overview import heartbeat
-from syncd.ledger.schema import copies, dirty, feed_seen, feeds, owed_provenance, rejections, retraction_charges
+from syncd.ledger.schema import (
+    copies,
+    dirty,
+    feed_seen,
+    feeds,
+    owed_provenance,
+    rejections,
+    retraction_charges,
+    unselected,
+)
 from syncd.ledger.writer import Transaction
 
 GRACE_BEGAN = (
@@ -30,6 +39,7 @@ HAPPENED = (
     dirty.c.streaming_since,
     copies.c.first_seen,
     copies.c.counted_at,
+    unselected.c.since,
     *GRACE_BEGAN,
 )
 """Times that lie in the past by their meaning; 0 says never."""

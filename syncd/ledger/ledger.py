@@ -33,6 +33,7 @@ from syncd.ledger.backend import Backend, Hold, backend_of
 from syncd.ledger.meanings import translated
 from syncd.ledger.rounds import Rounds, of_subject
 from syncd.ledger.rows import to_row
+from syncd.ledger.selection import SelectionLedger
 from syncd.ledger.standing import standing
 from syncd.ledger.sweep import Sweep
 from syncd.ledger.trail import Trail
@@ -93,6 +94,8 @@ class Ledger:
         """An archive's listing, compared (RULES A8)."""
         self.verification = Verification(ways)
         """The FHIR server's listing, compared."""
+        self.selection = SelectionLedger(ways)
+        """What the site does not select, and the first import."""
         self._readers = backend.reading_engine()
         self._engine = backend.writing_engine(max_pages=max_pages)
         with translated():
@@ -246,15 +249,20 @@ class Ledger:
 
     # Work
 
-    def claim(self, limit: int, *, now: float, within: Collection[ArchiveName] | None = None) -> list[Claim]:
-        """Up to `limit` studies that are due, most urgent first, each handed out once until `commit` or `release`.
+    def claim(
+        self, limit: int, *, now: float, within: Collection[ArchiveName] | None = None, most_backfill: int | None = None
+    ) -> list[Claim]:
+        """Up to `limit` studies that are due, most urgent first, each handed out once until `commit` or `release`; not
+        more than `most_backfill` of them old ones.
 
         `within`: the archives that can be read; a study with a copy in any other one stays as it is (RULES C8)."""
         epoch, passed = self._own_epoch(), self._passed
         return self._handed_out.claimed(
             self._own,
             epoch=epoch,
-            change=lambda tx: work.claim(tx, limit=limit, now=now, epoch=epoch, within=within, passed=passed),
+            change=lambda tx: work.claim(
+                tx, limit=limit, now=now, epoch=epoch, within=within, passed=passed, most_backfill=most_backfill
+            ),
         )
 
     def claim_study(self, study_uid: str) -> Claim | None:
@@ -521,6 +529,17 @@ class Ledger:
         marked, after = 0, ""
         while uids := self._read(records.slice_of(wanted, after=after, size=MARKED_AT_ONCE)):
             after = uids[-1]
-            many = [Mark(study_uid=uid, kind=kind, archive=NOWHERE, priority=priority, read_fhir=read_fhir) for uid in uids]
+            dates = self._read(partial(records.study_dates, study_uids=uids))
+            many = [
+                Mark(
+                    study_uid=uid,
+                    kind=kind,
+                    archive=NOWHERE,
+                    priority=priority,
+                    read_fhir=read_fhir,
+                    study_date=dates.get(uid, ""),
+                )
+                for uid in uids
+            ]
             marked += self.mark(many, settle_after=0.0)
         return marked

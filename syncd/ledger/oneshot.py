@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, exists, func, select, update
 
 from syncd.ledger.retractions import forget_plan
-from syncd.ledger.schema import copies, dirty, feeds, parked, sequences
+from syncd.ledger.schema import copies, dirty, feeds, parked, sequences, unselected
+from syncd.ledger.selection import begin_import
 from syncd.ledger.writer import Transaction
 from syncd.model.ids import ArchiveName
-from syncd.model.words import ArchiveState
+from syncd.model.words import ArchiveState, Priority, StudyState
 
 
 def newest_generation(connection: Connection) -> int:
@@ -25,8 +26,10 @@ def newest_generation(connection: Connection) -> int:
 
 def unsettled(connection: Connection, *, generation: int, now: float, within: Collection[str] | None) -> int:
     """Studies marked up to `generation` that are due and not dealt with; those that wait for a later time are settled,
-    and those that wait for an archive outside of `within`."""
-    rows = select(func.count()).select_from(dirty).where(dirty.c.generation <= generation, dirty.c.due <= now)
+    those that wait for an archive outside of `within`, and old ones that nobody asked for: the daemon may not work on
+    them at this hour (RULES A9)."""
+    marked = dirty.c.generation <= generation, dirty.c.due <= now, dirty.c.priority < Priority.BACKFILL
+    rows = select(func.count()).select_from(dirty).where(*marked)
     return int(connection.execute(_kept_to(rows, within)).scalar_one())
 
 
@@ -53,9 +56,14 @@ def accept_archive(tx: Transaction, archive: ArchiveName) -> int:
     if not tx.connection.execute(update(feeds).where(feeds.c.archive == archive).values(**state)).rowcount:
         return -1
     forget_plan(tx, archive)
+    begin_import(tx, archive, until=0)
     return tx.connection.execute(delete(copies).where(copies.c.archive == archive)).rowcount
 
 
 def allow_retry(tx: Transaction, study_uid: str) -> None:
-    """Forget which essence was refused, so that the next look sends it once (RULES E2)."""
+    """Forget which essence was refused, so that the next look sends it once (RULES E2); one that is outside the history is
+    inside when somebody names it."""
     tx.connection.execute(update(parked).where(parked.c.study_uid == study_uid).values(digest=""))
+    outside = (unselected.c.study_uid == study_uid) & (unselected.c.state == StudyState.OUTSIDE_HISTORY.value)
+    if tx.connection.execute(delete(unselected).where(outside)).rowcount:
+        tx.count("unselected", word=StudyState.OUTSIDE_HISTORY.value, by=-1)

@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping, bindparam, delete, select, update
 from syncd.ledger import retractions, trail
 from syncd.ledger.marks import keep_copies
 from syncd.ledger.rows import to_row
-from syncd.ledger.schema import copies, dirty, history, intents, parked, records, upsert
+from syncd.ledger.schema import copies, dirty, history, intents, parked, records, unselected, upsert
 from syncd.ledger.writer import Transaction
 from syncd.model.work import Copy, Outcome, ParkedStudy, StudyRecord
 
@@ -31,14 +31,17 @@ _BEFORE = select(
     records.c.retracted.label("retracted"),
     parked.c.reason.label("parked_reason"),
     intents.c.study_uid.label("intended"),
+    unselected.c.state.label("unselected_state"),
 ).select_from(
     _ONE.outerjoin(dirty, dirty.c.study_uid == _ONE.c.uid)
     .outerjoin(records, records.c.study_uid == _ONE.c.uid)
     .outerjoin(parked, parked.c.study_uid == _ONE.c.uid)
     .outerjoin(intents, intents.c.study_uid == _ONE.c.uid)
+    .outerjoin(unselected, unselected.c.study_uid == _ONE.c.uid)
 )
 _NO_INTENT = delete(intents).where(intents.c.study_uid == bindparam("uid"))
 _NOT_PARKED = delete(parked).where(parked.c.study_uid == bindparam("uid"))
+_SELECTED = delete(unselected).where(unselected.c.study_uid == bindparam("uid"))
 _CLEAN = delete(dirty).where(dirty.c.study_uid == bindparam("uid"))
 _STAYS = (
     update(dirty)
@@ -78,6 +81,7 @@ def commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
         tx.connection.execute(_NO_INTENT, {"uid": outcome.study_uid})
     trail.keep(tx, outcome.owed)
     _keep_parked(tx, outcome, before=before["parked_reason"])
+    _keep_unselected(tx, outcome, before=before["unselected_state"])
     _keep_copies(tx, outcome, now=now)
     _write_history(tx, outcome, now=now)
     return _settle(tx, outcome, before=before)
@@ -124,6 +128,17 @@ def _keep_parked(tx: Transaction, outcome: Outcome, *, before: str | None) -> No
         tx.count("parked", word=entry.reason, by=1)
     elif outcome.unpark and before is not None:
         tx.connection.execute(_NOT_PARKED, {"uid": outcome.study_uid})
+
+
+def _keep_unselected(tx: Transaction, outcome: Outcome, *, before: str | None) -> None:
+    entry = outcome.unselected
+    if before is not None and (entry is not None or outcome.selected):
+        tx.count("unselected", word=before, by=-1)
+    if entry is not None:
+        upsert(tx.connection, unselected, rows=[to_row(entry)])
+        tx.count("unselected", word=entry.state, by=1)
+    elif outcome.selected and before is not None:
+        tx.connection.execute(_SELECTED, {"uid": outcome.study_uid})
 
 
 def _keep_copies(tx: Transaction, outcome: Outcome, *, now: float) -> None:

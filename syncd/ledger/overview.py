@@ -13,6 +13,7 @@ from syncd.ledger.rows import to_noun, to_row
 from syncd.ledger.schema import dirty, history, tallies
 from syncd.ledger.work import priorities
 from syncd.ledger.writer import Transaction
+from syncd.model.words import Priority
 from syncd.model.work import Counts, Heartbeat, HistoryLine
 
 HISTORY_AGE = 90 * 86400.0
@@ -25,18 +26,20 @@ PRUNED_AT_ONCE = 500
 def counts(connection: Connection, *, now: float) -> Counts:
     """All from one state of the ledger; rows being worked on count as dirty and due."""
     numbers = {(row.kind, row.word): row.number for row in connection.execute(select(tallies)) if row.number}
-    due = [
-        connection.execute(
+    due = {
+        level: connection.execute(
             select(func.count()).select_from(dirty).where(dirty.c.priority == level, dirty.c.due <= now)
         ).scalar_one()
         for level in priorities(connection)
-    ]
+    }
     return Counts(
         dirty=numbers.get(("dirty", ""), 0),
-        due=sum(due),
+        due=sum(due.values()),
         oldest_mark=connection.execute(select(func.min(dirty.c.first_marked))).scalar() or 0.0,
         published={word: number for (kind, word), number in sorted(numbers.items()) if kind == "published"},
         parked={word: number for (kind, word), number in sorted(numbers.items()) if kind == "parked"},
+        backfill=due.get(Priority.BACKFILL, 0),
+        unselected={word: number for (kind, word), number in sorted(numbers.items()) if kind == "unselected"},
     )
 
 

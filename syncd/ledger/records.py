@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
 
 from syncd.ledger.rows import slices, to_noun, to_row
-from syncd.ledger.schema import companions, copies, dirty, facts, parked, records, upsert
+from syncd.ledger.schema import companions, copies, dirty, facts, parked, records, unselected, upsert
 from syncd.ledger.writer import Transaction
+from syncd.model.dates import plain_date
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.work import Companion, Copy
 
@@ -122,6 +123,16 @@ def raw_tuples(connection: Connection, archive: ArchiveName, study_uids: Iterabl
                 records.c.study_uid.in_(uids), records.c.study_uid.in_(here.where(copies.c.study_uid.in_(uids)))
             )
         )
+    }
+
+
+def study_dates(connection: Connection, study_uids: Iterable[str]) -> dict[str, str]:
+    """`YYYYMMDD` of those studies that were published with a date, or are kept as unselected with one."""
+    return {
+        row.study_uid: plain_date(row.study_date)
+        for uids in slices(study_uids)
+        for table in (unselected, records)
+        for row in connection.execute(select(table.c.study_uid, table.c.study_date).where(table.c.study_uid.in_(uids)))
     }
 
 

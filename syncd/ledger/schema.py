@@ -109,7 +109,9 @@ dirty = Table(
     Column("not_before", Double, nullable=False),
     Column("reason", Text, nullable=False),
     Column("claim_epoch", BigInteger, nullable=True),
+    Column("study_date", Text, nullable=False),
     Index("dirty_by_due", "priority", "due", "study_uid"),
+    Index("dirty_by_date", "priority", "study_date", "due", "study_uid"),
     Index("dirty_by_age", "first_marked"),
 )
 """`claim_epoch` is the epoch of the owner that works on the row; a claim of an older epoch is void."""
@@ -181,6 +183,18 @@ parked = Table(
     Column("outcome", CanonicalJson, nullable=True),
     Column("parked_at", Double, nullable=False),
 )
+
+unselected = Table(
+    "unselected",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("archive", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("study_date", Text, nullable=False),
+    Column("since", Double, nullable=False),
+)
+"""What the archive holds and the site does not select: without it every inventory would find it new."""
 
 rejections = Table(
     "rejections",

@@ -13,6 +13,7 @@ from syncd.ledger import schema
 from syncd.ledger.records import copies_of, several
 from syncd.ledger.retractions import planned_of
 from syncd.model.audit import Standing
+from syncd.model.selection import UnselectedStudy
 from syncd.model.work import DirtyRow, Intent, ParkedStudy, StudyRecord
 
 
@@ -21,6 +22,7 @@ def standing(connection: Connection, study_uids: Sequence[str]) -> dict[str, Sta
     records = several(connection, StudyRecord, schema.records, study_uids)
     intents = several(connection, Intent, schema.intents, study_uids)
     parked = several(connection, ParkedStudy, schema.parked, study_uids)
+    unselected = several(connection, UnselectedStudy, schema.unselected, study_uids)
     dirty = several(connection, DirtyRow, schema.dirty, study_uids)
     planned = planned_of(connection, study_uids)
     copies = copies_of(connection, study_uids)
@@ -30,6 +32,7 @@ def standing(connection: Connection, study_uids: Sequence[str]) -> dict[str, Sta
             record=records.get(uid),
             intent=intents.get(uid),
             parked=parked.get(uid),
+            unselected=unselected.get(uid),
             dirty=dirty.get(uid),
             planned=planned.get(uid),
             copies=copies.get(uid, ()),

@@ -32,3 +32,7 @@ class Ways:
 
     def now(self) -> float:
         return self._ledger._clock()
+
+    def epoch(self) -> int | None:
+        """The owner's epoch: claims that carry it hold."""
+        return self._ledger._epoch

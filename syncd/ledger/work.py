@@ -19,8 +19,10 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, func, 
 from syncd.errors import LedgerUnavailable
 from syncd.ledger.records import archives_with_copies, copies_of, several
 from syncd.ledger.rows import slices, to_noun, to_row
-from syncd.ledger.schema import copies, dirty, intents, parked, records, upsert
+from syncd.ledger.schema import copies, dirty, intents, parked, records, unselected, upsert
 from syncd.ledger.writer import Transaction
+from syncd.model.selection import UnselectedStudy
+from syncd.model.words import Priority
 from syncd.model.work import Copy, DirtyRow, Intent, ParkedStudy, StudyRecord
 
 WORTH = 20.0
@@ -36,6 +38,7 @@ class Claim:
     copies: tuple[Copy, ...] = ()
     intent: Intent | None = None
     parked: ParkedStudy | None = None
+    unselected: UnselectedStudy | None = None
 
 
 def unclaimed(epoch: int | None) -> ColumnElement[bool]:
@@ -58,36 +61,62 @@ _DUE = (
     .order_by(dirty.c.due, dirty.c.study_uid)
     .limit(bindparam("most"))
 )
-_DUE_WITHIN = (
+_NEWEST = (
+    # All backwards, so that the index gives the order by itself: among studies of one day, nobody cares which is first.
     select(dirty)
-    .where(dirty.c.priority == bindparam("level"), dirty.c.due <= bindparam("now"), dirty.c.due >= bindparam("after_due"))
-    .where(or_(dirty.c.due > bindparam("after_due"), dirty.c.study_uid >= bindparam("after_uid")))
+    # An expression, so that no planner takes the index by due time and sorts what it finds there.
+    .where(dirty.c.priority == bindparam("level"), dirty.c.due + 0.0 <= bindparam("now"))
     .where(or_(dirty.c.claim_epoch.is_(None), dirty.c.claim_epoch != bindparam("epoch")))
-    .where(
-        ~exists().where(
-            copies.c.study_uid == dirty.c.study_uid, copies.c.archive.not_in(bindparam("within", expanding=True))
-        )
-    )
-    .order_by(dirty.c.due, dirty.c.study_uid)
+    .order_by(dirty.c.study_date.desc(), dirty.c.due.desc(), dirty.c.study_uid.desc())
     .limit(bindparam("most"))
+)
+_WITHIN = ~exists().where(
+    copies.c.study_uid == dirty.c.study_uid, copies.c.archive.not_in(bindparam("within", expanding=True))
+)
+_DUE_WITHIN = _DUE.where(
+    _WITHIN,
+    dirty.c.due >= bindparam("after_due"),
+    or_(dirty.c.due > bindparam("after_due"), dirty.c.study_uid >= bindparam("after_uid")),
+)
+_NEWEST_WITHIN = _NEWEST.where(
+    _WITHIN,
+    dirty.c.study_date <= bindparam("after_date"),
+    or_(
+        dirty.c.study_date < bindparam("after_date"),
+        dirty.c.due < bindparam("after_due"),
+        (dirty.c.due == bindparam("after_due")) & (dirty.c.study_uid <= bindparam("after_uid")),
+    ),
 )
 _CLAIM = update(dirty).where(dirty.c.study_uid == bindparam("uid")).values(claim_epoch=bindparam("epoch"))
 
 
 def claim(
-    tx: Transaction, *, limit: int, now: float, epoch: int, within: Collection[str] | None, passed: Passed
+    tx: Transaction,
+    *,
+    limit: int,
+    now: float,
+    epoch: int,
+    within: Collection[str] | None,
+    passed: Passed,
+    most_backfill: int | None = None,
 ) -> list[Claim]:
-    """Up to `limit` due rows, most urgent first: by priority, due time, then UID (RULES A9).
+    """Up to `limit` due rows, most urgent first: by priority, due time, then UID; at backfill priority the newest
+    StudyDate first, and not more than `most_backfill` (RULES A9).
 
     `within`: only studies of which no copy lies in another archive than these (RULES C8)."""
     elsewhere = within is not None and not archives_with_copies(tx.connection).issubset(within)
     rows: list[Row[Any]] = []
     for level in priorities(tx.connection):
-        wanted = {"level": level, "now": now, "epoch": epoch, "most": limit - len(rows)}
+        backfill, most = level >= Priority.BACKFILL, limit - len(rows)
+        if backfill and most_backfill is not None:
+            most = min(most, most_backfill)
+        wanted = {"level": level, "now": now, "epoch": epoch, "most": most}
+        if not most:
+            continue
         if elsewhere and within is not None:
             rows += passed.beyond(level, tx.connection, wanted, within=within)
         else:
-            rows += tx.connection.execute(_DUE, wanted)
+            rows += tx.connection.execute(_NEWEST if backfill else _DUE, wanted)
         if len(rows) >= limit:
             break
     return _claimed(tx, rows, epoch=epoch)
@@ -98,12 +127,13 @@ class Passed:
 
     A hundred thousand of them may stand before the one that can be worked on, and looking at each of them takes a second:
     so the rows that were passed are not looked at again before `WORTH` times as long as the look took. What becomes due
-    later stands behind them, and is found at once."""
+    later stands behind them, and is found at once; but an old study may stand before them by its date, and waits for the
+    next look."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._within: frozenset[str] = frozenset()
-        self._last: dict[int, tuple[float, str]] = {}
+        self._last: dict[int, _Place] = {}
         self._until: dict[int, float] = {}
 
     def beyond(
@@ -115,15 +145,31 @@ class Passed:
             self._last.clear()
         began = self._monotonic()
         fresh = level not in self._last or began >= self._until[level]
-        due, uid = (-1.0, "") if fresh else self._last[level]
-        after = {**wanted, "after_due": due, "after_uid": uid, "within": sorted(self._within)}
-        rows = connection.execute(_DUE_WITHIN, after).all()
+        backfill = level >= Priority.BACKFILL
+        begin, end = (_NEWEST_BEGIN, _NEWEST_END) if backfill else (_DUE_BEGIN, _Place(due=wanted["now"], uid=""))
+        place = begin if fresh else self._last[level]
+        after = {**wanted, "after_due": place.due, "after_uid": place.uid, "within": sorted(self._within)}
+        if backfill:
+            after["after_date"] = place.date
+        rows = connection.execute(_NEWEST_WITHIN if backfill else _DUE_WITHIN, after).all()
         if fresh:
             self._until[level] = began + WORTH * (self._monotonic() - began)
         # Everything before the first row that was found waits; if none was found, everything that was due waits.
-        first = (rows[0].due, rows[0].study_uid) if rows else (wanted["now"], "")
-        self._last[level] = first
+        self._last[level] = _Place(due=rows[0].due, uid=rows[0].study_uid, date=rows[0].study_date) if rows else end
         return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A place in the order in which due rows are read."""
+
+    due: float
+    uid: str
+    date: str = ""
+
+
+_DUE_BEGIN = _Place(due=-1.0, uid="")
+_NEWEST_BEGIN, _NEWEST_END = _Place(due=1e300, uid="", date="99999999"), _Place(due=-1.0, uid="")
 
 
 def claim_study(tx: Transaction, study_uid: str, *, epoch: int) -> list[Claim]:
@@ -140,6 +186,7 @@ def _claimed(tx: Transaction, rows: Sequence[Row[Any]], *, epoch: int) -> list[C
     found = several(connection, StudyRecord, records, uids)
     intended = several(connection, Intent, intents, uids)
     waiting = several(connection, ParkedStudy, parked, uids)
+    left_out = several(connection, UnselectedStudy, unselected, uids)
     held = copies_of(connection, uids)
     return [
         Claim(
@@ -148,6 +195,7 @@ def _claimed(tx: Transaction, rows: Sequence[Row[Any]], *, epoch: int) -> list[C
             copies=held.get(row.study_uid, ()),
             intent=intended.get(row.study_uid),
             parked=waiting.get(row.study_uid),
+            unselected=left_out.get(row.study_uid),
         )
         for row in rows
     ]

@@ -138,6 +138,7 @@ class Clockwork:
                 settle_after=source.settle_after,
                 every=self._sweep_interval,
                 progress=self._raise_if_stopping,
+                of=self._rooms.selection(source.name).history,
             )
         except BaseException:
             self._bring_forward(one, SWEEP_AGAIN)

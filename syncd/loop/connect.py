@@ -6,13 +6,13 @@ One attempt that either gives `Rooms` or says what stands in the way; the daemon
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from syncd.errors import ConfigurationError, Transient
 from syncd.ledger.ledger import Ledger
-from syncd.loop import removed
+from syncd.loop import removed, selection
 from syncd.loop.companions import require_sayable
 from syncd.loop.hooks import Hook, load_hooks, shaped
 from syncd.loop.rooms import Nobody, Observer, Rooms, Source
@@ -23,6 +23,8 @@ from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.provenance import writes_provenance
 from syncd.model.ids import ArchiveName
 from syncd.publish.server import FhirServer
+from syncd.selection.site import Selection
+from syncd.selection.window import Window
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,14 @@ class Site:
     concurrency: int = 4
     on_delete: str = "cancelled"
     provenance: str = "corrections"
+    selections: Mapping[ArchiveName, Selection] = field(default_factory=dict)
+    """Where the site does not take everything of an archive."""
+    backfill_rate: float | None = None
+    backfill_window: Window | None = None
+
+    def selection(self, archive: ArchiveName) -> Selection:
+        """What the site selects of this archive."""
+        return self.selections.get(archive, Selection())
 
 
 def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer: Observer | None = None) -> Rooms:
@@ -64,6 +74,10 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
     outdated = ledger.mark_outdated(rooms.fingerprint)
     if outdated:
         log.info("mapping_changed", studies_to_render_again=outdated)
+    for name in site.archives:
+        concerned = selection.follow_settings(ledger, name=name, selection=site.selection(name))
+        if concerned:
+            log.info("selection_changed", archive=name, studies_to_judge_again=concerned)
     return rooms
 
 
@@ -105,13 +119,16 @@ def public_address(source: Source, chosen: ArchivePolicy, *, root: str) -> str:
 def dicomweb_roots(site: Site, ledger: Ledger) -> dict[str, str]:
     """Where each archive says that its DICOMweb is; of one that is away, what it said before.
 
-    Raises what the first one raises when none answers, or when nothing is known of one that is needed."""
+    Raises what the first one raises when none answers, or when nothing is known of one that is needed, and
+    `ConfigurationError` for rules that an archive cannot answer."""
     known = ledger.dicomweb_roots()
     roots: dict[str, str] = {}
     away: list[Transient] = []
     for name, source in site.archives.items():
         try:
-            roots[name] = source.archive.info().dicomweb_root
+            info = source.archive.info()
+            selection.require_answerable(source, info, selection=site.selection(name))
+            roots[name] = info.dicomweb_root
         except Transient as error:
             away.append(error)
             if name in known:
@@ -150,4 +167,5 @@ def _rooms(
         on_delete=site.on_delete,
         provenance=site.provenance if writes_provenance(version) else "off",
         observer=observer or Nobody(),
+        selections=site.selections,
     )

@@ -20,6 +20,7 @@ from syncd.loop.clockwork import Clockwork, tick_name
 from syncd.loop.connect import Site, connect
 from syncd.loop.following import Following
 from syncd.loop.gate import FIRST_PAUSE, LONGEST_PAUSE, Gate, Gates
+from syncd.loop.pace import Pace
 from syncd.loop.rooms import Observer, Rooms
 from syncd.loop.target import probe
 from syncd.loop.troubles import Troubles
@@ -53,10 +54,13 @@ class Daemon:
         self._rooms: Rooms | None = None
         self._clockwork: Clockwork | None = None
         self._fhir = Gate(self._probe_fhir)
-        self._archives = tuple(Following(source, ledger) for source in site.archives.values())
+        self._archives = tuple(
+            Following(source, ledger, selection=site.selection(name)) for name, source in site.archives.items()
+        )
         self._gates = Gates({one.source.name: one.gate for one in self._archives})
         self._working: threading.Thread | None = None
         self._not_ours: LedgerRefused | None = None
+        self._pace = Pace(rate=site.backfill_rate, window=site.backfill_window)
 
     def stop(self) -> None:
         """Ask the daemon to end; safe to call from a signal handler."""
@@ -71,7 +75,7 @@ class Daemon:
         if rooms is None:
             self._raise_unless_ours()
             return
-        workers = Workers(rooms, fhir=self._fhir, archives=self._gates, concurrency=self._site.concurrency)
+        workers = Workers(rooms, fhir=self._fhir, archives=self._gates, concurrency=self._site.concurrency, pace=self._pace)
         clockwork = self._clockwork = Clockwork(
             rooms,
             site=self._site,
@@ -121,6 +125,7 @@ class Daemon:
             web=self.web,
             archives=archives,
             target=target,
+            backfill=self._pace.paused,
         )
 
     def ready(self) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Explanation:
     @property
     def is_known(self) -> bool:
         known = self.standing
-        anything = (known.record, known.intent, known.parked, known.dirty, known.planned, self.history)
+        anything = (known.record, known.intent, known.parked, known.dirty, known.planned, known.unselected, self.history)
         return bool(self.copies) or any(anything)
 
     @property

@@ -17,15 +17,28 @@ from syncd.loop.gate import Gate
 from syncd.loop.identity import is_same
 from syncd.loop.intake import Intake, Polled
 from syncd.loop.rooms import Source
+from syncd.loop.selection import require_answerable
 from syncd.model.words import ArchiveState, TargetState
 from syncd.model.work import FeedPosition
+from syncd.selection.site import Selection
+
+EVERYTHING = Selection()
+"""Nothing is left out."""
 
 
 class Following:
     """One archive. `enter` comes first; a gate that was closed because it failed enters by its probe."""
 
-    def __init__(self, source: Source, ledger: Ledger, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        source: Source,
+        ledger: Ledger,
+        *,
+        selection: Selection = EVERYTHING,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.source = source
+        self._selection = selection
         self.gate = Gate(self.probe)
         self.position: FeedPosition | None = None
         self._ledger = ledger
@@ -35,9 +48,11 @@ class Following:
         self._intake = Intake(source.archive, ledger, name=source.name, settle_after=source.settle_after, clock=clock)
 
     def enter(self) -> None:
-        """Where the feed stands, and whether this is still the same archive. Raises `Transient` when it does not answer."""
+        """Where the feed stands, and whether this is still the same archive. Raises `Transient` when it does not answer,
+        and `ConfigurationError` when it cannot answer the site's rules."""
         source = self.source
-        inventory.begin(source.archive, self._ledger, name=source.name)
+        require_answerable(source, selection=self._selection)
+        inventory.begin(source.archive, self._ledger, name=source.name, of=self._selection.history)
         is_same(source.archive, self._ledger, name=source.name)  # asked at start (RULES A4)
         self._entered = True
         self._stands(self._ledger.feed_position(source.name))

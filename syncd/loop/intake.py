@@ -17,6 +17,7 @@ from syncd.archive.interface import Archive
 from syncd.feed.follow import OVERLAP, PAGE_LIMIT, Done, Read, Regressed, absorb, next_read
 from syncd.feed.interest import to_marks, wanted_ids
 from syncd.ledger.ledger import Ledger
+from syncd.loop import history
 from syncd.loop.identity import is_same
 from syncd.loop.steps import Step, reached
 from syncd.model.ids import ArchiveName
@@ -74,9 +75,10 @@ class Intake:
                 break
             if taken.unreadable:
                 log.warning("feed_entries_unreadable", archive=self._name, entries=taken.unreadable)
-            studies = self._archive.studies_of(wanted_ids(taken.fresh)) if taken.fresh else ()
+            fresh = history.events(self._ledger, taken.fresh, name=self._name)
+            studies = self._archive.studies_of(wanted_ids(fresh)) if fresh else ()
             reached(Step.STUDIES_RESOLVED)
-            marks = to_marks(taken.fresh, archive=self._name, studies=studies)
+            marks = to_marks(fresh, archive=self._name, studies=studies)
             copies = tuple(
                 Copy(archive=self._name, orthanc_id=mark.orthanc_id, study_uid=mark.study_uid)
                 for mark in marks
@@ -99,5 +101,6 @@ class Intake:
         if not is_same(self._archive, self._ledger, name=self._name):
             return
         log.warning("archive_indexed_anew", archive=self._name, cursor=position.cursor, high_water=high_water)
+        history.numbered_anew(self._ledger, name=self._name, high_water=high_water)
         self._ledger.begin_bootstrap(self._name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
         self._ledger.want_sweep(self._name)

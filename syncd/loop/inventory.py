@@ -13,21 +13,28 @@ from syncd.archive.interface import Archive
 from syncd.errors import Unsuitable
 from syncd.feed.follow import OVERLAP
 from syncd.ledger.ledger import Ledger
+from syncd.loop import history
 from syncd.loop.identity import EXCHANGED
 from syncd.loop.steps import Step, reached
+from syncd.model.dates import plain_date
 from syncd.model.ids import ArchiveName
 from syncd.model.study import StudyListing
 from syncd.model.words import ArchiveState, Priority
 from syncd.model.work import Copy, Mark, MarkKind
+from syncd.selection.history import History
+
+EVERYTHING = History()
+"""All that the archive holds."""
 
 CHUNK = 500
 """Studies marked in one transaction."""
 
 
-def begin(archive: Archive, ledger: Ledger, *, name: ArchiveName) -> None:
+def begin(archive: Archive, ledger: Ledger, *, name: ArchiveName, of: History = EVERYTHING) -> None:
     """Commit where the feed stands before anything is listed; a position that exists already is kept."""
     if ledger.feed_position(name) is None:
         high_water = archive.high_water_mark()
+        history.begin(ledger, name=name, history=of, high_water=high_water)
         ledger.begin_bootstrap(name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
         reached(Step.BOOTSTRAP_BEGUN)
 
@@ -41,19 +48,29 @@ def mark_listed(
     kind: MarkKind,
     chosen: Callable[[StudyListing], bool] = lambda listing: True,
     progress: Callable[[int], None] = lambda listed: None,
+    of: History = EVERYTHING,
 ) -> int:
     """Mark all studies that the archive lists and that are `chosen`; returns how many. Writes nothing but marks, and leaves
-    the archive's identity to the owner to judge. Raises `Transient`, and `Unsuitable` when the archive is paused."""
+    the archive's identity to the owner to judge. `of` tells what a first import takes. Raises `Transient`, and
+    `Unsuitable` when the archive is paused."""
     position = ledger.feed_position(name)
     if position is not None and position.state is ArchiveState.PAUSED:
         raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
+    pending = history.is_pending(ledger, name=name, history=of)
     marked = listed = 0
     studies = (listing for listing in archive.inventory() if listing.study_uid)
     while chunk := list(islice(studies, CHUNK)):
         listed += len(chunk)
-        picked = [listing for listing in chunk if chosen(listing)]
+        picked = [one for one in chunk if chosen(one) and not (pending and history.is_left_out(ledger, one, history=of))]
         marks = [
-            Mark(study_uid=one.study_uid, kind=kind, archive=name, orthanc_id=one.orthanc_id, priority=Priority.REPAIR)
+            Mark(
+                study_uid=one.study_uid,
+                kind=kind,
+                archive=name,
+                orthanc_id=one.orthanc_id,
+                priority=Priority.REPAIR,
+                study_date=plain_date(one.study_date),
+            )
             for one in picked
         ]
         if marks:

@@ -57,7 +57,7 @@ class Look:
                 archive=header.archive,
                 orthanc_id=header.orthanc_id,
                 study_uid=header.study_uid,
-                last_update=header.last_update if _is_past(header.last_update, at=self.at) else "",
+                last_update=header.last_update if is_past(header.last_update, at=self.at) else "",
                 labels=header.labels,
             )
             for header in self.headers
@@ -193,7 +193,7 @@ def _consistent(header: StudyHeader, *, rooms: Rooms) -> RawStudy:
     raise TornRead
 
 
-def _is_past(last_update: str, *, at: float) -> bool:
+def is_past(last_update: str, *, at: float) -> bool:
     """Whether nothing more can happen in the second that Orthanc's LastUpdate (UTC, `YYYYMMDDTHHMMSS`) names."""
     try:
         moment = datetime.strptime(last_update, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from syncd.errors import Conflict, StudyError, TornRead, Transient
-from syncd.loop import brake, orders, rejections, subjects
+from syncd.loop import brake, orders, rejections, selection, subjects
 from syncd.loop.companions import keep_companions
 from syncd.loop.hooks import finished
 from syncd.loop.look import Look, foremost, light, look, only_key_objects, require_one_patient, whole
@@ -29,6 +29,7 @@ from syncd.mapping.dialects import dialect
 from syncd.mapping.identity import resource_id
 from syncd.mapping.imagingstudy import available, registered, withdrawn
 from syncd.mapping.retracted import retracted_status
+from syncd.model.dates import plain_date
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import WITHDRAWN, Cause, Decision, ParkedReason
@@ -66,12 +67,12 @@ def _pass(task: Task) -> Outcome:
     if not seen.headers:
         rejections.none_found(task)
         outcome = gone(task)
-        outcome = replace(outcome, gone_copies=seen.gone) if outcome.done else outcome
+        outcome = replace(outcome, gone_copies=seen.gone, selected=True) if outcome.done else outcome
         return rejections.kept_in_mind(task, outcome)
     try:
         outcome = _decided(task, seen)
     except StudyError as error:
-        outcome = task.parked(error)
+        outcome = replace(task.parked(error), selected=True)
         if not seen.is_stable:
             # What is wrong now may be complete in a minute, and nobody else would ask again (RULES A5).
             outcome = replace(outcome, done=False, due=task.rooms.clock() + task.settle_after)
@@ -88,6 +89,10 @@ def _counted(seen: Look, outcome: Outcome) -> tuple[Copy, ...]:
 
 
 def _decided(task: Task, seen: Look) -> Outcome:
+    outside = selection.outside_history(task, seen.headers)
+    if outside is not None:
+        return outside
+
     # A record or an intent knows which resource is meant; it may have kept an id of its own (RULES C1, C5).
     known = task.record or task.claim.intent
     identity = known.resource_id if known else resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
@@ -103,10 +108,21 @@ def _decided(task: Task, seen: Look) -> Outcome:
     if not snapshot.number_of_instances:
         raise StudyError(ParkedReason.UNMAPPABLE, "no instance has a usable UID")
     applied = rejections.applied(task, snapshot)
+    excluded = selection.judge(task, raws)
+    if excluded is not None:
+        date = snapshot.started.date if snapshot.started else ""
+        left_out = selection.left_out(task, seen.headers, excluded, identity=identity, study_date=plain_date(date))
+        if left_out is not None:
+            return left_out
     if applied.left.nothing:
-        return _withdraw(task, applied, raws, identity)
-    outcome = _say(task, applied, raws, identity=identity, status="available")
-    return replace(outcome, reset_stream=True, retraction=Retraction.OFF if outcome.done else Retraction.THERE)
+        outcome = _withdraw(task, applied, raws, identity)
+    else:
+        outcome = _say(task, applied, raws, identity=identity, status="available")
+        retraction = Retraction.OFF if outcome.done else Retraction.THERE
+        outcome = replace(outcome, reset_stream=True, retraction=retraction)
+    if excluded is not None:
+        outcome = replace(outcome, reason=f"{outcome.reason}; {excluded.reason}, but published before: it stays")
+    return replace(outcome, selected=True)
 
 
 def _withdraw(task: Task, applied: Applied, raws: tuple[RawStudy, ...], identity: str) -> Outcome:
@@ -131,6 +147,9 @@ def _announce(task: Task, seen: Look, identity: str) -> Outcome:
     if not dialect(task.rooms.fhir_version).writes_registered:
         return task.waiting("still arriving, and this FHIR version cannot say so", due=due)
     raws = tuple(light(task, header) for header in foremost(task, seen.headers))
+    excluded = selection.judge(task, raws, arriving=True)
+    if excluded is not None and task.record is None:
+        return task.waiting(f"still arriving, and {excluded.reason} so far", due=due)
     copies = [build(one, reading=task.rooms.policy.reading) for one in raws]
     require_one_patient(copies, policy=task.rooms.policy)
     # Only the whole study tells what is rejected; and other studies must know what this one's notes say (B7).
@@ -140,7 +159,8 @@ def _announce(task: Task, seen: Look, identity: str) -> Outcome:
     if all(only_key_objects(raw) for raw in raws):
         return task.waiting("only key objects so far", due=due)
     announced = rejections.untouched(copies[0])
-    return replace(_say(task, announced, raws[:1], identity=identity, status="registered"), done=False, due=due)
+    outcome = _say(task, announced, raws[:1], identity=identity, status="registered")
+    return replace(outcome, done=False, due=due, selected=True)
 
 
 def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: str, status: str) -> Outcome:

@@ -47,4 +47,11 @@ def pretended(rooms: Rooms, study_uid: str, *, held: Held, read_fhir: bool = Fal
     row = DirtyRow(
         study_uid=study_uid, generation=0, priority=Priority.REPAIR, due=now, first_marked=now, read_fhir=read_fhir
     )
-    return Claim(row=row, record=known.record, copies=tuple(copies.values()), intent=known.intent, parked=known.parked)
+    return Claim(
+        row=row,
+        record=known.record,
+        copies=tuple(copies.values()),
+        intent=known.intent,
+        parked=known.parked,
+        unselected=known.unselected,
+    )

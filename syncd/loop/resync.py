@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from syncd.errors import ServerReset, SyncdError, Transient, Unreachable
 from syncd.ledger.ledger import Claim, Ledger
-from syncd.loop import inventory, sweep
+from syncd.loop import history, inventory, sweep
 from syncd.loop.clockwork import SENTINEL_INTERVAL
 from syncd.loop.connect import Site, connect, connect_dry
 from syncd.loop.gate import Gate, Gates
@@ -112,7 +112,7 @@ def _begin(rooms: Rooms, report: Report, archives: Gates, *, choice: Choice, pro
     sources, away = choice.sources(rooms), []
     for source in sources:
         try:
-            inventory.begin(source.archive, rooms.ledger, name=source.name)
+            inventory.begin(source.archive, rooms.ledger, name=source.name, of=rooms.selection(source.name).history)
             _mark(rooms, source, report, choice=choice, progress=progress, owner=True)
             Intake(
                 source.archive, rooms.ledger, name=source.name, settle_after=source.settle_after, clock=rooms.clock
@@ -189,8 +189,14 @@ def _raise_unless_working(heartbeat: Heartbeat | None) -> None:
 def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[str, Decision, str]]:
     """Dry run: (StudyInstanceUID, decision, reason) of every chosen study, by the very functions of a real run."""
     rooms = connect_dry(site, ledger)
+    pending = {name: _is_first(rooms, name) for name in rooms.archives}
     for source, listing in _listed_once(rooms, choice):
-        if choice(listing):
+        if not choice(listing):
+            continue
+        of = rooms.selection(source.name).history
+        if pending[source.name] and history.is_left_out(ledger, listing, history=of):
+            yield listing.study_uid, Decision.SKIP, f"outside the history ({of.text})"
+        else:
             task = Task(claim=_pretended(rooms, source, listing), rooms=rooms, dry=True)
             try:
                 outcome = reconcile(task)
@@ -200,6 +206,12 @@ def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[st
                 yield listing.study_uid, Decision.WAIT, str(error)
             else:
                 yield listing.study_uid, outcome.decision, outcome.reason
+
+
+def _is_first(rooms: Rooms, name: ArchiveName) -> bool:
+    """Whether the archive's next listing is a first import."""
+    of = rooms.selection(name).history
+    return rooms.ledger.feed_position(name) is None or history.is_pending(rooms.ledger, name=name, history=of)
 
 
 def _listed_once(rooms: Rooms, choice: Choice) -> Iterator[tuple[Source, StudyListing]]:
@@ -250,6 +262,7 @@ def _mark(rooms: Rooms, source: Source, report: Report, *, choice: Choice, progr
             kind=MarkKind.RESYNC,
             chosen=chosen if choice.studies or choice.since else None,
             progress=listed,
+            of=rooms.selection(source.name).history,
         )
         report.marked += sum(found.found.values())
     else:
@@ -261,6 +274,7 @@ def _mark(rooms: Rooms, source: Source, report: Report, *, choice: Choice, progr
             kind=MarkKind.RESYNC,
             chosen=chosen,
             progress=listed,
+            of=rooms.selection(source.name).history,
         )
 
 

@@ -67,7 +67,7 @@ def take_back(task: Task, *, cause: Cause, how: str, still: Still) -> Outcome:
     Raises `StudyError` for what this study's resource is refused for, and what `FhirServer.put` and `delete` raise.
     """
     record = task.record
-    if record is not None and record.retracted and not _must_read(task):
+    if record is not None and record.retracted and not _must_read(task, how=how):
         return _settled(task, f"{cause.value}, and taken back already", replace(record, fingerprint=task.rooms.fingerprint))
     if how == "keep":
         reason = f"{cause.value}; it stays as it is, for so the site decided"
@@ -285,10 +285,10 @@ def _settled(task: Task, reason: str, record: StudyRecord | None) -> Outcome:
     return outcome if task.dry else replace(outcome, record=record)
 
 
-def _must_read(task: Task) -> bool:
+def _must_read(task: Task, *, how: str) -> bool:
     """A mark asks for a look at FHIR itself, or a reply may have been lost (RULES C5); so does a change of the site's
     mind about what it kept."""
-    kept = task.record is not None and task.record.retracted == Tombstone.KEPT and task.rooms.on_delete != "keep"
+    kept = task.record is not None and task.record.retracted == Tombstone.KEPT and how != "keep"
     return task.reread or task.claim.row.read_fhir or task.claim.intent is not None or kept
 
 

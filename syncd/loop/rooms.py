@@ -16,6 +16,7 @@ from syncd.mapping.policy import MappingPolicy
 from syncd.model.ids import ArchiveName
 from syncd.publish import sentinel
 from syncd.publish.server import FhirServer
+from syncd.selection.site import Selection
 
 
 class Observer(Protocol):
@@ -67,6 +68,11 @@ class Rooms:
     observer: Observer = field(default_factory=Nobody)
     clock: Callable[[], float] = time.time
     locks: Locks = field(default_factory=Locks)
+    selections: Mapping[ArchiveName, Selection] = field(default_factory=dict)
+
+    def selection(self, archive: ArchiveName) -> Selection:
+        """What the site selects of this archive."""
+        return self.selections.get(archive, Selection())
 
     @property
     def settle_after(self) -> float:

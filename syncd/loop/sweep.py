@@ -19,13 +19,17 @@ from itertools import islice
 from syncd.archive.interface import Archive
 from syncd.errors import Unsuitable
 from syncd.ledger.ledger import Ledger
+from syncd.loop import history
 from syncd.loop.identity import EXCHANGED, is_same
+from syncd.loop.inventory import EVERYTHING
 from syncd.loop.steps import Step, reached
+from syncd.model.dates import plain_date
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.inventories import Difference, Inventory
 from syncd.model.study import StudyListing
 from syncd.model.words import ArchiveState, Priority
 from syncd.model.work import Copy, Mark, MarkKind
+from syncd.selection.history import History
 
 IDS_AT_ONCE = 5000
 """Ids of the listing staged in one transaction: 15 ms."""
@@ -54,6 +58,9 @@ class _Sweep:
     name: ArchiveName
     settle_after: float
     progress: Callable[[int], None]
+    of: History
+    at: float | None
+    """The archive's clock before a first import is listed; None where nothing is left outside."""
     began: float = 0.0
     listed: int = 0
     found: Counter[str] = field(default_factory=Counter)
@@ -69,20 +76,22 @@ def take(
     kind: MarkKind = MarkKind.INVENTORY,
     chosen: Callable[[StudyListing], bool] | None = None,
     progress: Callable[[int], None] = lambda listed: None,
+    of: History = EVERYTHING,
 ) -> Inventory:
     """List the archive, and mark what differs; with another `kind` of mark, all that is `chosen` (None: everything). For the
     ledger's owner. Only a listing of everything finishes a bootstrap.
 
     `every` is the pause between two sweeps in seconds: it tells which share is counted. `progress` is told how many were
-    listed, often, and may raise to stop. Raises `Transient` when the archive stops answering, `Unsuitable` when it is
-    another one (RULES A4: asked before anything of it is marked).
+    listed, often, and may raise to stop. `of` tells what a first import takes. Raises `Transient` when the archive stops
+    answering, `Unsuitable` when it is another one (RULES A4: asked before anything of it is marked).
     """
     if not is_same(archive, ledger, name=name):
         raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
     position = ledger.feed_position(name)
     bootstrapping = position is not None and position.state is ArchiveState.BOOTSTRAPPING
     ledger.sweep_done(name)  # whoever wants a sweep from here on wants another one
-    sweep = _Sweep(archive=archive, ledger=ledger, name=name, settle_after=settle_after, progress=progress)
+    at = archive.clock() if history.is_pending(ledger, name=name, history=of) else None
+    sweep = _Sweep(archive=archive, ledger=ledger, name=name, settle_after=settle_after, progress=progress, of=of, at=at)
     try:
         _list(sweep)
         reached(Step.SWEEP_STAGED)
@@ -98,6 +107,8 @@ def take(
         ledger.want_sweep(name)
         raise
     reached(Step.INVENTORY_MARKED)
+    if ledger.selection.first_import(name).pending:
+        ledger.selection.import_listed(name)
     if bootstrapping and chosen is None:
         # An archive that was accepted anew, its copies forgotten, shows by this listing what it does not hold. Marked
         # before: nothing of it is taken back until the bootstrap is finished.
@@ -133,7 +144,8 @@ def _list(sweep: _Sweep) -> None:
 
 def _mark_differing(sweep: _Sweep) -> None:
     for window in sweep.ledger.sweep.windows(sweep.name):
-        differing = sweep.ledger.sweep.differing(sweep.name, window)
+        inside = _inside(sweep, window)
+        differing = [pair for pair in sweep.ledger.sweep.differing(sweep.name, window) if inside(pair[0])]
         sweep.found.update(difference.value for _, difference in differing)
         marks = [
             _mark(sweep, one, priority=Priority.BACKFILL if why is Difference.NEW else Priority.REPAIR)
@@ -144,9 +156,20 @@ def _mark_differing(sweep: _Sweep) -> None:
 
 def _mark_chosen(sweep: _Sweep, *, kind: MarkKind, chosen: Callable[[StudyListing], bool]) -> None:
     for window in sweep.ledger.sweep.windows(sweep.name):
-        picked = [one for one in sweep.ledger.sweep.staged(sweep.name, window) if chosen(one)]
+        inside = _inside(sweep, window)
+        picked = [one for one in sweep.ledger.sweep.staged(sweep.name, window) if inside(one) and chosen(one)]
         sweep.found[kind.value] += len(picked)
         _commit(sweep, [_mark(sweep, one, priority=Priority.REPAIR, kind=kind) for one in picked], picked)
+
+
+def _inside(sweep: _Sweep, window: tuple[str, str]) -> Callable[[StudyListing], bool]:
+    """Whether a study of the window is taken: a first import leaves others outside, whether they wait already or not."""
+    if sweep.at is None:
+        return everything
+    staged = sweep.ledger.sweep.staged(sweep.name, window)
+    taken = history.inside(sweep.ledger, staged, name=sweep.name, history=sweep.of, at=sweep.at)
+    uids = {one.study_uid for one in taken}
+    return lambda one: one.study_uid in uids
 
 
 def _mark_gone(sweep: _Sweep, *, chosen: Callable[[StudyListing], bool]) -> None:
@@ -198,7 +221,14 @@ def _keep_counts(sweep: _Sweep, asked: Sequence[OrthancId], counts: dict[Orthanc
 
 
 def _mark(sweep: _Sweep, one: StudyListing, *, priority: int, kind: MarkKind = MarkKind.INVENTORY) -> Mark:
-    return Mark(study_uid=one.study_uid, kind=kind, archive=sweep.name, orthanc_id=one.orthanc_id, priority=priority)
+    return Mark(
+        study_uid=one.study_uid,
+        kind=kind,
+        archive=sweep.name,
+        orthanc_id=one.orthanc_id,
+        priority=priority,
+        study_date=plain_date(one.study_date),
+    )
 
 
 def _as_listed(copy: Copy) -> StudyListing:

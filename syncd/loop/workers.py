@@ -20,11 +20,13 @@ from syncd.errors import LedgerUnavailable, StudyError, TargetPaused, Transient
 from syncd.ledger.ledger import Claim
 from syncd.loop import provenance
 from syncd.loop.gate import Gate, Gates
+from syncd.loop.pace import Pace
 from syncd.loop.rooms import Rooms
 from syncd.loop.task import Task
 from syncd.loop.turn import ATTEMPTS, Turn, places
 from syncd.mapping.identity import resource_id
 from syncd.model.ids import ArchiveName
+from syncd.model.words import Priority
 from syncd.model.work import Outcome
 from syncd.publish.lookups import BATCH, imaging_studies
 
@@ -50,11 +52,14 @@ class Workers:
         archives: Gates,
         concurrency: int,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+        pace: Pace | None = None,
     ) -> None:
+        """Without a `pace`, old studies are worked on like all others, when nothing else is due."""
         self._rooms = rooms
         self._fhir = fhir
         self._archives = archives
         self._concurrency = concurrency
+        self._pace = pace or Pace()
         self._turn = Turn(rooms, fhir=fhir, archives=archives, on_outcome=on_outcome)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="reconcile")
         self._changed = threading.Condition()
@@ -128,7 +133,11 @@ class Workers:
             return []
         # A whole batch when nothing is held; else only a few, in case something more urgent has come.
         limit = self._concurrency if self._held else BATCH
-        return self._rooms.ledger.claim(limit, now=self._rooms.clock(), within=readable)
+        claims = self._rooms.ledger.claim(
+            limit, now=self._rooms.clock(), within=readable, most_backfill=self._pace.allowed()
+        )
+        self._pace.took(sum(claim.row.priority == Priority.BACKFILL for claim in claims))
+        return claims
 
     def _hold(self, claims: Sequence[Claim]) -> None:
         """Look the claims up, and hold them in the order of work."""
@@ -143,7 +152,7 @@ class Workers:
             log.warning("first_look_failed", error=type(error).__name__, where=places(error))
             hits = {}
         self._held += [Task(claim=one, rooms=self._rooms, hits=hits.get(one.row.study_uid)) for one in claims]
-        self._held.sort(key=lambda task: (task.claim.row.priority, task.claim.row.due))
+        self._held.sort(key=_order)
 
     def _hand_out(self) -> int:
         handed_out = 0
@@ -204,3 +213,10 @@ class Workers:
                 except StudyError:
                     continue  # reconcile parks it
         return imaging_studies(self._rooms.server, ids) if ids else {}
+
+
+def _order(task: Task) -> tuple[int, int, float]:
+    """The order of work (RULES A9)."""
+    row = task.claim.row
+    newest_first = -int(row.study_date or 0) if row.priority == Priority.BACKFILL else 0
+    return row.priority, newest_first, row.due

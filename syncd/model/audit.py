@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.selection import UnselectedStudy
 from syncd.model.work import Copy, DirtyRow, Intent, ParkedStudy, PlannedRetraction, StudyRecord
 
 PENDING = 120.0
@@ -72,6 +73,7 @@ class Standing:
     record: StudyRecord | None = None
     intent: Intent | None = None
     parked: ParkedStudy | None = None
+    unselected: UnselectedStudy | None = None
     dirty: DirtyRow | None = None
     planned: PlannedRetraction | None = None
     copies: tuple[Copy, ...] = ()

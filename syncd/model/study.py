@@ -42,6 +42,8 @@ class RawInstance:
     sop_class_uid: str
     tags: Tags
     """Main DICOM tags of the instance (0008,0018; 0020,0013; …)."""
+    calling_aet: str = ""
+    """Who sent it: Orthanc's metadata RemoteAET; empty where it has none, as for uploads over HTTP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,3 +94,5 @@ class ArchiveInfo:
     api_version: int
     dicomweb_root: str
     storage_capabilities: Mapping[str, Any] = field(default_factory=dict)
+    has_labels: bool = False
+    """Whether studies can have labels (1.12 and later, by the index's plugin)."""

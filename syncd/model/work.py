@@ -16,6 +16,7 @@ from typing import Any
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.provenance import OwedProvenance
+from syncd.model.selection import UnselectedStudy
 from syncd.model.words import ArchiveState, BrakeState, Cause, Decision, Priority
 
 LONGEST_STREAM = 600.0
@@ -57,6 +58,8 @@ class Mark:
     orthanc_id: OrthancId | None = None
     priority: int = Priority.FEED
     read_fhir: bool = False
+    study_date: str = ""
+    """`YYYYMMDD` where the reason tells it: the newest are worked on first at backfill priority (RULES A9)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,7 @@ class DirtyRow:
     attempts: int = 0
     not_before: float = 0.0
     reason: str = ""
+    study_date: str = ""
 
 
 def merged(
@@ -107,6 +111,7 @@ def merged(
         streaming_since=streaming_since,
         read_fhir=before.read_fhir or mark.read_fhir,
         reason=mark.kind.value,
+        study_date=mark.study_date or before.study_date,
     )
 
 
@@ -307,6 +312,10 @@ class Outcome:
     correlation_id: str = ""
     owed: tuple[OwedProvenance, ...] = ()
     """Provenances of the write that `record` confirms; owed from the transaction that keeps the record (RULES B8)."""
+    unselected: UnselectedStudy | None = None
+    """The study is not published because the site does not select it; replaces what was known of that."""
+    selected: bool = False
+    """The site does select it, or it is gone: it is counted among the others no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +342,8 @@ class Heartbeat:
     """Per archive: `state`, `reason`, `behind_changes`, `behind_seconds`, `inventory` (`None` before the first)."""
     target: Mapping[str, Any] = field(default_factory=dict)
     """`state` (`words.TargetState`), `reason`, `inventory`. An inventory's `at`, `listed` and `found` by kind."""
+    backfill: str = ""
+    """Why old studies wait although nothing stands in their way, such as the hours of the day; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,3 +358,7 @@ class Counts:
     """Records by status."""
     parked: Mapping[str, int] = field(default_factory=dict)
     """Parked studies by reason."""
+    backfill: int = 0
+    """Those due that are old: worked on when nothing else is, as the site's rate and hours allow."""
+    unselected: Mapping[str, int] = field(default_factory=dict)
+    """Studies that the site does not select, by state: `excluded`, `outside-history`."""

@@ -93,7 +93,7 @@ class Setting:
     def example(self) -> str:
         """A value in TOML: the default where there is one, else an example."""
         default = None if self.required else self.field.get_default(call_default_factory=True)
-        if default in (None, "", {}):
+        if default in (None, "", {}, ()):
             examples = self.field.examples
             return f'"{examples[0]}"' if examples else (self._written or _DURATION).example
         return value_text(self, default) if isinstance(default, bool | int) else f'"{value_text(self, default)}"'
@@ -106,11 +106,11 @@ class Setting:
 
 def value_text(setting: Setting, value: Any) -> str:
     """A value that is no secret, as somebody would write it."""
-    if value is None or value == {}:
+    if value is None or value in ({}, ()):
         return ""
     if setting.is_duration:
         return duration_text(value)
-    if isinstance(value, dict):
+    if isinstance(value, dict | tuple):
         return json.dumps(value, ensure_ascii=False)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -214,11 +214,9 @@ CATALOGUE: tuple[Setting, ...] = tuple(_walk(Settings, ()))
 BY_PATH: dict[Path, Setting] = {setting.path: setting for setting in CATALOGUE}
 
 LATER: frozenset[Path] = frozenset(
-    _later(f"archives.{NAME}", "include exclude history")
-    | _later("fhir", "ids bundle_entries bundle_instances")
+    _later("fhir", "ids bundle_entries bundle_instances")
     | _later("fhir.auth", "token_url client_id client_secret private_key scope")
-    | _later("policy", "adopt on_deselect values provenance verify_interval")
-    | _later("policy", "backfill_rate backfill_window")
+    | _later("policy", "adopt")
     | _later("web", "show_patient thumbnails")
 )
 """Settings that the contract names and this version does not have: refused, with that reason."""

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from syncd.settings.selecting import HistoryText, Rate, Rules, WindowText
 from syncd.settings.values import (
     BadValue,
     Bind,
@@ -119,6 +120,19 @@ class ArchiveSettings(_Block):
     retrieve_location_uid: Oid | None = Field(default=None, examples=["2.999.1.4"])
     """The archive's OID as the partners of an exchange know it, for the Endpoint that `policy.profile` `mado` wants. Unset:
     that Endpoint stays without, and each study is noted."""
+    include: Rules = ()
+    """Only studies that fit one of these rules are published; none: all. A rule is `key=pattern`; keys are `modality`,
+    `station` (0008,1010), `aet` (who sent it), `label` (Orthanc 1.12), or any DICOM keyword, such as `PatientID`. Patterns
+    are `*`, `?` and `[…]` over the whole value, without regard to case. One of the study's values is enough, and one
+    image of each series is looked at."""
+    exclude: Rules = ()
+    """Studies that fit one of these rules are not published, such as those of test patients; written as `include`, which it
+    overrules. A study with a single SR series is excluded by `modality=SR`. A study that still arrives is judged by the
+    series that are there."""
+    history: HistoryText = "all"
+    """What the first import takes of what the archive holds already: `all`, studies `since:2020-01-31` by their StudyDate
+    (those without a date too), or `none`. What arrives later is published however old it is, and so is an old study that
+    changes. Another value lists the archive again."""
 
 
 class AuthSettings(_Block):
@@ -242,6 +256,16 @@ class PolicySettings(_Block):
     sopclass_style: Annotated[Literal["urn", "jp"], BeforeValidator(lower_case)] = "urn"
     """How R4, R4B and R5 write an SOP class: `urn` as FHIR has it (`urn:oid:1.2…`), `jp` as JP Core Radiology has it,
     whose code system a server that validates must know."""
+    on_deselect: Annotated[Literal["keep", "entered-in-error", "delete"], BeforeValidator(lower_case)] = "keep"
+    """What becomes of a published study that `include` and `exclude` do not select any more: `keep` leaves it and keeps it
+    up to date, because something may refer to it; `entered-in-error` withdraws it; `delete` removes it. The brake holds
+    for both."""
+    backfill_rate: Rate = Field(default=None, json_schema_extra={"default_text": "unlimited"})
+    """How many old studies per second are begun by `syncd run`: those of a first import, and all of them after a change of
+    settings. What arrives does not wait for it."""
+    backfill_window: WindowText = "always"
+    """Hours of the day in which old studies are worked on by `syncd run`, in this machine's own time zone. What arrives is
+    published at any hour."""
     sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
     """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
     verify_interval: Duration = Field(default=86_400.0, ge=1, le=2_592_000)

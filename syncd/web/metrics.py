@@ -53,6 +53,12 @@ OLDEST_MARK = Described(
 )
 STUDIES = Described(name="syncd_studies", kind="gauge", labels=("status",), text="Published studies by status.")
 PARKED = Described(name="syncd_parked", kind="gauge", labels=("reason",), text="Studies set aside, by reason.")
+UNSELECTED = Described(
+    name="syncd_unselected",
+    kind="gauge",
+    labels=("state",),
+    text="Studies that the settings do not select: excluded, or outside the history.",
+)
 BRAKE_CLOSED = Described(
     name="syncd_brake_closed",
     kind="gauge",
@@ -110,7 +116,7 @@ DURATION = Described(
 )
 
 METRICS = (
-    *(READY, BEHIND_CHANGES, BEHIND_SECONDS, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED),
+    *(READY, BEHIND_CHANGES, BEHIND_SECONDS, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, UNSELECTED),
     *(BRAKE_CLOSED, RETRACTIONS_WAITING),
     *(SWEPT, SWEEP_FOUND, VERIFIED, VERIFY_FOUND),
     *(DECISIONS, DURATION, NOTES, REQUESTS, BUILD),
@@ -240,6 +246,8 @@ def _of_studies(counts: Counts, *, now: float) -> Iterator[GaugeMetricFamily]:
     yield _family(OLDEST_MARK, {(): age})
     yield _family(STUDIES, {(status,): float(number) for status, number in published.items()})
     yield _family(PARKED, {(reason,): float(number) for reason, number in parked.items()})
+    unselected = {StudyState.EXCLUDED.value: 0, StudyState.OUTSIDE_HISTORY.value: 0, **counts.unselected}
+    yield _family(UNSELECTED, {(state,): float(number) for state, number in unselected.items()})
 
 
 def _family(metric: Described, values: Mapping[tuple[str, ...], float]) -> GaugeMetricFamily:

@@ -42,6 +42,9 @@ SHAPE = {
     "studies.oldest_mark_at": "since when the oldest of them has been waiting",
     "studies.published.<status>": "published studies by status, `registered` or `available`; those taken back by theirs",
     "studies.parked.<reason>": "studies set aside, by reason",
+    "studies.backfill": "those of `studies.due` that are old: worked on when nothing else is",
+    "studies.unselected.<state>": "studies that the settings do not select, `excluded` or `outside-history`",
+    "backfill.paused": "why old studies wait at this hour; empty when they do not. No trouble, hence not in `reasons`",
 }
 """Every field by its path, and what it means. Further fields may come."""
 
@@ -90,7 +93,10 @@ def status_document(*, counts: Counts, heartbeat: Heartbeat, reasons: tuple[str,
             "oldest_mark_at": _time(counts.oldest_mark),
             "published": dict(counts.published),
             "parked": dict(counts.parked),
+            "backfill": counts.backfill,
+            "unselected": dict(counts.unselected),
         },
+        "backfill": {"paused": heartbeat.backfill},
     }
 
 

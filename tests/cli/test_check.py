@@ -177,3 +177,24 @@ def test_a_hook_that_cannot_be_loaded_is_named(place: Place, syncd: Syncd, monke
     assert "BAD  hooks       the hook 'site' (syncd_no_such_module:hook)" in result.stdout
     assert syncd("resync").exit_code == 2
     assert place.writes == []
+
+
+def test_check_tells_how_many_studies_another_selection_reaches(
+    place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 5 part 8: before the daemon starts with it; nothing is marked."""
+    place.store(STUDY)
+    syncd("resync")
+    monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__EXCLUDE", "modality=CT")
+    result = syncd("check")
+    assert "1 studies of archive main will be judged again: what is selected changed" in result.stdout
+    assert result.exit_code == 0
+
+
+def test_check_refuses_a_label_where_there_are_none(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONTRACT key `label`: Orthanc 1.12."""
+    place.orthanc.version, place.orthanc.modern = "1.10.1", False
+    monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__EXCLUDE", "label=private")
+    result = syncd("check")
+    assert "keeps none: use Orthanc 1.12 or later" in result.stdout
+    assert result.exit_code == 2

@@ -12,7 +12,8 @@ import pytest
 from syncd.ledger.ledger import Ledger
 from syncd.loop.identity import EXCHANGED
 from syncd.model.ids import ArchiveName
-from syncd.model.work import Heartbeat
+from syncd.model.words import Priority
+from syncd.model.work import Heartbeat, Mark, MarkKind
 from syncd.web.status import SHAPE
 from tests.cli.conftest import Place, Syncd
 
@@ -93,10 +94,12 @@ def test_status_shows_a_closed_brake(place: Place, owner: Ledger, syncd: Syncd) 
     assert "the brake is closed: 12 studies wait" in lines
 
 
-def test_status_as_json_has_the_documented_shape(place: Place, syncd: Syncd) -> None:
+def test_status_as_json_has_the_documented_shape(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
     """CONTRACT.md: `--json` gives a stable, documented shape (docs/status.md)."""
     place.store("not-a-uid")
     place.store(STUDY)
+    place.store("1.2.276.3", Modality="SR")
+    monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__EXCLUDE", "modality=SR")
     syncd("resync")
     with Ledger.open(place.ledger_url) as ledger:
         _beat(ledger)
@@ -108,6 +111,7 @@ def test_status_as_json_has_the_documented_shape(place: Place, syncd: Syncd) -> 
     assert document["ready"] is True
     assert document["studies"]["published"] == {"available": 1}
     assert document["studies"]["parked"] == {"uid-not-oid": 1}
+    assert document["studies"]["unselected"] == {"excluded": 1}
     assert [one["study"] for one in document["parked_studies"]] == ["not-a-uid"]
 
 
@@ -117,3 +121,21 @@ def test_status_without_a_ledger_says_what_to_do(place: Place, syncd: Syncd) -> 
     assert result.exit_code == 4
     assert "syncd run" in result.stderr
     assert not place.file.exists()
+
+
+def test_status_shows_what_is_not_selected_and_why_old_studies_wait(
+    place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CONTRACT.md, words `excluded`; RULES A9: a backfill that waits for its hour is no trouble."""
+    monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__EXCLUDE", "PatientID=TEST*")
+    place.store(STUDY, PatientID="TEST1")
+    syncd("resync")
+    with Ledger.open(place.ledger_url) as ledger:
+        old = Mark(study_uid="1.2.9", kind=MarkKind.INVENTORY, archive=ArchiveName("main"), priority=Priority.BACKFILL)
+        ledger.mark([old], settle_after=1.0)
+        _beat(ledger, backfill="old studies wait until 20:00 (SYNCD_POLICY__BACKFILL_WINDOW is 20:00-06:00)")
+        result = syncd("status")
+    assert "1 excluded" in result.stdout
+    assert "1 studies, old studies wait until 20:00" in result.stdout
+    assert result.exit_code == 0
+    assert "TEST1" not in result.stdout

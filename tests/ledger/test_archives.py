@@ -10,6 +10,7 @@ from syncd.ledger import ledger as room
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.work import WORTH, Passed
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.words import Priority
 from syncd.model.work import Mark
 from tests.ledger.studies import MAIN, NOW, SETTLE, Clock, done, event, mark, only, position, resync
 
@@ -75,6 +76,31 @@ def test_waiting_rows_are_not_looked_at_all_the_time(held: Ledger) -> None:
     claims = held.claim(1, now=NOW, within=main)
     assert [claim.row.study_uid for claim in claims] == ["1.4"]
     assert passed._until == {0: WORTH * 2.0}
+
+
+def test_old_studies_of_an_archive_that_is_away_are_passed_newest_first(ledger: Ledger, clock: Clock) -> None:
+    """RULES A9, C8: behind the newer ones that wait, those that can be read come in their order, and none twice."""
+    days = {"3.1": ("20240105", SECOND), "3.2": ("20240104", MAIN), "3.3": ("20240103", SECOND), "3.4": ("20240102", MAIN)}
+    for uid, (day, archive) in days.items():
+        old = [replace(one, priority=Priority.BACKFILL, study_date=day) for one in _in(uid, archive)]
+        mark(ledger, *old)
+    main = frozenset({MAIN})
+    assert [claim.row.study_uid for claim in ledger.claim(1, now=NOW, within=main)] == ["3.2"]
+    assert [claim.row.study_uid for claim in ledger.claim(9, now=NOW, within=main, most_backfill=0)] == []
+    assert [claim.row.study_uid for claim in ledger.claim(9, now=NOW, within=main)] == ["3.4"]
+    assert [claim.row.study_uid for claim in ledger.claim(9, now=NOW, within=BOTH)] == ["3.1", "3.3"]
+
+
+def test_an_old_study_before_those_that_were_passed_waits_for_the_next_look(ledger: Ledger) -> None:
+    """RULES A9, E8: by its date it stands before them; it is found when they are looked at again."""
+    ticks = iter([0.0, 1.0, 2.0, 21.0, 21.5])
+    ledger._passed = Passed(monotonic=lambda: next(ticks))
+    main = frozenset({MAIN})
+    mark(ledger, *(replace(one, priority=Priority.BACKFILL, study_date="20240102") for one in _in("3.1", SECOND)))
+    assert ledger.claim(9, now=NOW, within=main) == []
+    mark(ledger, *(replace(one, priority=Priority.BACKFILL, study_date="20240103") for one in _in("3.2", MAIN)))
+    assert ledger.claim(9, now=NOW, within=main) == []
+    assert [claim.row.study_uid for claim in ledger.claim(9, now=NOW, within=main)] == ["3.2"]
 
 
 def test_a_study_is_freed_by_the_copy_that_is_gone(held: Ledger) -> None:

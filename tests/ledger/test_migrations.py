@@ -161,3 +161,18 @@ def test_what_was_published_gets_an_archive_and_a_budget(url: str, clock: Clock)
             "bad": ("main", False, "", 0.0),
         }
         assert ledger.brake(MAIN) == Brake(archive=MAIN, published=3)
+
+
+def test_what_waits_is_sorted_by_what_was_published_of_it(url: str, clock: Clock) -> None:
+    """RULES A9: a backlog of an older version is worked on newest first, too; what nobody dated comes last."""
+    record = (
+        "INSERT INTO records VALUES ('{0}', '{0}', '1', '', '', '', 'available', "
+        "'{{}}', '{{}}', '{{}}', '', 1, 1, '{1}', '', false, 0, 0)"
+    )
+    old = "INSERT INTO dirty VALUES ('{}', 7, 2, 5, 5, 0, 0, false, 0, 0, 'resync', NULL)"
+    rows = {"1.1": "1999-01-02", "1.2": "2024-01-02", "1.3": "2010-05-05"}
+    statements = [record.format(uid, date) for uid, date in rows.items()]
+    of_version("0002", url, [*statements, *(old.format(uid) for uid in (*rows, "1.9"))])
+    with Ledger.open(url, clock=clock) as ledger:
+        assert [claim.row.study_uid for claim in ledger.claim(9, now=clock())] == ["1.2", "1.3", "1.1", "1.9"]
+        assert ledger.selection.page() == []

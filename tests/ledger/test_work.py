@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
+from syncd.ledger import selection, work
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import OrthancId
 from syncd.model.words import Decision, Priority
 from syncd.model.work import Intent, MarkKind
 from tests.ledger.studies import (
+    MAIN,
     NOW,
     SETTLE,
     Clock,
@@ -38,7 +41,7 @@ def test_a_study_marked_many_times_is_handed_out_once(ledger: Ledger) -> None:
 
 def test_work_is_handed_out_by_priority_then_due_time_then_uid(ledger: Ledger, clock: Clock) -> None:
     """RULES A9: feed marks, then repairs, then backfill."""
-    mark(ledger, event("1.9", priority=Priority.BACKFILL), event("1.8", priority=Priority.REPAIR))
+    mark(ledger, event("1.9", priority=Priority.BACKFILL, study_date="20240102"), event("1.8", priority=Priority.REPAIR))
     clock.now += 1
     mark(ledger, event("1.7"), event("1.2"), event("1.3", priority=Priority.BACKFILL))
     claims = ledger.claim(4, now=clock.now) + ledger.claim(4, now=clock.now)
@@ -289,3 +292,30 @@ def test_only_what_was_published_under_another_fingerprint_is_outdated(ledger: L
     assert ledger.mark_outdated("new") == 0
     claims = {claim.row.study_uid: claim.row.priority for claim in ledger.claim(10, now=NOW)}
     assert claims == {"1.2": Priority.REPAIR, "1.1": Priority.BACKFILL}
+
+
+def test_no_claim_sorts_what_waits(ledger: Ledger) -> None:
+    """RULES A9, E8: the index gives the order, also of a million old studies."""
+    values = {"level": 2, "now": NOW, "epoch": 1, "most": 5, "after_due": 0.0, "after_uid": "", "after_date": ""}
+    for statement in (work._DUE, work._NEWEST, work._DUE_WITHIN, work._NEWEST_WITHIN):
+        told = _plan(ledger, statement, {**values, "within": ["a", "b"]})
+        assert "USING INDEX dirty_by" in told
+        assert "TEMP B-TREE" not in told
+
+
+@pytest.mark.parametrize("only_outside", [False, True])
+def test_other_settings_sort_nothing_to_find_whom_they_concern(ledger: Ledger, only_outside: bool) -> None:
+    """RULES E8: a million studies outside the history are walked in slices."""
+    told = _plan(ledger, selection._concerned(MAIN, only_outside=only_outside), {"after": "", "most": 5})
+    assert "TEMP B-TREE" not in told
+
+
+def _plan(ledger: Ledger, statement: Any, values: dict[str, Any]) -> str:
+    """What SQLite's planner says; PostgreSQL's depends on what is in the tables."""
+    if ledger._engine.dialect.name != "sqlite":
+        pytest.skip("asks SQLite's planner")
+    with ledger._engine.connect() as connection:
+        text = statement.params(values).compile(connection, compile_kwargs={"render_postcompile": True})
+        given = tuple(values.get(name, "x") for name in text.positiontup)
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", given).all()
+        return " ".join(str(row[3]) for row in plan)

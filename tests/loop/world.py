@@ -31,6 +31,7 @@ from syncd.model.ids import ArchiveName
 from syncd.model.work import Mark, MarkKind, Outcome
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
+from syncd.selection.site import Selection
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.http import Clock, HttpxTransport, Request, RequestsAdapter, Response
 from tests.fakes.orthanc import FakeOrthanc
@@ -87,10 +88,20 @@ class World:
         self.policy = MappingPolicy(
             archive=ArchivePolicy(name=MAIN, dicomweb_url="https://pacs.test/dicom-web", patient_id_system=SYSTEM), **policy
         )
+        self.selections: dict[ArchiveName, Selection] = {}
         self.archives = {MAIN: self.new_archive()}
         self.second = ShortOrthanc("1.10.1", clock=self.clock, name="second")
         """Not part of the site before `with_second`."""
         self._rooms: Rooms | None = None
+
+    @property
+    def selection(self) -> Selection:
+        """What the site selects of MAIN."""
+        return self.selections.get(MAIN, Selection())
+
+    @selection.setter
+    def selection(self, selection: Selection) -> None:
+        self.selections[MAIN] = selection
 
     # -- the rooms -------------------------------------------------------------------------------------------------
 
@@ -136,6 +147,7 @@ class World:
             policy=self.policy,
             concurrency=2,
             on_delete=self.on_delete,
+            selections=self.selections,
         )
 
     def connect(self, **wanted: Any) -> Rooms:
@@ -214,7 +226,7 @@ class World:
         return Intake(self.archives[name], self.ledger, name=name, settle_after=SETTLE, clock=self.clock)
 
     def poll(self, name: ArchiveName = MAIN) -> Polled:
-        inventory.begin(self.archives[name], self.ledger, name=name)
+        self._begin(name)
         return self.intake(name).poll()
 
     def poll_all(self) -> None:
@@ -226,9 +238,13 @@ class World:
 
     def swept(self, name: ArchiveName = MAIN, **wanted: Any) -> Mapping[str, int]:
         """What a sweep found, by kind; zeros left out."""
-        inventory.begin(self.archives[name], self.ledger, name=name)
+        self._begin(name)
+        wanted = {"of": self.site.selection(name).history, **wanted}
         found = sweep.take(self.archives[name], self.ledger, name=name, settle_after=SETTLE, **wanted).found
         return {kind: number for kind, number in found.items() if number}
+
+    def _begin(self, name: ArchiveName) -> None:
+        inventory.begin(self.archives[name], self.ledger, name=name, of=self.site.selection(name).history)
 
     def mark(self, study: str = STUDY, kind: MarkKind = MarkKind.RESYNC, **wanted: Any) -> None:
         self.ledger.mark([Mark(study_uid=study, kind=kind, archive=MAIN, **wanted)], settle_after=SETTLE)

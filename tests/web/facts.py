@@ -46,7 +46,9 @@ def heartbeat() -> Heartbeat:
 
 def counts() -> Counts:
     """Three studies wait, the oldest for a minute."""
-    return Counts(dirty=3, due=2, oldest_mark=NOW - 60, published={"available": 5}, parked={"refused": 1})
+    return Counts(
+        dirty=3, due=2, oldest_mark=NOW - 60, published={"available": 5}, parked={"refused": 1}, unselected={"excluded": 2}
+    )
 
 
 @dataclass(kw_only=True)

@@ -74,7 +74,7 @@ def test_the_status_has_the_documented_shape() -> None:
     """CONTRACT.md: `--json` gives a stable, documented shape."""
     with served(SetFacts(reasons=("paused",))) as url:
         document = get(f"{url}/api/status").json()
-    names = {".main.": ".<name>.", ".available": ".<status>", ".refused": ".<reason>"}
+    names = {".main.": ".<name>.", ".available": ".<status>", ".refused": ".<reason>", ".excluded": ".<state>"}
     names |= {"found.gone": "found.<kind>", "found.missing": "found.<kind>"}
     found = {re.sub("|".join(map(re.escape, names)), lambda match: names[match[0]], path) for path in paths(document)}
     assert found == set(SHAPE)

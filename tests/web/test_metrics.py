@@ -64,6 +64,8 @@ def test_what_the_ledger_knows_is_read(metrics: Metrics) -> None:
     assert found["syncd_archive_inventory_found", (("archive", "main"), ("kind", "gone"))] == 2
     assert found["syncd_fhir_inventory_timestamp_seconds", ()] == NOW - 90
     assert found["syncd_fhir_inventory_found", (("kind", "missing"),)] == 1
+    assert found["syncd_unselected", (("state", "excluded"),)] == 2
+    assert found["syncd_unselected", (("state", "outside-history"),)] == 0
     assert found["syncd_ready", ()] == 1
     assert found["syncd_build_info", (("version", "1.2.3"),)] == 1
 
