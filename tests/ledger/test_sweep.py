@@ -164,9 +164,10 @@ PLANS: list[tuple[str, Select[Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "wanted"), PLANS, ids=[name for name, _ in PLANS])
-def test_no_comparison_reads_a_whole_table_or_sorts(ledger: Ledger, name: str, wanted: Select[Any]) -> None:
-    """RULES E8: what a million rows cost is told by the plan: searches by index only, in the index's own order."""
-    assert_by_index(ledger, wanted)
+def test_no_comparison_reads_a_whole_table_or_sorts(file_ledger: Ledger, name: str, wanted: Select[Any]) -> None:
+    """RULES E8: what a million rows cost is told by the plan: searches by index only, in the index's own order. Asked of
+    SQLite, which plans by the schema alone; PostgreSQL's plan depends on what its tables hold."""
+    assert_by_index(file_ledger, wanted)
 
 
 def assert_by_index(ledger: Ledger, wanted: Select[Any]) -> None:

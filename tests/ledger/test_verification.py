@@ -135,6 +135,6 @@ PLANS: list[tuple[str, Select[Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "wanted"), PLANS, ids=[name for name, _ in PLANS])
-def test_no_comparison_reads_a_whole_table_or_sorts(ledger: Ledger, name: str, wanted: Select[Any]) -> None:
+def test_no_comparison_reads_a_whole_table_or_sorts(file_ledger: Ledger, name: str, wanted: Select[Any]) -> None:
     """RULES E8."""
-    assert_by_index(ledger, wanted)
+    assert_by_index(file_ledger, wanted)
