@@ -59,7 +59,7 @@ def _exchanged(world: World, *, studies: int = 3) -> None:
 
 
 def test_a_reindexed_archive_goes_on_by_itself(many: World) -> None:
-    """RULES A4: sample present → bootstrap the cursor again, sweep, no pause."""
+    """RULES A4, MAPPING I case 57: sample present → bootstrap the cursor again, sweep, no pause."""
     _reindexed(many)
     with capture_logs() as logs:
         many.poll()
@@ -74,7 +74,7 @@ def test_a_reindexed_archive_goes_on_by_itself(many: World) -> None:
 
 @pytest.mark.parametrize("studies", [3, 200], ids=["numbers below the cursor", "numbers with another content"])
 def test_an_exchanged_archive_is_paused(many: World, studies: int) -> None:
-    """RULES A4: sample gone → paused, nothing of it is marked; and it stays so, without a hot loop."""
+    """RULES A4, MAPPING I case 57: sample gone → paused, nothing of it is marked; and it stays so, without a hot loop."""
     _exchanged(many, studies=studies)
     for _ in range(3):
         polled = many.poll()

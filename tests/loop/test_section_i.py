@@ -1,4 +1,4 @@
-"""What the archive does to a study, and what FHIR says then: the cases of MAPPING I.8 that take nothing back."""
+"""What the archive does to a study, and what FHIR says then: the cases of MAPPING I.8."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import pytest
 
 from syncd.errors import ConfigurationError
 from syncd.loop.connect import connect, connect_dry
-from syncd.model.words import Decision
+from syncd.loop.identity import FEWEST
+from syncd.model.words import ArchiveState, Decision
 from tests.fakes.fhir import FakeFhir
-from tests.loop.world import OTHER, STUDY, World
+from tests.loop.retracting import shown, status
+from tests.loop.world import MAIN, OTHER, STUDY, World
 
 ANONYMOUS = "1.2.276.9"
+SPLIT_OFF = "1.2.277.10"
+MERGED = "1.2.277.11"
 
 
 def stored_again(world: World, *instances: int, **tags: Any) -> None:
@@ -21,6 +25,82 @@ def stored_again(world: World, *instances: int, **tags: Any) -> None:
         world.store(instance=number, **tags)
     world.settle()
     world.poll()
+
+
+def series_of(world: World, study: str) -> list[str]:
+    return [one["uid"] for one in world.study(study).get("series", [])]
+
+
+def test_case_52_a_split_leaves_one_series_fewer_and_a_study_of_its_own(world: World) -> None:
+    """MAPPING I case 52; CASES, Convergence: told by no event, found by the sweep; neither resource names the other."""
+    world.store(series=2)
+    shown(world)
+    assert series_of(world, STUDY) == [f"{STUDY}.1", f"{STUDY}.2"]
+    (leaving,) = (one for one in world.orthanc.index.all("Instance") if one.tags["0020,000e"] == f"{STUDY}.2")
+    world.clock.advance(60)
+    world.orthanc.handle("DELETE", f"/series/{leaving.parent}")
+    world.store(SPLIT_OFF)
+    world.settle()
+    world.sweep()
+    assert [world.turn(one).decision for one in (STUDY, SPLIT_OFF)] == [Decision.UPDATE, Decision.CREATE]
+    assert (series_of(world, STUDY), series_of(world, SPLIT_OFF)) == ([f"{STUDY}.1"], [f"{SPLIT_OFF}.1"])
+    assert (status(world), status(world, SPLIT_OFF)) == ("available", "available")
+    assert SPLIT_OFF not in repr(world.study()) and STUDY not in repr(world.study(SPLIT_OFF))
+
+
+def test_case_53_a_merge_withdraws_the_source_and_the_target_grows(world: World) -> None:
+    """MAPPING I case 53; CASES, Convergence: the source is deleted for the archive; the target has a series of a new UID."""
+    shown(world, STUDY, MERGED)
+    (source,) = world.ledger.copies(STUDY)
+    world.clock.advance(60)
+    world.delete(source.orthanc_id)
+    world.store(MERGED, series=2)
+    world.settle()
+    world.sweep()
+    assert [world.turn(one).decision for one in (STUDY, MERGED)] == [Decision.RETRACT, Decision.UPDATE]
+    assert (status(world), series_of(world, STUDY)) == ("cancelled", [])
+    assert (status(world, MERGED), series_of(world, MERGED)) == ("available", [f"{MERGED}.1", f"{MERGED}.2"])
+
+
+def test_case_56_a_deleted_study_is_found_by_the_sweep_and_withdrawn_once(world: World) -> None:
+    """MAPPING I case 56: cancelled, without series and counts; further sweeps find nothing to do."""
+    shown(world)
+    (copy,) = world.ledger.copies(STUDY)
+    world.delete(copy.orthanc_id)
+    world.clock.advance(60)
+    world.sweep()
+    assert world.turn().decision is Decision.RETRACT
+    said = world.study()
+    assert said["status"] == "cancelled" and not said.keys() & {"series", "numberOfSeries", "numberOfInstances", "modality"}
+    before = len(world.writes())
+    assert (world.sweep(), world.work(), len(world.writes())) == (0, [], before)
+
+
+def test_a_study_that_made_room_for_another_is_withdrawn(world: World) -> None:
+    """CASES, Convergence: recycled by the archive's own limit while another one is stored; the newcomer is published."""
+    shown(world)
+    (copy,) = world.ledger.copies(STUDY)
+    world.clock.advance(60)
+    world.store(OTHER)
+    world.delete(copy.orthanc_id)
+    world.settle()
+    world.poll()
+    world.sweep()
+    assert {one.study_uid: one.decision for one in world.work()} == {STUDY: Decision.RETRACT, OTHER: Decision.CREATE}
+    assert (status(world), status(world, OTHER)) == ("cancelled", "available")
+
+
+def test_case_57_a_wiped_archive_takes_nothing_back(world: World) -> None:
+    """MAPPING I case 57, RULES A4: the published studies are all gone at once, so it is another archive: it is paused."""
+    studies = [f"1.2.276.{number}" for number in range(100, 100 + FEWEST)]
+    shown(world, *studies)
+    before = len(world.writes())
+    world.orthanc.wipe()
+    world.poll()
+    position = world.ledger.feed_position(MAIN)
+    assert position is not None and position.state is ArchiveState.PAUSED
+    assert (world.work(), len(world.writes())) == ([], before)
+    assert {status(world, one) for one in studies} == {"available"}
 
 
 def test_case_54_an_anonymized_copy_is_a_study_of_its_own(world: World) -> None:
