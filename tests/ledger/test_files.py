@@ -205,3 +205,19 @@ def test_a_full_disk_is_said_and_survived(url: str) -> None:
         ledger._writer.run(lambda tx: tx.connection.exec_driver_sql("PRAGMA max_page_count = 100000"))
         assert not ledger.commit(done(claim, record=record("1.0", raw={"labels": "x" * 500_000})))
         assert mark(ledger, *(event(f"1.{number}") for number in range(20_000))) == 20_000
+
+
+def test_a_ledger_that_became_read_only_is_said_and_survived(url: str) -> None:
+    """CASES, Errors; RULES C6: told in words; the study is still to be done, and is done when the ledger may be written."""
+    with Ledger.open(url, clock=Clock(NOW)) as ledger:
+        mark(ledger, event("1.0"))
+        claim = only(ledger)
+        ledger._writer.run(lambda tx: tx.connection.exec_driver_sql("PRAGMA query_only = ON"))
+        with pytest.raises(LedgerUnavailable, match="ledger is read-only"):
+            mark(ledger, event("1.1"))
+        with pytest.raises(LedgerUnavailable, match="ledger is read-only"):
+            ledger.commit(done(claim, record=record("1.0")))
+        assert (ledger.record("1.0"), ledger.counts(NOW).dirty) == (None, 1)
+    with Ledger.open(url, clock=Clock(NOW)) as ledger:
+        assert not ledger.commit(done(only(ledger), record=record("1.0")))
+        assert mark(ledger, event("1.1")) == 1
