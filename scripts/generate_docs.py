@@ -18,6 +18,7 @@ from syncd.mapping.page import mapping_page  # noqa: E402
 from syncd.settings.document import settings_page, toml_template  # noqa: E402
 from syncd.web.metrics import metrics_page  # noqa: E402
 from syncd.web.status import status_page  # noqa: E402
+from tests.cases.page import cases_page  # noqa: E402
 
 GENERATED: dict[str, Callable[[], str]] = {
     "config/syncd.toml": toml_template,
@@ -26,6 +27,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/mapping.md": mapping_page,
     "docs/status.md": status_page,
     "docs/audit.md": audit_page,
+    "docs/cases.md": cases_page,
 }
 
 

@@ -1,0 +1,186 @@
+"""Situations after which both sides must agree again, and errors."""
+
+from __future__ import annotations
+
+from tests.cases.row import Row, at
+
+
+def _case(says: str, *tests: tuple[str, ...], missing: str = "") -> Row:
+    return Row(group="Convergence", name="", says=says, tests=sum(tests, ()), missing=missing)
+
+
+def _error(says: str, *tests: tuple[str, ...], missing: str = "") -> Row:
+    return Row(group="Errors", name="", says=says, tests=sum(tests, ()), missing=missing)
+
+
+CONVERGENCE = (
+    _case(
+        "Whatever happens, in whatever order",
+        at("machine/test_convergence", "both_sides_agree_whatever_happened"),
+        at("crash/test_any_point", "a_death_after_any_change_leaves_enough_to_go_on"),
+    ),
+    _case(
+        "A study deleted while syncd runs",
+        at("loop/test_section_i", "case_56_a_deleted_study_is_found_by_the_sweep_and_withdrawn_once"),
+        at("real/test_deletions", "what_is_deleted_while_syncd_runs"),
+    ),
+    _case(
+        "A series or an instance deleted",
+        at("loop/test_retract", "a_series_and_an_instance_deleted_are_no_retraction"),
+        at("loop/test_section_i", "case_55_an_instance_deleted_unannounced_is_found_by_the_sweep"),
+        at("real/test_deletions", "what_is_deleted_while_syncd_runs"),
+        at("real/test_sweep", "deletions_that_nothing_announced_are_noticed"),
+    ),
+    _case(
+        "Deleted while syncd is down",
+        at("loop/test_retract", "a_study_deleted_while_syncd_is_down"),
+        at("real/test_deletions", "a_study_deleted_while_syncd_is_down"),
+    ),
+    _case(
+        "Recycled by Orthanc's own limits",
+        at("loop/test_section_i", "a_study_that_made_room_for_another_is_withdrawn"),
+        at("loop/test_retract", "a_study_recycled_and_sent_again_meanwhile_is_not_taken_back"),
+        missing="a real Orthanc that recycles: on the fakes it is a deletion of which nobody tells, as another one",
+    ),
+    _case(
+        "Deleted between the change and the read: a 404 alone retracts nothing",
+        at("loop/test_retract", "a_404_alone_takes_nothing_back"),
+        at("feed/test_interest", "a_study_that_is_gone_or_has_no_uid_makes_no_mark"),
+        at("loop/test_arriving", "a_study_that_vanishes_while_it_is_read_stays_dirty"),
+    ),
+    _case(
+        "PatientID changed: one ImagingStudy, a new subject",
+        at("loop/test_copies", "a_corrected_patient_id_changes_the_subject"),
+        at("real/test_provenance", "another_patient_leaves_one_provenance"),
+    ),
+    _case(
+        "One StudyInstanceUID under two patients: parked, resolves by itself",
+        at("loop/test_copies", "two_patients_in_one_study_are_a_conflict_that_resolves"),
+        at("real/test_archive", "one_uid_under_two_patients_is_two_studies"),
+    ),
+    _case(
+        "Split and merged studies",
+        at("loop/test_section_i", "case_52_a_split_leaves_one_series_fewer_and_a_study_of_its_own"),
+        at("loop/test_section_i", "case_53_a_merge_withdraws_the_source_and_the_target_grows"),
+        at("loop/test_archives", "a_study_that_is_split_across_archives_and_merged_again_converges"),
+        missing="split and merge by a real Orthanc's own calls",
+    ),
+    _case(
+        "Edited, deleted or duplicated on the FHIR side: found by audit, repaired or reported",
+        at("loop/test_audit", "each_difference_is_found_and_repaired", "a_duplicate_is_reported_and_not_touched"),
+        at("loop/test_verify", "a_deleted_resource_comes_back", "a_duplicate_is_reported_and_not_made_worse"),
+        at("real/test_audit", "what_differs_is_found_and_repaired"),
+    ),
+    _case(
+        "Foreign elements survive every update",
+        at("plan/test_ownership", "what_others_wrote_survives"),
+        at("loop/test_verify", "an_edited_resource_is_put_right_and_keeps_what_is_foreign"),
+        at("loop/test_retract", "what_others_wrote_survives"),
+    ),
+    _case(
+        "A conflict keeps the human's foreign fields",
+        at("loop/test_writing", "a_conflict_starts_again_and_keeps_what_the_other_wrote"),
+        at("real/test_refused", "what_a_human_added_survives_an_update"),
+    ),
+    _case(
+        "FHIR server wiped: everything is back after an inventory, which a missing resource starts at once",
+        at("loop/test_verify", "a_wiped_server_gets_everything_back", "one_missing_study_starts_an_inventory_at_once"),
+        at("real/test_sweep", "a_wiped_server_gets_everything_back_though_nothing_changed"),
+        at("real/test_server_reset", "a_server_wiped_under_a_running_daemon_gets_everything_back"),
+    ),
+    _case(
+        "Ledger lost: rebuilt from both sides, what is equal is not rewritten",
+        at("loop/test_refusals", "a_lost_ledger_rewrites_nothing_that_is_equal"),
+        at("real/test_pydicom_files", "a_lost_ledger_is_rebuilt_without_a_write"),
+    ),
+    _case(
+        "More retractions than a day's budget, by any path: refused, reported, released by a command",
+        at("loop/test_brake", "ten_may_go_and_the_eleventh_waits", "all_paths_pay_from_one_budget"),
+        at("loop/test_brake", "resync_pays_from_the_same_budget"),
+        at("loop/test_daemon", "a_closed_brake_is_told"),
+        at("cli/test_audit", "exactly_the_plan_that_was_shown_is_accepted"),
+    ),
+    _error(
+        "Every kind of answer, on a scripted server",
+        at("publish/test_answers", "every_status_has_its_meaning", "every_row_of_the_table_decides_something"),
+        at("publish/test_server", "each_answer_to_a_write_says_who_must_act"),
+    ),
+    _error(
+        "Refusals and outages through a proxy before a real server; other studies go on",
+        at("real/test_refused", "a_refused_study_is_parked_and_not_sent_again_until_somebody_asks"),
+        at("real/test_server_away", "a_busy_server_is_asked_again_and_its_neighbours_are_not_held_up"),
+        at("real/test_server_away", "a_study_that_the_archive_cannot_read_holds_up_no_other"),
+        at("real/test_bad_input", "a_bad_server_ends_a_resync_and_lets_the_daemon_wait"),
+        missing="403, 405 and 413 through the proxy: they are played by the fakes and the scripted server only",
+    ),
+    _error(
+        "Too large (413): the instance level is left out, counts are kept, the ledger says so",
+        at("loop/test_refusals", "too_large_becomes_a_summary"),
+        at("loop/test_refusals", "too_large_even_as_a_summary_is_parked_and_not_sent_again"),
+    ),
+    _error(
+        "Above the configured number of instances: the same",
+        at("mapping/test_imagingstudy", "above_max_instances_only_series_and_counts_are_said"),
+        at("mapping/test_imagingstudy", "thirty_thousand_instances_stay_below_ten_kilobytes"),
+        at("real/test_mapping_validates", "hapi_finds_no_error_in_a_summary"),
+    ),
+    _error(
+        "FHIR server away for the whole of an import: nothing lost, no write twice",
+        at("loop/test_workers", "an_outage_costs_no_attempt"),
+        at("real/test_server_away", "an_outage_loses_nothing_and_costs_no_study_an_attempt"),
+        at("real/test_server_away", "a_restart_of_the_server_in_the_middle_loses_nothing"),
+        missing="an import of 10,000 studies: the tests keep a dozen waiting, and each study waits by itself",
+    ),
+    _error(
+        "SIGTERM drains and stops",
+        at("loop/test_nothing_lost", "stopping_lets_work_in_flight_end"),
+        at("loop/test_sweep", "a_daemon_that_stops_ends_its_sweep"),
+        at("real/test_server_away", "sigterm_lets_the_write_in_flight_end"),
+        at("real/test_bad_input", "a_daemon_that_waits_for_a_server_still_ends_well"),
+    ),
+    _error(
+        "SIGINT in resync exits 130, and a second run goes on",
+        at("cli/test_exits", "ctrl_c_is_130"),
+        at("real/test_bad_input", "ctrl_c_ends_a_resync_with_130_and_the_next_one_goes_on"),
+    ),
+    _error(
+        "kill -9 between the request and the record: the replay is a no-op",
+        at("loop/test_writing", "what_was_sent_before_a_crash_does_not_become_foreign"),
+        at("crash/test_every_step", "a_restart_after_kill_9_only_repeats_work"),
+        at("real/test_postgres_ledger", "a_daemon_that_was_killed_goes_on_where_its_ledger_stands"),
+    ),
+    _error(
+        "Disk full: a clear message, nothing lost",
+        at("ledger/test_files", "a_full_disk_is_said_and_survived"),
+        at("loop/test_daemon", "a_ledger_that_cannot_be_written_is_told"),
+    ),
+    _error(
+        "Read-only ledger: a clear message, nothing lost",
+        at("ledger/test_files", "a_ledger_that_became_read_only_is_said_and_survived"),
+        at("ledger/test_postgresql", "a_standby_is_said"),
+    ),
+    _error(
+        "Two daemons on one ledger: the second refuses",
+        at("ledger/test_crash", "a_second_process_is_refused_and_told_who_holds_it"),
+        at("cli/test_commands", "a_ledger_that_another_process_holds_is_exit_4"),
+        at("real/test_bad_input", "a_second_daemon_on_one_ledger_is_refused"),
+        at("real/test_postgres_ledger", "a_second_daemon_on_the_same_ledger_refuses"),
+    ),
+    _error(
+        "A ledger of a newer version: refused",
+        at("ledger/test_files", "a_file_that_is_no_whole_ledger_is_refused_and_left_as_it_is"),
+        at("ledger/test_postgresql", "a_database_of_a_newer_syncd_is_refused_and_left_as_it_is"),
+    ),
+    _error(
+        "A truncated ledger: refused, never silently empty",
+        at("ledger/test_files", "a_file_that_is_no_whole_ledger_is_refused_and_left_as_it_is"),
+        at("ledger/test_files", "a_missing_file_beside_its_journal_is_no_first_start"),
+        at("ledger/test_postgresql", "a_ledger_that_lost_a_part_is_refused"),
+    ),
+    _error(
+        "The clock stepping back: no stall",
+        at("loop/test_watchdog", "ticks_go_on_after_the_clock_was_set_back_an_hour"),
+        at("faults/test_clock", "set_back_an_hour_a_new_study_is_there_within_seconds"),
+        at("faults/test_clock", "set_back_while_no_daemon_runs_nothing_waits_for_it"),
+    ),
+)
