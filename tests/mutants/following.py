@@ -120,8 +120,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/reconcile.py",
-                'status="registered"), done=False, due=due)',
-                'status="registered"))',
+                "    return replace(outcome, done=False, due=due, selected=True)\n",
+                "    return replace(outcome, selected=True)\n",
             ),
         ),
         noticed_by=("tests/loop/test_arriving.py::test_quiet_that_nobody_reports_still_ends_in_available",),
@@ -178,7 +178,7 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/look.py",
-                'header.last_update if _is_past(header.last_update, at=self.at) else ""',
+                'header.last_update if is_past(header.last_update, at=self.at) else ""',
                 "header.last_update",
             ),
         ),
