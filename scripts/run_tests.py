@@ -19,6 +19,7 @@ from scripts.steps import ROOT, WORK
 
 REPORTS = WORK / "reports"
 VERSIONS = "tests/real/test_versions.py"
+PARALLEL = ("-n", "auto", "--dist", "worksteal")
 COUNTED = ("passed", "failed", "error", "skipped")
 
 
@@ -64,15 +65,19 @@ def _check() -> bool:
         ("codespell",),
     )
     # All of them run, so that one complaint does not hide the next.
-    parallel = ("-n", "auto", "--dist", "worksteal")
     return all(
-        [*[_tool(*command) for command in tools], _pytest("check", *parallel, "-m", "not real and not long and not machine")]
+        [*[_tool(*command) for command in tools], _pytest("check", *PARALLEL, "-m", "not real and not long and not machine")]
     )
 
 
 def _machine() -> bool:
     """Five hundred histories of a site in memory, on every processor."""
-    return _pytest("machine", "-m", "machine", "tests/machine")
+    return _pytest("machine", "-m", "machine and not long", "tests/machine")
+
+
+def _stories() -> bool:
+    """A death after every lasting change of a few stories in memory, in parallel."""
+    return _pytest("stories", *PARALLEL, "-m", "machine and not long", "--ignore=tests/machine")
 
 
 def _mutants() -> bool:
@@ -140,8 +145,9 @@ def _closing(done: list[Timed]) -> int:
 CHECK = Part("check", _check, 2)
 REAL = [
     Part("machine", _machine, 6),
+    Part("stories", _stories, 3),
     Part("mutants", _mutants, 4),
-    Part("real", _real, 8),
+    Part("real", _real, 14),
     Part("validation", _validation, 4),
     Part("faults", _faults, 11),
 ]

@@ -18,6 +18,9 @@ import pytest
 from tests.crash.mortal import Killed, Mortal
 from tests.loop.world import MAIN
 
+pytestmark = pytest.mark.machine
+"""Minutes of stories in memory: a part of the run of their own."""
+
 OLDER, NEWER, ARRIVING = "1.2.276.11", "1.2.276.12", "1.2.276.13"
 
 ENDS_GONE = frozenset({"a study is taken back", "a study is deleted"})

@@ -16,6 +16,9 @@ from syncd.loop.turned_up import DAY, look_around
 from tests.crash.mortal import Killed, Mortal
 from tests.loop.world import OTHER, STUDY, SYSTEM, puts, refused
 
+pytestmark = pytest.mark.machine
+"""Minutes of stories in memory: a part of the run of their own."""
+
 Part = Callable[[Mortal], None]
 
 
