@@ -19,6 +19,7 @@ from syncd.loop.provenance import pay_due
 from syncd.loop.steps import Step, observe
 from syncd.loop.turned_up import look_around
 from syncd.loop.workers import Workers
+from syncd.model.work import Heartbeat
 from tests.crash.mortal import Killed, Mortal
 from tests.fakes.http import ConnectionRefused, ReplyLost, Request, Response
 from tests.fakes.orthanc_index import Entry, Resource
@@ -94,6 +95,16 @@ class Site(Mortal):
             self.deaths[step] += 1
             self.dies_after = 0
             raise Killed(step)
+
+    def step_clock(self, seconds: float, *, while_it_runs: bool) -> None:
+        """Somebody sets the clock. The archive's and the FHIR server's are the same one here."""
+        if while_it_runs:
+            self.clock.advance(seconds)
+            self.ledger.follow_clock(seconds)
+        else:
+            self.ledger.beat(Heartbeat(pid=1, at=self.clock(), started_at=self.clock(), version="1"))
+            self.clock.advance(seconds)
+            self.restart()
 
     def set_policy(self, **changes: Any) -> None:
         """The operator changes settings and starts syncd again."""
