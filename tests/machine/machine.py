@@ -444,7 +444,7 @@ class Convergence(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([-3600.0, -90.0, 90.0, 3600.0, 90_000.0]), runs=st.booleans())
     @counted
     def clock_steps(self, seconds: float, runs: bool) -> None:
-        """While syncd runs, its watchdog tells the ledger (RULES E5); while it does not, its last heartbeat tells the step."""
+        """While syncd runs, its watchdog tells the ledger (RULES E5); while it does not, its last heartbeat tells it."""
         self.site.step_clock(seconds, while_it_runs=runs)
         self.site.run()
 
