@@ -70,7 +70,8 @@ class Absorbed:
 
 def next_read(position: FeedPosition, *, high_water: int, now: float) -> Done | Read | Regressed:
     """What to do in this poll, knowing the highest number `high_water`."""
-    if high_water < position.cursor:
+    # Also behind a cursor that was put back: a smaller archive stands there before we have read up to its end again.
+    if high_water < max(position.cursor, position.high_water):
         return Regressed()
     if high_water == position.cursor and now - position.moved_at >= LATE_WINDOW:
         return Done()

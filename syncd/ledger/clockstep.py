@@ -18,6 +18,7 @@ from syncd.ledger.schema import (
     feed_seen,
     feeds,
     owed_provenance,
+    records,
     rejections,
     retraction_charges,
     unselected,
@@ -39,6 +40,7 @@ HAPPENED = (
     dirty.c.streaming_since,
     copies.c.first_seen,
     copies.c.counted_at,
+    records.c.published_at,
     unselected.c.since,
     *GRACE_BEGAN,
 )

@@ -174,3 +174,9 @@ def test_only_the_stretch_that_may_be_read_again_is_remembered() -> None:
     assert len(where.seen) == OVERLAP_MAX
     later = absorb(where, page([30_001]), high_water=30_001, now=NOW + LATE_WINDOW).position
     assert sorted(later.seen) == list(range(30_001 - OVERLAP, 30_002))
+
+
+def test_a_mark_below_the_highest_ever_is_a_suspicion_also_behind_a_cursor_that_was_put_back() -> None:
+    """RULES A3, A4: an archive indexed anew is read from its overlap on; another, smaller one may stand there meanwhile."""
+    position = FeedPosition(archive=ArchiveName("main"), state=ArchiveState.OK, cursor=0, high_water=96)
+    assert next_read(position, high_water=21, now=1_700_000_000.0) == Regressed()
