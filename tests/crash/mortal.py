@@ -87,7 +87,8 @@ class Mortal(World):
             if self.dies_after is not None and self.dies_after <= 0:
                 raise Killed("dead already")
             done = commit(work)
-            self._changed(f"ledger {work.__qualname__.removesuffix('.<locals>.<lambda>')}")
+            named = getattr(work, "func", work).__qualname__  # a `partial` has the name of what it calls
+            self._changed(f"ledger {named.removesuffix('.<locals>.<lambda>')}")
             return done
 
         self.ledger._writer.run = run  # type: ignore[method-assign]
