@@ -16,12 +16,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from typer.testing import CliRunner
 
 from syncd.cli.app import app
 from syncd.ledger.ledger import Ledger
+from syncd.loop.steps import Step
 from syncd.model.ids import ArchiveName
 from syncd.model.work import Mark, MarkKind
 from tests.servers import Archive, FhirServer, wait_until
@@ -89,8 +91,11 @@ class Installation:
         else:
             step, nth = kill_at
             command = ["-m", "tests.crash.killer", step, str(nth), str(self.folder / "steps"), "--", "run"]
+        # HAPI deletes nothing that a Provenance names; where a deletion is awaited, only corrections leave one.
+        deleting = kill_at is not None and kill_at[0] in (Step.RETRACTION_CLAIMED, Step.DELETED)
+        otherwise = {"SYNCD_POLICY__PROVENANCE": "corrections"} if deleting else {}
         with (self.folder / "log").open("ab") as log:
-            process = self._start(command, stdout=log, stderr=subprocess.STDOUT)
+            process = self._start(command, otherwise=otherwise, stdout=log, stderr=subprocess.STDOUT)
         try:
             yield process
         finally:
@@ -157,8 +162,10 @@ class Installation:
         beats = self.rows("SELECT value FROM facts WHERE name = 'heartbeat'")
         return bool(beats) and json.loads(beats[0]["value"])["pid"] == process.pid
 
-    def _start(self, command: list[str], **where: Any) -> subprocess.Popen[bytes]:
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.settings()}
+    def _start(
+        self, command: list[str], *, otherwise: Mapping[str, str] = MappingProxyType({}), **where: Any
+    ) -> subprocess.Popen[bytes]:
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.settings(), **otherwise}
         return subprocess.Popen(
             [sys.executable, *command], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, **where
         )

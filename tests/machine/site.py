@@ -97,7 +97,10 @@ class Site(Mortal):
             raise Killed(step)
 
     def step_clock(self, seconds: float, *, while_it_runs: bool) -> None:
-        """Somebody sets the clock. The archive's and the FHIR server's are the same one here."""
+        """Somebody sets the clock. The FHIR server's is the same one here; what is stable in the archive, Orthanc tells by
+        time passed."""
+        unstable = self.orthanc.index.unstable
+        unstable.update({one: touched + seconds for one, touched in unstable.items()})
         if while_it_runs:
             self.clock.advance(seconds)
             self.ledger.follow_clock(seconds)
