@@ -122,7 +122,10 @@ class Scene:
         fhir = self.at.fhir
         tagged = f"_tag=urn:syncd:installation%7C{self.at.name}"
         studies = {one["id"]: one for one in fhir.search(f"ImagingStudy?{tagged}")}
-        assert set(studies) == set(self.instances), "what is gone is deleted"
+        # What is gone is deleted, or withdrawn where HAPI refuses because a Provenance names it.
+        assert set(studies) - {self.leaving} == set(self.instances)
+        gone = studies.pop(self.leaving, None)
+        assert gone is None or gone["status"] == "cancelled"
         versions = {one["study_uid"]: one["version"] for one in self.at.rows("SELECT study_uid, version FROM records")}
         for study, resource in studies.items():
             history = [entry["resource"]["status"] for entry in fhir.history(f"ImagingStudy/{study}")]
@@ -131,9 +134,10 @@ class Scene:
             assert versions[study] == resource["meta"]["versionId"]
         assert len(fhir.search(f"Patient?{tagged}")) == 2
         told = fhir.search(f"Provenance?{tagged}")
-        assert {one["target"][0]["reference"] for one in told} == {f"ImagingStudy/{study}" for study in studies}
-        assert {one["meta"]["versionId"] for one in told} == {"1"}, "a retry says the same"
-        assert len(fhir.search(f"Device?{tagged}")) == 1
+        named = {one["target"][0]["reference"].removeprefix("ImagingStudy/") for one in told}
+        assert named - {self.leaving} in (set(studies), set()), "of every write, or none where only corrections leave one"
+        assert {one["meta"]["versionId"] for one in told} <= {"1"}, "a retry says the same"
+        assert len(fhir.search(f"Device?{tagged}")) == bool(told)
         endpoints = {one["id"]: one["status"] for one in fhir.search(f"Endpoint?{tagged}")}
         assert sorted(endpoints.values()) == ["active", "off"], endpoints
         sentinel = next(one for one, status in endpoints.items() if status == "off")
