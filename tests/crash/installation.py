@@ -61,6 +61,11 @@ class Installation:
         return file.read_text(encoding="utf-8").split() if file.exists() else []
 
     @property
+    def only_corrections(self) -> bool:
+        """Whether only corrections leave a Provenance here."""
+        return (self.folder / "only-corrections").exists()
+
+    @property
     def log(self) -> str:
         """What all its processes said."""
         return (self.folder / "log").read_text(encoding="utf-8")
@@ -92,8 +97,9 @@ class Installation:
             step, nth = kill_at
             command = ["-m", "tests.crash.killer", step, str(nth), str(self.folder / "steps"), "--", "run"]
         # HAPI deletes nothing that a Provenance names; where a deletion is awaited, only corrections leave one.
-        deleting = kill_at is not None and kill_at[0] in (Step.RETRACTION_CLAIMED, Step.DELETED)
-        otherwise = {"SYNCD_POLICY__PROVENANCE": "corrections"} if deleting else {}
+        if kill_at is not None and kill_at[0] in (Step.RETRACTION_CLAIMED, Step.DELETED):
+            (self.folder / "only-corrections").touch()
+        otherwise = {"SYNCD_POLICY__PROVENANCE": "corrections"} if self.only_corrections else {}
         with (self.folder / "log").open("ab") as log:
             process = self._start(command, otherwise=otherwise, stdout=log, stderr=subprocess.STDOUT)
         try:

@@ -19,6 +19,7 @@ from syncd.loop.provenance import pay_due
 from syncd.loop.steps import Step, observe
 from syncd.loop.turned_up import look_around
 from syncd.loop.workers import Workers
+from syncd.model.words import ArchiveState
 from syncd.model.work import Heartbeat
 from tests.crash.mortal import Killed, Mortal
 from tests.fakes.http import ConnectionRefused, ReplyLost, Request, Response
@@ -79,6 +80,12 @@ class Site(Mortal):
         workers = super().workers(**wanted)
         workers._due_soon = lambda readable: False  # type: ignore[method-assign]
         return workers
+
+    def work_here(self) -> None:
+        """Nothing is worked on while the archive is paused: in the daemon its gate is closed then (RULES A4)."""
+        position = self.ledger.feed_position(MAIN)
+        if position is None or position.state is not ArchiveState.PAUSED:
+            super().work_here()
 
     def die_at(self, step: Step, *, nth: int) -> None:
         """The next process dies when it reaches `step` for the `nth` time."""
@@ -193,7 +200,8 @@ class Site(Mortal):
         self._held_back.clear()
 
     def exchange(self) -> None:
-        """A test archive stands behind the address."""
+        """A test archive stands behind the address; what lay in wait for the other one happens to nobody."""
+        self.orthanc.rules.clear()
         self._own_index = self.orthanc.index
         self._held_back.clear()
         self.orthanc.wipe()
