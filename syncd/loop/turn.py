@@ -46,6 +46,8 @@ class Turn:
         self._archives = archives
         self._on_outcome = on_outcome
         self._restored_at = self._succeeded_at = -math.inf
+        self._met_reset: set[str] = set()
+        """Studies whose last turn looked as if the server had lost what it confirmed."""
 
     def take(self, task: Task) -> bool:
         """Reconcile and commit; returns whether the claim is settled, else it must be given back."""
@@ -98,8 +100,7 @@ class Turn:
         try:
             outcome = reconcile(task)
         except ServerReset:
-            self._restore(began)
-            return None
+            return self._after_reset(task, began)
         except (LedgerUnavailable, LedgerRefused) as error:
             log.error("study_put_back", error=str(error))
             return None
@@ -109,6 +110,7 @@ class Turn:
             # Only where it happened is told: the message may hold a patient's data (RULES S1).
             log.error("study_failed_unexpectedly", error=type(error).__name__, where=places(error))
             return self._backed_off(task, Transient(type(error).__name__))
+        self._met_reset.discard(task.study_uid)
         if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not self._others_succeed():
             self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
             return None
@@ -140,6 +142,15 @@ class Turn:
             return False
         reached(Step.COMMITTED)
         return True
+
+    def _after_reset(self, task: Task, began: float) -> Outcome | None:
+        """Everything is restored, once: who meets the same again, when nothing is believed that was not read, has a trouble
+        of its own (a gateway that answers 404 to its writes), and must not make the others be verified for ever."""
+        if task.study_uid in self._met_reset:
+            return self._backed_off(task, Transient("the FHIR server answers as if it had lost what it holds", server="fhir"))
+        self._met_reset.add(task.study_uid)
+        self._restore(began)
+        return None
 
     def _restore(self, began: float) -> None:
         """Sentinel and Endpoints anew, once for all the workers that met the same reset."""

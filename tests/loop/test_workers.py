@@ -227,3 +227,16 @@ def test_a_reset_noticed_by_a_study_restores_everything(ready: World) -> None:
     assert ready.study()["numberOfSeries"] == 2
     assert len(ready.fhir.resources("Patient")) == 2
     assert len(ready.fhir.resources("Endpoint")) == 2
+
+
+def test_a_study_that_looks_like_a_reset_again_and_again_pays_itself(ready: World) -> None:
+    """RULES C6: after one restore nothing is believed that was not read; a gateway that answers 404 to every write of one
+    study makes no storm of restores, and the others are published."""
+    ready.fhir.rules.append(lambda request: refused(404) if puts(resource_id=STUDY)(request) else None)
+    workers = workers_of(ready)
+    work_until(workers, lambda: _due(ready) == 0)
+    row = ready.ledger.dirty_row(STUDY)
+    assert row is not None and row.attempts == 1
+    assert ready.ledger.record(OTHER) is not None
+    assert len(ready.writes()) <= 4
+    workers.stop(grace=1.0)
