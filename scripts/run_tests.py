@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from scripts import set_up
@@ -20,6 +22,10 @@ from scripts.steps import ROOT, WORK
 REPORTS = WORK / "reports"
 VERSIONS = "tests/real/test_versions.py"
 PARALLEL = ("-n", "auto", "--dist", "worksteal")
+LONGEST = 25
+"""Minutes of one part, whichever it is: what hangs must not hide the parts after it."""
+ENDING = 10
+"""Seconds in which a part that is ended says where it stands."""
 COUNTED = ("passed", "failed", "error", "skipped")
 
 
@@ -120,7 +126,18 @@ def _tool(name: str, *arguments: str) -> bool:
 def _pytest(part: str, *arguments: str) -> bool:
     report = REPORTS / f"{part}.json"
     command = [str(set_up.PYTHON), "-m", "pytest", "--durations=10", "--report", str(report), *arguments]
-    return subprocess.call(command, cwd=ROOT, stdin=subprocess.DEVNULL) == 0
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            return process.wait(LONGEST * 60) == 0
+        except subprocess.TimeoutExpired:
+            print(f"\nFAILED: {part} is not finished after {LONGEST} minutes; this is where it stands:", flush=True)
+            process.send_signal(signal.SIGABRT)  # pytest writes down every thread
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(ENDING)
+            return False
+        finally:  # by a deadline or by Ctrl-C: nothing of it is left
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _closing(done: list[Timed]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import itertools
 import logging
 import multiprocessing
@@ -25,6 +26,9 @@ from tests.machine import machine
 
 HAPPENINGS = 30
 """At most so many in one history."""
+
+LONGEST = 300.0
+"""Seconds of one history: one that takes longer is written down and ends its process, and with it the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,18 @@ def tell(seeds: list[int], *, histories: int, shrink: bool = False) -> Told:
     )
 
 
+class _Timed(machine.Convergence):
+    """A history that cannot hang: where it stands is written to the standard error, and the process ends."""
+
+    def __init__(self) -> None:
+        faulthandler.dump_traceback_later(LONGEST, exit=True)
+        super().__init__()
+
+    def teardown(self) -> None:
+        super().teardown()
+        faulthandler.cancel_dump_traceback_later()
+
+
 def _shard(number: int, *, histories: int, shrink: bool) -> Told:
     # Thousands of decisions are no log that anybody reads.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -68,7 +84,7 @@ def _shard(number: int, *, histories: int, shrink: bool) -> Told:
     with tempfile.TemporaryDirectory() as folder:
         ledger = Path(folder) / "ledger.db"
         Ledger.open(f"sqlite:///{ledger}", clock=Clock()).close()
-        history = seed(number)(type("Convergence", (machine.Convergence,), {"empty_ledger": ledger}))
+        history = seed(number)(type("Convergence", (_Timed,), {"empty_ledger": ledger}))
         run_state_machine_as_test(
             history,
             settings=settings(

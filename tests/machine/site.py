@@ -6,8 +6,9 @@ come at any moment of a pass, not only between two: so most are left lying in wa
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,13 @@ HUMAN_NOTE = {"text": "seen by a human"}
 
 OTHER_TAG = {"system": "urn:somebody:else", "code": "x"}
 
+MOST_STEPS = 20_000
+"""Of one run: ten times what the longest one needs. Whoever passes more comes to no rest."""
+
+
+class Restless(BaseException):
+    """syncd works without end; no worker may take it for a study's fault."""
+
 
 class Site(Mortal):
     """`steps` counts the steps that syncd reached, `deaths` those at which it was killed."""
@@ -46,6 +54,8 @@ class Site(Mortal):
         self.deaths: Counter[Step] = Counter()
         self.errors: Counter[str] = Counter()
         self._fatal: tuple[Step, int] | None = None
+        self._last_steps: deque[Step] = deque(maxlen=60)
+        self._steps_before_run = 0
         self._held_back: list[Entry] = []
         self._own_index = self.orthanc.index
         self.exchanged = False
@@ -75,6 +85,13 @@ class Site(Mortal):
         finally:
             self._fatal = None
 
+    def live(self) -> None:
+        self._steps_before_run = self.steps.total()
+        try:
+            super().live()
+        except Restless:
+            raise AssertionError(f"syncd comes to no rest: {[step.value for step in self._last_steps]}") from None
+
     def workers(self, **wanted: Any) -> Workers:
         """Workers that wait for nothing: the clock stands still while they work."""
         workers = super().workers(**wanted)
@@ -93,6 +110,9 @@ class Site(Mortal):
 
     def _reached(self, step: Step) -> None:
         self.steps[step] += 1
+        self._last_steps.append(step)
+        if self.steps.total() > self._steps_before_run + MOST_STEPS:
+            raise Restless
         if self.dies_after is not None and self.dies_after <= 0:
             raise Killed("dead already")
         if self._fatal is None or self._fatal[0] is not step:
@@ -350,8 +370,9 @@ class Site(Mortal):
         """The FHIR inventory, from its beginning to its end."""
         self.ledger.verification.want("the machine")
         try:
+            slices = itertools.count(1)
             while verify.tick(self.rooms, interval=86_400.0) is None:
-                pass
+                assert next(slices) < MOST_STEPS, "a FHIR inventory without end"
         except SyncdError as error:
             self.errors[type(error).__name__] += 1
 

@@ -1,7 +1,7 @@
 """Whatever happens, in whatever order: afterwards both sides agree (RULES A1–A5, A8, B7, C2–C5, C8, C9, D1, D2, E1–E3, E5).
 
 The seeds are fixed, so that a change is judged by the same histories as the one before it; and the report proves that
-every rule was played and every step passed, and tells at which steps syncd was killed.
+every rule was played often and that syncd was killed at every step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SEEDS = [1, 2, 3, 4]
 HISTORIES = 125
 """For each seed: 500 in all."""
 
-FEWEST = 1
+FEWEST = 50
 """How often every rule must have happened."""
 
 
@@ -30,7 +30,7 @@ def test_both_sides_agree_whatever_happened(capsys: pytest.CaptureFixture[str]) 
     told = tell(SEEDS, histories=HISTORIES)
     _show(told, capsys)
     assert not {name: told.fired[name] for name in machine.RULES if told.fired[name] < FEWEST}, "rules seldom played"
-    assert not [step.value for step in Step if not told.reached[step]], "steps that no history passed"
+    assert not [step.value for step in Step if not told.killed[step]], "steps at which syncd never died"
 
 
 @pytest.mark.long
