@@ -66,13 +66,14 @@ def require_unchanged(task: Task, seen: Applied) -> None:
 
 
 def kept_in_mind(task: Task, outcome: Outcome) -> Outcome:
-    """The outcome, its row left in the dirty set until the grace of every missing note is over."""
-    missing = [
-        one.first_missing_at for one in _own(task, task.rooms.ledger.rejections(task.study_uid)) if one.first_missing_at
-    ]
-    if not missing:
+    """The outcome, its row left in the dirty set until the grace of every missing note is over.
+
+    One that was over before this turn and is still remembered waits for what kept the notes from being applied."""
+    own = _own(task, task.rooms.ledger.rejections(task.study_uid))
+    ends = [one.first_missing_at + task.rooms.revoke_grace for one in own if one.first_missing_at]
+    due = min((end for end in ends if end > task.rooms.clock()), default=None)
+    if due is None:
         return outcome
-    due = min(missing) + task.rooms.revoke_grace
     return replace(outcome, done=False, due=due if outcome.done else min(outcome.due, due))
 
 

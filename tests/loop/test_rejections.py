@@ -270,6 +270,22 @@ def test_a_deleted_note_counts_for_a_sweep_interval_and_then_no_more(world: Worl
     assert not world.ledger.rejections(STUDY)
 
 
+def test_a_grace_that_ends_while_two_patients_quarrel_makes_no_haste(world: World) -> None:
+    """MAPPING D.2-4, RULES C8: nothing is applied while it is unknown whose study it is; that is asked each minute."""
+    published(world)
+    note(world, QUALITY, FIRST)
+    settled(world)
+    delete(world, 1, series=NOTES)
+    reread(world)
+    world.store(instance=9, PatientID="ANOTHER")
+    world.settle()
+    world.poll()
+    world.clock.advance(SWEEP + 100)
+    outcome = reread(world)
+    assert outcome.parked is not None and outcome.parked.reason == "patient-conflict"
+    assert outcome.due == world.clock() + 60
+
+
 def test_a_note_that_comes_back_within_the_grace_starts_it_anew(world: World) -> None:
     """MAPPING D.2-4."""
     published(world)
