@@ -100,8 +100,8 @@ class Ledger:
         self._engine = backend.writing_engine(max_pages=max_pages)
         with translated():
             self._writer = Writer(self._engine, guard=ownership.guard(lambda: self._epoch))
-        self.trail = Trail(read=self._read, own=self._own, clock=clock)
-        self.rounds = Rounds(read=self._read, own=self._own)
+        self.trail = Trail(ways)
+        self.rounds = Rounds(ways)
 
     @classmethod
     def open(cls, url: str, *, clock: Callable[[], float] = time.time, max_pages: int | None = None) -> Ledger:

@@ -14,7 +14,7 @@ from sqlalchemy import Select, bindparam, select
 from syncd.ledger.records import every_uid, fact, save_fact
 from syncd.ledger.rows import to_noun, to_row
 from syncd.ledger.schema import companions, records
-from syncd.ledger.trail import Reading, Writing
+from syncd.ledger.ways import Ways
 from syncd.model.work import Companion
 
 
@@ -28,25 +28,22 @@ class Round:
 
 
 class Rounds:
-    """`read` and `own` are the ledger's own ways in."""
+    """One of the ledger's doors: every method is one transaction or one short read."""
 
-    def __init__(self, *, read: Reading, own: Writing) -> None:
-        self._read = read
-        self._own = own
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
 
     def position(self, name: str) -> Round:
-        value = self._read(lambda connection: fact(connection, f"round {name}"))
+        value = self._ways.read(lambda connection: fact(connection, f"round {name}"))
         return Round() if value is None else Round(**value)
 
     def move(self, name: str, position: Round) -> None:
-        self._own(lambda tx: save_fact(tx, f"round {name}", to_row(position)))
+        self._ways.own(lambda tx: save_fact(tx, f"round {name}", to_row(position)))
 
     def companions(self, resource_type: str, *, after: str, limit: int) -> list[Companion]:
         """A page of our companions of a type, in the order of their ids."""
         page = {"kind": resource_type, "after": after, "most": limit}
-        return list(
-            self._read(lambda connection: [to_noun(Companion, row) for row in connection.execute(_COMPANIONS, page)])
-        )
+        return self._ways.read(lambda connection: [to_noun(Companion, row) for row in connection.execute(_COMPANIONS, page)])
 
 
 _COMPANIONS = (

@@ -6,14 +6,15 @@ A debt that is given up leaves a line in its study's history, for people, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
 
 from syncd.ledger.rows import to_noun, to_row
 from syncd.ledger.schema import history, owed_provenance, upsert
+from syncd.ledger.ways import Ways
 from syncd.ledger.writer import Transaction
 from syncd.model.provenance import Occasion, OwedProvenance
 
@@ -36,42 +37,32 @@ _SETTLED = delete(owed_provenance).where(
 )
 
 
-class Reading(Protocol):
-    def __call__(self, question: Callable[[Connection], Any]) -> Any: ...
-
-
-class Writing(Protocol):
-    def __call__(self, change: Callable[[Transaction], Any]) -> Any: ...
-
-
 class Trail:
-    """`read` and `own` are the ledger's own ways in."""
+    """One of the ledger's doors: every method is one transaction or one short read."""
 
-    def __init__(self, *, read: Reading, own: Writing, clock: Callable[[], float]) -> None:
-        self._read = read
-        self._own = own
-        self._clock = clock
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
 
     def of_study(self, study_uid: str) -> list[OwedProvenance]:
         """All that is owed for a study, the oldest first."""
-        return list(self._read(lambda connection: _nouns(connection.execute(_OF_STUDY, {"uid": study_uid}))))
+        return self._ways.read(lambda connection: _nouns(connection.execute(_OF_STUDY, {"uid": study_uid})))
 
     def due(self, limit: int, *, now: float) -> list[OwedProvenance]:
         """Up to `limit` debts whose time has come."""
-        return list(self._read(lambda connection: _nouns(connection.execute(_DUE, {"now": now, "most": limit}))))
+        return self._ways.read(lambda connection: _nouns(connection.execute(_DUE, {"now": now, "most": limit})))
 
     def settle(self, paid: OwedProvenance) -> None:
         """The server has it."""
-        self._own(lambda tx: _settle(tx, paid))
+        self._ways.own(lambda tx: _settle(tx, paid))
 
     def put_off(self, owed: OwedProvenance) -> None:
         """Another attempt, when `owed.due` says so."""
-        self._own(lambda tx: _put_off(tx, owed))
+        self._ways.own(lambda tx: _put_off(tx, owed))
 
     def give_up(self, owed: OwedProvenance, reason: str) -> None:
         """The server will never take it; the study's history says why."""
-        now = self._clock()
-        self._own(lambda tx: _give_up(tx, owed, reason, now=now))
+        now = self._ways.now()
+        self._ways.own(lambda tx: _give_up(tx, owed, reason, now=now))
 
 
 def keep(tx: Transaction, debts: Sequence[OwedProvenance]) -> None:

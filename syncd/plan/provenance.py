@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from syncd.model.ids import hashed_id
 from syncd.model.provenance import Occasion, OwedProvenance
+from syncd.model.words import WITHDRAWN
 from syncd.model.work import StudyRecord
-
-WITHDRAWN = frozenset({"entered-in-error", "cancelled", "inactive"})
-"""Statuses that take a study back (MAPPING F.3)."""
 
 REPLACES = "replaces"
 """In `StudyRecord.raw`: the studies that this one replaces."""
