@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from scripts import set_up
@@ -22,6 +23,9 @@ from scripts.steps import ROOT, WORK
 REPORTS = WORK / "reports"
 VERSIONS = "tests/real/test_versions.py"
 PARALLEL = ("-n", "auto", "--dist", "worksteal")
+MEMORY = Path("/dev/shm")
+QUICK = ("check", "stories")
+"""Parts whose ledgers lie in memory: thousands of short lives, of which none outlives a loss of power."""
 LONGEST = 25
 """Minutes of one part, whichever it is: what hangs must not hide the parts after it."""
 ENDING = 10
@@ -82,7 +86,7 @@ def _machine() -> bool:
 
 
 def _stories() -> bool:
-    """A death after every lasting change of a few stories in memory, in parallel."""
+    """In parallel, a death after every lasting change of a few stories in memory, and thousands of drawn values."""
     return _pytest("stories", *PARALLEL, "-m", "machine and not long", "--ignore=tests/machine")
 
 
@@ -126,7 +130,10 @@ def _tool(name: str, *arguments: str) -> bool:
 def _pytest(part: str, *arguments: str) -> bool:
     report = REPORTS / f"{part}.json"
     command = [str(set_up.PYTHON), "-m", "pytest", "--durations=10", "--report", str(report), *arguments]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+    folder = {"PYTEST_DEBUG_TEMPROOT": str(MEMORY)} if part in QUICK and MEMORY.is_dir() else {}
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **folder}
+    ) as process:
         try:
             return process.wait(LONGEST * 60) == 0
         except subprocess.TimeoutExpired:

@@ -6,6 +6,7 @@ the high-water mark already counts it. What is deleted before it was seen can on
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -15,6 +16,8 @@ from syncd.model.change import Change, ChangePage
 from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState
 from syncd.model.work import FeedPosition
+
+pytestmark = pytest.mark.machine
 
 
 class Feed:

@@ -26,6 +26,8 @@ from tests.loop.rejecting import (
 from tests.loop.rejecting import sent as sent_by
 from tests.loop.world import OTHER, STUDY, World
 
+pytestmark = pytest.mark.machine
+
 IMAGES = (1, 2, 3)
 PAUSES = ("none", "round", "settled", "restart")
 

@@ -38,6 +38,8 @@ from tests.mapping.profiles import broken_for_eu
 from tests.mapping.studies import POLICY, policies, snapshots
 from tests.snapshot import salad
 
+pytestmark = pytest.mark.machine
+
 NEUTRAL, PER_DIALECT, LONG = 1000, 100, 10
 """Examples: on the neutral mapping, per dialect, and how many times as many in `make test-long`."""
 
