@@ -68,7 +68,7 @@ def hapi() -> Iterator[FhirServer]:
 
 @pytest.fixture
 def new_hapi() -> Iterator[Callable[..., FhirServer]]:
-    """`new_hapi(*, fhir="r4", durable=False, validate=False)`, gone after the test. Each takes 10 s to start."""
+    """`new_hapi(*, fhir="r4", durable=False, validate=False, ids="client")`, gone after the test; 10 s to start each."""
     started: list[FhirServer] = []
 
     def start(**wanted: Any) -> FhirServer:

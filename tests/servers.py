@@ -252,16 +252,18 @@ def start_orthanc(
     return Archive(Orthanc(config).start())
 
 
-def start_hapi(*, fhir: str = "r4", durable: bool = False, validate: bool = False) -> FhirServer:
-    """A HAPI of its own; `durable` keeps the data over `restart`. Raises Unavailable. End it with its `discard`."""
-    if engine_answers():
+def start_hapi(*, fhir: str = "r4", durable: bool = False, validate: bool = False, ids: str = "client") -> FhirServer:
+    """A HAPI of its own; `durable` keeps the data over `restart`. Raises Unavailable. End it with its `discard`.
+
+    One that insists on `ids` of the server's is always a native one."""
+    if ids == "client" and engine_answers():
         from tests.containers import hapi_container
 
         return FhirServer(hapi_container(fhir=fhir, durable=durable, validate=validate).start())
     if not HAPI_JAR.exists() or shutil.which("java") is None:
         raise Unavailable("HAPI is not built here: run `make test` (it installs Java and Maven, and builds it)")
     directory = Path(tempfile.mkdtemp(prefix="syncd-test-hapi-"))
-    return FhirServer(Hapi(HapiConfig(directory=directory, fhir=fhir, durable=durable, validate=validate)).start())
+    return FhirServer(Hapi(HapiConfig(directory=directory, fhir=fhir, durable=durable, validate=validate, ids=ids)).start())
 
 
 def wait_until(holds: Any, *, timeout: float = 60.0, what: str = "", every: float = 0.1) -> None:

@@ -157,6 +157,8 @@ class HapiConfig:
     durable: bool = False
     validate: bool = False
     """Refuse resources that fail validation."""
+    ids: str = "client"
+    """`server`: refuse ids that clients choose."""
     heap: str = "1g"
     jar: Path = HAPI_JAR
     java: str = "java"
@@ -197,6 +199,8 @@ class Hapi(ServerProcess):
             options.append(f"-Ddb=jdbc:h2:file:{self.directory / 'database'};WRITE_DELAY=0")
         if config.validate:
             options.append("-Dvalidate=true")
+        if config.ids != "client":
+            options.append(f"-Dids={config.ids}")
         return (config.java, *options, "-jar", str(config.jar))
 
     def is_ready(self) -> bool:

@@ -65,7 +65,9 @@ def _document(ledger: Ledger) -> dict[str, Any]:
     )
     document["alive"] = alive
     document["parked_studies"] = [
-        {"study": entry.study_uid, "reason": entry.reason, "detail": entry.detail} for entry in every(ledger.parked_list)
+        {"study": entry.study_uid, "reason": entry.reason, "detail": entry.detail}
+        for entry in every(ledger.parked_list)
+        if not entry.dropped
     ]
     return document
 
@@ -101,6 +103,8 @@ def _show(document: dict[str, Any]) -> None:
         table.add_row("not selected", _listed(studies["unselected"]))
     if studies["backfill"] and document["backfill"]["paused"]:
         table.add_row("backfill", f"{studies['backfill']} studies, {document['backfill']['paused']}")
+    if studies["dropped"]:
+        table.add_row("dropped", f"{studies['dropped']} studies, silent until they change")
     for reason in document["reasons"]:
         table.add_row("not ready", reason)
     Console(highlight=False, markup=False).print(table)

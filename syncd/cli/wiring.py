@@ -47,6 +47,8 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
         selections=selections(settings),
         backfill_rate=settings.policy.backfill_rate,
         backfill_window=parse_window(settings.policy.backfill_window),
+        adopt=settings.policy.adopt,
+        ids=settings.fhir.ids,
     )
 
 

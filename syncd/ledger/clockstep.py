@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, update
 from syncd.ledger.overview import heartbeat
 from syncd.ledger.schema import (
     copies,
+    corrections,
     dirty,
     feed_seen,
     feeds,
@@ -42,6 +43,7 @@ HAPPENED = (
     copies.c.counted_at,
     records.c.published_at,
     unselected.c.since,
+    corrections.c.at,
     *GRACE_BEGAN,
 )
 """Times that lie in the past by their meaning; 0 says never."""

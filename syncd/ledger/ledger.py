@@ -17,12 +17,14 @@ from syncd.errors import LedgerRefused, LedgerUnavailable
 from syncd.ledger import (
     archives,
     clockstep,
+    corrections,
     feed,
     marks,
     oneshot,
     outcomes,
     overview,
     ownership,
+    parking,
     records,
     rejections,
     retractions,
@@ -250,18 +252,32 @@ class Ledger:
     # Work
 
     def claim(
-        self, limit: int, *, now: float, within: Collection[ArchiveName] | None = None, most_backfill: int | None = None
+        self,
+        limit: int,
+        *,
+        now: float,
+        within: Collection[ArchiveName] | None = None,
+        most_backfill: int | None = None,
+        stubborn: int | None = None,
     ) -> list[Claim]:
         """Up to `limit` studies that are due, most urgent first, each handed out once until `commit` or `release`; not
         more than `most_backfill` of them old ones.
 
-        `within`: the archives that can be read; a study with a copy in any other one stays as it is (RULES C8)."""
+        `within`: the archives that can be read; a study with a copy in any other one stays as it is (RULES C8). With
+        `stubborn`, at most so many more of those that failed often, and none of them among the others (RULES C6)."""
         epoch, passed = self._own_epoch(), self._passed
         return self._handed_out.claimed(
             self._own,
             epoch=epoch,
             change=lambda tx: work.claim(
-                tx, limit=limit, now=now, epoch=epoch, within=within, passed=passed, most_backfill=most_backfill
+                tx,
+                limit=limit,
+                now=now,
+                epoch=epoch,
+                within=within,
+                passed=passed,
+                most_backfill=most_backfill,
+                stubborn=stubborn,
             ),
         )
 
@@ -306,6 +322,11 @@ class Ledger:
 
     def parked(self, study_uid: str) -> ParkedStudy | None:
         return self._read(lambda connection: records.find(connection, ParkedStudy, schema.parked, study_uid))
+
+    def fought_over(self, study_uid: str) -> frozenset[str]:
+        """Elements of the study that were corrected so often lately that they are not corrected again (RULES C4)."""
+        now = self._clock()
+        return self._read(lambda connection: corrections.fought_over(connection, study_uid, now=now))
 
     def dirty_row(self, study_uid: str) -> DirtyRow | None:
         return self._read(lambda connection: records.find(connection, DirtyRow, schema.dirty, study_uid))
@@ -418,6 +439,17 @@ class Ledger:
     def save_companion(self, companion: Companion) -> None:
         self._own(lambda tx: records.save_companion(tx, companion))
 
+    def assigned_id(self, resource_type: str, own_id: str) -> str | None:
+        """The id that a server which insists on its own gave to ours (RULES C1)."""
+        return self._read(lambda connection: records.assigned_id(connection, resource_type, own_id))
+
+    def own_id(self, resource_type: str, assigned_id: str) -> str | None:
+        """Which of our ids the server's stands for."""
+        return self._read(lambda connection: records.own_id(connection, resource_type, assigned_id))
+
+    def keep_assigned(self, resource_type: str, own_id: str, assigned_id: str) -> None:
+        self._own(lambda tx: records.keep_assigned(tx, resource_type, own_id, assigned_id))
+
     def target(self) -> Target | None:
         value = self._read(lambda connection: records.fact(connection, "target"))
         return None if value is None else Target(**value)
@@ -471,7 +503,12 @@ class Ledger:
 
     def allow_retry(self, study_uid: str) -> None:
         """Let a parked study be sent once more although nothing changed; a second process may ask for it too."""
-        self._write(lambda tx: oneshot.allow_retry(tx, study_uid))
+        self._write(lambda tx: parking.allow_retry(tx, study_uid))
+
+    def drop(self, study_uid: str) -> bool:
+        """Neither send nor tell of a parked study until its digest changes (RULES E2); a second process may ask for it
+        too. Returns whether it was parked."""
+        return self._write(lambda tx: parking.drop(tx, study_uid))
 
     # Several archives (RULES C8)
 

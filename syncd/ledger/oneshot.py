@@ -1,4 +1,4 @@
-"""What a one-shot command asks of the ledger: is everything that it marked dealt with, and may a parked study try again?
+"""What a one-shot command asks of the ledger: is everything that it marked dealt with?
 
 Counting is bounded by what was marked and is not settled yet, and only a person's command asks (RULES E8).
 """
@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, exists, func, select, update
 
 from syncd.ledger.retractions import forget_plan
-from syncd.ledger.schema import copies, dirty, feeds, parked, sequences, unselected
+from syncd.ledger.schema import copies, dirty, feeds, sequences
 from syncd.ledger.selection import begin_import
 from syncd.ledger.writer import Transaction
 from syncd.model.ids import ArchiveName
-from syncd.model.words import ArchiveState, Priority, StudyState
+from syncd.model.words import ArchiveState, Priority
 
 
 def newest_generation(connection: Connection) -> int:
@@ -58,12 +58,3 @@ def accept_archive(tx: Transaction, archive: ArchiveName) -> int:
     forget_plan(tx, archive)
     begin_import(tx, archive, until=0)
     return tx.connection.execute(delete(copies).where(copies.c.archive == archive)).rowcount
-
-
-def allow_retry(tx: Transaction, study_uid: str) -> None:
-    """Forget which essence was refused, so that the next look sends it once (RULES E2); one that is outside the history is
-    inside when somebody names it."""
-    tx.connection.execute(update(parked).where(parked.c.study_uid == study_uid).values(digest=""))
-    outside = (unselected.c.study_uid == study_uid) & (unselected.c.state == StudyState.OUTSIDE_HISTORY.value)
-    if tx.connection.execute(delete(unselected).where(outside)).rowcount:
-        tx.count("unselected", word=StudyState.OUTSIDE_HISTORY.value, by=-1)

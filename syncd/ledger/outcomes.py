@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import RowMapping, bindparam, delete, select, update
 
-from syncd.ledger import retractions, trail
+from syncd.ledger import corrections, parking, retractions, trail
 from syncd.ledger.marks import keep_copies
 from syncd.ledger.rows import to_row
 from syncd.ledger.schema import copies, dirty, history, intents, parked, records, unselected, upsert
@@ -30,6 +30,7 @@ _BEFORE = select(
     records.c.archive.label("archive"),
     records.c.retracted.label("retracted"),
     parked.c.reason.label("parked_reason"),
+    parked.c.dropped.label("dropped"),
     intents.c.study_uid.label("intended"),
     unselected.c.state.label("unselected_state"),
 ).select_from(
@@ -76,11 +77,12 @@ def commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
     if outcome.record is not None:
         _keep_record(tx, outcome.record, before=before["status"])
         retractions.count_record(tx, outcome.record, archive=before["archive"], retracted=before["retracted"])
+        corrections.keep(tx, outcome.study_uid, outcome.corrected, now=now)
     retractions.settle(tx, outcome, sent=before["intended"] is not None)
     if before["intended"] is not None and (outcome.record is not None or outcome.clear_intent):
         tx.connection.execute(_NO_INTENT, {"uid": outcome.study_uid})
     trail.keep(tx, outcome.owed)
-    _keep_parked(tx, outcome, before=before["parked_reason"])
+    _keep_parked(tx, outcome, before=before["parked_reason"], dropped=bool(before["dropped"]))
     _keep_unselected(tx, outcome, before=before["unselected_state"])
     _keep_copies(tx, outcome, now=now)
     _write_history(tx, outcome, now=now)
@@ -119,13 +121,13 @@ def _keep_record(tx: Transaction, record: StudyRecord, *, before: str | None) ->
     tx.count("published", word=record.status, by=1)
 
 
-def _keep_parked(tx: Transaction, outcome: Outcome, *, before: str | None) -> None:
+def _keep_parked(tx: Transaction, outcome: Outcome, *, before: str | None, dropped: bool) -> None:
     entry: ParkedStudy | None = outcome.parked
     if before is not None and (entry is not None or outcome.unpark):
-        tx.count("parked", word=before, by=-1)
+        parking.count(tx, before, dropped=dropped, by=-1)
     if entry is not None:
         upsert(tx.connection, parked, rows=[to_row(entry)])
-        tx.count("parked", word=entry.reason, by=1)
+        parking.count(tx, entry.reason, dropped=entry.dropped, by=1)
     elif outcome.unpark and before is not None:
         tx.connection.execute(_NOT_PARKED, {"uid": outcome.study_uid})
 

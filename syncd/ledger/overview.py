@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, func, select
 
+from syncd.ledger import corrections
 from syncd.ledger.records import fact, save_fact
 from syncd.ledger.rows import to_noun, to_row
 from syncd.ledger.schema import dirty, history, tallies
@@ -40,14 +41,16 @@ def counts(connection: Connection, *, now: float) -> Counts:
         parked={word: number for (kind, word), number in sorted(numbers.items()) if kind == "parked"},
         backfill=due.get(Priority.BACKFILL, 0),
         unselected={word: number for (kind, word), number in sorted(numbers.items()) if kind == "unselected"},
+        dropped=numbers.get(("dropped", ""), 0),
     )
 
 
 def beat(tx: Transaction, heartbeat: Heartbeat) -> None:
-    """Keep the heartbeat, and let a slice of the oldest history go."""
+    """Keep the heartbeat, and let a slice of the oldest history and corrections go."""
     save_fact(tx, "heartbeat", to_row(heartbeat))
     old = select(history.c.id).where(history.c.at < heartbeat.at - HISTORY_AGE).order_by(history.c.at)
     tx.connection.execute(delete(history).where(history.c.id.in_(old.limit(PRUNED_AT_ONCE).scalar_subquery())))
+    corrections.prune(tx, now=heartbeat.at)
 
 
 def heartbeat(connection: Connection) -> Heartbeat | None:

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
 
+from syncd.ledger import corrections
 from syncd.ledger.rows import slices, to_noun, to_row
-from syncd.ledger.schema import companions, copies, dirty, facts, parked, records, unselected, upsert
+from syncd.ledger.schema import assigned_ids, companions, copies, dirty, facts, parked, records, unselected, upsert
 from syncd.ledger.writer import Transaction
 from syncd.model.dates import plain_date
 from syncd.model.ids import ArchiveName, OrthancId
@@ -177,10 +178,28 @@ def save_companion(tx: Transaction, one: Companion) -> None:
     upsert(tx.connection, companions, rows=[to_row(one)])
 
 
+def assigned_id(connection: Connection, resource_type: str, own_id: str) -> str | None:
+    """The id that the server gave to ours (RULES C1)."""
+    wanted = (assigned_ids.c.resource_type == resource_type) & (assigned_ids.c.own_id == own_id)
+    return connection.execute(select(assigned_ids.c.assigned_id).where(wanted)).scalar_one_or_none()
+
+
+def own_id(connection: Connection, resource_type: str, assigned: str) -> str | None:
+    """Which of our ids the server's stands for."""
+    wanted = (assigned_ids.c.resource_type == resource_type) & (assigned_ids.c.assigned_id == assigned)
+    return connection.execute(select(assigned_ids.c.own_id).where(wanted)).scalars().first()
+
+
+def keep_assigned(tx: Transaction, resource_type: str, own: str, assigned: str) -> None:
+    upsert(tx.connection, assigned_ids, rows=[{"resource_type": resource_type, "own_id": own, "assigned_id": assigned}])
+
+
 def forget_companions(tx: Transaction) -> None:
     """The server holds none of them any more; and what it refused it may take now (RULES E2: the target changed)."""
     tx.connection.execute(delete(companions))
-    tx.connection.execute(update(parked).values(digest="", target_version=""))
+    tx.connection.execute(delete(assigned_ids))
+    tx.connection.execute(update(parked).where(~parked.c.dropped).values(digest="", target_version=""))
+    corrections.forget_all(tx)
 
 
 def fact(connection: Connection, name: str) -> Any:

@@ -27,6 +27,8 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -94,6 +96,9 @@ feed_seen = Table(
     Column("first_seen", Double, nullable=False),
 )
 
+STUBBORN = text("attempts > 3")
+"""Rows that share one slot (`model.work.OWN_ATTEMPTS`, RULES C6), as an index of few rows must spell it: no parameter."""
+
 dirty = Table(
     "dirty",
     metadata,
@@ -113,6 +118,7 @@ dirty = Table(
     Index("dirty_by_due", "priority", "due", "study_uid"),
     Index("dirty_by_date", "priority", "study_date", "due", "study_uid"),
     Index("dirty_by_age", "first_marked"),
+    Index("dirty_stubborn", "due", sqlite_where=STUBBORN, postgresql_where=STUBBORN),
 )
 """`claim_epoch` is the epoch of the owner that works on the row; a claim of an older epoch is void."""
 
@@ -182,6 +188,7 @@ parked = Table(
     Column("target_version", Text, nullable=False),
     Column("outcome", CanonicalJson, nullable=True),
     Column("parked_at", Double, nullable=False),
+    Column("dropped", Boolean, nullable=False, server_default=false()),
 )
 
 unselected = Table(
@@ -195,6 +202,15 @@ unselected = Table(
     Column("since", Double, nullable=False),
 )
 """What the archive holds and the site does not select: without it every inventory would find it new."""
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("element", Text, primary_key=True),
+    Column("at", Double, primary_key=True),
+    Index("corrections_by_age", "at"),
+)
+"""What somebody else changed of ours and we put back, for as long as it counts (RULES C4)."""
 
 rejections = Table(
     "rejections",
@@ -272,6 +288,16 @@ owed_provenance = Table(
     Index("owed_provenance_by_due", "due", "provenance_id"),
 )
 
+assigned_ids = Table(
+    "assigned_ids",
+    metadata,
+    Column("resource_type", Text, primary_key=True),
+    Column("own_id", Text, primary_key=True),
+    Column("assigned_id", Text, nullable=False),
+    Index("assigned_ids_by_theirs", "resource_type", "assigned_id"),
+)
+"""Which id a server that insists on its own gave to which of ours (RULES C1)."""
+
 history = Table(
     "history",
     metadata,
@@ -339,8 +365,12 @@ def _upsert_statement(dialect: str, table: Table, names: Sequence[str]) -> Execu
     changed = [name for name in names if name not in keys]
     if dialect == "postgresql":
         insert_pg = postgresql.insert(table)
+        if not changed:
+            return insert_pg.on_conflict_do_nothing(index_elements=keys)
         return insert_pg.on_conflict_do_update(
             index_elements=keys, set_={name: insert_pg.excluded[name] for name in changed}
         )
     insert = sqlite.insert(table)
+    if not changed:
+        return insert.on_conflict_do_nothing(index_elements=keys)
     return insert.on_conflict_do_update(index_elements=keys, set_={name: insert.excluded[name] for name in changed})

@@ -19,11 +19,11 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, func, 
 from syncd.errors import LedgerUnavailable
 from syncd.ledger.records import archives_with_copies, copies_of, several
 from syncd.ledger.rows import slices, to_noun, to_row
-from syncd.ledger.schema import copies, dirty, intents, parked, records, unselected, upsert
+from syncd.ledger.schema import STUBBORN, copies, dirty, intents, parked, records, unselected, upsert
 from syncd.ledger.writer import Transaction
 from syncd.model.selection import UnselectedStudy
 from syncd.model.words import Priority
-from syncd.model.work import Copy, DirtyRow, Intent, ParkedStudy, StudyRecord
+from syncd.model.work import OWN_ATTEMPTS, Copy, DirtyRow, Intent, ParkedStudy, StudyRecord
 
 WORTH = 20.0
 """How many times longer than it took a look at waiting rows is believed: at most a twentieth of the time goes into it."""
@@ -87,6 +87,23 @@ _NEWEST_WITHIN = _NEWEST.where(
         (dirty.c.due == bindparam("after_due")) & (dirty.c.study_uid <= bindparam("after_uid")),
     ),
 )
+_NOT_STUBBORN = dirty.c.attempts <= OWN_ATTEMPTS
+_ORDERS = {
+    # (old studies, only those within): in which order due rows are read
+    (False, False): _DUE,
+    (False, True): _DUE_WITHIN,
+    (True, False): _NEWEST,
+    (True, True): _NEWEST_WITHIN,
+}
+_ORDERS_NOT_STUBBORN = {key: order.where(_NOT_STUBBORN) for key, order in _ORDERS.items()}
+_DUE_STUBBORN = (
+    select(dirty)
+    .where(STUBBORN, dirty.c.due <= bindparam("now"))
+    .where(or_(dirty.c.claim_epoch.is_(None), dirty.c.claim_epoch != bindparam("epoch")))
+    .order_by(dirty.c.due, dirty.c.study_uid)
+    .limit(bindparam("most"))
+)
+_DUE_STUBBORN_WITHIN = _DUE_STUBBORN.where(_WITHIN)
 _CLAIM = update(dirty).where(dirty.c.study_uid == bindparam("uid")).values(claim_epoch=bindparam("epoch"))
 
 
@@ -99,12 +116,15 @@ def claim(
     within: Collection[str] | None,
     passed: Passed,
     most_backfill: int | None = None,
+    stubborn: int | None = None,
 ) -> list[Claim]:
     """Up to `limit` due rows, most urgent first: by priority, due time, then UID; at backfill priority the newest
     StudyDate first, and not more than `most_backfill` (RULES A9).
 
-    `within`: only studies of which no copy lies in another archive than these (RULES C8)."""
+    `within`: only studies of which no copy lies in another archive than these (RULES C8). With `stubborn`, rows that
+    failed often are not among them: at most so many of those come after them (RULES C6)."""
     elsewhere = within is not None and not archives_with_copies(tx.connection).issubset(within)
+    orders = _ORDERS if stubborn is None else _ORDERS_NOT_STUBBORN
     rows: list[Row[Any]] = []
     for level in priorities(tx.connection):
         backfill, most = level >= Priority.BACKFILL, limit - len(rows)
@@ -114,11 +134,17 @@ def claim(
         if not most:
             continue
         if elsewhere and within is not None:
-            rows += passed.beyond(level, tx.connection, wanted, within=within)
+            rows += passed.beyond(level, tx.connection, wanted, within=within, stubborn=stubborn is None)
         else:
-            rows += tx.connection.execute(_NEWEST if backfill else _DUE, wanted)
+            rows += tx.connection.execute(orders[backfill, False], wanted)
         if len(rows) >= limit:
             break
+    if stubborn:
+        further = {"now": now, "epoch": epoch, "most": stubborn}
+        if elsewhere and within is not None:
+            rows += tx.connection.execute(_DUE_STUBBORN_WITHIN, {**further, "within": sorted(within)})
+        else:
+            rows += tx.connection.execute(_DUE_STUBBORN, further)
     return _claimed(tx, rows, epoch=epoch)
 
 
@@ -133,15 +159,22 @@ class Passed:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._within: frozenset[str] = frozenset()
+        self._stubborn = True
         self._last: dict[int, _Place] = {}
         self._until: dict[int, float] = {}
 
     def beyond(
-        self, level: int, connection: Connection, wanted: Mapping[str, Any], *, within: Collection[str]
+        self,
+        level: int,
+        connection: Connection,
+        wanted: Mapping[str, Any],
+        *,
+        within: Collection[str],
+        stubborn: bool = True,
     ) -> Sequence[Row[Any]]:
-        """The first due rows of the priority `level` that lie `within`."""
-        if self._within != frozenset(within):
-            self._within = frozenset(within)
+        """The first due rows of the priority `level` that lie `within`; `stubborn`: also those that failed often."""
+        if (self._within, self._stubborn) != (frozenset(within), stubborn):
+            self._within, self._stubborn = frozenset(within), stubborn
             self._last.clear()
         began = self._monotonic()
         fresh = level not in self._last or began >= self._until[level]
@@ -151,7 +184,8 @@ class Passed:
         after = {**wanted, "after_due": place.due, "after_uid": place.uid, "within": sorted(self._within)}
         if backfill:
             after["after_date"] = place.date
-        rows = connection.execute(_NEWEST_WITHIN if backfill else _DUE_WITHIN, after).all()
+        orders = _ORDERS if stubborn else _ORDERS_NOT_STUBBORN
+        rows = connection.execute(orders[backfill, True], after).all()
         if fresh:
             self._until[level] = began + WORTH * (self._monotonic() - began)
         # Everything before the first row that was found waits; if none was found, everything that was due waits.

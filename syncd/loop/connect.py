@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from syncd.errors import ConfigurationError, Transient
+from syncd.errors import ConfigurationError, StudyError, TargetPaused, Transient
 from syncd.ledger.ledger import Ledger
 from syncd.loop import removed, selection
 from syncd.loop.companions import require_sayable
 from syncd.loop.hooks import Hook, load_hooks, shaped
+from syncd.loop.names import DryNames, LedgerNames
 from syncd.loop.rooms import Nobody, Observer, Rooms, Source
 from syncd.loop.target import attach, fhir_version, keep_endpoints
 from syncd.mapping.fingerprint import fingerprint
@@ -22,6 +23,7 @@ from syncd.mapping.guides import require_guide
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.provenance import writes_provenance
 from syncd.model.ids import ArchiveName
+from syncd.publish.assigned import AssigningServer
 from syncd.publish.server import FhirServer
 from syncd.selection.site import Selection
 from syncd.selection.window import Window
@@ -43,6 +45,8 @@ class Site:
     concurrency: int = 4
     on_delete: str = "cancelled"
     provenance: str = "corrections"
+    adopt: str = "registered"
+    ids: str = "auto"
     selections: Mapping[ArchiveName, Selection] = field(default_factory=dict)
     """Where the site does not take everything of an archive."""
     backfill_rate: float | None = None
@@ -64,13 +68,22 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
     policy = public_policy(site, roots)
     version = version_spoken(site)
     require_sayable(site.server, policy=policy, fhir_version=version)
-    attach(site.server, ledger, installation_id=policy.installation_id, version=version, accept=accept_target)
-    rooms = _rooms(site, ledger, policy, version, hooks, observer)
-    if not roots.items() <= ledger.dicomweb_roots().items():
-        ledger.save_dicomweb_roots({**ledger.dicomweb_roots(), **roots})
-    removed.told(ledger, site.archives)
-    keep_endpoints(rooms)
-    removed.switch_off(rooms)
+    ids = ids_chosen(site, version)
+    server = AssigningServer(site.server, names=LedgerNames(ledger), installation_id=policy.installation_id)
+    rooms = replace(_rooms(site, server, ledger, policy, version, hooks, observer), ids=ids)
+    try:
+        attach(server, ledger, installation_id=policy.installation_id, version=version, accept=accept_target, ids=ids)
+        if not roots.items() <= ledger.dicomweb_roots().items():
+            ledger.save_dicomweb_roots({**ledger.dicomweb_roots(), **roots})
+        removed.told(ledger, site.archives)
+        keep_endpoints(rooms)
+        removed.switch_off(rooms)
+    except StudyError as error:
+        # No study is concerned yet: what is refused now is refused to us as a whole (RULES C6).
+        raise TargetPaused(
+            f"The FHIR server at {site.server.base_url} refuses what syncd writes at its start ({error}): "
+            "check SYNCD_FHIR__AUTH__* and what the account may write"
+        ) from error
     outdated = ledger.mark_outdated(rooms.fingerprint)
     if outdated:
         log.info("mapping_changed", studies_to_render_again=outdated)
@@ -85,7 +98,10 @@ def connect_dry(site: Site, ledger: Ledger) -> Rooms:
     """Rooms for deciding without writing: nothing is attached, written or marked."""
     hooks = load_hooks()
     policy = public_policy(site, dicomweb_roots(site, ledger))
-    return _rooms(site, ledger, policy, version_spoken(site), hooks, None)
+    server = AssigningServer(site.server, names=DryNames(ledger), installation_id=policy.installation_id)
+    target = ledger.target()
+    server.create_form = target.create_form if target is not None else ""
+    return _rooms(site, server, ledger, policy, version_spoken(site), hooks, None)
 
 
 def version_spoken(site: Site) -> str:
@@ -93,6 +109,16 @@ def version_spoken(site: Site) -> str:
     version = fhir_version(site.server, setting=site.fhir_version)
     require_guide(site.policy.profile, fhir_version=version)
     return version
+
+
+def ids_chosen(site: Site, version: str) -> str:
+    """FHIR__IDS for that version. In DSTU2 the server's names are refused: its updates are conditional by the body alone,
+    in a form that only an id of ours can prove."""
+    if version != "dstu2":
+        return site.ids
+    if site.ids == "server":
+        raise ConfigurationError("SYNCD_FHIR__IDS=server is not supported with FHIR DSTU2: set it to client or auto")
+    return "client"
 
 
 def public_policy(site: Site, roots: Mapping[str, str]) -> MappingPolicy:
@@ -153,16 +179,24 @@ def _keep_installation(ledger: Ledger, installation_id: str) -> None:
 
 
 def _rooms(
-    site: Site, ledger: Ledger, policy: MappingPolicy, version: str, hooks: tuple[Hook, ...], observer: Observer | None
+    site: Site,
+    server: FhirServer,
+    ledger: Ledger,
+    policy: MappingPolicy,
+    version: str,
+    hooks: tuple[Hook, ...],
+    observer: Observer | None,
 ) -> Rooms:
     return Rooms(
         archives=site.archives,
-        server=site.server,
+        server=server,
         ledger=ledger,
         policy=policy,
         fhir_version=version,
         fingerprint=shaped(fingerprint(policy, fhir_version=version), hooks=hooks),
         revoke_grace=site.sweep_interval,
+        adopt=site.adopt,
+        ids=site.ids,
         hooks=hooks,
         on_delete=site.on_delete,
         provenance=site.provenance if writes_provenance(version) else "off",

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from syncd.errors import ServerReset, StudyError
+from syncd.loop.adopted import is_adopted, marked
 from syncd.loop.provenance import FIRST_DUE
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
@@ -32,6 +33,7 @@ from syncd.plan.decide import (
     Found,
     NeedRead,
     Park,
+    Silence,
     Skip,
     Wait,
     Wanted,
@@ -75,6 +77,8 @@ def publish(
             raise _refusal(reason, detail, goal, version)
         case Wait(reason=reason):
             return task.waiting(reason, due=task.rooms.clock() + task.settle_after)
+        case Silence():
+            return task.silent()
         case Skip():
             return _skipped(task, goal, action, facts(goal))
         case Write():
@@ -106,6 +110,7 @@ def _wonder(task: Task, current: Current) -> None:
 
 
 def _decide(task: Task, goal: Wanted, current: Current | None) -> Action:
+    remembers = current is not None and task.record is not None
     return decide(
         goal,
         record=task.record,
@@ -116,26 +121,42 @@ def _decide(task: Task, goal: Wanted, current: Current | None) -> Action:
         installation_id=task.rooms.installation_id,
         base_url=task.rooms.server.base_url,
         endpoints=[one["reference"] for one in references(task.rooms.policy, fhir_version=task.rooms.fhir_version)],
+        adopt=task.rooms.adopt,
+        fought_over=task.rooms.ledger.fought_over(task.study_uid) if remembers else (),
     )
 
 
 def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
-    """The server's copy: under our id, or, where we remember nothing, under any id that names the study (C2, E7)."""
-    server, own_id = task.rooms.server, str(goal.resource["id"])
+    """The server's copy: where we left it, or, where it is not any more or never was, under any id that names the study
+    (C2, E7): what is created is looked up before, so that somebody else's resource is not doubled."""
+    server, known_id = task.rooms.server, str(goal.resource["id"])
+    seen: dict[str, Current] = {}
     if task.record is not None or task.claim.intent is not None:
-        return goal, server.read("ImagingStudy", own_id)
+        seen[known_id] = server.read("ImagingStudy", known_id)
+        remembered = isinstance(seen[known_id], Deleted) and task.record is not None
+        if isinstance(seen[known_id], Found) or remembered:
+            return goal, seen[known_id]
+    # Another writer's id is not ours to create anew once it is gone (C1).
+    goal = _under(goal, resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid))
+    own_id = str(goal.resource["id"])
     hits = task.hits
     if hits is None:
         asked = imaging_studies(server, {task.study_uid: own_id}, fhir_version=task.rooms.fhir_version)
         hits = asked[task.study_uid]
     reached(Step.LOOKED_UP)
     ids = sorted(hits | {own_id}, key=lambda one: (one != own_id, one)) if hits or task.reread else []
-    seen = {one: server.read("ImagingStudy", one) for one in ids}
-    found = {one: copy for one, copy in seen.items() if isinstance(copy, Found)}
+    seen |= {one: server.read("ImagingStudy", one) for one in ids if one not in seen}
+    found = {one: copy for one, copy in seen.items() if isinstance(copy, Found) and _names(copy, one, task, own_id)}
     ours = [one for one, copy in found.items() if installation_of(copy.resource) == task.rooms.installation_id]
     for one in [*ours, *found]:
         return _under(goal, one), found[one]
     return goal, seen.get(own_id, Absent())
+
+
+def _names(copy: Found, copy_id: str, task: Task, own_id: str) -> bool:
+    """Whether it is about this study: a hit of a search may be a minute old (RULES C9). DSTU2 has `uid` for it."""
+    values = {str(item.get("value")) for item in copy.resource.get("identifier", ())} | {str(copy.resource.get("uid"))}
+    return copy_id == own_id or not values.isdisjoint({task.study_uid, f"urn:oid:{task.study_uid}"})
 
 
 def _under(goal: Wanted, kept_id: str) -> Wanted:
@@ -161,6 +182,7 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
             owned={
                 **owned_values(goal.resource, earlier=before.owned if before else None, fhir_version=goal.fhir_version),
                 "status": goal.status,
+                **marked(task, str(goal.resource["id"]), now=action.adopted),
             },
             created_at=intended_at,
         )
@@ -182,8 +204,9 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
         last_updated=written.last_updated,
         foreign=action.foreign,
         at=task.rooms.clock(),
+        adopted=action.adopted,
     )
-    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=intended_at))
+    return replace(outcome, record=record, corrected=action.corrects, owed=owed_for(task, record, intended_at=intended_at))
 
 
 def _skipped(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -> Outcome:
@@ -222,6 +245,7 @@ def _record(
     last_updated: str,
     foreign: Mapping[str, Any],
     at: float,
+    adopted: bool = False,
 ) -> StudyRecord:
     """The goal as the server confirmed it, whether we just wrote it or found it there."""
     return StudyRecord(
@@ -236,17 +260,10 @@ def _record(
         owned=owned_values(goal.resource, fhir_version=goal.fhir_version),
         summary=task.summary,
         published_at=at,
-        adopted=_is_adopted(task, goal),
+        adopted=adopted or is_adopted(task, str(goal.resource["id"])),
         **facts,
         **_shown(task, goal),
     )
-
-
-def _is_adopted(task: Task, goal: Wanted) -> bool:
-    """Whether it keeps an id that we would not have given it (RULES C2)."""
-    if task.record is not None and task.record.adopted:
-        return True
-    return str(goal.resource["id"]) != resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
 
 
 def _shown(task: Task, goal: Wanted) -> dict[str, Any]:

@@ -135,7 +135,8 @@ def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> 
     _mark_unlisted(rooms, report, choice=choice)
     await_daemon(rooms, ledger, report, sources=choice.sources(rooms), progress=progress)
     for entry in every(ledger.parked_list):
-        report.parked[entry.study_uid] = entry.reason
+        if not entry.dropped:
+            report.parked[entry.study_uid] = entry.reason
     for row in every(ledger.dirty_rows):
         report.waiting[row.study_uid] = "pending"
     return report

@@ -14,6 +14,7 @@ from typing import Any
 
 from syncd.errors import ServerReset, StudyError, TornRead
 from syncd.loop import brake
+from syncd.loop.adopted import is_adopted, marked
 from syncd.loop.publishing import owed_for
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
@@ -120,7 +121,7 @@ def _withdrawal(task: Task, found: Found, *, status: str) -> _Withdrawal:
 
 def _carried_out(task: Task, one: _Withdrawal, *, cause: Cause, delete: bool, still: Still) -> Outcome:
     said = one.is_said(task.rooms.server.base_url)
-    adopted = _is_adopted(task, one.found)
+    adopted = is_adopted(task, str(one.found.resource["id"]))
     if said and (not delete or adopted):
         return _said_already(task, one, cause=cause)
     _require_sendable(task, one)
@@ -161,7 +162,7 @@ def _withdrawn(task: Task, one: _Withdrawal, *, intended_at: float) -> StudyReco
             resource_id=str(one.goal.resource["id"]),
             digest=one.goal.digest,
             expected_version=one.found.version,
-            owned={**owned, "status": one.goal.status},
+            owned={**owned, "status": one.goal.status, **marked(task, str(one.goal.resource["id"]))},
             created_at=intended_at,
         )
     )
@@ -248,7 +249,7 @@ def _confirmed(task: Task, one: _Withdrawal, *, version: str, last_updated: str)
             status="",
             raw={},
             archive=brake.archive_of(task),
-            adopted=_is_adopted(task, one.found),
+            adopted=is_adopted(task, str(goal.resource["id"])),
         )
     said = replace(
         record,
@@ -296,11 +297,6 @@ def _is_unmarked(task: Task) -> bool:
     """Whether the mark is still the one that this is about (RULES D2, E1)."""
     row = task.rooms.ledger.dirty_row(task.study_uid)
     return task.dry or (row is not None and row.generation == task.claim.row.generation)
-
-
-def _is_adopted(task: Task, found: Found) -> bool:
-    own = resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
-    return found.resource.get("id") != own or (task.record is not None and task.record.adopted)
 
 
 def _said(task: Task) -> frozenset[str]:

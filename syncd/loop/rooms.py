@@ -52,7 +52,7 @@ class Source:
 class Rooms:
     """The archives in the order of the settings, one FHIR server, one ledger. `revoke_grace` is in seconds: for how long
     a rejection note counts after it was first missing (MAPPING D.2-4). `fingerprint` is that of RULES B3, `hooks`
-    are the site's own (docs/hook.md); `on_delete` is POLICY__ON_DELETE."""
+    are the site's own (docs/hook.md); `on_delete` is POLICY__ON_DELETE, `adopt` POLICY__ADOPT, `ids` FHIR__IDS."""
 
     archives: Mapping[ArchiveName, Source]
     server: FhirServer
@@ -61,6 +61,8 @@ class Rooms:
     fhir_version: str
     fingerprint: str
     revoke_grace: float = 900.0
+    adopt: str = "registered"
+    ids: str = "auto"
     hooks: tuple[Hook, ...] = ()
     on_delete: str = "cancelled"
     provenance: str = "off"

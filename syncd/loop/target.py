@@ -17,9 +17,11 @@ from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
 from syncd.mapping.dialects import release
 from syncd.mapping.endpoints import endpoints
+from syncd.mapping.sentinel import sentinel_type
 from syncd.model.work import Target
 from syncd.plan.decide import Found
 from syncd.publish import sentinel
+from syncd.publish.assigned import ASSIGNED
 from syncd.publish.own import ForeignResource, keep
 from syncd.publish.server import FhirServer
 
@@ -46,12 +48,17 @@ def fhir_version(server: FhirServer, *, setting: str) -> str:
     return spoken
 
 
-def attach(server: FhirServer, ledger: Ledger, *, installation_id: str, version: str, accept: bool = False) -> None:
+def attach(
+    server: FhirServer, ledger: Ledger, *, installation_id: str, version: str, accept: bool = False, ids: str = "auto"
+) -> None:
     """Make sure that `server` is the ledger's target, write or prove the sentinel, and set `server.create_form`.
 
-    `accept` is the operator's word (`resync --accept-target`). Raises `LedgerRefused` where that word is needed.
+    `accept` is the operator's word (`resync --accept-target`); `ids` is FHIR__IDS. Raises `LedgerRefused` where that word
+    is needed.
     """
     target = ledger.target()
+    # Names that the server gave must be understood before anything of ours is looked for: by a lost ledger, too.
+    server.create_form = target.create_form if target is not None else ASSIGNED
     if target is None:
         target, known = _first_target(server, installation_id=installation_id, version=version, accept=accept)
         if known:
@@ -64,8 +71,10 @@ def attach(server: FhirServer, ledger: Ledger, *, installation_id: str, version:
         server, target.sentinel_id, installation_id=installation_id, fhir_version=version
     ):
         target = _forgotten(ledger, target)
-    if not target.create_form:
-        target = _prove(server, ledger, replace(target, fhir_version=version), installation_id=installation_id)
+    if server.is_named(sentinel_type(version), target.sentinel_id):
+        ids = sentinel.SERVER
+    if not target.create_form or (ids == sentinel.SERVER and target.create_form != ASSIGNED):
+        target = _prove(server, ledger, replace(target, fhir_version=version), installation_id=installation_id, ids=ids)
     server.create_form = target.create_form
 
 
@@ -81,7 +90,13 @@ def restore(rooms: Rooms) -> None:
     )
     if target.create_form or not present:
         target = _forgotten(ledger, target, keep_sentinel=present)
-    form = sentinel.prove(server, target.sentinel_id, installation_id=rooms.installation_id, fhir_version=rooms.fhir_version)
+    form = sentinel.prove(
+        server,
+        target.sentinel_id,
+        installation_id=rooms.installation_id,
+        fhir_version=rooms.fhir_version,
+        ids=rooms.ids,
+    )
     server.create_form = form
     keep_endpoints(rooms)
     ledger.save_target(replace(target, create_form=form))
@@ -116,8 +131,10 @@ def _forgotten(ledger: Ledger, target: Target, *, keep_sentinel: bool = False) -
     return fresh
 
 
-def _prove(server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str) -> Target:
-    form = sentinel.prove(server, target.sentinel_id, installation_id=installation_id, fhir_version=target.fhir_version)
+def _prove(server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str, ids: str) -> Target:
+    form = sentinel.prove(
+        server, target.sentinel_id, installation_id=installation_id, fhir_version=target.fhir_version, ids=ids
+    )
     reached(Step.SENTINEL_PROVED)
     proved = replace(target, create_form=form)
     ledger.save_target(proved)

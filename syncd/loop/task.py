@@ -79,8 +79,16 @@ class Task:
         """Nothing is done now; the row stays, due at `due`."""
         return replace(self.outcome(Decision.WAIT, reason), done=False, due=due, unpark=False)
 
+    def silent(self) -> Outcome:
+        """Nothing is done and nothing is said: an operator dropped it, and it is as it was then (RULES E2)."""
+        return replace(self.outcome(Decision.SKIP, "dropped, and nothing changed"), unpark=False)
+
     def parked(self, error: StudyError) -> Outcome:
-        """Parked with the reason; some reasons are looked at again by themselves."""
+        """Parked with the reason, unless an operator dropped it for just that; some reasons are looked at again by
+        themselves."""
+        before = self.claim.parked
+        if before is not None and before.dropped and (before.reason, before.digest) == (error.reason, error.digest):
+            return self.silent()
         now = self.rooms.clock()
         again = _ASK_AGAIN.get(ParkedReason(error.reason))
         entry = ParkedStudy(

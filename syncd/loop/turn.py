@@ -18,6 +18,7 @@ import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
 from syncd.loop import provenance
+from syncd.loop.failures import IN_A_ROW, Failures
 from syncd.loop.gate import Gate, Gates
 from syncd.loop.reconcile import reconcile
 from syncd.loop.rooms import Rooms
@@ -32,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS = 20
 """Transient failures of one study, the server being well otherwise, before it is parked `server-error` (RULES C6)."""
+
+SHORTEST_BACKOFF = 1.0
+"""Seconds before the second attempt at least; up to twice as long each time, by chance (full jitter, RULES C6)."""
 
 _LATELY = 300.0
 """Seconds within which another study's write shows that we may write at all."""
@@ -48,6 +52,7 @@ class Turn:
         self._restored_at = self._succeeded_at = -math.inf
         self._met_reset: set[str] = set()
         """Studies whose last turn looked as if the server had lost what it confirmed."""
+        self._failures = Failures()
 
     def take(self, task: Task) -> bool:
         """Reconcile and commit; returns whether the claim is settled, else it must be given back."""
@@ -59,16 +64,20 @@ class Turn:
         finally:
             correlation_id.reset(token)
 
+    @property
+    def given_up(self) -> int:
+        """Studies for which a one-shot run need not wait any longer."""
+        return self._failures.given_up
+
     def outage(self, error: SyncdError) -> bool:
         """Whether a whole server is in trouble; its gate is closed then."""
         if isinstance(error, TargetPaused):
             self._fhir.close(TargetState.PAUSED, str(error))
             log.error("target_paused", reason=str(error))
             return True
-        archive = self._archives.of(getattr(error, "server", ""))
-        if archive is not None and not archive.is_open:
+        gate = self._gate(error)
+        if gate is not self._fhir and not gate.is_open:
             return True
-        gate = archive or self._fhir
         if gate.blames():
             log.warning("server_in_trouble", reason=gate.reason)
             return True
@@ -105,18 +114,20 @@ class Turn:
             log.error("study_put_back", error=str(error))
             return None
         except (TargetPaused, Transient) as error:
-            return None if self.outage(error) else self._backed_off(task, error)
+            return None if self.outage(error) else self._failed(task, error)
         except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
             # Only where it happened is told: the message may hold a patient's data (RULES S1).
             log.error("study_failed_unexpectedly", error=type(error).__name__, where=places(error))
             return self._backed_off(task, Transient(type(error).__name__))
         self._met_reset.discard(task.study_uid)
-        if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not self._others_succeed():
-            self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
-            return None
+        if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not _was_forbidden(task):
+            return self._forbidden(task, outcome)
         if outcome.decision in (Decision.CREATE, Decision.UPDATE, Decision.RETRACT):
             self._succeeded_at = time.monotonic()
+            self._failures.written(task.study_uid)
             self._fhir.worked()
+        else:
+            self._failures.settled(task.study_uid)
         for copy in outcome.found_copies:  # named only where the archive answered to the end
             gate = self._archives.of(copy.archive)
             if gate is not None:
@@ -130,6 +141,32 @@ class Turn:
         if back <= 0:
             return outcome
         return replace(outcome, due=max(0.0, outcome.due - back), not_before=max(0.0, outcome.not_before - back))
+
+    def _forbidden(self, task: Task, outcome: Outcome) -> Outcome | None:
+        """A 403 is the study's own only while the probe and others succeed (RULES C6)."""
+        if self._fhir.blames():
+            return None
+        if self._others_succeed():
+            return outcome
+        if outcome.parked is not None and outcome.parked.digest:
+            self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
+            return None
+        # Reading something else works, as the probe shows: whether this alone is hidden, the next write of another tells.
+        return self._failed(task, Transient(f"The FHIR server answered 403 ({outcome.reason})", server="fhir"))
+
+    def _failed(self, task: Task, error: SyncdError) -> Outcome | None:
+        """The server is well, so the study is to blame, unless several fail in a row: then no row is touched."""
+        gate = self._gate(error)
+        server = "" if gate is self._fhir else str(getattr(error, "server", ""))
+        if self._failures.in_a_row(task.study_uid, server=server):
+            gate.close(TargetState.OPEN, f"{IN_A_ROW} studies failed in a row; the last: {error}")
+            log.warning("server_in_trouble", reason=gate.reason)
+            return None
+        return self._backed_off(task, error)
+
+    def _gate(self, error: SyncdError) -> Gate:
+        """That of the archive which failed, else the FHIR server's."""
+        return self._archives.of(getattr(error, "server", "")) or self._fhir
 
     def _committed(self, outcome: Outcome) -> bool:
         try:
@@ -168,15 +205,22 @@ class Turn:
         return time.monotonic() - self._succeeded_at < _LATELY
 
     def _backed_off(self, task: Task, error: SyncdError) -> Outcome:
-        attempts = task.claim.row.attempts + 1
-        if attempts >= ATTEMPTS:
-            return task.parked(StudyError(ParkedReason.SERVER_ERROR, f"{attempts} attempts failed"))
-        longest = min(LONGEST_BACKOFF, 2.0 ** (attempts - 1))
+        failure = self._failures.failed(task.study_uid, attempts=task.claim.row.attempts)
+        parked = task.claim.parked
+        if failure.attempts >= ATTEMPTS or (parked is not None and parked.reason == ParkedReason.SERVER_ERROR):
+            self._failures.settled(task.study_uid)
+            return task.parked(StudyError(ParkedReason.SERVER_ERROR, f"{ATTEMPTS} attempts failed"))
+        longest = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2.0 ** min(failure.tries, 20))
         asked = getattr(error, "retry_after", None) or 0.0
-        pause = max(random.uniform(longest / 2, longest), asked)  # noqa: S311 - jitter, no secret
+        pause = max(random.uniform(SHORTEST_BACKOFF, longest), asked)  # noqa: S311 - jitter, no secret
         until = self._rooms.clock() + min(pause, LONGEST_BACKOFF)
-        outcome = task.waiting(f"attempt {attempts} failed: {error}", due=until)
-        return replace(outcome, attempts=attempts, not_before=until)
+        outcome = task.waiting(f"try {failure.tries} failed: {error}", due=until)
+        return replace(outcome, attempts=failure.attempts, not_before=until)
+
+
+def _was_forbidden(task: Task) -> bool:
+    """It was the study's own before: that it still is says nothing about us."""
+    return task.claim.parked is not None and task.claim.parked.reason == ParkedReason.FORBIDDEN
 
 
 def places(error: BaseException) -> list[str]:

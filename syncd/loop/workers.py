@@ -27,7 +27,7 @@ from syncd.loop.turn import ATTEMPTS, Turn, places
 from syncd.mapping.identity import resource_id
 from syncd.model.ids import ArchiveName
 from syncd.model.words import Priority
-from syncd.model.work import Outcome
+from syncd.model.work import OWN_ATTEMPTS, Outcome
 from syncd.publish.lookups import BATCH, imaging_studies
 
 __all__ = ["ATTEMPTS", "Workers"]
@@ -67,6 +67,8 @@ class Workers:
         self._stopping = False
         self._held: list[Task] = []
         self._owed: set[str] = set()
+        self._stubborn: set[str] = set()
+        """The study, at most one, that failed often and is held or under way."""
 
     @property
     def in_flight(self) -> int:
@@ -131,12 +133,18 @@ class Workers:
             self._owed.difference_update(owed)
         if len(self._held) >= _MOST_HELD or self._in_flight > self._concurrency:
             return []
-        # A whole batch when nothing is held; else only a few, in case something more urgent has come.
+        # A whole batch when nothing is held; else only a few, in case something more urgent has come. Of those that fail
+        # again and again one at a time, so that they never occupy every thread (RULES C6).
         limit = self._concurrency if self._held else BATCH
         claims = self._rooms.ledger.claim(
-            limit, now=self._rooms.clock(), within=readable, most_backfill=self._pace.allowed()
+            limit,
+            now=self._rooms.clock(),
+            within=readable,
+            most_backfill=self._pace.allowed(),
+            stubborn=0 if self._stubborn else 1,
         )
         self._pace.took(sum(claim.row.priority == Priority.BACKFILL for claim in claims))
+        self._stubborn.update(one.row.study_uid for one in claims if one.row.attempts > OWN_ATTEMPTS)
         return claims
 
     def _hold(self, claims: Sequence[Claim]) -> None:
@@ -146,6 +154,7 @@ class Workers:
         except (Transient, TargetPaused) as error:
             if self._turn.outage(error):
                 self._owed.update(claim.row.study_uid for claim in claims)
+                self._stubborn.difference_update(claim.row.study_uid for claim in claims)
                 return
             hits = {}
         except Exception as error:  # noqa: BLE001 - the batch is a shortcut: without it each study asks, and fails, for itself
@@ -170,6 +179,7 @@ class Workers:
     def _ended(self, study_uid: str, future: Future[bool] | None) -> None:
         settled = future is not None and not future.cancelled() and future.exception() is None and future.result()
         with self._changed:
+            self._stubborn.discard(study_uid)
             if not settled:
                 self._owed.add(study_uid)
             self._in_flight -= 1
@@ -180,7 +190,9 @@ class Workers:
         kept = [task for task in self._held if readable and readable.issuperset(one.archive for one in task.claim.copies)]
         if len(kept) == len(self._held) and readable:
             return
-        self._owed.update({task.study_uid for task in self._held} - {task.study_uid for task in kept})
+        back = {task.study_uid for task in self._held} - {task.study_uid for task in kept}
+        self._owed.update(back)
+        self._stubborn.difference_update(back)
         self._held[:] = kept
         owed = tuple(self._owed)
         if owed:
@@ -201,18 +213,19 @@ class Workers:
         due: the last turn may have marked others after we looked (a rejection note, a Patient that gave way)."""
         ledger = self._rooms.ledger
         due = ledger.unsettled(ledger.newest_generation(), now=self._rooms.clock(), within=readable)
-        return due > 0 or ledger.backing_off(most_attempts=3, within=readable) > 0
+        return due > 0 or ledger.backing_off(most_attempts=OWN_ATTEMPTS, within=readable) > self._turn.given_up
 
     def _first_look(self, claims: Sequence[Claim]) -> dict[str, frozenset[str]]:
         """One search for all studies of which we remember nothing (RULES C2)."""
         ids: dict[str, str] = {}
         for claim in claims:
-            if claim.record is None and claim.intent is None:
+            # A server that is read anew may have lost what we remember: then it is created, and looked up before.
+            if (claim.record is None and claim.intent is None) or claim.row.read_fhir:
                 try:
                     ids[claim.row.study_uid] = resource_id(claim.row.study_uid, bad_uid=self._rooms.policy.bad_uid)
                 except StudyError:
                     continue  # reconcile parks it
-        return imaging_studies(self._rooms.server, ids) if ids else {}
+        return imaging_studies(self._rooms.server, ids, fhir_version=self._rooms.fhir_version) if ids else {}
 
 
 def _order(task: Task) -> tuple[int, int, float]:

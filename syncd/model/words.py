@@ -96,6 +96,7 @@ class ParkedReason(StrEnum):
     REFERENCE_REFUSED = "reference-refused"
     FOREIGN_IMAGINGSTUDY = "foreign-imagingstudy"
     OWNED_ELSEWHERE = "owned-elsewhere"
+    CONTESTED = "contested"
     WITHDRAWN_BY_OTHER = "withdrawn-by-other"
     REFUSED = "refused"
     FORBIDDEN = "forbidden"

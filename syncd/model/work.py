@@ -25,6 +25,15 @@ LONGEST_STREAM = 600.0
 LONGEST_BACKOFF = 300.0
 """The longest pause between two attempts at one study (RULES C6)."""
 
+OWN_ATTEMPTS = 3
+"""Attempts that count after which a study shares one slot with all others that fail as often (RULES C6)."""
+
+CONTEST_WINDOW = 7 * 86400.0
+"""Seconds for which it is remembered that somebody else's change was corrected (RULES C4)."""
+
+MOST_CORRECTIONS = 2
+"""So often one element of a study is corrected within the window, and no third time (RULES C4)."""
+
 
 FEWEST_RETRACTIONS = 10
 """So many studies of an archive may be taken back in a day, however few it has (RULES D3)."""
@@ -199,7 +208,8 @@ class Intent:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedStudy:
     """A study that cannot be published now; a mark re-evaluates it, but nothing is sent again for the same `digest`
-    against the same `target_version` (RULES E2). `outcome` is the server's OperationOutcome, shown only on request."""
+    against the same `target_version` (RULES E2). `outcome` is the server's OperationOutcome, shown only on request.
+    `dropped`: an operator wants silence until the digest changes."""
 
     study_uid: str
     reason: str
@@ -208,6 +218,7 @@ class ParkedStudy:
     target_version: str = ""
     outcome: Mapping[str, Any] | None = None
     parked_at: float = 0.0
+    dropped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +320,8 @@ class Outcome:
     noted: tuple[str, ...] = ()
     """Rules by which something odd of what was published now was dealt with; for the counters, not kept."""
     found_copies: tuple[Copy, ...] = ()
+    corrected: tuple[str, ...] = ()
+    """Elements of ours that somebody else had changed and that were put back with `record` (RULES C4)."""
     correlation_id: str = ""
     owed: tuple[OwedProvenance, ...] = ()
     """Provenances of the write that `record` confirms; owed from the transaction that keeps the record (RULES B8)."""
@@ -362,3 +375,5 @@ class Counts:
     """Those due that are old: worked on when nothing else is, as the site's rate and hours allow."""
     unselected: Mapping[str, int] = field(default_factory=dict)
     """Studies that the site does not select, by state: `excluded`, `outside-history`."""
+    dropped: int = 0
+    """Parked studies of which an operator wants to hear nothing until they change; in no reason's number."""

@@ -14,8 +14,10 @@ from typing import Any
 
 from syncd.model.words import WITHDRAWN, Decision, ParkedReason, Tombstone
 from syncd.model.work import Intent, ParkedStudy, StudyRecord
+from syncd.plan.adoption import REGISTERED, may_adopt
+from syncd.plan.contest import RESOURCE, differing, written_since
 from syncd.plan.elements import elements
-from syncd.plan.essence import digest, essence
+from syncd.plan.essence import digest
 from syncd.plan.ownership import foreign_part, installation_of, joined, merged
 
 CREATE_ONLY = "0"
@@ -63,13 +65,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """Send `resource` under `expected_version` (`CREATE_ONLY`: it must not exist)."""
+    """Send `resource` under `expected_version` (`CREATE_ONLY`: it must not exist).
+
+    `adopted`: it was another writer's until now (RULES C2). `corrects`: elements that somebody else had changed (C4)."""
 
     decision: Decision
     reason: str
     resource: Mapping[str, Any]
     expected_version: str
     foreign: Mapping[str, Any]
+    adopted: bool = False
+    corrects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +102,16 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """An operator wants to hear nothing of this study until its digest changes (RULES E2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NeedRead:
     """The ledger alone cannot tell; ask the server for the resource and decide again."""
 
 
-Action = Write | Skip | Park | Wait | NeedRead
+Action = Write | Skip | Park | Wait | Silence | NeedRead
 
 
 def decide(
@@ -114,13 +125,21 @@ def decide(
     installation_id: str,
     base_url: str = "",
     endpoints: Collection[str] = (),
+    adopt: str = REGISTERED,
+    fought_over: Collection[str] = (),
 ) -> Action:
     """What to do so that the server says `wanted`; `current` is None when the server was not read. `endpoints` are
-    references to all Endpoints of ours."""
+    references to all Endpoints of ours.
+
+    `adopt` is POLICY__ADOPT; `fought_over` are the elements that were corrected too often lately (RULES C4)."""
+    # An operator silenced it, and it has nothing new to say (RULES E2).
+    if parked and parked.dropped and parked.digest == wanted.digest:
+        return Silence()
+
     # The server refused exactly this before, and nothing asked for another try (RULES E2).
     if parked and parked.digest == wanted.digest and current is None and parked.target_version:
         return NeedRead()
-    if parked and parked.digest == wanted.digest and _same_target(parked, current):
+    if parked and parked.digest == wanted.digest and _same_target(parked, current) and not _judged_anew(parked, current):
         return Park(reason=parked.reason, detail=parked.detail, target_version=parked.target_version)
 
     if current is None:
@@ -132,19 +151,32 @@ def decide(
             return Skip(reason="unchanged")
         return _update(wanted, record.foreign, record.version, reason="changed")
 
+    # A record remembers one resource, not whatever else names the study (C2).
+    if record is not None and isinstance(current, Found) and current.resource.get("id") != record.resource_id:
+        record = None
+
     if isinstance(current, Absent):
         reason = "missing on the server" if record else "new"
         return _create(wanted, CREATE_ONLY, reason=reason)
     if isinstance(current, Deleted):
         if record is not None and record.retracted == Tombstone.DELETED:
             return _create(wanted, current.version, reason="back in the archive", foreign=record.foreign)
-        return _create(wanted, current.version, reason="deleted on the server" if record else "over a tombstone")
+        if record is None or not written_since(record.version, current.version):
+            return _create(wanted, current.version, reason="deleted on the server" if record else "over a tombstone")
+        # Brought back twice, and deleted again: somebody means it (C4).
+        if RESOURCE in fought_over:
+            return _contested([RESOURCE], current.version)
+        return _create(wanted, current.version, reason="deleted on the server", corrects=(RESOURCE,))
 
     # Ours by memory, or by our tag where the ledger was lost (E7); anything else stays untouched (C2). An intent is no
     # memory of the resource: it may never have been carried out, and another writer may have been quicker.
     owner = installation_of(current.resource)
     lost_reply = intent is not None and digest(current.resource, base_url=base_url) == intent.digest
-    if record is None and owner != installation_id and not lost_reply:
+    adopted = record is None and owner != installation_id and not lost_reply
+    if adopted and (
+        owner is not None
+        or not may_adopt(current.resource, wanted.resource, adopt=adopt, base_url=base_url, fhir_version=wanted.fhir_version)
+    ):
         return _not_ours(owner, current)
 
     # What we said ourselves is not taken back because more is arriving (A6), nor because it returns (MAPPING F.3).
@@ -170,9 +202,23 @@ def decide(
         endpoints=endpoints,
     )
     sent = merged(wanted.resource, foreign)
-    if _same_essence(sent, current.resource, base_url):
+    others = differing(sent, current.resource, base_url=base_url)
+    if not others:
         return Skip(reason="the server already says so", found=current, foreign=foreign)
-    return _update(wanted, foreign, current.version, reason="differs on the server")
+
+    # Somebody else put the same element back twice: never a third correction (C4).
+    corrects = _changed_by_another(others, wanted, record, intent, parked, current)
+    if corrects & set(fought_over):
+        return _contested(corrects & set(fought_over), current.version)
+    return Write(
+        decision=Decision.UPDATE,
+        reason="adopted from another writer" if adopted else "differs on the server",
+        resource=sent,
+        expected_version=current.version,
+        foreign=foreign,
+        adopted=adopted,
+        corrects=tuple(sorted(corrects)),
+    )
 
 
 def wanted(resource: Mapping[str, Any], *, fingerprint: str, fhir_version: str = "r4") -> Wanted:
@@ -186,17 +232,48 @@ def _same_target(parked: ParkedStudy, current: Current | None) -> bool:
     return version == parked.target_version
 
 
-def _same_essence(ours: Mapping[str, Any], theirs: Mapping[str, Any], base_url: str) -> bool:
-    return essence(ours, base_url=base_url) == essence(theirs, base_url=base_url)
+def _judged_anew(parked: ParkedStudy, current: Current | None) -> bool:
+    """Nothing was refused there: it was our own judgement, by a policy that may be another one now (POLICY__ADOPT)."""
+    return parked.reason == ParkedReason.FOREIGN_IMAGINGSTUDY and isinstance(current, Found)
 
 
-def _create(wanted: Wanted, version: str, *, reason: str, foreign: Mapping[str, Any] = MappingProxyType({})) -> Write:
+def _changed_by_another(
+    others: frozenset[str],
+    wanted: Wanted,
+    record: StudyRecord | None,
+    intent: Intent | None,
+    parked: ParkedStudy | None,
+    current: Found,
+) -> frozenset[str]:
+    """Of the elements that differ, those in which somebody else contradicts us, and not we ourselves."""
+    if record is None or not written_since(record.version, current.version):
+        return frozenset()
+    # What differs may be our own other word: a newer goal, or a write whose reply was lost.
+    ours_moved = record.digest != wanted.digest or (intent is not None and intent.digest != wanted.digest)
+    quarrel = parked is not None and parked.reason == ParkedReason.CONTESTED and bool(parked.digest)
+    return frozenset() if ours_moved and not quarrel else others
+
+
+def _contested(fought_over: Collection[str], version: str) -> Park:
+    detail = f"another writer keeps changing {', '.join(sorted(fought_over))}"
+    return Park(reason=ParkedReason.CONTESTED, detail=detail, target_version=version)
+
+
+def _create(
+    wanted: Wanted,
+    version: str,
+    *,
+    reason: str,
+    foreign: Mapping[str, Any] = MappingProxyType({}),
+    corrects: tuple[str, ...] = (),
+) -> Write:
     return Write(
         decision=Decision.CREATE,
         reason=reason,
         resource=merged(wanted.resource, foreign),
         expected_version=version,
         foreign=dict(foreign),
+        corrects=corrects,
     )
 
 

@@ -11,16 +11,21 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from syncd.errors import Conflict, StudyError
+from syncd.errors import Conflict, StudyError, SyncdError, TargetPaused
 from syncd.mapping.sentinel import sentinel, sentinel_type
 from syncd.mapping.systems import SENTINEL
 from syncd.plan.decide import CREATE_ONLY, Found
 from syncd.plan.ownership import TAG_SYSTEM, installation_of
+from syncd.publish.assigned import ASSIGNED
 from syncd.publish.server import VERSION_IN_BODY, FhirServer, token
 
 _FORMS = ("if-match-0", "if-none-match", VERSION_IN_BODY)
 _FORMS_WHERE_THERE = ("if-none-match", "if-match-0", VERSION_IN_BODY)
 GET_THEN_PUT = "get-then-put"
+AUTO, CLIENT, SERVER = "auto", "client", "server"
+"""FHIR__IDS."""
+METHOD_NOT_ALLOWED = 405
+"""The answer of FHIR R4 3.1.0.4.1 to an id that a client may not choose."""
 
 
 def new_id() -> str:
@@ -39,8 +44,14 @@ def known_to(server: FhirServer, *, installation_id: str, fhir_version: str = "r
 
 
 def present(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str = "r4") -> bool:
-    """Whether the server still holds this sentinel of ours."""
-    current = server.read(sentinel_type(fhir_version), sentinel_id)
+    """Whether the server still holds this sentinel of ours. Raises `TargetPaused` where we may not even read that."""
+    try:
+        current = server.read(sentinel_type(fhir_version), sentinel_id)
+    except StudyError as error:
+        raise TargetPaused(
+            f"The FHIR server at {server.base_url} lets us read nothing of ours ({error}): check SYNCD_FHIR__AUTH__*",
+            status=403,
+        ) from error
     return (
         isinstance(current, Found)
         and _is_sentinel(current.resource)
@@ -48,8 +59,41 @@ def present(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_
     )
 
 
-def prove(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str = "r4") -> str:
-    """Write the sentinel, and find the create-only form that refuses to write it twice.
+def prove(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str = "r4", ids: str = CLIENT) -> str:
+    """Write the sentinel, and find the create-only form that refuses to write it twice. `ids` is FHIR__IDS; with `auto`,
+    a server that refuses our ids gives its own (RULES C1)."""
+    if ids == SERVER or (ids == AUTO and server.capabilities().refuses_ids):
+        return _prove_assigned(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
+    try:
+        return _prove_chosen(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
+    except (StudyError, TargetPaused, Conflict) as refused:
+        about_ids = not isinstance(refused, TargetPaused) or refused.status == METHOD_NOT_ALLOWED
+        if ids != AUTO or not about_ids:
+            raise
+        try:
+            return _prove_assigned(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
+        except SyncdError:
+            raise refused from None  # it refuses us, whatever the ids
+
+
+def _prove_assigned(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str) -> str:
+    """Have the server create the sentinel, unless it is there."""
+    before, server.create_form = server.create_form, ASSIGNED
+    wanted = sentinel(sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
+    try:
+        if not present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version):
+            server.put(wanted, expected_version=CREATE_ONLY)
+    except Conflict:
+        if present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version):
+            return ASSIGNED  # written before a crash
+        raise
+    finally:
+        server.create_form = before
+    return ASSIGNED
+
+
+def _prove_chosen(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str) -> str:
+    """With an id of ours.
 
     Where it is there already (a crash, a lost ledger) the standard's form is tried first: a strict server refuses version
     0 of anything, so only a sentinel that `If-Match: W/"0"` created shows that this form can create.

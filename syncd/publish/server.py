@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from syncd.errors import Conflict, ServerReset, StudyError, TargetPaused, Transient, Unsuitable
+from syncd.errors import Conflict, StudyError, TargetPaused, Transient, Unsuitable
 from syncd.model.words import ParkedReason
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
@@ -44,6 +44,8 @@ class Capabilities:
     fhir_version: str
     types: frozenset[str]
     software: str
+    refuses_ids: bool = False
+    """Whether it says of a type that clients may not choose ids: `updateCreate` is false. Most say nothing."""
     clock: float | None = None
     """The server's clock when it answered (RFC 9110 `Date`), in seconds since the epoch."""
 
@@ -103,6 +105,7 @@ class FhirServer:
             fhir_version=fhir_version,
             types=frozenset(str(item.get("type")) for item in resources),
             software=str((body.get("software") or {}).get("name", "")),
+            refuses_ids=any(item.get("updateCreate") is False for item in resources if item.get("type") == "ImagingStudy"),
             clock=reply.date,
         )
 
@@ -115,11 +118,18 @@ class FhirServer:
             case Verdict.GONE:
                 return Deleted(version=_tombstone_version(reply))
             case Verdict.ABSENT:
-                if resource_type not in self._types():
-                    raise TargetPaused(f"The FHIR server does not serve {resource_type}", status=404)
+                self._require_served(resource_type)
                 return Absent()
+            case Verdict.FORBIDDEN:
+                # Of one resource, which may be hidden from us alone; whoever asks for the server's own says so for all.
+                raise StudyError(ParkedReason.FORBIDDEN, f"reading {resource_type}: {issue_codes(reply.outcome)}")
         self._raise_unless_ok(reply)
         raise Transient(f"The FHIR server answered {reply.status}", server="fhir")
+
+    def _require_served(self, resource_type: str) -> None:
+        """A 404 is about one resource only where the server serves its type (RULES C6)."""
+        if resource_type not in self._types():
+            raise TargetPaused(f"The FHIR server does not serve {resource_type}", status=404)
 
     def _types(self) -> frozenset[str]:
         """The resource types served, asked anew in each pass; a pass is not longer than a few seconds."""
@@ -169,7 +179,7 @@ class FhirServer:
         """PUT under `expected_version`: `CREATE_ONLY` (in `create_form`, else the proved one), or the version that must
         still be there.
 
-        Raises `Conflict`, `ServerReset` (an update that created), `StudyError`, `TargetPaused`, `Transient`.
+        Raises `Conflict`, `StudyError`, `TargetPaused`, `Transient`.
         """
         path = f"{resource['resourceType']}/{_checked(str(resource['id']))}"
         form = create_form or self.create_form
@@ -177,6 +187,9 @@ class FhirServer:
         sent = _versioned(resource, expected_version) if form == VERSION_IN_BODY else resource
         reply = self._http.exchange("PUT", path, resource=sent, headers=headers)
         found = verdict(reply.status, outcome=reply.outcome, references=_references(resource))
+        if found is Verdict.ABSENT:
+            self._types_seen = (-math.inf, frozenset())  # rare for a write, and what was served a moment ago may be why
+            self._require_served(str(resource["resourceType"]))
         if found is not Verdict.OK:
             self._raise_for_write(found, reply)
         version = _version_of(reply)
@@ -207,6 +220,16 @@ class FhirServer:
             raise Conflict("The resource is there again behind its own deletion")
         return current if isinstance(current, Deleted) else Deleted(version="")
 
+    def is_named(self, resource_type: str, own_id: str) -> bool:
+        """Whether the server gave a resource of ours another id than this, which is ours (RULES C1)."""
+        return False
+
+    def _post(self, resource_type: str, body: Mapping[str, Any], condition: str) -> tuple[Reply, Verdict]:
+        """A conditional create (FHIR R4 3.1.0.8.1): only if nothing matches `condition`."""
+        headers = {"Prefer": "return=minimal", "If-None-Exist": condition}
+        reply = self._http.exchange("POST", resource_type, resource=body, headers=headers)
+        return reply, verdict(reply.status, outcome=reply.outcome, references=_references(body))
+
     def _condition(self, path: str, expected_version: str, create_form: str) -> dict[str, str]:
         if expected_version != CREATE_ONLY:
             return {"If-Match": f'W/"{expected_version}"'}
@@ -236,7 +259,7 @@ class FhirServer:
             case Verdict.GONE:
                 raise Conflict("The resource was deleted meanwhile")
             case Verdict.ABSENT:
-                raise ServerReset("The FHIR server answered 404 to a write")
+                raise Conflict("The resource that was to be replaced is not there")
         self._raise_unless_ok(reply)
 
     def _raise_unless_ok(self, reply: Reply) -> None:

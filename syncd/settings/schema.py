@@ -155,6 +155,9 @@ class FhirSettings(_Block):
     """Base URL of the FHIR server. Required."""
     version: Annotated[Literal["auto", "dstu2", "r4", "r4b", "r5", "r6"], BeforeValidator(_word)] = "auto"
     """FHIR version to write. `auto` takes what the server says; a named one that it does not speak is refused."""
+    ids: Annotated[Literal["auto", "client", "server"], BeforeValidator(_word)] = "auto"
+    """Who names our resources. `client`: syncd, by ids that follow from what they are; `server`: the server, by ids that the
+    ledger keeps; `auto`: syncd, unless the server says or shows that it refuses such ids. DSTU2: by syncd only."""
     ca_file: ReadableFile | None = None
     """PEM file of the authorities that may have signed the server's certificate; unset: the system's."""
     client_cert: ReadableFile | None = None
@@ -195,6 +198,11 @@ class PolicySettings(_Block):
     bad_uid: Annotated[Literal["park", "verbatim"], BeforeValidator(lower_case)] = "park"
     """A study whose StudyInstanceUID is no UID: `park` sets it aside, `verbatim` publishes it under an id derived from
     it."""
+    adopt: Annotated[Literal["registered", "always", "never"], BeforeValidator(lower_case)] = "registered"
+    """Whether another program's ImagingStudy of the same study may become ours, so that there is one and not two.
+    `registered`: one that only announces the study, without series and for the same patient, as a RIS writes it;
+    `always`: any; `never`: none. Others are parked `foreign-imagingstudy`. What was adopted keeps its id and its own
+    elements, and is never deleted."""
     endpoint_prefix: Annotated[str, AfterValidator(_prefix)] | None = Field(default=None, examples=["siteb-"])
     """Put before our Endpoint ids, where several syncd share a FHIR server. At most 14 characters."""
     max_instances: int = Field(default=10_000, ge=1, le=1_000_000)

@@ -45,6 +45,7 @@ SHAPE = {
     "studies.backfill": "those of `studies.due` that are old: worked on when nothing else is",
     "studies.unselected.<state>": "studies that the settings do not select, `excluded` or `outside-history`",
     "backfill.paused": "why old studies wait at this hour; empty when they do not. No trouble, hence not in `reasons`",
+    "studies.dropped": "studies set aside of which nobody wants to hear until they change; in none of the reasons' numbers",
 }
 """Every field by its path, and what it means. Further fields may come."""
 
@@ -95,6 +96,7 @@ def status_document(*, counts: Counts, heartbeat: Heartbeat, reasons: tuple[str,
             "parked": dict(counts.parked),
             "backfill": counts.backfill,
             "unselected": dict(counts.unselected),
+            "dropped": counts.dropped,
         },
         "backfill": {"paused": heartbeat.backfill},
     }

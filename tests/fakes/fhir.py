@@ -42,8 +42,16 @@ class FakeFhir(FakeServer):
 
     mount = "/fhir"
 
-    def __init__(self, version: str = "r4", *, clock: Callable[[], float], authorization: str = "") -> None:
+    def __init__(
+        self, version: str = "r4", *, clock: Callable[[], float], authorization: str = "", refuses_ids: int = 0
+    ) -> None:
+        """`refuses_ids`: the status by which a PUT to an id that is not there is refused, for servers that insist on ids of
+        their own. HAPI, told to, says 404 (`tests/contracts/fhir_ids.py` holds the fake to that) and still brings back what
+        was deleted; FHIR R4 3.1.0.4.1 says 405; 405, 400 and 422 stand for servers that are stricter than HAPI can be."""
         super().__init__(clock=clock, authorization=authorization)
+        self.refuses_ids = refuses_ids
+        self.says_ids: bool | None = None
+        """What the CapabilityStatement says of `updateCreate`; HAPI says nothing."""
         self.version = version
         self.types = set(fhir_dstu2.TYPES if version == "dstu2" else TYPES)
         self.wipe()
@@ -166,6 +174,14 @@ class FakeFhir(FakeServer):
     def _put(self, request: Request, key: Key) -> Response:
         resource = self._fitting(request, key[0])
         before = self.store.versions.get(key)
+        current = self.store.current(key)
+        gone = current is not None and current.resource is None
+        if self.refuses_ids and (current is None or (gone and self.refuses_ids != 404)):
+            raise Refusal(
+                self.refuses_ids,
+                f"HAPI-0959: No resource exists on this server resource with ID[{key[1]}], and client-assigned IDs are not"
+                " enabled.",
+            )
         expected = etag_version(request.headers.get("if-match", ""))
         if self.version == "dstu2":
             expected = str(resource.get("meta", {}).get("versionId", ""))
@@ -241,6 +257,8 @@ class FakeFhir(FakeServer):
             {"type": one, "versioning": "versioned-update", "conditionalCreate": True, "conditionalUpdate": True}
             for one in sorted(self.types)
         ]
+        if self.says_ids is not None:
+            listed = [{**one, "updateCreate": self.says_ids} for one in listed]
         rest = {"mode": "server", "resource": listed, "interaction": [{"code": "transaction"}]}
         return {
             "resourceType": kind,

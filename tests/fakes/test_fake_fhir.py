@@ -10,6 +10,7 @@ import requests
 from tests.contracts.fhir_bundles import BundleContract
 from tests.contracts.fhir_client import FhirClient
 from tests.contracts.fhir_contract import WriteContract, fhir
+from tests.contracts.fhir_ids import IdsContract
 from tests.contracts.fhir_searches import SearchContract
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.http import Clock, RequestsAdapter, Response, listening
@@ -34,6 +35,16 @@ class TestSearching(SearchContract):
 
 class TestBundles(BundleContract):
     """FHIR-SERVERS.md's bundles on the fake."""
+
+
+class TestServerIds(IdsContract):
+    """RULES C1 on a fake that was told to refuse our ids, as HAPI does it."""
+
+    @pytest.fixture
+    def server(self) -> Iterator[FakeFhir]:
+        fake = FakeFhir(clock=Clock(), refuses_ids=404)
+        with listening(fake):
+            yield fake
 
 
 @pytest.fixture

@@ -176,3 +176,11 @@ def test_what_waits_is_sorted_by_what_was_published_of_it(url: str, clock: Clock
     with Ledger.open(url, clock=clock) as ledger:
         assert [claim.row.study_uid for claim in ledger.claim(9, now=clock())] == ["1.2", "1.3", "1.1", "1.9"]
         assert ledger.selection.page() == []
+
+
+def test_what_was_parked_is_not_dropped(old: str, clock: Clock) -> None:
+    """RULES E2: nobody said so of what is old, and it can be said now."""
+    with Ledger.open(old, clock=clock) as ledger:
+        assert {one.dropped for one in ledger.parked_list()} == {False}
+        assert ledger.drop("1.3")
+        assert (ledger.counts(clock()).dropped, ledger.fought_over("1.3")) == (1, frozenset())

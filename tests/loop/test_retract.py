@@ -18,9 +18,10 @@ from syncd.model.work import MarkKind
 from tests.fakes.http import Request, Response
 from tests.loop.rejecting import SAFETY, images, note, settled
 from tests.loop.retracting import back, deciding, deletions, once, shown, status, tombstone, vanish
-from tests.loop.world import MAIN, STUDY, World, puts, refused
+from tests.loop.world import MAIN, STUDY, SYSTEM, World, puts, refused
 
 FOREIGN = {"system": "http://his.test", "value": "7"}
+PATIENT = {"system": SYSTEM, "value": "P1"}
 
 
 def reopened(world: World) -> World:
@@ -470,3 +471,17 @@ def test_the_settings_word_reaches_the_rooms(new_world: Callable[..., World]) ->
     world = new_world()
     rooms = connect(replace(world.site, on_delete="keep"), world.ledger)
     assert rooms.on_delete == "keep"
+
+
+def test_what_was_adopted_under_our_own_id_is_withdrawn_and_not_deleted(world: World) -> None:
+    """RULES C2, D2: the id does not tell that it was another writer's once; the record does."""
+    world.store(PatientID="P1")
+    subject = {"reference": f"Patient/{world.post({'resourceType': 'Patient', 'identifier': [PATIENT]})}"}
+    study = {"system": "urn:dicom:uid", "value": f"urn:oid:{STUDY}"}
+    world.put(
+        {"resourceType": "ImagingStudy", "id": STUDY, "identifier": [study], "status": "registered", "subject": subject}
+    )
+    shown(deciding(world, "delete"), PatientID="P1")
+    outcome = vanish(world).turn()
+    assert (outcome.decision, outcome.reason) == (Decision.RETRACT, "gone; withdrawn, not deleted: it was not ours at first")
+    assert (status(world), tombstone(world), deletions(world)) == ("cancelled", ("cancelled", "withdrawn"), [])

@@ -93,6 +93,7 @@ class World:
         self.second = ShortOrthanc("1.10.1", clock=self.clock, name="second")
         """Not part of the site before `with_second`."""
         self._rooms: Rooms | None = None
+        self.ids = "auto"
 
     @property
     def selection(self) -> Selection:
@@ -148,6 +149,7 @@ class World:
             concurrency=2,
             on_delete=self.on_delete,
             selections=self.selections,
+            ids=self.ids,
         )
 
     def connect(self, **wanted: Any) -> Rooms:
@@ -289,6 +291,12 @@ class World:
         path = f"/fhir/{resource['resourceType']}/{resource['id']}"
         answer = self.fhir.handle("PUT", path, body=json.dumps(resource).encode())
         assert answer.status in (200, 201), answer.body
+
+    def post(self, resource: dict[str, Any]) -> str:
+        """Another program creates; returns the server's id."""
+        answer = self.fhir.handle("POST", f"/fhir/{resource['resourceType']}", body=json.dumps(resource).encode())
+        assert answer.status == 201, answer.body
+        return str(answer.json["id"])
 
     def remove(self, path: str) -> None:
         """Another program deletes."""

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from syncd.errors import Conflict, ServerReset, StudyError, TargetPaused, Transient, Unsuitable
+from syncd.errors import Conflict, StudyError, TargetPaused, Transient, Unsuitable
 from syncd.plan.decide import CREATE_ONLY, Absent, Deleted, Found
 from syncd.publish.confirmed import is_below, second
 from syncd.publish.server import PageGone, token
@@ -66,7 +66,7 @@ def test_absence_counts_only_where_the_type_is_served() -> None:
     [
         (Response(status=404), TargetPaused),
         (Response(status=401), TargetPaused),
-        (Response(status=403), TargetPaused),
+        (Response(status=403), StudyError),
         (Response(status=503), Transient),
         (outcome(status=400), StudyError),
         (Response(headers={"Content-Type": "text/html"}, body=b"<html>"), Transient),
@@ -264,7 +264,6 @@ NAMING = "Resource Patient/p-1 not found, specified in path: ImagingStudy.subjec
         (outcome(status=409), Conflict, ""),
         (Response(status=412), Conflict, ""),
         (Response(status=410), Conflict, ""),
-        (outcome(status=404), ServerReset, ""),
         (outcome(NAMING, status=400), StudyError, "reference-refused"),
         (outcome(NAMING, status=409), StudyError, "reference-refused"),
         (outcome(NAMING, status=422), StudyError, "reference-refused"),
@@ -379,3 +378,11 @@ def test_a_forgotten_page_is_no_end_of_the_search(status: int) -> None:
     """RULES C9: what the page would have shown is not missing."""
     with pytest.raises(PageGone):
         server(Scripted(outcome(status=status))).search_page("ImagingStudy", {}, following="?_getpages=1")
+
+
+def test_a_404_to_a_write_means_absence_only_where_the_type_is_served() -> None:
+    """RULES C6: 404 with an OperationOutcome while /metadata lists the type → absent, looked at afresh; else paused."""
+    with pytest.raises(Conflict):
+        server(Scripted(outcome(status=404), statement("ImagingStudy"))).put(STUDY, expected_version="1")
+    with pytest.raises(TargetPaused, match="does not serve ImagingStudy"):
+        server(Scripted(outcome(status=404), statement("Patient"))).put(STUDY, expected_version="1")

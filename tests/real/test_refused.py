@@ -69,6 +69,28 @@ def test_a_refused_study_is_sent_again_when_it_changes(
     assert site.says(refused, instances=2)
 
 
+def test_one_forbidden_and_one_too_large_study_hold_up_no_other(
+    archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
+) -> None:
+    """RULES C6: 403 for one study → `forbidden`; 413 → the summary; 413 to that, too → `too-large`; a 404 that is no FHIR
+    server's pauses the target and parks nothing."""
+    site = install(archive, hapi)
+    forbidden, large, huge, lost = _stable(site, "forbidden", "large", "huge", "lost")
+    for study_uid, status, times in ((forbidden, 403, None), (large, 413, 1), (huge, 413, None)):
+        wanted = {"times": times} if times else {}
+        site.before_fhir.fail(Answer(status=status), method="PUT", path=f"/ImagingStudy/{study_uid}", **wanted)
+    nowhere = site.before_fhir.fail(Answer(status=404), method="PUT", path=f"/ImagingStudy/{lost}")
+    site.syncd.command("resync", expect=3)
+    assert lost not in site.syncd.parked()
+    site.before_fhir.remove_rule(nowhere)
+    site.syncd.command("resync", expect=1)
+    assert site.syncd.parked() == {forbidden: "forbidden", huge: "too-large"}
+    assert site.says(lost)
+    held = site.resource(large)
+    assert held is not None and held["numberOfInstances"] == 1
+    assert "instance" not in held["series"][0]
+
+
 def test_a_foreign_imagingstudy_at_our_id_stays_untouched(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:

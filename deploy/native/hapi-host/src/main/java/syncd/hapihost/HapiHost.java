@@ -60,7 +60,7 @@ import org.springframework.transaction.annotation.EnableTransactionManagement;
  * <p>{@code java -Xmx1g -Dfhir=r4 -Dport=8080 -jar hapi-host.jar} prints "HAPI r4 ready on 8080" once it answers.
  * System properties: {@code fhir} dstu2 | r4 | r4b | r5; {@code port} (0: any free one, which the line names);
  * {@code db} an H2 JDBC URL (default: in memory; {@code jdbc:h2:file:PATH} keeps the data over a restart);
- * {@code validate=true} refuses resources that fail validation.
+ * {@code validate=true} refuses resources that fail validation; {@code ids=server} refuses ids that clients choose.
  */
 public final class HapiHost {
     private static final Map<String, Class<?>> CONFIGS =
@@ -125,6 +125,9 @@ public final class HapiHost {
         @Bean JpaStorageSettings storageSettings() {
             var settings = new JpaStorageSettings();
             settings.setAllowExternalReferences(true);
+            if ("server".equals(System.getProperty("ids"))) {
+                settings.setResourceClientIdStrategy(JpaStorageSettings.ClientIdStrategyEnum.NOT_ALLOWED);
+            }
             return settings;
         }
 
