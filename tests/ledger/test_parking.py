@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from syncd.ledger.ledger import Ledger
+from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.words import Decision
-from syncd.model.work import CONTEST_WINDOW, Heartbeat, Intent, Outcome
-from tests.ledger.studies import SETTLE, Clock, mark, parked, record, resync
+from syncd.model.work import CONTEST_WINDOW, Copy, Heartbeat, Intent, Outcome
+from tests.ledger.studies import MAIN, SETTLE, Clock, mark, parked, record, resync
 
 
 def _committed(ledger: Ledger, clock: Clock, uid: str, **changes: object) -> None:
@@ -98,6 +99,50 @@ def test_stubborn_studies_are_claimed_apart(ledger: Ledger, clock: Clock) -> Non
     assert [one.row.study_uid for one in ledger.claim(9, now=clock(), stubborn=0)] == ["1.0", "1.1"]
     assert [one.row.study_uid for one in ledger.claim(9, now=clock(), stubborn=1)] == ["1.2"]
     assert [one.row.study_uid for one in ledger.claim(9, now=clock())] == ["1.3"]
+
+
+def test_stubborn_studies_wait_for_their_archive_like_the_others(ledger: Ledger, clock: Clock) -> None:
+    """RULES C6, C8: both at once; none is handed out whose copy lies where nothing can be read now."""
+    second = ArchiveName("second")
+    for number, attempts in enumerate((0, 3, 4, 9)):
+        _failed(ledger, clock, f"1.{number}", attempts=attempts)
+    for uid in ("1.0", "1.2"):
+        ledger.commit(replace(_waiting(ledger, clock, uid), found_copies=(_copy(uid, second),)))
+    main, both = frozenset({MAIN}), frozenset({MAIN, second})
+
+    def claimed(within: frozenset[ArchiveName], stubborn: int | None) -> list[str]:
+        uids = [one.row.study_uid for one in ledger.claim(9, now=clock(), within=within, stubborn=stubborn)]
+        ledger.release(*uids)
+        return uids
+
+    assert claimed(main, 0) == ["1.1"]
+    assert claimed(main, 1) == ["1.1", "1.3"]
+    assert claimed(main, None) == ["1.1", "1.3"]
+    assert claimed(both, 1) == ["1.0", "1.1", "1.2"]
+
+
+def _copy(uid: str, archive: ArchiveName) -> Copy:
+    return Copy(archive=archive, orthanc_id=OrthancId(f"{archive}-{uid}"), study_uid=uid)
+
+
+def _waiting(ledger: Ledger, clock: Clock, uid: str) -> Outcome:
+    claim = ledger.claim_study(uid)
+    assert claim is not None
+    outcome = Outcome(study_uid=uid, generation=claim.row.generation, decision=Decision.WAIT, reason="", done=False)
+    return replace(outcome, due=clock(), attempts=claim.row.attempts)
+
+
+def test_a_correction_follows_the_clock(ledger: Ledger, clock: Clock) -> None:
+    """RULES E5, C4: set back by a day, the week in which it counts is no day longer."""
+    for _ in range(2):
+        clock.now += 1.0
+        _committed(ledger, clock, "1.1", record=record("1.1"), corrected=("status",))
+    clock.now -= 86400.0
+    ledger.follow_clock(by=-86400.0)
+    clock.now += 7 * 86400.0 - 10.0
+    assert ledger.fought_over("1.1")
+    clock.now += 20.0
+    assert not ledger.fought_over("1.1")
 
 
 def _failed(ledger: Ledger, clock: Clock, uid: str, *, attempts: int) -> None:
