@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -16,7 +17,7 @@ from syncd.model.work import LONGEST_STREAM, MarkKind
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.http import Request, Response
 from tests.loop.rejecting import EXPIRED, NOTES, SAFETY, delete, due, images, note, settled, uid
-from tests.loop.world import SETTLE, STUDY, SYSTEM, World, puts
+from tests.loop.world import OTHER, SETTLE, STUDY, SYSTEM, World, puts
 
 NewWorld = Callable[..., World]
 ORDER = [{"reference": "DiagnosticOrder/order-17"}]
@@ -93,6 +94,18 @@ def test_a_stable_study_is_published_and_an_unchanged_one_costs_no_write(world: 
         world.mark(**wanted)
         assert world.turn().decision is Decision.SKIP
     assert len(world.writes()) == len(world.writes("Patient")) == 1
+
+
+def test_studies_are_looked_up_together_by_what_dstu2_can_search_for(world: World) -> None:
+    """RULES C2, MAPPING M: one search for all by `study`; `identifier` is no parameter there."""
+    world.store(STUDY)
+    world.store(OTHER)
+    world.settle()
+    world.poll()
+    assert {one.decision for one in world.work()} == {Decision.CREATE}
+    asked = [dict(parse_qsl(one.body.decode())) for one in world.asked("ImagingStudy/_search")]
+    names = [f"{STUDY},{OTHER}", f"urn:oid:{STUDY},urn:oid:{OTHER}"]
+    assert [(one.get("_id"), one.get("study")) for one in asked] == [(names[0], None), (None, names[1])]
 
 
 def test_a_study_that_arrives_is_not_written_but_keeps_its_mark(world: World) -> None:
