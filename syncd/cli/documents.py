@@ -215,15 +215,11 @@ def parked_rows(entries: Iterable[Standing]) -> list[dict[str, Any]]:
             "since": moment(known.parked.parked_at),
             "archive": next((copy.archive for copy in known.copies), ""),
             "study_date": known.record.study_date if known.record else "",
-            "dropped": is_dropped(known.parked),
+            "dropped": known.parked.dropped,
         }
         for known in entries
         if known.parked is not None
     ]
-
-
-def is_dropped(entry: ParkedStudy) -> bool:
-    return bool(getattr(entry, "dropped", False))
 
 
 def moment(seconds: float) -> str | None:
@@ -314,7 +310,7 @@ def _parked(entry: ParkedStudy | None) -> dict[str, Any] | None:
         "reason": entry.reason,
         "detail": entry.detail,
         "since": moment(entry.parked_at),
-        "dropped": is_dropped(entry),
+        "dropped": entry.dropped,
     }
 
 

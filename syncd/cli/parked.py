@@ -27,7 +27,9 @@ from syncd.model.words import ParkedReason
 from syncd.model.work import MarkKind
 from syncd.settings import Settings, load
 
-app = typer.Typer(help="Show the studies that are set aside, and try them again.", invoke_without_command=True)
+app = typer.Typer(
+    help="Show the studies that are set aside, try them again, or hear nothing more of them.", invoke_without_command=True
+)
 
 _AT_ONCE = 500
 
@@ -83,13 +85,13 @@ def retry(
     studies: Annotated[
         list[str] | None, typer.Argument(metavar="STUDY...", help="StudyInstanceUIDs or Orthanc study ids.")
     ] = None,
-    all_of_them: Annotated[bool, typer.Option("--all", help="Every parked study.")] = False,
+    all_of_them: Annotated[bool, typer.Option("--all", help="Every parked study that is not dropped.")] = False,
     reason: Reason = None,
 ) -> None:
     """Send parked studies once more although nothing changed: after the server, the Patient or the DICOM was put right.
 
     Beside a running daemon they are marked, and the daemon is watched while it works; without one the work is done here.
-    `--reason` chooses among all. Exit 0: none of them is parked any more. 1: some are.
+    `--reason` chooses among all; what was dropped is tried again only if it is named. Exit 0: none of them is parked any more. 1: some are.
     """
     with told():
         settings = load(config_file=context.obj)
@@ -98,7 +100,7 @@ def retry(
         if bool(studies) == (all_of_them or reason is not None):
             raise ConfigurationError("name the studies to try again, or --all, or --reason")
         with working(settings) as (ledger, beside):
-            chosen = _uids(ledger, settings, studies) if studies else [one.study_uid for one in _chosen(ledger, reason)]
+            chosen = _uids(ledger, settings, studies) if studies else _told(ledger, reason)
             asked = [uid for uid in chosen if ledger.parked(uid) is not None]
             for uid in sorted(set(chosen) - set(asked)):
                 typer.echo(f"{uid} is not parked")
@@ -113,6 +115,25 @@ def retry(
                 typer.echo(f"{uid}  waits: `syncd explain {uid}`")
         typer.echo(f"{len(asked) - len(left) - len(waiting)} of {len(asked)} are dealt with")
         raise typer.Exit(Exit.WORK_LEFT if left or waiting else Exit.DONE)
+
+
+@app.command()
+def drop(
+    context: typer.Context,
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help="StudyInstanceUIDs or Orthanc study ids.")],
+) -> None:
+    """Hear nothing more of parked studies until they change: not counted, not sent, no failure of `audit` or `resync`.
+
+    A study that changes in the archive speaks up again by itself; `retry` takes the word back. May be used beside a running
+    daemon. Exit 0: all of them were parked. 1: some were not.
+    """
+    with told():
+        settings = load(config_file=context.obj)
+        with asking(settings) as ledger:
+            dropped = {uid: ledger.drop(uid) for uid in _uids(ledger, settings, studies)}
+        for uid, done in dropped.items():
+            typer.echo(f"{uid} dropped until it changes" if done else f"{uid} is not parked")
+        raise typer.Exit(Exit.DONE if all(dropped.values()) else Exit.WORK_LEFT)
 
 
 def _retry(settings: Settings, ledger: Ledger, study_uids: list[str], *, beside: bool) -> None:
@@ -139,6 +160,11 @@ def _list(context: typer.Context, reason: str | None, *, as_json: bool) -> None:
         else:
             _show(rows)
         raise typer.Exit(Exit.WORK_LEFT if any(not one["dropped"] for one in rows) else Exit.DONE)
+
+
+def _told(ledger: Ledger, reason: str | None) -> list[str]:
+    """Those of which an operator wants to hear; a dropped one is tried again only by its name (RULES E2)."""
+    return [known.study_uid for known in _chosen(ledger, reason) if known.parked is not None and not known.parked.dropped]
 
 
 def _chosen(ledger: Ledger, reason: str | None) -> Iterator[Standing]:

@@ -58,7 +58,9 @@ class Explanation:
     @property
     def in_sync(self) -> bool:
         """Nothing is left to do for it, as far as everybody could be asked."""
-        left = self.standing.parked or self.standing.dirty or self.standing.planned or self.undecided
+        known = self.standing
+        told = known.parked is not None and not known.parked.dropped  # of a dropped one nobody wants to hear (RULES E2)
+        left = told or known.dirty or known.planned or self.undecided
         done = self.rehearsed is not None and self.rehearsed.outcome.decision is Decision.SKIP
         return self.is_known and done and not left
 

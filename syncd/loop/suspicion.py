@@ -75,7 +75,7 @@ def parked_difference(case: Case) -> Difference:
     """A study that is set aside, as the audit tells it; `standing.parked` must be there."""
     entry = case.standing.parked
     assert entry is not None  # noqa: S101 - the caller has asked
-    kind = DifferenceKind.DROPPED if getattr(entry, "dropped", False) else DifferenceKind.PARKED
+    kind = DifferenceKind.DROPPED if entry.dropped else DifferenceKind.PARKED
     return case.difference(kind, detail=f"{entry.reason}: {entry.detail}" if entry.detail else entry.reason)
 
 

@@ -138,6 +138,37 @@ def test_beside_a_daemon_retry_marks_and_watches(parked: Place, syncd: Syncd) ->
     assert _sent(parked) == 1
 
 
+def test_drop_is_silence_until_the_study_changes(parked: Place, syncd: Syncd) -> None:
+    """RULES E2; CONTRACT `audit`: dropped is shown and no failure; a new instance speaks up again."""
+    result = syncd("parked", "drop", STUDY, OTHER)
+    assert (result.exit_code, result.stdout) == (1, f"{STUDY} dropped until it changes\n{OTHER} is not parked\n")
+    rows = {one["study"]: one["dropped"] for one in json.loads(syncd("parked", "--json").stdout)}
+    assert rows == {STUDY: True, "not-a-uid": False}
+    assert syncd("parked", "--reason", "refused").exit_code == 0
+    counts = json.loads(syncd("audit", "--json").stdout)["counts"]
+    assert (counts["dropped"], counts["parked"], counts["missing"]) == (1, 1, 0)
+    assert syncd("explain", STUDY).exit_code == 0
+    syncd("resync")
+    syncd("parked", "retry", "--all")
+    assert _sent(parked) == 1
+    parked.store(STUDY, StudyDate="20240102")
+    syncd("resync")
+    assert _sent(parked) == 2
+
+
+def test_with_nothing_but_dropped_studies_all_is_well(parked: Place, syncd: Syncd) -> None:
+    """CONTRACT `audit`, `resync`: a dropped study is no work left; RULES E2: named, `retry` takes the word back."""
+    assert syncd("parked", "drop", STUDY, "not-a-uid").exit_code == 0
+    for words in (("audit",), ("resync",), ("parked",), ("status",)):
+        result = syncd(*words, "--json")
+        assert result.exit_code == (3 if words == ("status",) else 0), result.output  # 3: no daemon runs
+    assert json.loads(result.stdout)["studies"]["dropped"] == 2
+    assert _sent(parked) == 1
+    assert syncd("parked", "retry", STUDY).exit_code == 1
+    assert _sent(parked) == 2
+    assert syncd("parked", "--reason", "refused").exit_code == 1
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
