@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.mutants import following, publishing, saying, withdrawing
+from tests.mutants import following, living, publishing, saying, withdrawing
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*following.MUTANTS, *saying.MUTANTS, *publishing.MUTANTS, *withdrawing.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (
+    *following.MUTANTS,
+    *saying.MUTANTS,
+    *publishing.MUTANTS,
+    *living.MUTANTS,
+    *withdrawing.MUTANTS,
+)

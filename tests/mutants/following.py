@@ -257,8 +257,8 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/plan/decide.py",
-                "    if parked and parked.digest == wanted.digest and _same_target(parked, current):",
-                "    if False:",
+                "    if parked and parked.digest == wanted.digest and _same_target(parked, current) and not",
+                "    if False and not",
             ),
         ),
         noticed_by=("tests/loop/test_refusals.py::test_a_refused_study_is_parked_and_not_sent_again",),

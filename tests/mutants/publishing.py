@@ -31,12 +31,12 @@ MUTANTS = (
     Mutant(
         name="foreign-study-adopted",
         rule="C2",
-        breaks="another writer's ImagingStudy is taken over",
+        breaks="another writer's ImagingStudy is taken over, whatever it is",
         edits=(
             Edit(
                 _DECIDE,
-                "    if record is None and owner != installation_id and not lost_reply:",
-                "    if False:",
+                "    adopted = record is None and owner != installation_id and not lost_reply\n",
+                "    adopted = False\n",
             ),
         ),
         noticed_by=("tests/loop/test_writing.py::test_a_foreign_resource_is_parked_and_left_alone",),
@@ -182,8 +182,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/turn.py",
-                "            return None if self.outage(error) else self._backed_off(task, error)",
-                "            return self._backed_off(task, error)",
+                "            return None if self.outage(error) else self._failed(task, error)",
+                "            return self._failed(task, error)",
             ),
         ),
         noticed_by=("tests/loop/test_workers.py::test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was",),

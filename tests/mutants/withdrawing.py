@@ -66,8 +66,8 @@ MUTANTS = (
         edits=(
             Edit(
                 _RETRACT,
-                '    return found.resource.get("id") != own or (task.record is not None and task.record.adopted)',
-                "    return False",
+                '    adopted = is_adopted(task, str(one.found.resource["id"]))',
+                "    adopted = False",
             ),
         ),
         noticed_by=("tests/loop/test_retract.py::test_what_was_somebody_elses_is_never_deleted",),

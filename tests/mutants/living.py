@@ -1,0 +1,150 @@
+"""Faults in living beside other programs and failing servers (RULES C2, C4, C6, E2)."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+
+_LOOP, _DECIDE = "syncd/loop", "syncd/plan/decide.py"
+
+MUTANTS = (
+    Mutant(
+        name="looked-up-in-another-version",
+        rule="C2",
+        breaks="in DSTU2 the lookup of a batch asks for a parameter that is none there, and each study asks for itself",
+        edits=(Edit(f"{_LOOP}/workers.py", "server, ids, fhir_version=self._rooms.fhir_version)", "server, ids)"),),
+        noticed_by=("tests/loop/test_dstu2.py::test_studies_are_looked_up_together_by_what_dstu2_can_search_for",),
+    ),
+    Mutant(
+        name="adopted-without-a-look",
+        rule="C2",
+        breaks="a described study, or one of another patient, is adopted like an announced one",
+        edits=(
+            Edit(
+                "syncd/plan/adoption.py",
+                '    announced = names.status_of(theirs) == "registered" and not theirs.get("series")\n'
+                "    return announced and _same_subject(",
+                "    return True or _same_subject(",
+            ),
+        ),
+        noticed_by=("tests/loop/test_adoption.py::test_a_described_study_is_left_alone_until_the_site_says_otherwise",),
+    ),
+    Mutant(
+        name="adopted-from-another-patient",
+        rule="C2",
+        breaks="an announcement for another patient is filled with our images",
+        edits=(
+            Edit(
+                "syncd/plan/adoption.py",
+                "    return announced and _same_subject(",
+                "    return announced or _same_subject(",
+            ),
+        ),
+        noticed_by=("tests/plan/test_adoption.py::test_only_an_announcement_of_the_same_patient_is_adopted",),
+    ),
+    Mutant(
+        name="adoption-forgotten",
+        rule="C2",
+        breaks="what was adopted at our own id counts as made by us",
+        edits=(Edit(f"{_LOOP}/publishing.py", "        adopted=action.adopted,\n", ""),),
+        noticed_by=("tests/loop/test_adoption.py::test_one_at_our_own_id_is_remembered_as_adopted",),
+    ),
+    Mutant(
+        name="quarrel-not-counted",
+        rule="C4",
+        breaks="no correction is remembered, so two programs write in turn for ever",
+        edits=(
+            Edit(
+                "syncd/ledger/outcomes.py",
+                "        corrections.keep(tx, outcome.study_uid, outcome.corrected, now=now)\n",
+                "",
+            ),
+        ),
+        noticed_by=("tests/loop/test_contested.py::test_there_is_no_third_correction",),
+    ),
+    Mutant(
+        name="third-correction",
+        rule="C4",
+        breaks="what is fought over is corrected again and again",
+        edits=(Edit(_DECIDE, "    if corrects & set(fought_over):", "    if False:"),),
+        noticed_by=("tests/plan/test_contest.py::test_a_third_correction_of_the_same_element_is_not_made",),
+    ),
+    Mutant(
+        name="restored-backup-is-a-quarrel",
+        rule="C4",
+        breaks="a server that was set back counts as somebody who contradicts us",
+        edits=(
+            Edit(
+                "syncd/plan/contest.py",
+                "        return int(current) > int(recorded)\n",
+                "        return int(current) != int(recorded)\n",
+            ),
+        ),
+        noticed_by=("tests/plan/test_contest.py",),
+    ),
+    Mutant(
+        name="five-in-a-row-blamed-on-themselves",
+        rule="C6",
+        breaks="a server that fails every write opens no breaker and costs each study an attempt",
+        edits=(Edit(f"{_LOOP}/failures.py", "            if len(failed) < IN_A_ROW:\n", "            if True:\n"),),
+        noticed_by=("tests/loop/test_failures.py",),
+    ),
+    Mutant(
+        name="attempts-count-though-nothing-was-written",
+        rule="C6",
+        breaks="a study is parked for failures that the server dealt out to everybody",
+        edits=(
+            Edit(
+                f"{_LOOP}/failures.py",
+                "            counts = attempts == 0 or self._written > before\n",
+                "            counts = True\n",
+            ),
+        ),
+        noticed_by=("tests/loop/test_failures.py",),
+    ),
+    Mutant(
+        name="stubborn-slot-off",
+        rule="C6",
+        breaks="studies that fail again and again occupy every thread",
+        edits=(
+            Edit(
+                f"{_LOOP}/workers.py",
+                "            stubborn=0 if self._stubborn else 1,\n",
+                "            stubborn=None,\n",
+            ),
+        ),
+        noticed_by=("tests/loop/test_errors.py::test_studies_that_fail_again_and_again_share_one_slot",),
+    ),
+    Mutant(
+        name="hidden-resource-pauses-the-target",
+        rule="C6",
+        breaks="one 403 stops everything although other studies are taken",
+        edits=(Edit(f"{_LOOP}/turn.py", "        if self._others_succeed():\n            return outcome\n", ""),),
+        noticed_by=("tests/loop/test_errors.py", "tests/loop/test_workers.py"),
+    ),
+    Mutant(
+        name="dropped-is-deaf",
+        rule="E2",
+        breaks="a dropped study that changed is not sent",
+        edits=(
+            Edit(
+                _DECIDE,
+                "    if parked and parked.dropped and parked.digest == wanted.digest:",
+                "    if parked and parked.dropped:",
+            ),
+        ),
+        noticed_by=("tests/loop/test_errors.py::test_a_dropped_study_is_silent_until_it_changes",),
+    ),
+    Mutant(
+        name="dropped-speaks",
+        rule="E2",
+        breaks="a dropped study is sent, or told of, with its next mark",
+        edits=(
+            Edit(
+                _DECIDE,
+                "    if parked and parked.dropped and parked.digest == wanted.digest:",
+                "    if False:",
+            ),
+        ),
+        noticed_by=("tests/plan/test_contest.py::test_a_dropped_study_is_silent_until_its_digest_changes",),
+    ),
+)
