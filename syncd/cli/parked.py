@@ -91,7 +91,8 @@ def retry(
     """Send parked studies once more although nothing changed: after the server, the Patient or the DICOM was put right.
 
     Beside a running daemon they are marked, and the daemon is watched while it works; without one the work is done here.
-    `--reason` chooses among all; what was dropped is tried again only if it is named. Exit 0: none of them is parked any more. 1: some are.
+    `--reason` chooses among all; what was dropped is tried again only if it is named. Exit 0: none of them is parked any
+    more. 1: some are.
     """
     with told():
         settings = load(config_file=context.obj)

@@ -214,9 +214,8 @@ CATALOGUE: tuple[Setting, ...] = tuple(_walk(Settings, ()))
 BY_PATH: dict[Path, Setting] = {setting.path: setting for setting in CATALOGUE}
 
 LATER: frozenset[Path] = frozenset(
-    _later("fhir", "ids bundle_entries bundle_instances")
+    _later("fhir", "bundle_entries bundle_instances")
     | _later("fhir.auth", "token_url client_id client_secret private_key scope")
-    | _later("policy", "adopt")
     | _later("web", "show_patient thumbnails")
 )
 """Settings that the contract names and this version does not have: refused, with that reason."""

@@ -102,6 +102,7 @@ CONVERGENCE = (
     ),
     _error(
         "Every kind of answer, on a scripted server",
+        at("loop/test_errors", "each_answer_has_its_consequence"),
         at("publish/test_answers", "every_status_has_its_meaning", "every_row_of_the_table_decides_something"),
         at("publish/test_server", "each_answer_to_a_write_says_who_must_act"),
     ),
