@@ -18,6 +18,7 @@ import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
 from syncd.loop import provenance
+from syncd.loop.company import Company
 from syncd.loop.failures import IN_A_ROW, Failures
 from syncd.loop.gate import Gate, Gates
 from syncd.loop.reconcile import reconcile
@@ -53,13 +54,17 @@ class Turn:
         self._met_reset: set[str] = set()
         """Studies whose last turn looked as if the server had lost what it confirmed."""
         self._failures = Failures()
+        self._company = Company()
 
     def take(self, task: Task) -> bool:
         """Reconcile and commit; returns whether the claim is settled, else it must be given back."""
         correlation = str(uuid.uuid4())
         token = correlation_id.set(correlation)
         try:
-            with structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=correlation):
+            with (
+                structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=correlation),
+                self._company.under_way(task.study_uid),
+            ):
                 return self._taken(task, correlation)
         finally:
             correlation_id.reset(token)
@@ -146,7 +151,7 @@ class Turn:
         """A 403 is the study's own only while the probe and others succeed (RULES C6)."""
         if self._fhir.blames():
             return None
-        if self._others_succeed():
+        if self._company.heard_out(task.study_uid, until=self._others_succeed):
             return outcome
         if outcome.parked is not None and outcome.parked.digest:
             self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
@@ -184,7 +189,7 @@ class Turn:
         """Everything is restored, once: who meets the same again, when nothing is believed that was not read, has a trouble
         of its own (a gateway that answers 404 to its writes), and must not make the others be verified for ever."""
         if task.study_uid in self._met_reset:
-            return self._backed_off(task, Transient("the FHIR server answers as if it had lost everything", server="fhir"))
+            return self._failed(task, Transient("the FHIR server answers as if it had lost everything", server="fhir"))
         self._met_reset.add(task.study_uid)
         self._restore(began)
         return None

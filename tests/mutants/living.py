@@ -118,8 +118,27 @@ MUTANTS = (
         name="hidden-resource-pauses-the-target",
         rule="C6",
         breaks="one 403 stops everything although other studies are taken",
-        edits=(Edit(f"{_LOOP}/turn.py", "        if self._others_succeed():\n            return outcome\n", ""),),
-        noticed_by=("tests/loop/test_errors.py", "tests/loop/test_workers.py"),
+        edits=(
+            Edit(
+                f"{_LOOP}/turn.py",
+                "        if self._company.heard_out(task.study_uid, until=self._others_succeed):",
+                "        if False:",
+            ),
+        ),
+        noticed_by=("tests/loop/test_errors.py::test_each_answer_has_its_consequence",),
+    ),
+    Mutant(
+        name="the-quickest-refusal-counts",
+        rule="C6",
+        breaks="a 403 that comes before the neighbour's write has ended pauses the target",
+        edits=(
+            Edit(
+                f"{_LOOP}/turn.py",
+                "        if self._company.heard_out(task.study_uid, until=self._others_succeed):",
+                "        if self._others_succeed():",
+            ),
+        ),
+        noticed_by=("tests/loop/test_company.py",),
     ),
     Mutant(
         name="dropped-is-deaf",
