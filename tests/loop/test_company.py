@@ -43,16 +43,14 @@ def test_all_who_are_refused_do_not_wait_for_each_other() -> None:
 def test_a_refused_study_is_parked_although_its_neighbour_is_slower(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES C6: 403 while others succeed, and be it a moment later: parked `forbidden`, and nothing is paused."""
     workers = world.workers()
-    company, refused_first = workers._turn._company, threading.Event()
+    company, both = workers._turn._company, threading.Barrier(2)
 
     def slower(task: Task) -> Outcome:
-        if task.study_uid == STUDY:
-            refused_first.set()
-            return reconcile(task)
-        assert refused_first.wait(10.0)
+        both.wait(20.0)
         outcome = reconcile(task)
-        with company._changed:
-            assert company._changed.wait_for(lambda: STUDY not in company._under_way, timeout=10.0)
+        if task.study_uid == OTHER:
+            with company._changed:
+                assert company._changed.wait_for(lambda: STUDY not in company._under_way, timeout=20.0)
         return outcome
 
     monkeypatch.setattr(turn, "reconcile", slower)

@@ -11,7 +11,7 @@ from syncd.loop.workers import ATTEMPTS
 from syncd.model.words import Decision, TargetState
 from syncd.model.work import LONGEST_BACKOFF, Outcome
 from syncd.publish.lookups import BATCH
-from tests.fakes.http import Response
+from tests.fakes.http import Request, Response
 from tests.loop.hands import work_until, workers_of
 from tests.loop.world import MAIN, OTHER, STUDY, World, puts, refused
 
@@ -234,13 +234,35 @@ def test_a_reset_noticed_by_a_study_restores_everything(ready: World) -> None:
 
 
 def test_a_study_that_looks_like_a_reset_again_and_again_pays_itself(ready: World) -> None:
-    """RULES C6: after one restore nothing is believed that was not read; a gateway that answers 404 to every write of one
+    """RULES C6: after one restore nothing is believed that was not read; a gateway that answers 201 to every write of one
     study makes no storm of restores, and the others are published."""
+    ready.work()
+    ready.fhir.rules.append(lambda request: _as_if_created(request) if puts(resource_id=STUDY)(request) else None)
+    ready.store(series=2)
+    ready.store(OTHER, series=2, PatientID="P2")
+    ready.settle()
+    ready.poll()
+    workers, before = workers_of(ready), len(ready.writes())
+    work_until(workers, lambda: _due(ready) == 0)
+    row = ready.ledger.dirty_row(STUDY)
+    assert row is not None and row.attempts == 1
+    assert ready.study(OTHER)["numberOfSeries"] == 2
+    assert len(ready.writes()) - before <= 4
+    workers.stop(grace=1.0)
+
+
+def test_a_study_whose_every_write_is_answered_404_pays_itself(ready: World) -> None:
+    """RULES C4, C6: a conflict like another; begun again five times, then one attempt is paid."""
     ready.fhir.rules.append(lambda request: refused(404) if puts(resource_id=STUDY)(request) else None)
     workers = workers_of(ready)
     work_until(workers, lambda: _due(ready) == 0)
     row = ready.ledger.dirty_row(STUDY)
     assert row is not None and row.attempts == 1
     assert ready.ledger.record(OTHER) is not None
-    assert len(ready.writes()) <= 4
+    assert len([one for one in ready.writes() if one.path.endswith(STUDY)]) <= 6
     workers.stop(grace=1.0)
+
+
+def _as_if_created(request: Request) -> Response:
+    headers = {"ETag": 'W/"1"', "Location": f"{request.path}/_history/1"}
+    return Response(status=201, headers=headers, body=request.body)
