@@ -15,7 +15,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,13 +94,16 @@ def compare(
     dicomweb_url: str,
     accepted: Mapping[str, str] | None = None,
     max_instances: int = MAX_INSTANCES,
+    installation: str | None = None,
 ) -> Report:
     """Reads both servers whole and compares them; raises `Unreadable` where one does not answer.
 
-    `accepted` names the StudyInstanceUIDs that may be missing, each with a reason.
+    `accepted` names the StudyInstanceUIDs that may be missing, each with a reason. Where installations share the FHIR
+    server, `installation` is the id of the one that follows this archive: what another one's resources say is no
+    difference, and must not be ours.
     """
     copies = Archive(orthanc_url, auth=auth).copies()
-    held, server, allowed = studies(copies), Server(fhir_url), accepted or {}
+    held, server, allowed = studies(copies), Server(fhir_url, installation=installation), accepted or {}
     resources = {uid: server.imaging_study(uid) for uid in held}
     present = {uid: found for uid, found in resources.items() if found and found.get("status") not in RETRACTED}
     absent = [uid for uid in held if uid not in present]
@@ -128,7 +131,7 @@ def compare(
         differences=tuple(differences),
         missing=tuple(sorted(uid for uid in absent if uid not in allowed)),
         extra=tuple(_extra(listing, held=held)),
-        duplicate=tuple(_duplicate(listing)),
+        duplicate=tuple(_duplicate(listing, held=held)),
         accepted={uid: allowed[uid] for uid in sorted(absent) if uid in allowed},
     )
 
@@ -196,10 +199,12 @@ def _extra(listing: Iterable[Listed], *, held: Mapping[str, Study]) -> Iterable[
             yield f"ImagingStudy/{one.id} ({one.status}; {', '.join(one.uids) or 'no UID'})"
 
 
-def _duplicate(listing: Iterable[Listed]) -> Iterable[str]:
+def _duplicate(listing: Collection[Listed], *, held: Mapping[str, Study]) -> Iterable[str]:
+    """Of the studies that the archive holds or that we published; two strangers of one UID are theirs to settle."""
+    concerned = {*held, *(uid for one in listing if one.ours for uid in one.uids)}
     claims: dict[str, list[str]] = {}
     for one in listing:
-        for uid in set(one.uids):
+        for uid in concerned.intersection(one.uids):
             claims.setdefault(uid, []).append(one.id)
     return (f"{uid}: ImagingStudy/{', ImagingStudy/'.join(sorted(ids))}" for uid, ids in claims.items() if len(ids) > 1)
 

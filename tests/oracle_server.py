@@ -39,7 +39,9 @@ class Listed:
 class Server:
     """A FHIR R4 server, read only; what is DSTU2's is restated (`oracle_dstu2`)."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, installation: str | None = None) -> None:
+        """`installation`: whose resources are ours; None: every syncd's."""
+        self._installation = installation
         self._url = url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False
@@ -63,14 +65,14 @@ class Server:
                     for one in resource.get("identifier", [])
                     if one.get("system") == UID_SYSTEM
                 )
-                yield Listed(id=resource["id"], uids=uids, status=resource.get("status", ""), ours=is_ours(resource))
+                yield Listed(id=resource["id"], uids=uids, status=resource.get("status", ""), ours=self._is_ours(resource))
             url = next((link["url"] for link in page.get("link", []) if link["relation"] == "next"), None)
 
     def flat(self, study: dict[str, Any]) -> Flat:
         """One ImagingStudy and what it references, as paths and values."""
         flat: Flat = {
             "id": study.get("id"),
-            "meta.tag": is_ours(study),
+            "meta.tag": self._is_ours(study),
             "status": study.get("status"),
             "identifier": tuple(_identifier(one) for one in study.get("identifier", [])),
             "basedOn": tuple(_accessions(study)),
@@ -105,7 +107,7 @@ class Server:
         first = next(iter(ids), None)
         flat: Flat = {"subject.identifier": _identifier(first)[1:] if first else None}
         flat["subject.identifier.assigner"] = (first or {}).get("assigner", {}).get("display")
-        if is_ours(patient):
+        if self._is_ours(patient):
             flat["subject.identifier.secondary"] = tuple(sorted(_identifier(one)[2:] for one in ids[1:]))
             flat["subject.name"] = tuple(
                 _name(one) for one in patient.get("name", []) if one.get("use") or _represented(one)
@@ -113,6 +115,11 @@ class Server:
             flat["subject.gender"] = patient.get("gender")
             flat["subject.birthDate"] = patient.get("birthDate")
         return flat
+
+    def _is_ours(self, resource: dict[str, Any]) -> bool:
+        tags = resource.get("meta", {}).get("tag", [])
+        written_by = {tag.get("code") for tag in tags if tag.get("system") == TAG_SYSTEM}
+        return bool(written_by) if self._installation is None else self._installation in written_by
 
     def _follow(self, reference: dict[str, Any]) -> dict[str, Any] | None:
         found = _REFERENCE.fullmatch(reference.get("reference", ""))
@@ -137,10 +144,6 @@ class Server:
         if not answer.ok:
             raise Unreadable(f"the FHIR server answered {answer.status_code} at {url}")
         return read
-
-
-def is_ours(resource: dict[str, Any]) -> bool:
-    return any(tag.get("system") == TAG_SYSTEM for tag in resource.get("meta", {}).get("tag", []))
 
 
 def coded(coding: dict[str, Any] | None) -> str:

@@ -20,11 +20,14 @@ def compared(
     held: list[Dataset] | None = None,
     stable: bool = True,
     accepted: dict[str, str] | None = None,
+    installation: str | None = None,
 ) -> oracle.Report:
     answers = pair.archive_answers(pair.instances() if held is None else held, stable=stable)
     fhir = pair.fhir_answers(pair.resources() if resources is None else resources)
     with pair.serving(answers) as orthanc, pair.serving(fhir) as server:
-        return oracle.compare(orthanc, None, server, dicomweb_url=pair.DICOMWEB, accepted=accepted)
+        return oracle.compare(
+            orthanc, None, server, dicomweb_url=pair.DICOMWEB, accepted=accepted, installation=installation
+        )
 
 
 CHEST = f"ImagingStudy/{pair.CHEST}"
@@ -188,6 +191,29 @@ def test_what_was_taken_back_shows_nothing(status: str, element: str, value: Any
     report = compared(resources)
     assert [one.path for one in report.differences] == ([path] if path else [])
     assert not report.extra
+
+
+@pytest.mark.parametrize("status", ["available", "entered-in-error"])
+def test_another_installations_resource_is_a_difference_only_where_nobody_in_particular_is_asked_about(status: str) -> None:
+    """RULES B2: the tag names the installation; several share a FHIR server, and each has an archive of its own."""
+    resources = pair.resources()
+    identifier = [{"system": "urn:dicom:uid", "value": "urn:oid:2.25.3"}]
+    tagged = {"tag": [{"system": "urn:syncd:installation", "code": "another"}]}
+    theirs = {"resourceType": "ImagingStudy", "id": "2.25.3", "status": status, "meta": tagged, "identifier": identifier}
+    theirs |= {"subject": {"display": "P"}, "numberOfSeries": 1}
+    resources["ImagingStudy/2.25.3"] = theirs
+    resources["ImagingStudy/copy"] = {**theirs, "id": "copy"}
+    assert compared(resources, installation="syncd").agrees
+    for asked in (None, "another"):
+        report = compared(resources, installation=asked)
+        assert report.duplicate
+        assert report.extra if status == "available" else report.differences
+
+
+def test_a_resource_of_another_installation_is_not_ours() -> None:
+    """RULES B2: every study of the archive must carry the tag of the installation that is asked about."""
+    report = compared(installation="another")
+    assert {(one.study_uid, one.path) for one in report.differences} == {(pair.CHEST, "meta.tag"), (pair.REPORT, "meta.tag")}
 
 
 def test_a_second_resource_of_one_uid_is_a_duplicate_whoever_wrote_it() -> None:
