@@ -35,6 +35,10 @@ PATIENT = {
 
 _numbers = itertools.count(1)
 
+_owners: dict[tuple[FhirServer, str], str] = {}
+"""(FHIR server, StudyInstanceUID) → the installation whose archive got that study. On a shared server a second one would
+find it published by the first, or not, by the order of the tests."""
+
 
 def study(words: str, *, series: int = 1, instances: int = 1, modality: str = "CT", **tags: Any) -> tuple[str, list[bytes]]:
     """(StudyInstanceUID, files) of the study that `words` name; each has a patient and an accession of its own."""
@@ -103,6 +107,7 @@ class Installation:
         """Into Orthanc, past the proxy."""
         for file in files:
             self.noted(file)
+            self.claim(file)
             assert self.archive.upload(file) is not None
 
     def wait_stable(self, *study_uids: str) -> None:
@@ -115,6 +120,12 @@ class Installation:
         """Remember what must never be written: of a file that is sent."""
         header = pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True, force=True)
         self.sent_values.update(identifying(header))
+
+    def claim(self, file: bytes) -> None:
+        """This installation publishes the study of this file, and no other one of the same FHIR server does."""
+        header = pydicom.dcmread(io.BytesIO(file), specific_tags=["StudyInstanceUID"], force=True)
+        owner = _owners.setdefault((self.fhir, str(header.get("StudyInstanceUID", ""))), self.name)
+        assert owner == self.name, "another test of this FHIR server sends a study of the same words: name it otherwise"
 
     def leaks(self) -> list[str]:
         """Values of the files sent that syncd wrote somewhere."""

@@ -31,15 +31,15 @@ def site(
 def test_what_is_excluded_or_old_is_not_in_fhir(site: Installation) -> None:
     """CONTRACT `INCLUDE`, `EXCLUDE`, `HISTORY`: from the first start on, for what is there and for what arrives."""
     words, block, variables = site.archive.version, site.block, site.syncd.variables
-    old, old_files = study(f"old {words}", StudyDate="20100101")
-    new, new_files = study(f"new {words}", StudyDate="20240102")
+    old, old_files = study(f"selected: old {words}", StudyDate="20100101")
+    new, new_files = study(f"selected: new {words}", StudyDate="20240102")
     site.send(*old_files, *new_files)
     site.wait_stable(old, new)
     variables[f"{block}EXCLUDE"] = "modality=SR,PatientName=*nobody*,aet=NOBODY"
     variables[f"{block}HISTORY"] = "since:2020-01-01"
     site.syncd.start()
-    report, report_files = study(f"report {words}", modality="SR", StudyDate="20240102")
-    late, late_files = study(f"late {words}", StudyDate="20100101")
+    report, report_files = study(f"selected: report {words}", modality="SR", StudyDate="20240102")
+    late, late_files = study(f"selected: late {words}", StudyDate="20100101")
     site.send(*report_files, *late_files)
     site.wait_for(new, late)
     site.wait_settled()
@@ -62,7 +62,7 @@ def test_a_label_excludes_where_the_archive_has_labels(site: Installation) -> No
     if not site.archive.version.startswith(LABELS):
         assert "keeps none" in site.syncd.command("check", expect=2).out
         return
-    private, files = study(f"private {words}")
+    private, files = study(f"selected: private {words}")
     site.send(*files)
     site.wait_stable(private)
     (orthanc_id,) = site.archive.study_ids(private)

@@ -38,6 +38,7 @@ class Two:
         """Into the second archive."""
         for file in files:
             self.site.noted(file)
+            self.site.claim(file)
             assert self.second.upload(file) is not None
 
     def endpoint(self, archive: str) -> str:
