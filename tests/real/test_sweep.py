@@ -43,19 +43,18 @@ def test_deletions_that_nothing_announced_are_noticed(
     either.delete(f"/instances/{either.get(f'/studies/{orthanc_id}/instances')[0]['ID']}")
     site.wait_for(kept, instances=2)
     [vanished] = either.study_ids(gone)
+    site.before_archive.forget()
     either.delete(f"/studies/{vanished}")
-    site.syncd.wait(lambda: _waits(site, gone), what="marked as gone")
-    assert site.statuses(gone) == ["available"]
+    site.wait_for(gone, status="cancelled")
+    assert site.statuses(gone) == ["available", "cancelled"]
+    assert site.before_archive.count(method="POST", path="^/tools/lookup$") > 0, "proven before it was taken back"
+    site.wait_settled()
     if either.get("/system").get("HasLabels"):
+        before = len(site.syncd.events("inventory_taken"))
         either.put(f"/studies/{orthanc_id}/labels/teaching")
         site.syncd.wait(
-            lambda: any(one.get("changed") for one in site.syncd.events("inventory_taken")[-3:]), what="a changed label"
+            lambda: any(one.get("changed") for one in site.syncd.events("inventory_taken")[before:]), what="a changed label"
         )
-
-
-def _waits(site: Installation, study_uid: str) -> bool:
-    said = [one for one in site.syncd.events("study_decided") if one.get("study_uid") == study_uid]
-    return bool(said) and said[-1]["decision"] == "Wait"
 
 
 def test_what_others_do_on_the_server_is_put_right(
