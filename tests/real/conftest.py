@@ -52,6 +52,17 @@ def second_hapi() -> Iterator[FhirServer]:
     server.discard()
 
 
+@pytest.fixture(scope="session")
+def r5_hapi() -> Iterator[FhirServer]:
+    """The session's HAPI of R5, beside `hapi`, which speaks R4. Use ids and searches of your own."""
+    try:
+        server = start_hapi(fhir="r5")
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.discard()
+
+
 def _started(version: str) -> Archive:
     try:
         return start_orthanc(version)

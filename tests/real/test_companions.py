@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from syncd.mapping.dialects import release
 from tests.mapping.studies import POLICY, WANTED, beside, full_study
 from tests.real.conftest import Install
 from tests.real.installation import PATIENT, study
-from tests.servers import Archive, FhirServer, Unavailable, start_hapi
+from tests.servers import Archive, FhirServer
 
 pytestmark = pytest.mark.real
 
@@ -52,14 +51,10 @@ TAGS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module", params=["r4", "r5"])
-def fhir(request: pytest.FixtureRequest) -> Iterator[FhirServer]:
-    try:
-        server = start_hapi(fhir=request.param)
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.discard()
+@pytest.fixture(params=["hapi", "r5_hapi"], ids=["r4", "r5"])
+def fhir(request: pytest.FixtureRequest) -> FhirServer:
+    server: FhirServer = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture
@@ -86,7 +81,8 @@ def test_a_study_brings_them_and_they_stay_as_they_are(
     site.wait_stable(study_uid)
     site.syncd.command("resync", expect=0)
 
-    stored = {kind: fhir.search(f"{kind}?_count=10") for kind in WRITTEN[version]}
+    ours = f"_tag=urn:syncd:installation%7C{site.name}"
+    stored = {kind: fhir.search(f"{kind}?{ours}&_count=10") for kind in WRITTEN[version]}
     assert {kind: len(found) for kind, found in stored.items()} == dict.fromkeys(WRITTEN[version], 1)
     said = fhir.get(f"ImagingStudy/{study_uid}")
     for kind, [one] in stored.items():

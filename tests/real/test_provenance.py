@@ -1,6 +1,6 @@
 """Provenance, Patients that turn up and orders on a real HAPI, in R4 and R5: accepted, valid, and never in the way.
 
-The archive is a fake, the FHIR server is not; each HAPI is started once for all tests of its version.
+The archive is a fake, the FHIR servers are the session's: each test is an installation of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from syncd.publish.server import FhirServer
 from tests.loop.rejecting import SAFETY, images, note, settled, uid
 from tests.loop.world import MAIN, World
 from tests.servers import FhirServer as Hapi
-from tests.servers import Unavailable, start_hapi
 
 pytestmark = pytest.mark.real
 
@@ -37,15 +36,10 @@ ORDERS = "http://hospital.test/acc"
 _SITES = itertools.count(1)
 
 
-@pytest.fixture(scope="module", params=("r4", "r5"))
-def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, Hapi]]:
+@pytest.fixture(params=["r4", "r5"])
+def server(request: pytest.FixtureRequest) -> tuple[str, Hapi]:
     """The version, and its HAPI."""
-    try:
-        started = start_hapi(fhir=request.param)
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    yield request.param, started
-    started.discard()
+    return request.param, request.getfixturevalue("hapi" if request.param == "r4" else "r5_hapi")
 
 
 class RealWorld(World):
