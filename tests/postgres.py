@@ -27,6 +27,9 @@ from tests.servers import Unavailable
 ROLE, PASSWORD = "ledger", "p@ss: wörd/%41?"
 """A password that breaks every address in which it is not escaped."""
 
+ENDS_WITHIN = 60_000
+"""Milliseconds that a session may take to end, on a busy machine too."""
+
 _FAST = ("fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", "max_connections=60")
 
 _numbers = itertools.count(1)
@@ -114,9 +117,10 @@ class Postgres(ServerProcess):
         return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{port or self.port}/{database}"
 
     def end_sessions(self, role: str, *, pid: int | str = "%") -> int:
-        """`pg_terminate_backend` for syncd's sessions with this part (`owns`, `writes`, `reads`), of one process or all."""
+        """`pg_terminate_backend` for syncd's sessions with this part (`owns`, `writes`, `reads`), of one process or all.
+        They have ended, and let go of their locks, when this returns."""
         with self.admin() as admin:
-            named = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %s"
+            named = f"SELECT pg_terminate_backend(pid, {ENDS_WITHIN}) FROM pg_stat_activity WHERE application_name LIKE %s"
             return len(admin.execute(named, [f"syncd {role} {pid}@%"]).fetchall())
 
 

@@ -255,7 +255,8 @@ def test_a_lock_in_strange_hands_is_waited_for(postgres: Postgres, url: str) -> 
     """RULES E4: our own dead session may hold it until the server notices: nothing is sent, and nothing is given up."""
     with Ledger.open(url, clock=Clock(NOW)) as ledger, psycopg.connect(url, autocommit=True) as other:
         postgres.end_sessions("owns")
-        other.execute(str(sessionlock._TAKE).replace(":upper", str(sessionlock._CLASS)))
+        taken = other.execute(str(sessionlock._TAKE).replace(":upper", str(sessionlock._CLASS))).fetchone()
+        assert taken == (True,)
         for _ in range(2):
             with pytest.raises(LedgerUnavailable, match="another process has the lock"):
                 ledger.require_ownership()
