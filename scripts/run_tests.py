@@ -26,7 +26,7 @@ PARALLEL = ("-n", "auto", "--dist", "worksteal")
 MEMORY = Path("/dev/shm")
 QUICK = ("check", "stories")
 """Parts whose ledgers lie in memory: thousands of short lives, of which none outlives a loss of power."""
-LONGEST = 25
+LONGEST = 40
 """Minutes of one part, whichever it is: what hangs must not hide the parts after it."""
 ENDING = 10
 """Seconds in which a part that is ended says where it stands."""
