@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, func, or_, select, union
+from sqlalchemy import Connection, Select, Table, bindparam, delete, exists, func, or_, select, union
 
 from syncd.ledger.marks import keep_copies, mark
 from syncd.ledger.records import fact, save_fact, study_dates
 from syncd.ledger.rows import slices, to_noun, to_row
-from syncd.ledger.schema import copies, dirty, intents, records, unselected, upsert
+from syncd.ledger.schema import copies, dirty, intents, parked, records, unselected, upsert
 from syncd.ledger.ways import Ways
 from syncd.ledger.writer import Transaction
 from syncd.model.ids import ArchiveName
@@ -96,7 +96,7 @@ class SelectionLedger:
 
     def mark_again(self, archive: ArchiveName, *, only_outside: bool) -> int:
         """Mark at backfill priority what other settings may concern: what is outside the history, or everything
-        that was published from the archive or is not selected. Returns how many. A crash in between leaves some
+        that was published from the archive, is parked, or is not selected. Returns how many. A crash in between leaves some
         unmarked: the caller keeps the settings only after this has returned."""
         marked, after, wanted = 0, "", _concerned(archive, only_outside=only_outside)
         while uids := self._ways.read(partial(_slice, wanted=wanted, after=after)):
@@ -158,10 +158,14 @@ def _concerned(archive: ArchiveName, *, only_outside: bool) -> Any:
     if only_outside:
         outside = left.where(unselected.c.state.concat("") == StudyState.OUTSIDE_HISTORY.value)
         return outside.order_by(key).limit(bindparam("most"))
-    here = select(copies.c.study_uid).where(copies.c.study_uid == records.c.study_uid, copies.c.archive == archive)
-    shown = select(records.c.study_uid).where(here.exists(), records.c.study_uid > bindparam("after"))
-    both = union(shown, left)
-    return both.order_by("study_uid").limit(bindparam("most"))
+    shown = select(records.c.study_uid).where(_here(records, archive), records.c.study_uid > bindparam("after"))
+    kept = select(parked.c.study_uid).where(_here(parked, archive), parked.c.study_uid > bindparam("after"))
+    return union(shown, left, kept.where(~parked.c.dropped)).order_by("study_uid").limit(bindparam("most"))
+
+
+def _here(table: Table, archive: ArchiveName) -> Any:
+    """A copy of the study lies in the archive."""
+    return exists().where(copies.c.study_uid == table.c.study_uid, copies.c.archive == archive)
 
 
 def _slice(connection: Connection, *, wanted: Any, after: str) -> Sequence[str]:

@@ -16,7 +16,7 @@ from syncd.model.work import MarkKind
 from syncd.selection.rules import rules
 from syncd.selection.site import Selection
 from tests.loop.retracting import deciding, deletions, once, shown, status, tombstone, vanish
-from tests.loop.world import MAIN, OTHER, SECOND, STUDY, World
+from tests.loop.world import MAIN, OTHER, SECOND, STUDY, World, puts, refused
 
 
 def _exclude(world: World, *texts: str, **changes: str) -> None:
@@ -163,6 +163,20 @@ def test_other_rules_reach_what_was_excluded(world: World) -> None:
     assert world.turn().decision is Decision.CREATE
     assert world.ledger.selection.find(STUDY) is None
     assert world.ledger.counts(world.clock()).unselected == {}
+
+
+def test_other_rules_reach_what_is_parked(world: World) -> None:
+    """Issue 5 part 8: a study that the server refused is excluded now, and nobody needs to look at it any more."""
+    world.store()
+    _arrived(world)
+    world.connect()
+    world.fhir.rules.append(lambda request: refused(422) if puts()(request) else None)
+    assert world.turn().decision is Decision.PARK
+    _exclude(world, "modality=CT")
+    world.connect()
+    assert world.turn().reason == "excluded by modality=CT"
+    assert world.ledger.parked(STUDY) is None
+    assert world.ledger.counts(world.clock()).parked == {}
 
 
 def test_a_label_excludes_and_includes_again(world: World) -> None:
