@@ -187,7 +187,7 @@ class Turn:
 
     def _after_reset(self, task: Task, began: float) -> Outcome | None:
         """Everything is restored, once: who meets the same again, when nothing is believed that was not read, has a trouble
-        of its own (a gateway that answers 404 to its writes), and must not make the others be verified for ever."""
+        of its own (its updates are answered as creations), and must not make the others be verified for ever."""
         if task.study_uid in self._met_reset:
             return self._failed(task, Transient("the FHIR server answers as if it had lost everything", server="fhir"))
         self._met_reset.add(task.study_uid)
