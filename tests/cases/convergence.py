@@ -40,7 +40,7 @@ CONVERGENCE = (
         "Recycled by Orthanc's own limits",
         at("loop/test_section_i", "a_study_that_made_room_for_another_is_withdrawn"),
         at("loop/test_retract", "a_study_recycled_and_sent_again_meanwhile_is_not_taken_back"),
-        missing="a real Orthanc that recycles: on the fakes it is a deletion of which nobody tells, as another one",
+        at("real/test_recycled", "the_oldest_patient_makes_room_for_a_newcomer"),
     ),
     _case(
         "Deleted between the change and the read: a 404 alone retracts nothing",
@@ -63,7 +63,8 @@ CONVERGENCE = (
         at("loop/test_section_i", "case_52_a_split_leaves_one_series_fewer_and_a_study_of_its_own"),
         at("loop/test_section_i", "case_53_a_merge_withdraws_the_source_and_the_target_grows"),
         at("loop/test_archives", "a_study_that_is_split_across_archives_and_merged_again_converges"),
-        missing="split and merge by a real Orthanc's own calls",
+        at("real/test_split", "a_series_that_is_split_off_and_merged_again_is_said_once"),
+        at("real/test_split", "what_is_split_and_merged_while_its_source_is_kept_is_said_of_both"),
     ),
     _case(
         "Edited, deleted or duplicated on the FHIR side: found by audit, repaired or reported",
