@@ -113,7 +113,8 @@ CONVERGENCE = (
         at("real/test_server_away", "a_busy_server_is_asked_again_and_its_neighbours_are_not_held_up"),
         at("real/test_server_away", "a_study_that_the_archive_cannot_read_holds_up_no_other"),
         at("real/test_bad_input", "a_bad_server_ends_a_resync_and_lets_the_daemon_wait"),
-        missing="403, 405 and 413 through the proxy: they are played by the fakes and the scripted server only",
+        at("real/test_refused_writes", "a_server_that_refuses_every_write_is_paused_and_no_study_is_blamed"),
+        at("real/test_refused_writes", "what_is_refused_of_one_study_holds_up_no_other"),
     ),
     _error(
         "Too large (413): the instance level is left out, counts are kept, the ledger says so",

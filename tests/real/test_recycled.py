@@ -1,4 +1,4 @@
-"""Both Orthancs with room for three patients only: what is recycled for a newcomer is withdrawn, or kept, and nothing else."""
+"""Both Orthancs with room for three patients: what is recycled for a newcomer is withdrawn, or kept, and nothing else."""
 
 from __future__ import annotations
 
