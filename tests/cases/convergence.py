@@ -132,7 +132,7 @@ CONVERGENCE = (
         at("loop/test_workers", "an_outage_costs_no_attempt"),
         at("real/test_server_away", "an_outage_loses_nothing_and_costs_no_study_an_attempt"),
         at("real/test_server_away", "a_restart_of_the_server_in_the_middle_loses_nothing"),
-        missing="an import of 10,000 studies: the tests keep a dozen waiting, and each study waits by itself",
+        at("loop/test_import", "an_import_while_the_server_is_away_is_written_once"),
     ),
     _error(
         "SIGTERM drains and stops",

@@ -6,7 +6,7 @@ A cached search keeps the ids it found; what was deleted since is simply missing
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -103,9 +103,20 @@ class Searches:
         base = self._base_url()
         return tuple(
             str(resource["id"])
-            for resource in self._store.living(resource_type)
+            for resource in self._candidates(resource_type, filters)
             if all(_matches(resource, name, value, base) for name, value in filters.items())
         )
+
+    def _candidates(self, resource_type: str, filters: Mapping[str, str]) -> Iterable[Resource]:
+        """Those that may match, told by what is quick to compare: fifty studies are looked up among ten thousand."""
+        living = self._store.living(resource_type)
+        if "_id" in filters:
+            wanted = frozenset(_split(filters["_id"]))
+            return (one for one in living if one["id"] in wanted)
+        values = frozenset(one.rpartition("|")[2] for one in _split(filters.get("identifier", "")))
+        if "" in values:
+            return living
+        return (one for one in living if any(each.get("value") in values for each in _as_list(one.get("identifier"))))
 
     def _carry_out(self, resource_type: str, filters: Mapping[str, str]) -> Found:
         ids = self.matching(resource_type, filters)
