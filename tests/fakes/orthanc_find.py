@@ -7,8 +7,9 @@ cuts each page, and does not cut at all when `Since` comes without `Limit`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tests.fakes.orthanc_index import LEVELS, Index, Resource
@@ -54,21 +55,31 @@ def _matches(index: Index, resource: Resource, asked: Mapping[str, Any]) -> bool
         parent = asked.get(f"Parent{level}")
         if parent and index.modern and index.above(resource, level).id != parent:
             return False
+    query, own = asked["Query"], resource.main
+    if not all(_matches_value(str(own[name]), str(wanted)) for name, wanted in query.items() if name in own):
+        return False
     known: dict[str, Any] = {}
     for level in LEVELS[: LEVELS.index(resource.level) + 1]:
         known |= index.above(resource, level).main
     labels = asked.get("Labels")
     if labels and index.modern and not resource.labels.issuperset(labels):
         return False
-    return all(_matches_value(str(known.get(name, "")), str(wanted)) for name, wanted in asked["Query"].items())
+    return all(_matches_value(str(known.get(name, "")), str(wanted)) for name, wanted in query.items())
 
 
 def _matches_value(value: str, wanted: str) -> bool:
     """DICOM matching (PS3.4 C.2.2.2): lists, wildcards; Orthanc ignores case by default."""
-    if not wanted or wanted == "*":
-        return True
+    return not wanted or wanted == "*" or bool(_matcher(wanted)(value))
+
+
+@lru_cache(maxsize=256)
+def _matcher(wanted: str) -> Callable[[str], object]:
+    """Made once for all the resources that it is held against."""
+    if not re.search(r"[*?]", wanted):
+        values = frozenset(wanted.lower().split("\\"))
+        return lambda value: value.lower() in values
     pattern = "|".join(re.escape(one).replace(r"\*", ".*").replace(r"\?", ".") for one in wanted.split("\\"))
-    return re.fullmatch(pattern, value, re.IGNORECASE) is not None
+    return re.compile(pattern, re.IGNORECASE).fullmatch
 
 
 def _shown(index: Index, resource: Resource, asked: Mapping[str, Any]) -> Any:
