@@ -13,9 +13,10 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from syncd.errors import ServerReset, StudyError
-from syncd.loop.adopted import is_adopted, marked
+from syncd.errors import StudyError
+from syncd.loop.adopted import is_adopted
 from syncd.loop.provenance import FIRST_DUE
+from syncd.loop.sending import sent
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
 from syncd.mapping.endpoints import endpoint_references as references
@@ -24,7 +25,7 @@ from syncd.model.provenance import OwedProvenance
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import WITHDRAWN, Decision, Tombstone
-from syncd.model.work import Intent, MarkKind, Outcome, StudyRecord
+from syncd.model.work import MarkKind, Outcome, StudyRecord
 from syncd.plan.decide import (
     Absent,
     Action,
@@ -171,31 +172,16 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
     outcome = task.outcome(action.decision, action.reason)
     if task.dry:
         return outcome
-    ledger, before = task.rooms.ledger, task.claim.intent
     intended_at = task.rooms.clock()
-    ledger.save_intent(
-        Intent(
-            study_uid=task.study_uid,
-            resource_id=str(goal.resource["id"]),
-            digest=goal.digest,
-            expected_version=action.expected_version,
-            owned={
-                **owned_values(goal.resource, earlier=before.owned if before else None, fhir_version=goal.fhir_version),
-                "status": goal.status,
-                **marked(task, str(goal.resource["id"]), now=action.adopted),
-            },
-            created_at=intended_at,
-        )
+    written = sent(
+        task,
+        goal,
+        action.resource,
+        expected_version=action.expected_version,
+        updates=action.decision is Decision.UPDATE,
+        intended_at=intended_at,
+        adopted=action.adopted,
     )
-    reached(Step.INTENT_SAVED)
-    try:
-        written = task.rooms.server.put(action.resource, expected_version=action.expected_version)
-    except StudyError as error:
-        error.digest = goal.digest
-        raise
-    reached(Step.SENT)
-    if action.decision is Decision.UPDATE and written.created:
-        raise ServerReset()
     record = _record(
         task,
         goal,

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from syncd.errors import ServerReset, StudyError, TornRead
+from syncd.errors import StudyError, TornRead
 from syncd.loop import brake
-from syncd.loop.adopted import is_adopted, marked
+from syncd.loop.adopted import is_adopted
 from syncd.loop.publishing import owed_for
+from syncd.loop.sending import sent
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
 from syncd.mapping.check import problems
@@ -23,7 +24,7 @@ from syncd.mapping.endpoints import endpoint_references
 from syncd.mapping.identity import resource_id
 from syncd.mapping.retracted import remains, retracted_status
 from syncd.model.words import WITHDRAWN, Cause, Decision, ParkedReason, Tombstone
-from syncd.model.work import Intent, Outcome, Retraction, StudyRecord
+from syncd.model.work import Outcome, Retraction, StudyRecord
 from syncd.plan.decide import Deleted, Found, Wanted, wanted
 from syncd.plan.elements import elements
 from syncd.plan.essence import essence
@@ -154,27 +155,7 @@ def _said_already(task: Task, one: _Withdrawal, *, cause: Cause) -> Outcome:
 
 
 def _withdrawn(task: Task, one: _Withdrawal, *, intended_at: float) -> StudyRecord:
-    rooms, before = task.rooms, task.claim.intent
-    owned = owned_values(one.goal.resource, earlier=before.owned if before else None, fhir_version=task.rooms.fhir_version)
-    rooms.ledger.save_intent(
-        Intent(
-            study_uid=task.study_uid,
-            resource_id=str(one.goal.resource["id"]),
-            digest=one.goal.digest,
-            expected_version=one.found.version,
-            owned={**owned, "status": one.goal.status, **marked(task, str(one.goal.resource["id"]))},
-            created_at=intended_at,
-        )
-    )
-    reached(Step.INTENT_SAVED)
-    try:
-        written = rooms.server.put(one.resource, expected_version=one.found.version)
-    except StudyError as error:
-        error.digest = one.goal.digest
-        raise
-    reached(Step.SENT)
-    if written.created:
-        raise ServerReset()
+    written = sent(task, one.goal, one.resource, expected_version=one.found.version, updates=True, intended_at=intended_at)
     return _confirmed(task, one, version=written.version, last_updated=written.last_updated)
 
 

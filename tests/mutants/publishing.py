@@ -65,7 +65,7 @@ MUTANTS = (
         name="intent-not-saved",
         rule="C3",
         breaks="nothing is committed before a write is sent",
-        edits=(Edit(f"{_LOOP}/publishing.py", "    ledger.save_intent(\n", "    (lambda intent: None)(\n"),),
+        edits=(Edit(f"{_LOOP}/sending.py", "    rooms.ledger.save_intent(\n", "    (lambda intent: None)(\n"),),
         noticed_by=("tests/loop/test_writing.py::test_what_was_sent_before_a_crash_does_not_become_foreign",),
     ),
     Mutant(
@@ -74,18 +74,18 @@ MUTANTS = (
         breaks="after a conflict the old resource is sent again under the newer version",
         edits=(
             Edit(
-                f"{_LOOP}/publishing.py",
+                f"{_LOOP}/sending.py",
                 "from syncd.errors import ServerReset, StudyError",
                 "from syncd.errors import Conflict, ServerReset, StudyError",
             ),
             Edit(
-                f"{_LOOP}/publishing.py",
-                "        written = task.rooms.server.put(action.resource, expected_version=action.expected_version)\n",
+                f"{_LOOP}/sending.py",
+                "        written = rooms.server.put(resource, expected_version=expected_version)\n",
                 "        try:\n"
-                "            written = task.rooms.server.put(action.resource, expected_version=action.expected_version)\n"
+                "            written = rooms.server.put(resource, expected_version=expected_version)\n"
                 "        except Conflict:\n"
-                '            newer = task.rooms.server.read("ImagingStudy", str(goal.resource["id"]))\n'
-                "            written = task.rooms.server.put(action.resource, expected_version=newer.version)\n",
+                '            newer = rooms.server.read("ImagingStudy", resource_id)\n'
+                "            written = rooms.server.put(resource, expected_version=newer.version)\n",
             ),
         ),
         noticed_by=("tests/loop/test_writing.py::test_a_conflict_restarts_from_the_archive",),
