@@ -45,7 +45,13 @@ MUTANTS = (
         name="adoption-forgotten",
         rule="C2",
         breaks="what was adopted at our own id counts as made by us",
-        edits=(Edit(f"{_LOOP}/publishing.py", "        adopted=action.adopted,\n", ""),),
+        edits=(
+            Edit(
+                f"{_LOOP}/publishing.py",
+                "        at=task.rooms.clock(),\n        adopted=action.adopted,\n",
+                "        at=task.rooms.clock(),\n",
+            ),
+        ),
         noticed_by=("tests/loop/test_adoption.py::test_one_at_our_own_id_is_remembered_as_adopted",),
     ),
     Mutant(

@@ -168,8 +168,8 @@ MUTANTS = (
         breaks="an update that created is no sign of a reset",
         edits=(
             Edit(
-                f"{_LOOP}/publishing.py",
-                "    if action.decision is Decision.UPDATE and written.created:",
+                f"{_LOOP}/sending.py",
+                "    if updates and written.created:",
                 "    if False:",
             ),
         ),
