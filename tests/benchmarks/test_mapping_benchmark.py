@@ -12,6 +12,7 @@ from syncd.mapping.dialects import VERSIONS as SPOKEN
 ROW = Row(version="r4", instances=100, ms=4.9, fhirclient_ms=2.45, slope=0.04)
 
 
+@pytest.mark.machine
 def test_the_table_has_a_row_for_each_version_and_size(capsys: pytest.CaptureFixture[str]) -> None:
     """Each study passes the check of its version (RULES B1): the benchmark ends otherwise."""
     assert main(["--instances", "1", "2", "4", "--repetitions", "1"]) == 0

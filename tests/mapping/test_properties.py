@@ -18,6 +18,8 @@ from syncd.mapping.policy import MappingPolicy
 from syncd.model.snapshot import StudySnapshot
 from tests.mapping.studies import beside, policies, snapshots
 
+pytestmark = pytest.mark.machine
+
 # Studies are large values to draw; the machine's speed says nothing about the claim.
 patiently = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 in_each_version = settings(patiently, max_examples=100)
