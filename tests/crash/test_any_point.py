@@ -18,9 +18,6 @@ import pytest
 from tests.crash.mortal import Killed, Mortal
 from tests.loop.world import MAIN
 
-pytestmark = pytest.mark.machine
-"""Minutes of stories in memory: a part of the run of their own."""
-
 OLDER, NEWER, ARRIVING = "1.2.276.11", "1.2.276.12", "1.2.276.13"
 
 ENDS_GONE = frozenset({"a study is taken back", "a study is deleted"})
@@ -172,6 +169,7 @@ def memory() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.machine
 @pytest.mark.parametrize("name", STORIES)
 def test_a_death_after_any_change_leaves_enough_to_go_on(name: str, memory: Path) -> None:
     """DESIGN principle 2, RULES A1, A2, A6, B4, C3, C5, E3: the end of the story is the same.
