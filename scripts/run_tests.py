@@ -21,7 +21,6 @@ from scripts import set_up
 from scripts.steps import ROOT, WORK
 
 REPORTS = WORK / "reports"
-VERSIONS = "tests/real/test_versions.py"
 PARALLEL = ("-n", "auto", "--dist", "worksteal")
 MEMORY = Path("/dev/shm")
 QUICK = ("check", "stories")
@@ -30,6 +29,8 @@ LONGEST = 40
 """Minutes of one part, whichever it is: what hangs must not hide the parts after it."""
 ENDING = 10
 """Seconds in which a part that is ended says where it stands."""
+BY_FILE = ("-n", "auto", "--dist", "loadfile")
+"""Real servers are mostly waited for; each worker has its own, and a file's tests share theirs."""
 COUNTED = ("passed", "failed", "error", "skipped")
 
 
@@ -96,19 +97,14 @@ def _mutants() -> bool:
 
 
 def _real() -> bool:
-    """Against real servers; in CI both versions of Orthanc must have been asked."""
-    elsewhere = ("--ignore=tests/crash", "--ignore=tests/faults", f"--ignore={VERSIONS}")
-    return _pytest("real", "-m", "real and not long", *elsewhere, *_both())
-
-
-def _validation() -> bool:
-    """Every FHIR version's own server on what we say in that version."""
-    return _pytest("validation", "-m", "real and not long", VERSIONS)
+    """Against real servers, every FHIR version's own among them; in CI both versions of Orthanc must have been asked."""
+    elsewhere = ("--ignore=tests/crash", "--ignore=tests/faults")
+    return _pytest("real", *BY_FILE, "-m", "real and not long", *elsewhere, *_both())
 
 
 def _faults() -> bool:
     """kill -9 at every step and at random moments, a bad network, a sick disk, against real servers."""
-    return _pytest("faults", "-m", "real and not long", "tests/crash", "tests/faults", *_both())
+    return _pytest("faults", *BY_FILE, "-m", "real and not long", "tests/crash", "tests/faults", *_both())
 
 
 def _both() -> list[str]:
@@ -168,12 +164,11 @@ def _closing(done: list[Timed]) -> int:
 
 CHECK = Part("check", _check, 2)
 REAL = [
-    Part("machine", _machine, 6),
+    Part("machine", _machine, 5),
     Part("stories", _stories, 3),
-    Part("mutants", _mutants, 4),
+    Part("mutants", _mutants, 3),
     Part("real", _real, 14),
-    Part("validation", _validation, 4),
-    Part("faults", _faults, 11),
+    Part("faults", _faults, 8),
 ]
 SUITES = {
     "check": [Part("set-up", _set_up("check"), 8), CHECK],

@@ -28,6 +28,8 @@ ALLOWED_IN_CI = "container engine"
 """A skip whose reason says this is the only one that CI accepts."""
 
 _skips: dict[str, str] = {}
+_seen_by_workers: dict[str, str] = {}
+"""The Orthancs that pytest-xdist's workers talked to."""
 
 
 @pytest.fixture(scope="session", params=VERSIONS)
@@ -132,13 +134,21 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
     _note_skip(report)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _seen_by_workers.update(getattr(node, "workeroutput", {}).get("orthancs", {}))
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if hasattr(session.config, "workeroutput"):  # a worker tells; the whole is judged where all is known
+        session.config.workeroutput["orthancs"] = versions_seen()
+        return
     if exitstatus == pytest.ExitCode.OK and _objections(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for version, system in sorted(versions_seen().items()):
+    for version, system in sorted(_orthancs().items()):
         terminalreporter.write_line(f"Orthanc {version} /system: {system}")
     for test, reason in _skips.items():
         terminalreporter.write_line(f"skipped: {test}: {reason}")
@@ -146,8 +156,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"FAILED: {objection}", red=True)
     if config.option.report:
         counts = {kind: len(terminalreporter.stats.get(kind, ())) for kind in ("passed", "failed", "error", "skipped")}
-        report = {"counts": counts, "skips": _skips, "orthancs": versions_seen()}
+        report = {"counts": counts, "skips": _skips, "orthancs": _orthancs()}
         config.option.report.write_text(json.dumps(report), encoding="utf-8")
+
+
+def _orthancs() -> dict[str, str]:
+    return {**versions_seen(), **_seen_by_workers}
 
 
 def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -160,7 +174,7 @@ def _objections(config: pytest.Config) -> list[str]:
     """Why a run without a failed test is a failure all the same."""
     objections = []
     if config.option.both_orthancs:
-        series = {version.rsplit(".", 1)[0] for version in versions_seen()}
+        series = {version.rsplit(".", 1)[0] for version in _orthancs()}
         objections += [f"no Orthanc {version} was asked" for version in VERSIONS if version.rsplit(".", 1)[0] not in series]
     if os.environ.get("CI") == "true":
         refused = [test for test, reason in _skips.items() if ALLOWED_IN_CI not in reason]

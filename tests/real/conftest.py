@@ -35,6 +35,14 @@ def shared_archive() -> Iterator[Archive]:
     server.discard()
 
 
+@pytest.fixture(scope="module", params=VERSIONS)
+def either(request: pytest.FixtureRequest) -> Iterator[Archive]:
+    """An Orthanc of each version in turn, for a module of its own."""
+    server = _started(request.param)
+    yield server
+    server.discard()
+
+
 @pytest.fixture
 def archive(shared_archive: Archive) -> Archive:
     shared_archive.clear()

@@ -12,26 +12,16 @@ from syncd.ledger.ledger import Ledger
 from syncd.model.ids import ArchiveName
 from syncd.model.work import Mark, MarkKind
 from tests.real.installation import Installation, further, study
-from tests.servers import VERSIONS, Archive, FhirServer, Unavailable, start_orthanc
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def archive(request: pytest.FixtureRequest) -> Iterator[Archive]:
-    try:
-        server = start_orthanc(request.param)
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.discard()
+from tests.servers import Archive, FhirServer
 
 
 @pytest.fixture
-def site(archive: Archive, hapi: FhirServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def site(either: Archive, hapi: FhirServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A running daemon."""
-    archive.clear()
+    either.clear()
     with ExitStack() as stack:
         directory = tmp_path_factory.mktemp("deletions")
-        installation = stack.enter_context(Installation(directory, archive=archive, fhir=hapi))
+        installation = stack.enter_context(Installation(directory, archive=either, fhir=hapi))
         installation.syncd.start()
         yield installation
 

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from tests.proxy import Drop
 from tests.real.installation import Installation, further, study
-from tests.servers import VERSIONS, FhirServer, Unavailable, start_orthanc
+from tests.servers import Archive, FhirServer
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
-def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, hapi: FhirServer
-) -> Iterator[Installation]:
+@pytest.fixture(scope="module")
+def site(either: Archive, tmp_path_factory: pytest.TempPathFactory, hapi: FhirServer) -> Iterator[Installation]:
     """A running daemon before an Orthanc of its own. Each test has studies of its own."""
-    try:
-        archive = start_orthanc(request.param)
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    with ExitStack() as stack:
-        stack.callback(archive.discard)
-        directory = tmp_path_factory.mktemp("later")
-        installation = stack.enter_context(Installation(directory, archive=archive, fhir=hapi))
+    directory = tmp_path_factory.mktemp("later")
+    with Installation(directory, archive=either, fhir=hapi) as installation:
         installation.syncd.start()
         yield installation
 

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from io import BytesIO
 
 import pytest
 from pydicom import dcmread
 
 from tests.real.installation import Installation, further, rejecting, study
-from tests.servers import VERSIONS, FhirServer, Unavailable, start_orthanc
+from tests.servers import Archive, FhirServer
 
 GRACE = "5s"
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
-def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, hapi: FhirServer
-) -> Iterator[Installation]:
+@pytest.fixture(scope="module")
+def site(either: Archive, tmp_path_factory: pytest.TempPathFactory, hapi: FhirServer) -> Iterator[Installation]:
     """A running daemon with a short sweep interval, which is the grace of a missing note."""
-    try:
-        archive = start_orthanc(request.param)
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    with ExitStack() as stack:
-        stack.callback(archive.discard)
-        settings = {"SYNCD_POLICY__SWEEP_INTERVAL": GRACE}
-        directory = tmp_path_factory.mktemp("rejection")
-        installation = stack.enter_context(Installation(directory, archive=archive, fhir=hapi, settings=settings))
+    settings = {"SYNCD_POLICY__SWEEP_INTERVAL": GRACE}
+    directory = tmp_path_factory.mktemp("rejection")
+    with Installation(directory, archive=either, fhir=hapi, settings=settings) as installation:
         installation.syncd.start()
         yield installation
 

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from tests.real.installation import Installation, study
-from tests.servers import VERSIONS, FhirServer, Unavailable, start_orthanc
+from tests.servers import Archive, FhirServer
 
 LABELS = "1.12"
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
-def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, hapi: FhirServer
-) -> Iterator[Installation]:
+@pytest.fixture(scope="module")
+def site(either: Archive, tmp_path_factory: pytest.TempPathFactory, hapi: FhirServer) -> Iterator[Installation]:
     """Both servers, and no daemon yet."""
-    try:
-        archive = start_orthanc(request.param)
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    with ExitStack() as stack:
-        stack.callback(archive.discard)
-        directory = tmp_path_factory.mktemp("selection")
-        yield stack.enter_context(Installation(directory, archive=archive, fhir=hapi))
+    directory = tmp_path_factory.mktemp("selection")
+    with Installation(directory, archive=either, fhir=hapi) as installation:
+        yield installation
 
 
 def test_what_is_excluded_or_old_is_not_in_fhir(site: Installation) -> None:

@@ -8,20 +8,9 @@ from typing import Any
 import pytest
 
 from tests.real.installation import Installation, study
-from tests.servers import VERSIONS, Archive, FhirServer, Unavailable, start_orthanc
+from tests.servers import Archive, FhirServer
 
 OFTEN = {"SYNCD_POLICY__SWEEP_INTERVAL": "2s"}
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def either(request: pytest.FixtureRequest) -> Iterator[Archive]:
-    """An Orthanc of each version."""
-    try:
-        server = start_orthanc(request.param)
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.discard()
 
 
 @pytest.fixture(scope="module")

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import pytest
+from collections.abc import Callable
 
 from tests.real.installation import Installation, study
-from tests.servers import VERSIONS, Archive, FhirServer, Unavailable, start_orthanc
+from tests.servers import Archive, FhirServer
 
 OFTEN = {"SYNCD_POLICY__SWEEP_INTERVAL": "2s", "SYNCD_POLICY__VERIFY_INTERVAL": "2s"}
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def either(request: pytest.FixtureRequest) -> Iterator[Archive]:
-    """An Orthanc of each version."""
-    try:
-        server = start_orthanc(request.param)
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.discard()
 
 
 def test_deletions_that_nothing_announced_are_noticed(
