@@ -123,7 +123,8 @@ def _withdrawal(task: Task, found: Found, *, status: str) -> _Withdrawal:
 def _carried_out(task: Task, one: _Withdrawal, *, cause: Cause, delete: bool, still: Still) -> Outcome:
     said = one.is_said(task.rooms.server.base_url)
     adopted = is_adopted(task, str(one.found.resource["id"]))
-    if said and (not delete or adopted):
+    refused = task.record is not None and task.record.retracted == Tombstone.WITHDRAWN
+    if said and (not delete or adopted or refused):  # a deletion that was refused is paid for, and not tried again
         return _said_already(task, one, cause=cause)
     _require_sendable(task, one)
     held = brake.hold(task, cause=cause)

@@ -113,7 +113,7 @@ class Scene:
         allowed = ({}, *({self.leaving: ("cancelled", how)} for how in ("deleted", "withdrawn")))
         assert left in allowed, left
         (budget,) = self.at.rows("SELECT published, spent, planned FROM brakes") or [{"published": 0}]
-        assert budget == {"published": len(self.instances), "spent": len(left), "planned": 0}, "paid once"
+        assert budget == {"published": len(self.instances), "spent": len(left), "planned": 0}, (budget, left)
         assert {one["foreign"] for one in records} == {"{}"}, "something of ours became foreign"
         for table in ("intents", "parked", "dirty"):
             assert not self.at.rows(f"SELECT * FROM {table}"), table

@@ -308,7 +308,9 @@ def test_what_something_refers_to_stays_cancelled(world: World) -> None:
     assert "refers to it" in world.ledger.history(STUDY)[0].reason
     world.mark()
     assert world.turn().decision is Decision.SKIP
-    assert len(deletions(world)) == 1
+    world.mark(kind=MarkKind.VERIFY, read_fhir=True)  # a FHIR inventory that listed it before it was withdrawn
+    assert world.turn().decision is Decision.SKIP
+    assert (len(deletions(world)), world.ledger.brake(MAIN).spent) == (1, 1)
 
 
 def test_what_was_somebody_elses_is_never_deleted(world: World) -> None:
