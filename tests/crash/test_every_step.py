@@ -26,6 +26,9 @@ LATER = ((Step.INTENT_SAVED, 5), (Step.SENT, 5), (Step.COMMITTED, 5), (Step.PATI
 """Arrivals where the first one is another case: studies 1 to 4 are first writes, the fifth write is an update; the second
 Patient is known by one study already."""
 
+EVERY = frozenset(Step) - {Step.DELETED}
+"""In one run: HAPI deletes nothing that a Provenance names, so that step is another run's, its own case."""
+
 CASES = [
     *[pytest.param(OLD, step, 1, id=f"{step}") for step in Step],
     *[pytest.param(OLD, step, nth, id=f"{step}-{nth}") for step, nth in LATER],
@@ -118,6 +121,6 @@ def test_a_normal_run_reaches_every_step(stages: Callable[[str], Stages]) -> Non
         scene.play(lambda: False)
         at.wait_published(scene.instances, process=process)
         scene.check()
-        wait_until(lambda: set(at.told) == set(Step), what="every step", timeout=TO_DIE)
+        wait_until(lambda: set(at.told) >= EVERY, what="every step", timeout=TO_DIE)
         assert at.stop(process) == 0
-    assert set(at.told) == set(Step)
+    assert set(at.told) == EVERY
