@@ -217,7 +217,8 @@ def test_a_one_shot_run_ends_although_one_study_fails_alone(world: World, monkey
     _bring(world, STUDY)
     workers = world.workers()
     world.fhir.rules.append(lambda request: Response(status=500) if puts()(request) else None)
-    monkeypatch.setattr(workers, "_rest", lambda: world.clock.advance(1.0))
+    # Time passes while it is waited for, not while the study is under way.
+    monkeypatch.setattr(workers, "_rest", lambda: world.clock.advance(1.0) if workers._settled() else None)
     workers.run(until_idle=True)
     workers.stop(grace=5.0)
     row = world.ledger.dirty_row(STUDY)
