@@ -98,9 +98,14 @@ def test_a_restart_after_kill_9_only_repeats_work(
     with at.running() as process:
         at.wait_published(scene.instances, process=process)
         scene.check()
-        studies = at.wait_healthy()["studies"]
-        assert (studies["dirty"], studies["published"]["available"]) == (0, 3)
+        wait_until(lambda: _counted(at) == (0, 3), what="3 studies available and none waiting", timeout=TO_DIE)
         assert at.stop(process) == 0
+
+
+def _counted(at: Installation) -> tuple[int, int]:
+    """Studies that wait, and those available, as syncd tells."""
+    studies = at.wait_healthy()["studies"]
+    return studies["dirty"], studies["published"]["available"]
 
 
 def test_every_listed_step_is_said_by_the_program() -> None:
