@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.real.installation import Installation
 from tests.servers import VERSIONS, Archive, FhirServer, Unavailable, start_hapi, start_orthanc
 
 Install = Callable[..., Installation]
+Server = TypeVar("Server", Archive, FhirServer)
 
 
 @pytest.fixture
@@ -30,17 +32,13 @@ def install(tmp_path: Path) -> Iterator[Install]:
 @pytest.fixture(scope="module")
 def shared_archive() -> Iterator[Archive]:
     """The first version's Orthanc for a module of one-shot tests; `archive` hands it out empty."""
-    server = _started(VERSIONS[0])
-    yield server
-    server.discard()
+    yield from _running(lambda: start_orthanc(VERSIONS[0]))
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def either(request: pytest.FixtureRequest) -> Iterator[Archive]:
     """An Orthanc of each version in turn, for a module of its own."""
-    server = _started(request.param)
-    yield server
-    server.discard()
+    yield from _running(lambda: start_orthanc(request.param))
 
 
 @pytest.fixture
@@ -52,27 +50,26 @@ def archive(shared_archive: Archive) -> Archive:
 @pytest.fixture(scope="session")
 def second_hapi() -> Iterator[FhirServer]:
     """A HAPI that keeps its data over a restart, for the tests that stop it or need another server than `hapi`."""
-    try:
-        server = start_hapi(durable=True)
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.discard()
+    yield from _running(lambda: start_hapi(durable=True))
 
 
 @pytest.fixture(scope="session")
 def r5_hapi() -> Iterator[FhirServer]:
     """The session's HAPI of R5, beside `hapi`, which speaks R4. Use ids and searches of your own."""
+    yield from _running(lambda: start_hapi(fhir="r5"))
+
+
+@pytest.fixture(scope="module")
+def insisting() -> Iterator[FhirServer]:
+    """A HAPI that refuses the ids of clients, for a module of its own."""
+    yield from _running(lambda: start_hapi(ids="server"))
+
+
+def _running(start: Callable[[], Server]) -> Iterator[Server]:
+    """What `start` starts, gone in the end; where it cannot be had, the test is skipped with the reason."""
     try:
-        server = start_hapi(fhir="r5")
+        server = start()
     except Unavailable as reason:
         pytest.skip(str(reason))
     yield server
     server.discard()
-
-
-def _started(version: str) -> Archive:
-    try:
-        return start_orthanc(version)
-    except Unavailable as reason:
-        pytest.skip(str(reason))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -19,9 +18,7 @@ from tests.servers import Archive, FhirServer
 def site(either: Archive, hapi: FhirServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A running daemon."""
     either.clear()
-    with ExitStack() as stack:
-        directory = tmp_path_factory.mktemp("deletions")
-        installation = stack.enter_context(Installation(directory, archive=either, fhir=hapi))
+    with Installation(tmp_path_factory.mktemp("deletions"), archive=either, fhir=hapi) as installation:
         installation.syncd.start()
         yield installation
 

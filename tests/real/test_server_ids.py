@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,19 +11,9 @@ import pytest
 from tests.contracts.fhir_client import FhirUnderTest
 from tests.contracts.fhir_ids import IdsContract
 from tests.real.installation import Installation, further, study
-from tests.servers import Archive, FhirServer, Unavailable, start_hapi
+from tests.servers import Archive, FhirServer
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture(scope="module")
-def insisting() -> Iterator[FhirServer]:
-    try:
-        server = start_hapi(ids="server")
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.discard()
 
 
 class TestServerIds(IdsContract):
