@@ -1,15 +1,12 @@
 """Orthanc 1.10 to 1.12 as an `Archive`: the cheap calls of each version, put together to consistent answers.
 
-The difficulty is that no call reads a study as a whole, and instances come and go between the calls. A pass of
-`read_study` therefore frames its reads with the study's own header and counts at the end (RULES A7); whatever does not
-fit is a `TornRead`, never a smaller study. The second difficulty are the versions: 1.12 counts within the header and
-finds 2,000 instances in 0.1 s, but takes 0.5 to 7 s for the bulk answer; 1.10 can do neither, and is quick in bulk.
+The difficulty are the versions: 1.12 counts within the header and finds 2,000 instances in 0.1 s, but takes 0.5 to 7 s for
+the bulk answer; 1.10 can do neither, and is quick in bulk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import httpx
@@ -17,14 +14,15 @@ import httpx
 from syncd.archive.answers import Malformed, SeriesEntry
 from syncd.archive.bounds import MAX_REPLY
 from syncd.archive.calls import Calls, ReplyTooLarge
-from syncd.archive.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID, has_own_laterality, is_document, representative
+from syncd.archive.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID
 from syncd.archive.connection import ArchiveConnection
 from syncd.archive.inventory import ids_in, listed, unpacked
 from syncd.archive.routes import NoPlugin, Routes
+from syncd.archive.study_pass import Uncounted, study_pass
 from syncd.errors import StudyError, TornRead
 from syncd.model.change import ChangePage
 from syncd.model.ids import OrthancId, is_orthanc_id, is_uid
-from syncd.model.study import ArchiveInfo, RawInstance, RawSeries, RawStudy, StudyHeader, StudyListing, Tags
+from syncd.model.study import ArchiveInfo, RawInstance, RawSeries, RawStudy, StudyHeader, StudyListing
 from syncd.model.words import ParkedReason
 
 BEHIND_THE_END = 2**53 - 1
@@ -36,10 +34,6 @@ BULK = 1000
 
 COUNTED_AT_ONCE = 100
 """Studies per find by a list of UIDs (1.12): 35 ms; 500 take 0.5 s."""
-
-LATERALITIES = 2000
-"""A series with more instances is not asked for each one's side (RULES B6: not all read, none written): at 1 to 15 ms
-each, that is half a minute at most."""
 
 
 class OrthancArchive:
@@ -124,7 +118,10 @@ class OrthancArchive:
         """One pass of RULES A7. Calls: header, instances, (count,) header, and one per series, per document, and per
         instance where RULES B6 asks; an instance that is two of these is read once."""
         try:
-            return self._pass(orthanc_id)
+            return study_pass(self._routes, orthanc_id, counts=self._header_counts())
+        except Uncounted as error:
+            self._extended_find = None  # another version answers now: it is asked again what it can
+            raise TornRead(f"study {orthanc_id}: the archive no longer counts its instances") from error
         except ReplyTooLarge as error:
             raise StudyError(ParkedReason.TOO_LARGE, "the archive's answer about it exceeds syncd's limit") from error
 
@@ -181,47 +178,6 @@ class OrthancArchive:
         """Close the connections."""
         self._routes.close()
 
-    def _pass(self, orthanc_id: OrthancId) -> RawStudy:
-        counts = self._header_counts()
-        before, expected = self._header(orthanc_id, counts=counts)
-        found = self._found_instances(orthanc_id, expected=expected) if counts else self._routes.bulk_instances(orthanc_id)
-        instances = tuple(sorted(found, key=lambda each: each.orthanc_id))
-        if not instances or {each.series_id for each in instances} != set(before.series_ids):
-            raise TornRead(f"study {orthanc_id}: its series and its instances do not fit")
-        read = cache(self._routes.tags)
-        series = tuple(_series(each, instances=instances, read=read) for each in before.series_ids)
-        documents = [each.orthanc_id for each in instances if is_document(each.sop_class_uid)]
-        contents: dict[str, Tags] = {each: read(each) for each in documents}
-        counted = None if counts else self._routes.statistics(orthanc_id)
-        after, number = self._header(orthanc_id, counts=counts)
-        if len(instances) != (number if counts else counted):
-            raise TornRead(f"study {orthanc_id}: the number of instances changed while it was read")
-        if (after.last_update, after.series_ids) != (before.last_update, before.series_ids):
-            raise TornRead(f"study {orthanc_id}: it changed while it was read")
-        return RawStudy(
-            header=after, series=series, instances=instances, documents=contents, read_started_at=before.last_update
-        )
-
-    def _header(self, orthanc_id: OrthancId, *, counts: bool) -> tuple[StudyHeader, int | None]:
-        header, number = self._routes.header(orthanc_id, counted=counts)
-        if counts and number is None:
-            self._extended_find = None  # another version answers now: it is asked again what it can
-            raise TornRead(f"study {orthanc_id}: the archive no longer counts its instances")
-        return header, number
-
-    def _found_instances(self, orthanc_id: OrthancId, *, expected: int | None) -> Sequence[RawInstance]:
-        """All instances of a study by pages: a find is silently cut by the site's limits, so one asks on from where the
-        last page ended, until as many as were counted are here or a page is empty."""
-        found: dict[OrthancId, RawInstance] = {}
-        asked_from = 0
-        while len(found) < (expected or 0):
-            page = self._routes.find_instances(orthanc_id, since=asked_from)
-            if not page:
-                break
-            found.update((each.orthanc_id, each) for each in page)
-            asked_from += len(page)
-        return tuple(found.values())
-
     def _found_counts(self, uids: Sequence[str]) -> dict[OrthancId, int]:
         """By pages, until one tells nothing new: the site's LimitFindResults cuts them silently."""
         found: dict[OrthancId, int] = {}
@@ -238,15 +194,6 @@ class OrthancArchive:
         if self._extended_find is None:
             self._extended_find = _capabilities(self._routes.system()).get("HasExtendedFind") is True
         return self._extended_find
-
-
-def _series(series_id: OrthancId, *, instances: Sequence[RawInstance], read: Callable[[OrthancId], Tags]) -> RawSeries:
-    """A series by its representative, whose full tags hold the series' main tags too."""
-    own = [each for each in instances if each.series_id == series_id]
-    tags = read(representative(own).orthanc_id)
-    all_asked = has_own_laterality(tags) and len(own) <= LATERALITIES
-    lateralities = tuple(read(each.orthanc_id) for each in own) if all_asked else ()
-    return RawSeries(orthanc_id=series_id, tags=tags, representative=tags, lateralities=lateralities)
 
 
 def _key_objects_last(entry: SeriesEntry) -> tuple[bool, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from syncd.errors import StudyError
 from syncd.mapping.companions import companions, references_to
@@ -32,8 +33,7 @@ def notes(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str =
     counted = Counter(_all(snapshot, policy=policy))
     counted.update(_unsaid(snapshot, policy=policy, fhir_version=fhir_version))
     return tuple(
-        Note(tag=note.tag, rule=note.rule, done=f"{note.done} ({times} times)" if times > 1 else note.done)
-        for note, times in counted.items()
+        replace(note, done=f"{note.done} ({times} times)") if times > 1 else note for note, times in counted.items()
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from syncd.model.reading import Reading
 from syncd.model.snapshot import Note
@@ -30,13 +31,13 @@ class Notes:
         self._once: set[Note] = set()
         self._counted: Counter[Note] = Counter()
 
-    def add(self, tag: str, *, rule: str, done: str) -> None:
+    def add(self, tag: str, *, rule: str, done: str, safety: bool = False) -> None:
         """Note something once, however often it is met (a value may be looked at from two places)."""
-        self._once.add(Note(tag=tag, rule=rule, done=done))
+        self._once.add(Note(tag=tag, rule=rule, done=done, safety=safety))
 
-    def count(self, tag: str, *, rule: str, done: str) -> None:
+    def count(self, tag: str, *, rule: str, done: str, safety: bool = False) -> None:
         """Note one more instance to which this happened; the note says how many."""
-        self._counted[Note(tag=tag, rule=rule, done=done)] += 1
+        self._counted[Note(tag=tag, rule=rule, done=done, safety=safety)] += 1
 
     def at(self, tag: str) -> Noting:
         """The `Noting` of one tag."""
@@ -47,7 +48,5 @@ class Notes:
         return lambda rule, done: self.count(tag, rule=rule, done=done)
 
     def sorted(self) -> tuple[Note, ...]:
-        counted = {
-            Note(tag=note.tag, rule=note.rule, done=f"{note.done} ({number})") for note, number in self._counted.items()
-        }
+        counted = {replace(note, done=f"{note.done} ({number})") for note, number in self._counted.items()}
         return tuple(sorted(self._once | counted, key=lambda note: (note.tag, note.rule, note.done)))

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from syncd.archive import orthanc as module
+from syncd.archive import study_pass as module
 from syncd.errors import StudyError, StudyGone, TornRead
 from syncd.model.study import RawStudy
 from tests.archive.scripted import (

@@ -132,9 +132,9 @@ MUTANTS = (
         breaks="a study with fewer instances than were counted after them is believed",
         edits=(
             Edit(
-                f"{_ARCHIVE}/orthanc.py",
-                "        if len(instances) != (number if counts else counted):",
-                "        if False:",
+                f"{_ARCHIVE}/study_pass.py",
+                "    if len(instances) != (number if counts else counted):",
+                "    if False:",
             ),
         ),
         noticed_by=("tests/archive/test_study_pass.py",),
@@ -145,9 +145,9 @@ MUTANTS = (
         breaks="a study whose LastUpdate moved while it was read is believed",
         edits=(
             Edit(
-                f"{_ARCHIVE}/orthanc.py",
-                "        if (after.last_update, after.series_ids) != (before.last_update, before.series_ids):",
-                "        if False:",
+                f"{_ARCHIVE}/study_pass.py",
+                "    if (after.last_update, after.series_ids) != (before.last_update, before.series_ids):",
+                "    if False:",
             ),
         ),
         noticed_by=("tests/archive/test_study_pass.py",),
@@ -158,14 +158,14 @@ MUTANTS = (
         breaks="an answer without instances is a study without instances",
         edits=(
             Edit(
-                f"{_ARCHIVE}/orthanc.py",
-                "        if not instances or {each.series_id for each in instances} != set(before.series_ids):",
-                "        if False:",
+                f"{_ARCHIVE}/study_pass.py",
+                "    if not instances or {each.series_id for each in instances} != set(before.series_ids):",
+                "    if False:",
             ),
             Edit(
-                f"{_ARCHIVE}/orthanc.py",
-                "        if len(instances) != (number if counts else counted):",
-                "        if False:",
+                f"{_ARCHIVE}/study_pass.py",
+                "    if len(instances) != (number if counts else counted):",
+                "    if False:",
             ),
             Edit(f"{_LOOP}/reconcile.py", "    if not snapshot.number_of_instances:", "    if False:"),
         ),

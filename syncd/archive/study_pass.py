@@ -1,0 +1,76 @@
+"""One pass over a whole study (RULES A7): what is read, in which order, and when it does not count.
+
+The difficulty is that no call reads a study as a whole, and instances come and go between the calls: the pass frames its
+reads with the study's own header and counts at the end, and whatever does not fit is a `TornRead`, never a smaller study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from syncd.archive.chosen import has_own_laterality, is_document, representative
+from syncd.archive.routes import Routes
+from syncd.errors import TornRead
+from syncd.model.ids import OrthancId
+from syncd.model.study import RawInstance, RawSeries, RawStudy, StudyHeader, Tags
+
+LATERALITIES = 2000
+"""A series with more instances is not asked for each one's side (RULES B6: not all read, none written): at 1 to 15 ms
+each, that is half a minute at most."""
+
+
+class Uncounted(Exception):
+    """The archive no longer counts instances in a study's header: another version answers now."""
+
+
+def study_pass(routes: Routes, orthanc_id: OrthancId, *, counts: bool) -> RawStudy:
+    """The whole study, read once. `counts`: headers count instances and a find gives more than ids (1.12.5 and later).
+
+    Raises `StudyGone`, `TornRead` and `Uncounted`."""
+    before, expected = _header(routes, orthanc_id, counts=counts)
+    found = _found_instances(routes, orthanc_id, expected=expected) if counts else routes.bulk_instances(orthanc_id)
+    instances = tuple(sorted(found, key=lambda each: each.orthanc_id))
+    if not instances or {each.series_id for each in instances} != set(before.series_ids):
+        raise TornRead(f"study {orthanc_id}: its series and its instances do not fit")
+    read = cache(routes.tags)
+    series = tuple(_series(each, instances=instances, read=read) for each in before.series_ids)
+    documents = [each.orthanc_id for each in instances if is_document(each.sop_class_uid)]
+    contents: dict[str, Tags] = {each: read(each) for each in documents}
+    counted = None if counts else routes.statistics(orthanc_id)
+    after, number = _header(routes, orthanc_id, counts=counts)
+    if len(instances) != (number if counts else counted):
+        raise TornRead(f"study {orthanc_id}: the number of instances changed while it was read")
+    if (after.last_update, after.series_ids) != (before.last_update, before.series_ids):
+        raise TornRead(f"study {orthanc_id}: it changed while it was read")
+    return RawStudy(header=after, series=series, instances=instances, documents=contents, read_started_at=before.last_update)
+
+
+def _header(routes: Routes, orthanc_id: OrthancId, *, counts: bool) -> tuple[StudyHeader, int | None]:
+    header, number = routes.header(orthanc_id, counted=counts)
+    if counts and number is None:
+        raise Uncounted
+    return header, number
+
+
+def _found_instances(routes: Routes, orthanc_id: OrthancId, *, expected: int | None) -> Sequence[RawInstance]:
+    """All instances of a study by pages: a find is silently cut by the site's limits, so one asks on from where the
+    last page ended, until as many as were counted are here or a page is empty."""
+    found: dict[OrthancId, RawInstance] = {}
+    asked_from = 0
+    while len(found) < (expected or 0):
+        page = routes.find_instances(orthanc_id, since=asked_from)
+        if not page:
+            break
+        found.update((each.orthanc_id, each) for each in page)
+        asked_from += len(page)
+    return tuple(found.values())
+
+
+def _series(series_id: OrthancId, *, instances: Sequence[RawInstance], read: Callable[[OrthancId], Tags]) -> RawSeries:
+    """A series by its representative, whose full tags hold the series' main tags too."""
+    own = [each for each in instances if each.series_id == series_id]
+    tags = read(representative(own).orthanc_id)
+    all_asked = has_own_laterality(tags) and len(own) <= LATERALITIES
+    lateralities = tuple(read(each.orthanc_id) for each in own) if all_asked else ()
+    return RawSeries(orthanc_id=series_id, tags=tags, representative=tags, lateralities=lateralities)
