@@ -158,7 +158,7 @@ def _all_series(
 
 def _images_read(series: Iterable[SeriesReading]) -> Mapping[str, Tags]:
     """By SOPInstanceUID, the full tags of those instances of a series that were read as a whole."""
-    read = [tags for each in series for tags in (each.raw.representative, *each.raw.lateralities)]
+    read = [tags for each in series for tags in (each.raw.representative, *each.raw.images)]
     return {clean(tags.get(SOP_INSTANCE_UID)): tags for tags in sorted(read, key=repr)}
 
 
