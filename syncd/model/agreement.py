@@ -22,9 +22,11 @@ STUDY = (
     "0008,0050",  # Accession Number
     "0008,0090",  # Referring Physician's Name
     "0008,1030",  # Study Description
+    "0008,1040",  # Institutional Department Name
     "0020,0010",  # Study ID
     "0032,1060",  # Requested Procedure Description
     "0038,0010",  # Admission ID
+    "0040,0243",  # Performed Location
 )
 
 SERIES = (

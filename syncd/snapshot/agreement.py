@@ -8,7 +8,7 @@ the series itself (modality, number, description, equipment) is then taken as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from syncd.model.agreement import BODY_PART, LATERALITY, SERIES
 from syncd.model.study import RawSeries, Tags
@@ -26,6 +26,14 @@ _TOGETHER = (
     ("0040,0250", "0040,0251"),
 )
 """Dates and times that mean nothing without each other."""
+
+_OF_STUDY = {
+    "0008,0090": ("0008,0096", False),  # Referring Physician's Name and Identification
+    "0008,1040": ("0008,1041", False),  # Institutional Department Name and Type
+    "0040,0243": ("0040,0243", False),  # Performed Location
+    "0038,0010": ("0038,0014", True),  # Admission ID and its issuer
+}
+"""What a study has one of, the sequence that goes with it, and whether it says whose the study is."""
 
 _UNASKED = (BODY_PART, *_PERFORMERS)
 """Who and where: of these no image speaks for others that were not asked."""
@@ -49,6 +57,24 @@ def agreed(series: RawSeries, *, expected: int, notes: Notes) -> Tags:
     for pair in _TOGETHER:
         gone |= set(pair) if gone & set(pair) else set()
     return {tag: value for tag, value in tags.items() if tag not in gone}
+
+
+def agreed_in_study(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -> Tags:
+    """The study's tags without those of its own level that its series, or the images of one, do not agree on.
+
+    What the archive shows of a study as a whole (its date and description) stays, and is noted elsewhere (MAPPING I-62)."""
+    everywhere = list(series)
+    gone: set[str] = set()
+    for tag, (partner, safety) in _OF_STUDY.items():
+        said = {_said(study.get(tag)), *(_said(one.representative.get(tag)) for one in everywhere)} - {""}
+        if len(said) > 1 or any(_among_images(one, tag).endswith("differ") for one in everywhere):
+            notes.add(tag, rule=_RULE, done="left out: the series differ", safety=safety)
+            gone |= {tag, partner}
+    return {tag: value for tag, value in study.items() if tag not in gone}
+
+
+def _said(value: object) -> str:
+    return repr(_comparable(value)) if has_value(value) else ""
 
 
 def all_asked(series: RawSeries, *, expected: int) -> bool:

@@ -159,3 +159,34 @@ def test_two_sides_in_one_series_are_no_side() -> None:
     found = said({**FIRST, "0020,0060": "L"}, first={**FIRST, "0020,0060": "R"})
     assert of(found).laterality == ""
     assert noted(found)["0020,0060"] == ("laterality omitted: the images differ, or not all have one", True)
+
+
+@pytest.mark.parametrize(
+    ("tag", "read", "safety"),
+    [
+        ("0008,0090", lambda found: found.referrer, False),
+        ("0038,0010", lambda found: found.admission, True),
+        ("0008,1040", lambda found: found.location_text, False),
+    ],
+)
+@pytest.mark.parametrize("where", ["series", "images", "archive"])
+def test_what_a_study_has_one_of_is_left_out_where_its_series_differ(
+    tag: str, read: object, safety: bool, where: str
+) -> None:
+    """One series, or one image, speaks for no other; nor does the archive, which keeps what came first."""
+    assert callable(read)
+    one, other = {**FIRST, tag: "One"}, {**FIRST, "0020,000e": "1.2.3.2", tag: "Other"}
+    held = [image("1.2.3.1.1"), image("1.2.3.1.2", number="2"), image("1.2.3.2.1", series="s2")]
+    first = series(representative=one, main=one, images=(one, other) if where == "images" else ())
+    second = series("1.2.3.2", key="s2", representative=other if where == "series" else {**other, tag: ""})
+    found = build(study(first, second, instances=held, main={tag: "Other" if where == "archive" else "One"}))
+    assert not read(found)
+    assert noted(found)[tag] == ("left out: the series differ", safety)
+
+
+def test_what_the_series_of_a_study_agree_on_is_the_studys() -> None:
+    one = {**FIRST, "0008,0090": "Referrer^Rita ", "0038,0010": "V1"}
+    second = series("1.2.3.2", key="s2", representative={**one, "0020,000e": "1.2.3.2", "0008,0090": "Referrer^Rita"})
+    held = [image("1.2.3.1.1"), image("1.2.3.2.1", series="s2")]
+    found = build(study(series(representative=one, main=one), second, instances=held, main={"0008,0090": "Referrer^Rita"}))
+    assert found.referrer is not None and found.admission is not None
