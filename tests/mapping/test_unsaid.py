@@ -65,7 +65,7 @@ LEFT_OUT: list[tuple[str, dict[str, Any], dict[str, tuple[str, str]]]] = [
             "dstu2": ("I-28", "SOP class is no OID: said as data-absent-reason"),
         },
     ),
-    ("reasons", {"reason_text": "cough"}, {"dstu2": ("M", "reasons left out: DSTU2 cannot say it")}),
+    ("reasons", {"reason_texts": ("cough",)}, {"dstu2": ("M", "reasons left out: DSTU2 cannot say it")}),
     ("location", {"location_text": "Ward"}, {"dstu2": ("M", "location left out: DSTU2 cannot say it")}),
     (
         "encounter",

@@ -43,7 +43,8 @@ def test_the_study_level_is_the_archives_and_the_rest_the_representatives() -> N
     assert (snapshot.description, snapshot.study_id) == ("CT Thorax", "77")
     assert snapshot.procedure_codes == (Code(value="P1", scheme="99X"),)
     assert snapshot.reason_codes == (Code(value="R1", scheme="99X"),)
-    assert (snapshot.procedure_text, snapshot.reason_text, snapshot.location_text) == ("Chest", "cough", "Radiology")
+    assert (snapshot.procedure_texts, snapshot.reason_texts) == (("Chest",), ("cough",))
+    assert snapshot.location_text == "Radiology"
     assert len(snapshot.interpreters) == 2
     assert ("0008,1030", "I-62", "differs within the study: the archive's value kept") in noted(snapshot)
 
@@ -315,3 +316,82 @@ def test_notes_never_hold_a_value() -> None:
     said = " ".join(note.done for note in snapshot.notes)
     assert len(snapshot.notes) >= 4
     assert [value for value in ("Doe", "Roe", "1981", "Quux", "A1", "P77") if value in said] == []
+
+
+def test_orders_of_every_series_are_the_studys() -> None:
+    """RULES B9, PS3.3 10.6: requests complete each other and (0008,0050); nobody's hides another's."""
+    one = {**FULL, "0008,0050": "A1", "0040,0275": [{"0008,0050": "A1", "0040,1002": "cough", "0040,2016": "P1"}]}
+    two = {
+        **FULL,
+        "0008,0050": "A1",
+        "0008,1032": [coded("P1", scheme="99X")],
+        "0040,0275": [{"0008,0050": "A2", "0040,1002": "pain", "0040,2016": "P2", "0040,100a": [coded("R1")]}],
+    }
+    snapshot = build(
+        study(
+            series(representative=one),
+            series("1.2.3.2", key="s2", representative=two),
+            instances=[image("1.2.3.1.1"), image("1.2.3.2.1", series="s2")],
+            main={"0008,0050": "A1"},
+        )
+    )
+    assert [each.value for each in snapshot.accessions] == ["A1", "A2"]
+    assert [each.value for each in snapshot.placer_orders] == ["P1", "P2"]
+    assert (snapshot.procedure_codes, snapshot.reason_codes) == (
+        (Code(value="P1", scheme="99X"),),
+        (Code(value="R1", scheme="DCM"),),
+    )
+    assert snapshot.reason_texts == ("cough", "pain")
+    assert snapshot.notes == ()
+
+
+def test_levels_that_contradict_each_other_are_all_named_with_a_safety_note() -> None:
+    """RULES B9: accession number, procedure codes and words of two series."""
+    first = {**FULL, "0008,0050": "A1", "0008,1032": [coded("P1", meaning="Chest")], "0032,1060": "Chest"}
+    second = {**FULL, "0008,0050": "A2", "0008,1032": [coded("P2")], "0032,1060": "Head"}
+    again = {**FULL, "0008,1032": [coded("P1", meaning="Thorax")]}
+    snapshot = build(
+        study(
+            *(series(f"1.2.3.{n}", key=f"s{n}", representative=each) for n, each in enumerate((first, second, again), 1)),
+            main={"0008,0050": "A1"},
+        )
+    )
+    assert [each.value for each in snapshot.accessions] == ["A1", "A2"]
+    assert [each.value for each in snapshot.procedure_codes] == ["P1", "P2"]
+    assert snapshot.procedure_texts == ("Chest", "Head")
+    assert {note.tag for note in snapshot.notes if note.safety and note.rule == "B9"} == {
+        "0008,0050",
+        "0008,1032",
+        "0032,1060",
+    }
+
+
+def test_an_rtstruct_in_a_ct_series_keeps_its_modality() -> None:
+    """MAPPING C.7: its SOP Class fixes it; a secondary capture fixes none."""
+    found = build(
+        study(
+            series(),
+            instances=[
+                image("1.2.3.1.1"),
+                image("1.2.3.1.2", sop_class="1.2.840.10008.5.1.4.1.1.481.3"),
+                image("1.2.3.1.3", sop_class="1.2.840.10008.5.1.4.1.1.7"),
+            ],
+        )
+    ).series[0]
+    assert (found.modality, found.modalities) == ("CT", ("CT", "RTSTRUCT"))
+
+
+@pytest.mark.parametrize(
+    ("title", "concept", "expected"),
+    [
+        ("", "Radiology report", "Radiology report"),
+        ("Report of May", "Radiology report", "Report of May"),
+        ("Report of May", "", "Report of May"),
+        ("", "", ""),
+    ],
+)
+def test_an_encapsulated_document_without_a_title_has_its_concepts_name(title: str, concept: str, expected: str) -> None:
+    """MAPPING A.3, title; PS3.3 C.24.2: (0042,0010) and (0040,A043) are both type 2."""
+    document = {"0042,0010": title, "0040,a043": [coded("18748-4", scheme="LN", meaning=concept)] if concept else []}
+    raw = study(series(modality="DOC"), instances=[image("1.2.3.1.1", sop_class=PDF)], documents={"i-1.2.3.1.1": document})
+    assert build(raw).series[0].instances[0].title == expected
