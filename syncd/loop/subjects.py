@@ -14,10 +14,11 @@ from typing import Any
 import structlog
 
 from syncd.errors import StudyError
+from syncd.loop.further_ids import added, completed
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
 from syncd.mapping.identity import patient_key, source_key
-from syncd.mapping.patient import patient, replaced, subject
+from syncd.mapping.patient import patient, replaced, subject, with_identifiers
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.words import ParkedReason
 from syncd.model.work import Companion, StudyRecord
@@ -76,10 +77,19 @@ def _keep_own(wanted: Mapping[str, Any], *, rooms: Rooms, source: str, fresh: bo
             known = replace(known, source_key="", replaced_by="")  # nobody stands for it any more: it speaks again
         if known is not None and fresh and not isinstance(rooms.server.read("Patient", resource_id), Found):
             known = None  # lost on the server: whoever needs it writes it again
-        if known is not None and source < known.source_key:
-            return
         try:
-            kept = keep(rooms.server, wanted, known=known, installation_id=rooms.installation_id, source_key=source)
+            if known is not None and source < known.source_key:
+                kept = added(wanted, rooms=rooms, known=known)
+            else:
+                whole = completed(wanted, rooms=rooms, known=known)
+                kept = keep(
+                    rooms.server,
+                    whole,
+                    known=known,
+                    installation_id=rooms.installation_id,
+                    source_key=source,
+                    completed=lambda current: with_identifiers(wanted, of=current),
+                )
         except ForeignResource as error:
             raise StudyError(ParkedReason.REFERENCE_REFUSED, "the id of our Patient is taken by another writer") from error
         if kept != known:

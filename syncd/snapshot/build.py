@@ -78,7 +78,7 @@ def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
     day = Tagset(raw.header.main_tags if has_value(raw.header.main_tags.get(STUDY_DATE)) else lead, notes)
     # Main tags apart from the rest: an issuer goes with the number of its own level only.
     levels = [Tagset(raw.header.main_tags, notes), Tagset(lead, notes)]
-    levels += [*(Tagset(each.raw.representative, notes) for each in series), *documents]
+    levels += [*(Tagset(tags, notes) for each in series for tags in _read_of(each)), *documents]
     return StudySnapshot(
         archive=raw.header.archive,
         study_uid=StudyInstanceUID(clean(raw.header.study_uid)),
@@ -157,7 +157,7 @@ def _all_series(
         if len(same) > 1:
             notes.add(SERIES_INSTANCE_UID, rule="A.2", done="duplicate SeriesInstanceUID: one series")
         raws = [raw for each in same for raw in members.get(each.raw.orthanc_id, ())]
-        read = _images_read(same) if notes.reading.title_from_image_type else {}
+        read = _images_read(same)
         found = (
             instance_facts(
                 raw,
@@ -174,9 +174,14 @@ def _all_series(
     return tuple(facts)
 
 
+def _read_of(series: SeriesReading) -> tuple[Tags, ...]:
+    """The tags of those instances of a series that were read, its representative's first."""
+    return (series.raw.representative, *series.raw.images)
+
+
 def _images_read(series: Iterable[SeriesReading]) -> Mapping[str, Tags]:
-    """By SOPInstanceUID, the full tags of those instances of a series that were read as a whole."""
-    read = [tags for each in series for tags in (each.raw.representative, *each.raw.images)]
+    """The same by SOPInstanceUID."""
+    read = [tags for each in series for tags in _read_of(each)]
     return {clean(tags.get(SOP_INSTANCE_UID)): tags for tags in sorted(read, key=repr)}
 
 

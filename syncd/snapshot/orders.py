@@ -72,7 +72,7 @@ def procedure_codes(levels: Sequence[Tagset]) -> tuple[Code, ...]:
 
 
 def procedure_texts(levels: Sequence[Tagset]) -> tuple[str, ...]:
-    """Requested Procedure Description (0032,1060), of the requests too."""
+    """Requested Procedure Description (0032,1060), of the study's own level only (MAPPING A.1)."""
     return _texts(levels, _PROCEDURE_TEXT)
 
 
@@ -84,7 +84,7 @@ def reason_codes(levels: Sequence[Tagset]) -> tuple[Code, ...]:
 
 def reason_texts(levels: Sequence[Tagset]) -> tuple[str, ...]:
     """Reason for the Requested Procedure (0040,1002), mostly of the requests."""
-    return _texts(levels, _REASON_TEXT)
+    return _texts(levels, _REASON_TEXT, asked=[request for level in levels for request in requests(level)])
 
 
 def requests(instance: Tagset) -> tuple[Tagset, ...]:
@@ -165,9 +165,9 @@ def _alphabetical(number: IssuedId) -> tuple[str, ...]:
     return (number.value, *_parts(number.issuer))
 
 
-def _texts(levels: Sequence[Tagset], tag: str) -> tuple[str, ...]:
+def _texts(levels: Sequence[Tagset], tag: str, *, asked: Sequence[Tagset] = ()) -> tuple[str, ...]:
     own = [level.free_text(tag) for level in levels]
     if disagree({one} for one in own if one):
         levels[0].notes.add(tag, rule=RULE, done=DIFFERS, safety=True)
-    asked = (request.free_text(tag) for level in levels for request in requests(level))
-    return tuple(dict.fromkeys(one for one in (*own[:2], *sorted({*own[2:], *asked})) if one))
+    others = {*own[2:], *(request.free_text(tag) for request in asked)}
+    return tuple(dict.fromkeys(one for one in (*own[:2], *sorted(others)) if one))
