@@ -16,5 +16,5 @@ def upper_case(text: str, *, among: Container[str] | None = None, note: Noting =
     mended = text.upper()
     if mended == text or (among is not None and (text in among or mended not in among)):
         return text
-    note("PS3.5 6.2", "lower case in a code string: read as upper case")
+    note("C.3", "lower case in a code string: read as upper case")
     return mended

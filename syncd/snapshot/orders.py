@@ -34,7 +34,7 @@ _REASON_TEXT = "0040,1002"
 REQUEST_SEQUENCES = ("0040,a370", "0040,0275")
 """Referenced Request Sequence (SR, KO) and Request Attributes Sequence (images)."""
 
-RULE = "B9"
+RULE = "RULES B9"
 DIFFERS = "differs within the study: all named"
 _OTHERS_REQUESTED = "none of the study's requests has it: all named"
 
@@ -129,7 +129,8 @@ def _numbers(levels: Sequence[Tagset], value_tag: str) -> tuple[IssuedId, ...]:
     _note_contradictions(own, asked, tag=value_tag, notes=levels[0].notes)
     # The study's own stand first, as they are; of the rest none is before another.
     others = (sorted((one for each in some for one in each), key=_alphabetical) for some in (own[2:], asked))
-    return distinct_numbers([*(one for each in own[:2] for one in each), *(one for each in others for one in each)])
+    first = [one for each in own[:2] for one in each]
+    return distinct_numbers([*first, *(one for each in others for one in each)])
 
 
 def _note_contradictions(

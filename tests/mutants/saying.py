@@ -125,6 +125,45 @@ MUTANTS = (
         noticed_by=("tests/snapshot/test_laterality.py",),
     ),
     Mutant(
+        name="first-order-hides-the-others",
+        rule="B9",
+        breaks="an accession number of the study's own level hides those of its requests",
+        edits=(
+            Edit(
+                "syncd/snapshot/orders.py",
+                "    return distinct_numbers([*first, *(one for each in others for one in each)])",
+                "    return distinct_numbers(first or [one for each in others for one in each])",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_build.py::test_orders_of_every_series_are_the_studys",),
+    ),
+    Mutant(
+        name="orders-of-one-series",
+        rule="B9",
+        breaks="the orders of the first series are taken for those of the study",
+        edits=(
+            Edit(
+                "syncd/snapshot/build.py",
+                "    levels += [*(Tagset(tags, notes) for each in series for tags in _read_of(each)), *documents]",
+                "    levels += documents",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_build.py::test_orders_of_every_series_are_the_studys",),
+    ),
+    Mutant(
+        name="identifiers-of-the-greatest-study-only",
+        rule="B9",
+        breaks="an identifier that only an older study names vanishes from our Patient",
+        edits=(
+            Edit(
+                f"{_LOOP}/further_ids.py",
+                "    return wanted if current is None else with_identifiers(wanted, of=current)",
+                "    return wanted",
+            ),
+        ),
+        noticed_by=("tests/loop/test_subjects.py::test_our_patient_keeps_the_identifier_that_only_an_older_study_names",),
+    ),
+    Mutant(
         name="missing-note-revoked-at-once",
         rule="B7",
         breaks="a rejection note that is missing once has no effect any more",

@@ -359,7 +359,7 @@ def test_levels_that_contradict_each_other_are_all_named_with_a_safety_note() ->
     assert [each.value for each in snapshot.accessions] == ["A1", "A2"]
     assert [each.value for each in snapshot.procedure_codes] == ["P1", "P2"]
     assert snapshot.procedure_texts == ("Chest", "Head")
-    assert {note.tag for note in snapshot.notes if note.safety and note.rule == "B9"} == {
+    assert {note.tag for note in snapshot.notes if note.safety and note.rule == "RULES B9"} == {
         "0008,0050",
         "0008,1032",
         "0032,1060",

@@ -139,7 +139,7 @@ def test_only_numbers_that_exclude_each_other_are_a_doubt(levels: list[Tags], sa
     notes = Notes()
     assert len(accessions([Tagset(level, notes) for level in levels])) == len(set(re.findall(r"A\d", str(levels))))
     assert [(one.tag, one.rule, one.done, one.safety) for one in notes.sorted()] == (
-        [("0008,0050", "B9", said, True)] if said else []
+        [("0008,0050", "RULES B9", said, True)] if said else []
     )
 
 

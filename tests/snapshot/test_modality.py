@@ -31,9 +31,9 @@ NEWER_THAN_CID_33 = {"ANN", "RTINTENT", "RTSEGANN", "XAPROTOCOL"}
         ("DSA", "DSA", []),
         ("A  B", "A B", []),
         ("", "", []),
-        ("ct", "CT", ["PS3.5 6.2"]),
-        ("rtstruct", "RTSTRUCT", ["PS3.5 6.2"]),
-        ("ds", "DS", ["PS3.5 6.2"]),
+        ("ct", "CT", ["C.3"]),
+        ("rtstruct", "RTSTRUCT", ["C.3"]),
+        ("ds", "DS", ["C.3"]),
         ("our own", "our own", []),
     ],
 )
