@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from syncd.model.agreement import LISTED, PATIENT, STUDY
 from syncd.model.ids import StudyInstanceUID
 from syncd.model.reading import Reading
 from syncd.model.snapshot import InstanceFacts, SeriesFacts, StudySnapshot
@@ -44,6 +45,7 @@ from syncd.snapshot.tags import (
     TIMEZONE_OFFSET,
     Tagset,
     has_value,
+    only,
     overlay,
 )
 from syncd.snapshot.text import clean
@@ -78,7 +80,7 @@ def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
     day = Tagset(raw.header.main_tags if has_value(raw.header.main_tags.get(STUDY_DATE)) else lead, notes)
     # Main tags apart from the rest: an issuer goes with the number of its own level only.
     levels = [Tagset(raw.header.main_tags, notes), Tagset(lead, notes)]
-    levels += [*(Tagset(tags, notes) for each in series for tags in _read_of(each)), *documents]
+    levels += [*(Tagset(tags, notes) for tags in _saying_something_else(series)), *documents]
     return StudySnapshot(
         archive=raw.header.archive,
         study_uid=StudyInstanceUID(clean(raw.header.study_uid)),
@@ -172,6 +174,12 @@ def _all_series(
         facts.append(series_facts(same[0], instances=instances, expected=len(raws)))
     _note_shared_instances(facts, notes=notes)
     return tuple(facts)
+
+
+def _saying_something_else(series: Iterable[SeriesReading]) -> list[Tags]:
+    """Of all instances that were read, those that do not repeat what another says of orders and identifiers."""
+    read = (tags for each in series for tags in _read_of(each))
+    return list({repr(only(tags, wanted=(*PATIENT, *STUDY, *LISTED))): tags for tags in reversed(list(read))}.values())[::-1]
 
 
 def _read_of(series: SeriesReading) -> tuple[Tags, ...]:

@@ -144,7 +144,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/snapshot/build.py",
-                "    levels += [*(Tagset(tags, notes) for each in series for tags in _read_of(each)), *documents]",
+                "    levels += [*(Tagset(tags, notes) for tags in _saying_something_else(series)), *documents]",
                 "    levels += documents",
             ),
         ),

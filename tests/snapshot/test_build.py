@@ -345,6 +345,22 @@ def test_orders_of_every_series_are_the_studys() -> None:
     assert snapshot.notes == ()
 
 
+def test_an_order_that_one_image_names_is_the_studys() -> None:
+    """RULES B9: where every image of a series was asked, each adds to the lists."""
+    every: list[Tags] = [
+        {**FULL, "0008,0050": "A1", "0040,0275": [{"0008,0050": one}], "0010,0020": "P", "0010,1002": [{"0010,0020": one}]}
+        for one in ("A1", "A2", "A2")
+    ]
+    raw = study(
+        series(representative=every[0], images=every),
+        instances=[image(f"1.2.3.1.{number}") for number in range(3)],
+        main={"0008,0050": "A1", "0010,0020": "P"},
+    )
+    snapshot = build(raw)
+    assert [one.value for one in snapshot.accessions] == ["A1", "A2"]
+    assert [one.value for one in snapshot.patient.ids] == ["P", "A1", "A2"]
+
+
 def test_levels_that_contradict_each_other_are_all_named_with_a_safety_note() -> None:
     """RULES B9: accession number, procedure codes and words of two series."""
     first = {**FULL, "0008,0050": "A1", "0008,1032": [coded("P1", meaning="Chest")], "0032,1060": "Chest"}
