@@ -23,6 +23,7 @@ from tests.fakes.orthanc_tags import (
     full,
     orthanc_id,
     parse,
+    raw_value,
     shortened,
     simplified,
     tags_of,
@@ -172,18 +173,23 @@ class FakeOrthanc(FakeServer):
     def _of_instance(self, request: Request, resource: Resource, what: str) -> Response:
         match what:
             case "file":
-                file = resource.file if resource.file is not None else to_file(resource.tags)
-                return Response(headers={"Content-Type": "application/dicom"}, body=file)
+                return Response(headers={"Content-Type": "application/dicom"}, body=_file(resource))
             case "simplified-tags":
                 return json_response(simplified(shortened(resource.tags)))
             case "tags" if "short" in request.query:
-                return json_response(shortened(resource.tags))
+                whole = [tag.replace("-", ",") for tag in request.query.get("ignore-length", "").split(",")]
+                return json_response(shortened(resource.tags, whole=whole))
             case "tags" if "simplify" in request.query:
                 return json_response(simplified(shortened(resource.tags)))
             case "tags":
                 return json_response(full(shortened(resource.tags)))
             case "patient" | "study" | "series":
                 return json_response(expanded(self.index, self.index.above(resource, what.capitalize())))
+        if what.startswith("content/"):
+            value = raw_value(_file(resource), what.split("/")[1:])
+            if isinstance(value, bytes):
+                return Response(headers={"Content-Type": "application/octet-stream"}, body=value)
+            return Response(status=404) if value is None else json_response(value)
         return self._error(request, 404, "Unknown resource", 17)
 
     def _upload(self, request: Request) -> Response:
@@ -335,3 +341,7 @@ def _object(request: Request) -> Mapping[str, Any] | None:
 
 def _text(value: str) -> Response:
     return Response(headers={"Content-Type": "text/plain"}, body=value.encode())
+
+
+def _file(resource: Resource) -> bytes:
+    return resource.file if resource.file is not None else to_file(resource.tags)
