@@ -36,7 +36,7 @@ _TO_G1 = {
     b"\x1b-M": "ISO_IR 148", b"\x1b-T": "ISO_IR 166", b"\x1b-b": "ISO_IR 203", b"\x1b)I": _JIS_X_0201,
     b"\x1b$)C": _KOREAN, b"\x1b$)A": _CHINESE,
 }  # fmt: skip
-_PIECES = re.compile(rb"\x1b\$[()].|\x1b[()\-].|\x1b\$[@-Z]|[^\x1b]+|\x1b", re.DOTALL)
+_PIECES = re.compile(rb"\x1b\$[()].|\x1b[()\-.$].|[^\x1b]+|\x1b", re.DOTALL)
 _DELIMITERS = frozenset(b"\\^=\r\n\f\t")
 """After them the first set holds again (PS3.5 6.1.2.5.3). `^` and `=` are delimiters of PN; who repeats the escape sequence
 after them elsewhere is read alike, and who does not is not read."""

@@ -85,7 +85,7 @@ def test_5ch_separates_values_where_it_is_no_part_of_a_character(named: str, val
         "utf-8",
         "IR 192",
         "ISO_IR 192\\ISO 2022 IR 87",
-    ],  # fmt: skip
+    ],
 )
 def test_a_misspelt_term_is_the_one_that_can_only_be_meant(named: str) -> None:
     """RULES B11: Müller, Jörg, not Mller, Jrg; and it is said."""
