@@ -111,9 +111,10 @@ class Routes:
         Values above 256 bytes are null but for the attributes `whole`, on every level (RULES B11)."""
         torn = TornRead(f"instance {instance_id} is gone, or its file is")
         _check(instance_id, absent=torn)
-        params = {"short": "", **({"ignore-length": ",".join(map(_dashed, whole))} if whole else {})}
+        # Orthanc 1.10 and 1.12 do not read an escaped comma in `ignore-length` (500), so the query is written here.
+        query = "short" + ("&ignore-length=" + ",".join(map(_dashed, whole)) if whole else "")
         return self._ask(
-            lambda orthanc: orthanc.get_instances_id_tags(instance_id, params=params),
+            lambda orthanc: orthanc.get(f"{orthanc.url}/instances/{instance_id}/tags?{query}"),
             answers.an_object,
             what="GET /instances/{id}/tags",
             absent=torn,

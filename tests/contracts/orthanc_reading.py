@@ -180,6 +180,8 @@ class ReadingContract:
         tags = archive.get(f"{stored['Path']}/tags?short&ignore-length=0008-1030,0032-1060")
         assert (tags["0008,1030"], tags["0010,4000"]) == ("d" * 300, None)
         assert tags["0040,0275"] == [{"0032,1060": "r" * 300, "0040,0007": None}]
+        escaped = archive.ask("GET", f"{stored['Path']}/tags?short&ignore-length=0008-1030%2C0032-1060")
+        assert escaped.status_code == 500
 
     def test_content_gives_the_bytes_of_a_value(self, archive: ArchiveClient) -> None:
         """RULES B11: with their padding, inside items too; a sequence lists its items; 404 for what is not there."""

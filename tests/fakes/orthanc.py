@@ -177,8 +177,10 @@ class FakeOrthanc(FakeServer):
             case "simplified-tags":
                 return json_response(simplified(shortened(resource.tags)))
             case "tags" if "short" in request.query:
-                whole = [tag.replace("-", ",") for tag in request.query.get("ignore-length", "").split(",")]
-                return json_response(shortened(resource.tags, whole=whole))
+                named = request.query.get("ignore-length", "")
+                if "%" in request.raw_query:
+                    return self._error(request, 500, "Unknown DICOM tag", 27, details=named)
+                return json_response(shortened(resource.tags, whole=[tag.replace("-", ",") for tag in named.split(",")]))
             case "tags" if "simplify" in request.query:
                 return json_response(simplified(shortened(resource.tags)))
             case "tags":
@@ -322,7 +324,7 @@ class FakeOrthanc(FakeServer):
         return json_response(answer)
 
     def _error(self, request: Request, status: int, message: str, code: int, *, details: str = "") -> Response:
-        names = {400: "Bad Request", 404: "Not Found"}
+        names = {400: "Bad Request", 404: "Not Found", 500: "Internal Server Error"}
         shown: dict[str, Any] = {"Details": details} if details else {}
         shown |= {"HttpError": names[status], "HttpStatus": status, "Message": message, "Method": request.method}
         shown |= {"OrthancError": message, "OrthancStatus": code, "Uri": request.path}
