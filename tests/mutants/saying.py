@@ -34,6 +34,67 @@ MUTANTS = (
         noticed_by=("tests/snapshot/test_agreement.py", "tests/snapshot/test_laterality.py"),
     ),
     Mutant(
+        name="archives-decoder-trusted",
+        rule="B11",
+        breaks="what the archive decoded by another character set is published as it is",
+        edits=(
+            Edit(
+                "syncd/archive/instance_tags.py",
+                "    places = doubtful(tags, texts=TEXTS | (routes.texts - CODED_STRINGS))\n",
+                "    places: list[Place] = []\n",
+            ),
+        ),
+        noticed_by=("tests/archive/test_instance_tags.py::test_a_doubtful_text_is_put_there_as_bytes",),
+    ),
+    Mutant(
+        name="main-tag-over-the-bytes",
+        rule="B11",
+        breaks="the archive's spoilt main tag hides what was read raw",
+        edits=(
+            Edit("syncd/snapshot/tags.py", "        return not isinstance(value, Undecoded)\n", "        return False\n"),
+        ),
+        noticed_by=("tests/snapshot/test_decoding.py",),
+    ),
+    Mutant(
+        name="half-a-name",
+        rule="B11",
+        breaks="bytes that are not of the set are dropped instead of the text",
+        edits=(
+            Edit(
+                "syncd/snapshot/character_sets.py",
+                "        return value.decode(codec)\n",
+                '        return value.decode(codec, "ignore")\n',
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_decoding.py",),
+    ),
+    Mutant(
+        name="long-texts-cut",
+        rule="B11",
+        breaks="texts above 256 bytes are not asked for",
+        edits=(
+            Edit(
+                "syncd/archive/instance_tags.py",
+                "    tags = routes.tags(instance_id, whole=sorted({*WHOLE, *routes.texts}))\n",
+                "    tags = routes.tags(instance_id)\n",
+            ),
+        ),
+        noticed_by=("tests/archive/test_instance_tags.py::test_texts_are_asked_for_however_long_they_are",),
+    ),
+    Mutant(
+        name="null-taken-for-absence",
+        rule="B11",
+        breaks="a text that could not be had is left out without a note",
+        edits=(
+            Edit(
+                "syncd/snapshot/tags.py",
+                "        if value is None and tag in self.tags and self._is_full:\n",
+                "        if False:\n",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_decoding.py::test_a_text_that_could_not_be_had_is_not_absent",),
+    ),
+    Mutant(
         name="own-writes-taken-for-changes",
         rule="B3",
         breaks="equal resources differ by what the server adds",
