@@ -346,6 +346,18 @@ class HistoryLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailingStudy:
+    """A study that is pending because what was tried failed, and how the last try ended (RULES C6)."""
+
+    study_uid: str
+    attempts: int
+    """Failures that count against it since it last went well."""
+    since: float
+    due: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
     """What the living daemon says of itself every few seconds, read by `status` and by a second process."""
 

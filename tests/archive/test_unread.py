@@ -191,6 +191,7 @@ def slide(
             f"{CONTENT}0020-0060": value(b"L "),
             **changes,
         },
+        frames=frames,
     )
     return archive(routes)
 
