@@ -77,6 +77,10 @@ class TornRead(SyncdError):
     """The study changed while it was read; what was read counts as unknown (RULES A7)."""
 
 
+class CopyAway(TornRead):
+    """A copy of the study may lie in an archive that cannot be asked now; the study waits for it (RULES C8)."""
+
+
 class ConfigurationError(SyncdError):
     """The settings contradict themselves or a server; the operator must act (exit code 2)."""
 

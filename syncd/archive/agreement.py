@@ -11,9 +11,13 @@ shared, or something of which every image must speak (a side, a region), for eve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from syncd.archive.chosen import is_document, items, representative, speaks_for_itself
+from syncd.archive.chosen import in_order, is_document, items, speaks_for_itself
+from syncd.archive.doubt import doubtful
+from syncd.archive.reading import MOST_FRAMES, Reader, number_of_frames
 from syncd.archive.routes import Routes
+from syncd.archive.texts import TEXTS, WHOLE
 from syncd.errors import TornRead
 from syncd.model.agreement import (
     ANATOMIC_REGION,
@@ -33,76 +37,113 @@ FEW = 8
 MANY = 2000
 """A series with more images is not asked for everything: at 5 ms each on 1.12, that is ten seconds of its archive."""
 
-FRAMES = 20_000
-"""A series with more frames is not asked at all: a slide's frames have functional groups, which Orthanc writes out one by
-one (126,280 frames: 50 MB in 88 s)."""
-
 PAGE = 500
 """Images per page of a find (1.12): half a second."""
 
 TITLES = ("0008,0018", "0008,0008")
 """SOPInstanceUID and Image Type: what an image is titled by, where a site wants it (MAPPING A.3)."""
 
-_NUMBER_OF_FRAMES = "0028,0008"
+_WHOLE = sorted({*PLAIN, *WHOLE})
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _SAYS_ITS_OWN_REGION = ("1", "1.", "12.", "13.", "77.1.")
 """Storage classes whose images name their side and region each for itself: CR, DX, MG, IO, XA, RF, visible light
 (PS3.3 C.8.11.2, C.8.1.1, C.8.12.1)."""
 
-Read = Callable[[OrthancId], Tags]
-
 
 def read_series(
-    series_id: OrthancId, *, routes: Routes, members: Sequence[RawInstance], read: Read, finds: bool
+    series_id: OrthancId,
+    *,
+    routes: Routes,
+    members: Sequence[RawInstance],
+    reader: Reader,
+    main_tags: Callable[[], Mapping[OrthancId, Tags]],
+    finds: bool,
 ) -> RawSeries:
     """A series by its representative, whose full tags hold the series' main tags too, and by what all images say.
 
-    `read` gives an instance's full tags; `finds`: a find answers requested tags (1.12). Raises `TornRead`."""
-    tags = read(representative(members).orthanc_id)
-    images, shared = _all_images(series_id, routes=routes, members=members, tags=tags, read=read, finds=finds)
+    The main tags are asked for where the archive cannot read what it should; `finds`: a find answers requested tags (1.12).
+    """
+    series = _Series(series_id, routes, members, reader, finds)
+    at_once = series.everything() if 1 < len(members) <= FEW and not series.is_of_documents else None
+    _, tags = reader.first_of(in_order(members))
+    images, shared = series.agreement(tags, at_once=at_once)
+    if reader.missed(members):
+        return RawSeries(orthanc_id=series_id, tags=main_tags().get(series_id, {}), representative=tags)
     return RawSeries(orthanc_id=series_id, tags=tags, representative=tags, images=images, shared=shared)
 
 
-def _all_images(
-    series_id: OrthancId, *, routes: Routes, members: Sequence[RawInstance], tags: Tags, read: Read, finds: bool
-) -> tuple[tuple[Tags, ...], Tags | None]:
-    """The images' own words where all were read, and else what they share; neither where nobody was asked."""
-    if len(members) == 1:
-        return (_kept(tags),), None
-    if all(is_document(each.sop_class_uid) for each in members):
-        return tuple(_kept(read(each.orthanc_id)) for each in members), None
-    if sum(_frames(each) for each in members) > FRAMES:
-        return (), None
-    if len(members) > MANY:
-        return (_found(series_id, routes=routes, members=members), None) if finds else ((), routes.shared_tags(series_id))
-    if len(members) <= FEW or speaks_for_itself(tags) or any(_has_own_region(each) for each in members):
-        return _every_one(series_id, routes=routes, members=members), None
-    shared = routes.shared_tags(series_id)
-    if all(shared.get(tag) for tag in PLAIN if tags.get(tag)):
-        return (), shared
-    return _every_one(series_id, routes=routes, members=members), None
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """One series that is asked."""
 
+    series_id: OrthancId
+    routes: Routes
+    members: Sequence[RawInstance]
+    reader: Reader
+    finds: bool
 
-def _every_one(series_id: OrthancId, *, routes: Routes, members: Sequence[RawInstance]) -> tuple[Tags, ...]:
-    """One call for all."""
-    return _complete(routes.instances_tags(series_id), members=members)
+    @property
+    def is_of_documents(self) -> bool:
+        return all(is_document(each.sop_class_uid) for each in self.members)
 
+    def agreement(self, tags: Tags, *, at_once: tuple[Tags, ...] | None) -> tuple[tuple[Tags, ...], Tags | None]:
+        """The images' own words where all were read, and else what they share; neither where nobody could be asked. `tags`
+        are the representative's, `at_once` what all said already."""
+        if at_once is not None:
+            return at_once, None
+        if len(self.members) == 1 or self.is_of_documents:
+            return tuple(_kept(self.reader.tags(each)) for each in self.members), None
+        if self._is_too_large:
+            return (), None
+        if len(self.members) > MANY:
+            return (self._found() or (), None) if self.finds else ((), self._shared())
+        if speaks_for_itself(tags) or any(_has_own_region(each) for each in self.members):
+            return self.everything() or (), None
+        shared = self._shared()
+        if shared is not None and all(shared.get(tag) for tag in PLAIN if tags.get(tag)):
+            return (), shared
+        return self.everything() or (), None
 
-def _found(series_id: OrthancId, *, routes: Routes, members: Sequence[RawInstance]) -> tuple[Tags, ...]:
-    """One call for each page of images; what a find leaves out of a long text is nobody's."""
-    found: dict[OrthancId, Tags] = {}
-    while len(found) < len(members):
-        page = routes.find_values(series_id, (*PLAIN, ANATOMIC_REGION), since=len(found), limit=PAGE)
-        if not page.keys() - found.keys():
-            break
-        found.update(page)
-    return _complete(found, members=members)
+    def everything(self) -> tuple[Tags, ...] | None:
+        """What every image says, by one call; those of a short series are then read in full. None if it has no answer."""
+        if self._is_too_large:
+            return None
+        found = self.reader.of_series(self.series_id, lambda: self.routes.instances_tags(self.series_id, whole=_WHOLE))
+        if found is None:
+            return None
+        said = self._complete(found)
+        if len(self.members) > FEW:
+            return tuple(_kept(tags if not doubtful(tags, texts=TEXTS) else _unlisted(tags)) for tags in said)
+        for each, tags in zip(self.members, said, strict=True):
+            self.reader.put(each, tags)
+        return tuple(_kept(self.reader.tags(each)) for each in self.members)
 
+    def _shared(self) -> Tags | None:
+        return self.reader.of_series(self.series_id, lambda: self.routes.shared_tags(self.series_id))
 
-def _complete(found: Mapping[OrthancId, Tags], *, members: Sequence[RawInstance]) -> tuple[Tags, ...]:
-    if found.keys() != {each.orthanc_id for each in members}:
-        raise TornRead("a series changed while all its images were asked")
-    return tuple(_kept(found[each.orthanc_id]) for each in members)
+    def _found(self) -> tuple[Tags, ...] | None:
+        """One call for each page of images; what a find leaves out of a long text is nobody's."""
+        found: dict[OrthancId, Tags] = {}
+        while len(found) < len(self.members):
+            page = self.reader.of_series(
+                self.series_id,
+                lambda: self.routes.find_values(self.series_id, (*PLAIN, ANATOMIC_REGION), since=len(found), limit=PAGE),
+            )
+            if page is None:
+                return None
+            if not page.keys() - found.keys():
+                break
+            found.update(page)
+        return tuple(map(_kept, self._complete(found)))
+
+    def _complete(self, found: Mapping[OrthancId, Tags]) -> tuple[Tags, ...]:
+        if found.keys() != {each.orthanc_id for each in self.members}:
+            raise TornRead("a series changed while all its images were asked")
+        return tuple(found[each.orthanc_id] for each in self.members)
+
+    @property
+    def _is_too_large(self) -> bool:
+        return sum(number_of_frames(each) or 1 for each in self.members) > MOST_FRAMES
 
 
 def _kept(tags: Tags) -> Tags:
@@ -114,9 +155,9 @@ def _kept(tags: Tags) -> Tags:
     return kept
 
 
-def _frames(instance: RawInstance) -> int:
-    text = str(instance.tags.get(_NUMBER_OF_FRAMES) or "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+def _unlisted(tags: Tags) -> Tags:
+    """Without what is published of it alone: of a long series no doubtful text is asked for once more (RULES B11)."""
+    return {tag: value for tag, value in tags.items() if tag not in LISTED}
 
 
 def _has_own_region(instance: RawInstance) -> bool:

@@ -56,6 +56,20 @@ def an_id(value: Any) -> OrthancId:
     return OrthancId(value)
 
 
+def names(value: Any) -> list[str]:
+    """`value` as a list of texts."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise Malformed
+    return value
+
+
+def ids(value: Any) -> list[OrthancId]:
+    """`value` as a list of Orthanc identifiers."""
+    if not isinstance(value, list):
+        raise Malformed
+    return [an_id(each) for each in value]
+
+
 def change_page(value: Any) -> ChangePage:
     """An answer of `GET /changes`."""
     page = an_object(value)
@@ -109,6 +123,14 @@ def number_of_instances(study: Mapping[str, Any]) -> int | None:
 def counted_instances(value: Any) -> int:
     """`GET /studies/{id}/statistics`."""
     count = _count(an_object(value).get("CountInstances"))
+    if count is None:
+        raise Malformed
+    return count
+
+
+def counted_studies(value: Any) -> int:
+    """The studies of `GET /statistics`."""
+    count = _count(an_object(value).get("CountStudies"))
     if count is None:
         raise Malformed
     return count

@@ -49,6 +49,14 @@ class ReplyTooLarge(Unsuitable):
     """An archive's reply is larger than syncd accepts."""
 
 
+class ReplyTooLate(Transient):
+    """An archive's reply did not come in time."""
+
+
+class ReplyUnreadable(Transient):
+    """An archive's reply is no JSON, or nested deeper than syncd follows."""
+
+
 class Calls:
     """The HTTP client of one archive. `ask` is safe to be called by several threads at once."""
 
@@ -129,7 +137,8 @@ class Calls:
             if isinstance(error, httpx.ConnectTimeout):
                 raise self._unreachable("no connection within the timeout") from error
             message = f"{self._who}: no answer to {what} within {self._connection.timeout:g} s"
-            raise Transient(message, server=self._connection.name) from error
+            kind = Transient if isinstance(error, httpx.PoolTimeout) else ReplyTooLate
+            raise kind(message, server=self._connection.name) from error
         except httpx.TransportError as error:
             self._on_call(UNREACHABLE)
             raise self._broken(error, what=what) from error
@@ -161,7 +170,7 @@ class Calls:
         if isinstance(error, ReplyTooLong):
             return ReplyTooLarge(message, server=self._connection.name)
         if isinstance(error, ReplyTooSlow):
-            return Transient(message, server=self._connection.name)
+            return ReplyTooLate(message, server=self._connection.name)
         return self._unsuitable(message)
 
     def _judge(self, response: httpx.Response, *, what: str, absent: SyncdError | None) -> None:
@@ -204,10 +213,11 @@ class Calls:
         except (ValueError, RecursionError) as error:
             self._on_call(UNREADABLE)
             message = f"{self._who}: the answer to {what} cannot be read as JSON"
-            raise Transient(message, server=self._connection.name) from error
+            raise ReplyUnreadable(message, server=self._connection.name) from error
         if too_deep(value):
             self._on_call(UNREADABLE)
-            raise Transient(f"{self._who}: the answer to {what} is nested too deep", server=self._connection.name)
+            message = f"{self._who}: the answer to {what} is nested too deep"
+            raise ReplyUnreadable(message, server=self._connection.name)
         self._on_call(OK)
         return value
 

@@ -39,6 +39,11 @@ def representative(instances: Iterable[RawInstance]) -> RawInstance:
     return min(instances, key=_order)
 
 
+def in_order(instances: Iterable[RawInstance]) -> list[RawInstance]:
+    """As `representative` would choose them, one after the other."""
+    return sorted(instances, key=_order)
+
+
 def is_document(sop_class_uid: str) -> bool:
     """Whether its content says something about the study: KO, SR, PR and encapsulated documents (PS3.4 B.5)."""
     return sop_class_uid.startswith(_DOCUMENTS)

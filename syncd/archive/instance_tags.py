@@ -24,9 +24,13 @@ LONGEST = 64 * 1024
 """Bytes of a text; DICOM allows 10,240 characters in LT, and no name or description comes near."""
 
 
-def instance_tags(routes: Routes, instance_id: OrthancId) -> Tags:
-    """All tags of the instance; one call, and one for each doubtful text. Raises `TornRead`."""
-    tags = routes.tags(instance_id, whole=sorted({*WHOLE, *routes.texts}))
+def whole_tags(routes: Routes, instance_id: OrthancId) -> Tags:
+    """All tags of the instance, as the archive decodes them; one call. Raises `TornRead`."""
+    return routes.tags(instance_id, whole=sorted({*WHOLE, *routes.texts}))
+
+
+def mended(routes: Routes, instance_id: OrthancId, tags: Tags) -> Tags:
+    """`tags`, all of the instance's, with what is in doubt as bytes; one call for each doubtful text. Raises `TornRead`."""
     places = doubtful(tags, texts=TEXTS | (routes.texts - CODED_STRINGS))
     if not places:
         return tags

@@ -44,6 +44,10 @@ class Archive(Protocol):
 
         Raises `StudyGone`, `TornRead` (unknown, to be read again) and `StudyError` (too large to be read)."""
 
+    def serves_others(self, but: Collection[OrthancId]) -> bool | None:
+        """Whether it serves other studies than these, to the bottom of their files; None if it holds no other. It raises
+        nothing: what it meets is the answer (RULES C6)."""
+
     def lookup(self, study_uid: str) -> tuple[OrthancId, ...]:
         """The Orthanc studies that hold this StudyInstanceUID; empty is a positive answer (RULES D1)."""
 

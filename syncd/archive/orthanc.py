@@ -7,6 +7,7 @@ the bulk answer; 1.10 can do neither, and is quick in bulk.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -16,11 +17,12 @@ from syncd.archive.bounds import MAX_REPLY
 from syncd.archive.calls import Calls, ReplyTooLarge
 from syncd.archive.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID
 from syncd.archive.connection import ArchiveConnection
-from syncd.archive.instance_tags import instance_tags
 from syncd.archive.inventory import ids_in, listed, unpacked
+from syncd.archive.neighbours import serves_others
+from syncd.archive.reading import Unreadable
 from syncd.archive.routes import NoPlugin, Routes
-from syncd.archive.study_pass import Uncounted, study_pass
-from syncd.errors import StudyError, TornRead
+from syncd.archive.study_pass import Uncounted, reader_of, study_pass
+from syncd.errors import StudyError, TornRead, Transient
 from syncd.model.change import ChangePage
 from syncd.model.ids import OrthancId, is_orthanc_id, is_uid
 from syncd.model.study import ArchiveInfo, RawInstance, RawSeries, RawStudy, StudyHeader, StudyListing
@@ -32,6 +34,9 @@ first change on. This one is also exact for whatever reads numbers as doubles on
 
 BULK = 1000
 """Resources per bulk call: 10 ms for 1,000 instances of a few studies; a request of 47 KB."""
+
+ARRIVING = ""
+"""In place of the LastUpdate of a study that still receives images, and whose first ones stay what they are."""
 
 COUNTED_AT_ONCE = 100
 """Studies per find by a list of UIDs (1.12): 35 ms; 500 take 0.5 s."""
@@ -53,6 +58,7 @@ class OrthancArchive:
         calls = Calls(connection, transport=transport, on_call=on_call, max_reply=max_reply)
         self._name = connection.name
         self._routes = Routes(calls, archive=connection.name, texts=texts)
+        self._unreadable = Unreadable()
         self._extended_find: bool | None = None
 
     def info(self) -> ArchiveInfo:
@@ -103,30 +109,47 @@ class OrthancArchive:
         entries = sorted(self._routes.series(orthanc_id), key=_key_objects_last)
         if not entries or not all(each.instance_ids for each in entries):
             raise TornRead(f"study {orthanc_id}: no series, or one without instances")
-        first = entries[0]
-        tags = instance_tags(self._routes, first.instance_ids[0])
-        instance = RawInstance(
-            orthanc_id=first.instance_ids[0],
-            series_id=first.orthanc_id,
-            sop_class_uid=str(tags.get(SOP_CLASS_UID) or ""),
-            tags=tags,
+        reader = reader_of(
+            self._routes, orthanc_id, counts=self._header_counts, unreadable=self._unreadable, last_update=ARRIVING
         )
+        firsts = [
+            RawInstance(orthanc_id=each.instance_ids[0], series_id=each.orthanc_id, sop_class_uid="", tags={})
+            for each in entries
+        ]
+        chosen, tags = reader.first_of(firsts)
         read = (
-            RawSeries(orthanc_id=each.orthanc_id, tags=each.tags, representative=tags if each is first else {})
+            RawSeries(
+                orthanc_id=each.orthanc_id,
+                tags=each.tags,
+                representative=tags if each.orthanc_id == chosen.series_id else {},
+            )
             for each in entries
         )
-        return RawStudy(header=header, series=tuple(read), instances=(instance,), read_started_at=header.last_update)
+        return RawStudy(
+            header=header,
+            series=tuple(read),
+            instances=(replace(chosen, sop_class_uid=str(tags.get(SOP_CLASS_UID) or ""), tags=tags),),
+            read_started_at=header.last_update,
+            unread=reader.unread,
+        )
 
     def read_study(self, orthanc_id: OrthancId) -> RawStudy:
         """One pass of RULES A7. Calls: header, instances, (count,) header, and one per series, per document, and per
         instance where RULES B6 asks; an instance that is two of these is read once."""
         try:
-            return study_pass(self._routes, orthanc_id, counts=self._header_counts())
+            return study_pass(self._routes, orthanc_id, counts=self._header_counts(), unreadable=self._unreadable)
         except Uncounted as error:
             self._extended_find = None  # another version answers now: it is asked again what it can
             raise TornRead(f"study {orthanc_id}: the archive no longer counts its instances") from error
         except ReplyTooLarge as error:
             raise StudyError(ParkedReason.TOO_LARGE, "the archive's answer about it exceeds syncd's limit") from error
+
+    def serves_others(self, but: Collection[OrthancId]) -> bool | None:
+        """Whether the instances of another study, and a file of it, can be read; None if there is no other (RULES C6)."""
+        try:
+            return serves_others(self._routes, but=but, counts=self._header_counts())
+        except Transient:
+            return False
 
     def lookup(self, study_uid: str) -> tuple[OrthancId, ...]:
         """The Orthanc studies that hold this StudyInstanceUID (RULES D1)."""

@@ -6,12 +6,14 @@ reads with the study's own header and counts at the end, and whatever does not f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 from syncd.archive.agreement import read_series
 from syncd.archive.chosen import is_document
-from syncd.archive.instance_tags import instance_tags
+from syncd.archive.instance_tags import mended, whole_tags
+from syncd.archive.neighbours import serves_others
+from syncd.archive.reading import Reader, Unreadable
 from syncd.archive.routes import Routes
 from syncd.errors import TornRead
 from syncd.model.ids import OrthancId
@@ -22,8 +24,9 @@ class Uncounted(Exception):
     """The archive no longer counts instances in a study's header: another version answers now."""
 
 
-def study_pass(routes: Routes, orthanc_id: OrthancId, *, counts: bool) -> RawStudy:
+def study_pass(routes: Routes, orthanc_id: OrthancId, *, counts: bool, unreadable: Unreadable) -> RawStudy:
     """The whole study, read once. `counts`: headers count instances and a find gives more than ids (1.12.5 and later).
+    `unreadable` is what is known of the archive's instances that cannot be read (RULES B11).
 
     Raises `StudyGone`, `TornRead` and `Uncounted`."""
     before, expected = _header(routes, orthanc_id, counts=counts)
@@ -31,18 +34,44 @@ def study_pass(routes: Routes, orthanc_id: OrthancId, *, counts: bool) -> RawStu
     instances = tuple(sorted(found, key=lambda each: each.orthanc_id))
     if not instances or {each.series_id for each in instances} != set(before.series_ids):
         raise TornRead(f"study {orthanc_id}: its series and its instances do not fit")
-    read = cache(partial(instance_tags, routes))
+    reader = reader_of(routes, orthanc_id, counts=lambda: counts, unreadable=unreadable, last_update=before.last_update)
+    main_tags = cache(lambda: {each.orthanc_id: each.tags for each in routes.series(orthanc_id)})
     members = {each: [one for one in instances if one.series_id == each] for each in before.series_ids}
-    series = tuple(read_series(each, routes=routes, members=members[each], read=read, finds=counts) for each in members)
-    documents = [each.orthanc_id for each in instances if is_document(each.sop_class_uid)]
-    contents: dict[str, Tags] = {each: read(each) for each in documents}
+    series = tuple(
+        read_series(each, routes=routes, members=members[each], reader=reader, main_tags=main_tags, finds=counts)
+        for each in members
+    )
+    documents = [(each.orthanc_id, reader.tags(each)) for each in instances if is_document(each.sop_class_uid)]
+    contents: dict[str, Tags] = {each: tags for each, tags in documents if each not in reader.unread}
     counted = None if counts else routes.statistics(orthanc_id)
     after, number = _header(routes, orthanc_id, counts=counts)
     if len(instances) != (number if counts else counted):
         raise TornRead(f"study {orthanc_id}: the number of instances changed while it was read")
     if (after.last_update, after.series_ids) != (before.last_update, before.series_ids):
         raise TornRead(f"study {orthanc_id}: it changed while it was read")
-    return RawStudy(header=after, series=series, instances=instances, documents=contents, read_started_at=before.last_update)
+    return RawStudy(
+        header=after,
+        series=series,
+        instances=instances,
+        documents=contents,
+        read_started_at=before.last_update,
+        unread=reader.unread,
+    )
+
+
+def reader_of(
+    routes: Routes, orthanc_id: OrthancId, *, counts: Callable[[], bool], unreadable: Unreadable, last_update: str
+) -> Reader:
+    """What reads the study's chosen instances in full, and judges those that cannot be read by its neighbours."""
+    return Reader(
+        routes,
+        read=lambda instance_id: mended(routes, instance_id, whole_tags(routes, instance_id)),
+        mend=partial(mended, routes),
+        last_update=last_update,
+        known=unreadable,
+        still_there=lambda: routes.header(orthanc_id),
+        others_are_served=lambda: serves_others(routes, but={orthanc_id}, counts=counts()),
+    )
 
 
 def _header(routes: Routes, orthanc_id: OrthancId, *, counts: bool) -> tuple[StudyHeader, int | None]:

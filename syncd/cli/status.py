@@ -16,10 +16,13 @@ from syncd.loop.resync import every
 from syncd.model.words import ArchiveState, BrakeState, TargetState
 from syncd.model.work import Heartbeat
 from syncd.settings import load
-from syncd.web.status import status_document
+from syncd.web.status import failing_rows, status_document
 
 SILENCE = 30.0
 """Seconds without a heartbeat after which the daemon counts as dead (it beats every 2 s)."""
+
+SHOWN = 10
+"""Failing studies that are named on a terminal."""
 
 _WAITING = frozenset({ArchiveState.PAUSED, ArchiveState.REMOVED})
 """States of an archive in which its studies wait for the operator."""
@@ -64,6 +67,7 @@ def _document(ledger: Ledger) -> dict[str, Any]:
         counts=ledger.counts(now), heartbeat=heartbeat, reasons=tuple(reason for reason in reasons if reason)
     )
     document["alive"] = alive
+    document["failing_studies"] = failing_rows(ledger.failing())
     document["parked_studies"] = [
         {"study": entry.study_uid, "reason": entry.reason, "detail": entry.detail}
         for entry in every(ledger.parked_list)
@@ -97,6 +101,10 @@ def _show(document: dict[str, Any]) -> None:
     target = document["target"]
     table.add_row("FHIR server", f"{target['state'] or 'unknown'}{_last(target['inventory'])}")
     table.add_row("pending", f"{studies['dirty']} studies, {studies['due']} due now")
+    for one in document["failing_studies"][:SHOWN]:
+        table.add_row("failing", f"{one['study']} ({one['attempts']} counted): {one['reason']}")
+    if len(document["failing_studies"]) > SHOWN:
+        table.add_row("", "and more: --json lists them")
     table.add_row("published", _listed(studies["published"]))
     table.add_row("parked", _listed(studies["parked"]))
     if studies["unselected"]:

@@ -54,6 +54,7 @@ from syncd.model.work import (
     Copy,
     Counts,
     DirtyRow,
+    FailingStudy,
     FeedPosition,
     Heartbeat,
     HistoryLine,
@@ -368,6 +369,10 @@ class Ledger:
 
     def parked_list(self, after: str = "", limit: int = 500) -> list[ParkedStudy]:
         return self._read(lambda connection: records.page(connection, ParkedStudy, schema.parked, after=after, limit=limit))
+
+    def failing(self, limit: int = 100) -> list[FailingStudy]:
+        """Pending studies whose last try failed, with its reason, those that failed most first (RULES C6)."""
+        return self._read(lambda connection: overview.failing(connection, limit=limit))
 
     def dirty_rows(self, after: str = "", limit: int = 500) -> list[DirtyRow]:
         return self._read(lambda connection: records.page(connection, DirtyRow, schema.dirty, after=after, limit=limit))

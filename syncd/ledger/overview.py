@@ -15,7 +15,7 @@ from syncd.ledger.schema import dirty, history, tallies
 from syncd.ledger.work import priorities
 from syncd.ledger.writer import Transaction
 from syncd.model.words import Priority
-from syncd.model.work import Counts, Heartbeat, HistoryLine
+from syncd.model.work import Counts, FailingStudy, Heartbeat, HistoryLine
 
 HISTORY_AGE = 90 * 86400.0
 """Seconds after which a history line goes (RULES E8)."""
@@ -56,6 +56,26 @@ def beat(tx: Transaction, heartbeat: Heartbeat) -> None:
 def heartbeat(connection: Connection) -> Heartbeat | None:
     value = fact(connection, "heartbeat")
     return None if value is None else Heartbeat(**value)
+
+
+def failing(connection: Connection, *, limit: int) -> list[FailingStudy]:
+    """Pending studies whose last try failed, those that failed most first. For a person's command only: it looks at
+    every pending row."""
+    last = select(history.c.reason).where(history.c.study_uid == dirty.c.study_uid).order_by(history.c.id.desc()).limit(1)
+    rows = (
+        select(
+            dirty.c.study_uid, dirty.c.attempts, dirty.c.first_marked, dirty.c.due, last.scalar_subquery().label("reason")
+        )
+        .where(dirty.c.attempts > 0)
+        .order_by(dirty.c.attempts.desc(), dirty.c.first_marked, dirty.c.study_uid)
+        .limit(limit)
+    )
+    return [
+        FailingStudy(
+            study_uid=row.study_uid, attempts=row.attempts, since=row.first_marked, due=row.due, reason=row.reason or ""
+        )
+        for row in connection.execute(rows)
+    ]
 
 
 def history_of(connection: Connection, study_uid: str) -> list[HistoryLine]:

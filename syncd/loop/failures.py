@@ -63,12 +63,13 @@ class Failures:
             failed.clear()
             return True
 
-    def failed(self, study_uid: str, *, attempts: int) -> Failure:
-        """Count one more failure of a study against which the ledger holds `attempts`."""
+    def failed(self, study_uid: str, *, attempts: int, own: bool = False) -> Failure:
+        """Count one more failure of a study against which the ledger holds `attempts`; `own`: it is known to be the study's,
+        whether anything was written or not."""
         with self._guard:
             last = self._last.get(study_uid)
             before = last.written if last is not None else 0
-            counts = attempts == 0 or self._written > before
+            counts = own or attempts == 0 or self._written > before
             tries = max(last.tries if last is not None else 0, attempts) + 1
             held = attempts + 1 if counts else attempts
             self._last[study_uid] = _Last(written=self._written, attempts=held, tries=tries)

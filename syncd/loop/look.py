@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from syncd.archive.interface import Archive
-from syncd.errors import StudyError, StudyGone, TornRead, Transient
+from syncd.errors import CopyAway, StudyError, StudyGone, TornRead, Transient
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
@@ -104,16 +104,25 @@ def light(task: Task, header: StudyHeader) -> RawStudy:
 def whole(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudySnapshot, tuple[RawStudy, ...]]:
     """One snapshot of all copies, each read consistently.
 
-    Raises `TornRead` after `READS` passes, and what `require_one_patient` raises.
+    Raises `TornRead` after `READS` passes, `StudyError` (server-error) for a copy among several of which no file can be
+    read, and what `require_one_patient` raises.
     """
     rooms = task.rooms
     raws = tuple(_consistent(header, rooms=rooms) for header in headers)
     reached(Step.SNAPSHOT_READ)
+    _require_known(raws)
     snapshots = tuple(build(raw, reading=rooms.policy.reading) for raw in raws)
     require_one_patient(snapshots, policy=rooms.policy)
     if len(snapshots) == 1:
         return snapshots[0], raws
     return union(snapshots, order=tuple(rooms.archives)), raws
+
+
+def _require_known(copies: Sequence[RawStudy]) -> None:
+    """Of a copy of which no file can be read nobody knows whose it is: it is never joined with others (RULES B11, C8)."""
+    for raw in copies:
+        if raw.is_blind and len(copies) > 1:
+            raise StudyError(ParkedReason.SERVER_ERROR, f"archive {raw.header.archive} can read no file of its copy")
 
 
 def require_one_patient(copies: Sequence[StudySnapshot], *, policy: MappingPolicy) -> None:
@@ -143,7 +152,7 @@ def _holder(task: Task, copy: Copy) -> Archive:
     """The archive of a known copy. Raises `Transient` for one that must not be asked now: then nobody's attempt counts."""
     source = task.rooms.archives.get(copy.archive)
     if source is None:
-        raise TornRead(f"a copy lies in archive {copy.archive}, which the settings do not name")
+        raise CopyAway(f"a copy lies in archive {copy.archive}, which the settings do not name")
     if copy.archive in task.closed:
         raise Transient(f"archive {copy.archive} holds a copy and cannot be asked now", server=copy.archive)
     return source.archive
@@ -153,12 +162,12 @@ def _looked_up(task: Task, name: ArchiveName) -> tuple[OrthancId, ...]:
     """What the archive holds of the study. Where it is not known to hold any, an outage of it is none of the study's."""
     unknown = all(copy.archive != name for copy in task.claim.copies)
     if name in task.closed:
-        raise TornRead(f"archive {name} cannot be asked now whether it holds the study")
+        raise CopyAway(f"archive {name} cannot be asked now whether it holds the study")
     try:
         return task.rooms.archives[name].archive.lookup(task.study_uid)
     except Transient as error:
         if unknown and len(task.rooms.archives) > 1:
-            raise TornRead(f"archive {name} cannot be asked whether it holds the study") from error
+            raise CopyAway(f"archive {name} cannot be asked whether it holds the study") from error
         raise
 
 

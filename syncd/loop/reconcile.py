@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from syncd.errors import Conflict, StudyError, TornRead, Transient
+from syncd.errors import Conflict, CopyAway, StudyError, TornRead, Transient
 from syncd.loop import brake, orders, rejections, selection, subjects
 from syncd.loop.companions import keep_companions
 from syncd.loop.hooks import finished
@@ -33,13 +33,16 @@ from syncd.model.dates import plain_date
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import WITHDRAWN, Cause, Decision, ParkedReason
-from syncd.model.work import LONGEST_STREAM, Copy, MarkKind, Outcome, Retraction
+from syncd.model.work import ATTEMPTS, LONGEST_STREAM, Copy, MarkKind, Outcome, Retraction
 from syncd.plan.decide import Wanted, wanted
 from syncd.plan.provenance import REPLACES
 from syncd.snapshot.build import build
 
 CONFLICTS = 5
 """Restarts after a 409/412 before it counts as a transient failure (RULES C4)."""
+
+SOON, DAILY = 600.0, 86400.0
+"""Seconds until a study of which something could not be read is looked at again: at first, and at most."""
 
 _WRITTEN = (Decision.CREATE, Decision.UPDATE)
 
@@ -57,9 +60,21 @@ def reconcile(task: Task) -> Outcome:
         except Conflict:
             task = task.again()
         except TornRead as error:
-            until = task.rooms.clock() + task.settle_after
-            return replace(task.waiting(str(error), due=until), not_before=until)
+            return _torn(task, error)
     raise Transient("Somebody else writes this ImagingStudy again and again", server="fhir")
+
+
+def _torn(task: Task, error: TornRead) -> Outcome:
+    """It waits, for what changes will be whole in a moment. One that is never whole although nothing arrives has a trouble
+    of its own, and is parked in the end like any other that fails so often (RULES A7, C6)."""
+    now, row, parked = task.rooms.clock(), task.claim.row, task.claim.parked
+    arriving = bool(row.last_event) and now - row.last_event <= task.settle_after
+    attempts = row.attempts if arriving or isinstance(error, CopyAway) else row.attempts + 1
+    gave_up = parked is not None and parked.reason == ParkedReason.SERVER_ERROR
+    if attempts > row.attempts and (attempts >= ATTEMPTS or gave_up):
+        return task.parked(StudyError(ParkedReason.SERVER_ERROR, f"it cannot be read as a whole: {error}"))
+    until = now + task.settle_after
+    return replace(task.waiting(str(error), due=until), not_before=until, attempts=attempts)
 
 
 def _pass(task: Task) -> Outcome:
@@ -105,6 +120,8 @@ def _decided(task: Task, seen: Look) -> Outcome:
     snapshot, raws = whole(task, seen.headers)
     if not snapshot.is_stable and not forced:
         return _announce(task, seen, identity)
+    if any(raw.is_blind for raw in raws) and task.record is not None and not task.record.retracted:
+        raise StudyError(ParkedReason.SERVER_ERROR, "the archive can read no file of it; what was published stays")
     if not snapshot.number_of_instances:
         raise StudyError(ParkedReason.UNMAPPABLE, "no instance has a usable UID")
     applied = rejections.applied(task, snapshot)
@@ -122,7 +139,17 @@ def _decided(task: Task, seen: Look) -> Outcome:
         outcome = replace(outcome, reset_stream=True, retraction=retraction)
     if excluded is not None:
         outcome = replace(outcome, reason=f"{outcome.reason}; {excluded.reason}, but published before: it stays")
-    return replace(outcome, selected=True)
+    return _read_again(task, replace(outcome, selected=True), raws)
+
+
+def _read_again(task: Task, outcome: Outcome, raws: tuple[RawStudy, ...]) -> Outcome:
+    """What could not be read may be there again although nothing tells of it, as after a restore: it is looked at again,
+    first soon, then daily (RULES B11)."""
+    if not outcome.done or not any(why.may_pass for raw in raws for why in raw.unread.values()):
+        return outcome
+    now = task.rooms.clock()
+    pause = min(max(now - task.claim.row.first_marked, SOON), DAILY)
+    return replace(outcome, done=False, due=now + pause)
 
 
 def _withdraw(task: Task, applied: Applied, raws: tuple[RawStudy, ...], identity: str) -> Outcome:
@@ -147,6 +174,8 @@ def _announce(task: Task, seen: Look, identity: str) -> Outcome:
     if not dialect(task.rooms.fhir_version).writes_registered:
         return task.waiting("still arriving, and this FHIR version cannot say so", due=due)
     raws = tuple(light(task, header) for header in foremost(task, seen.headers))
+    if raws[0].is_blind:
+        return task.waiting("still arriving, and no file of it can be read so far", due=due)
     excluded = selection.judge(task, raws, arriving=True)
     if excluded is not None and task.record is None:
         return task.waiting(f"still arriving, and {excluded.reason} so far", due=due)

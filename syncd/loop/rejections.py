@@ -48,7 +48,8 @@ def applied(task: Task, snapshot: StudySnapshot) -> Applied:
     rooms = task.rooms
     patient = patient_key(snapshot, policy=rooms.policy).resource_id
     known = rooms.ledger.rejections(task.study_uid)
-    told = _remembered(task, known, said_by(snapshot, patient=patient))
+    unread = frozenset(snapshot.unread_key_objects)
+    told = _remembered(task, known, said_by(snapshot, patient=patient), unread=unread)
     others = _others(task, known)
     left = left_of(snapshot, (*told, *others), patient=patient, quality=rooms.policy.rejected_quality)
     return Applied(left=left, others=others, replaces=_replaced(task, told))
@@ -87,11 +88,16 @@ def _replaced(task: Task, told: Iterable[Rejection]) -> tuple[str, ...]:
     return tuple(uid for uid, one in records.items() if one is not None and one.raw.get("patient") == elsewhere[uid])
 
 
-def _remembered(task: Task, known: Iterable[Rejection], said: tuple[Rejection, ...]) -> tuple[Rejection, ...]:
-    """What counts of the study's own notes: what they say, and what missing ones said as long as the grace lasts."""
+def _remembered(
+    task: Task, known: Iterable[Rejection], said: tuple[Rejection, ...], *, unread: frozenset[str] = frozenset()
+) -> tuple[Rejection, ...]:
+    """What counts of the study's own notes: what they say, what missing ones said as long as the grace lasts, and what
+    was read earlier in those that are there and cannot be read now (RULES B11)."""
     before = _own(task, known)
     found = {one.note_uid for one in said}
-    told = (*said, *_missing((one for one in before if one.note_uid not in found), rooms=task.rooms))
+    others = [one for one in before if one.note_uid not in found]
+    there = [replace(one, first_missing_at=0.0) for one in others if one.note_uid in unread]
+    told = (*said, *there, *_missing((one for one in others if one.note_uid not in unread), rooms=task.rooms))
     if not task.dry and frozenset(told) != before:
         task.rooms.ledger.keep_rejections(task.study_uid, told)
     return told

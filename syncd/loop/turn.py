@@ -27,13 +27,11 @@ from syncd.loop.steps import Step, reached
 from syncd.loop.target import restore
 from syncd.loop.task import Task
 from syncd.model.correlation import correlation_id
+from syncd.model.ids import ArchiveName
 from syncd.model.words import Decision, ParkedReason, TargetState
-from syncd.model.work import LONGEST_BACKOFF, Outcome
+from syncd.model.work import ATTEMPTS, LONGEST_BACKOFF, Outcome
 
 log = structlog.get_logger(__name__)
-
-ATTEMPTS = 20
-"""Transient failures of one study, the server being well otherwise, before it is parked `server-error` (RULES C6)."""
 
 SHORTEST_BACKOFF = 1.0
 """Seconds before the second attempt at least; up to twice as long each time, by chance (full jitter, RULES C6)."""
@@ -163,11 +161,26 @@ class Turn:
         """The server is well, so the study is to blame, unless several fail in a row: then no row is touched."""
         gate = self._gate(error)
         server = "" if gate is self._fhir else str(getattr(error, "server", ""))
+        served = self._serves_others(task, server)
+        if served:
+            return self._backed_off(task, error, own=True)
+        if served is False:
+            gate.close(TargetState.OPEN, f"it serves no other study either; the last trouble: {error}")
+            log.warning("server_in_trouble", reason=gate.reason)
+            return None
         if self._failures.in_a_row(task.study_uid, server=server):
             gate.close(TargetState.OPEN, f"{IN_A_ROW} studies failed in a row; the last: {error}")
             log.warning("server_in_trouble", reason=gate.reason)
             return None
         return self._backed_off(task, error)
+
+    def _serves_others(self, task: Task, server: str) -> bool | None:
+        """Whether that archive serves the study's neighbours to the bottom of their files: then its trouble is its own
+        (RULES C6). None if nobody can tell, as for the FHIR server."""
+        source = self._rooms.archives.get(ArchiveName(server))
+        if source is None:
+            return None
+        return source.archive.serves_others({one.orthanc_id for one in task.claim.copies if one.archive == server})
 
     def _gate(self, error: SyncdError) -> Gate:
         """That of the archive which failed, else the FHIR server's."""
@@ -209,12 +222,13 @@ class Turn:
         """Whether the server took another write lately: then a 403 is about this study alone (RULES C6)."""
         return time.monotonic() - self._succeeded_at < _LATELY
 
-    def _backed_off(self, task: Task, error: SyncdError) -> Outcome:
-        failure = self._failures.failed(task.study_uid, attempts=task.claim.row.attempts)
+    def _backed_off(self, task: Task, error: SyncdError, *, own: bool = False) -> Outcome:
+        """`own`: its neighbours are served, so that the failure counts in any case."""
+        failure = self._failures.failed(task.study_uid, attempts=task.claim.row.attempts, own=own)
         parked = task.claim.parked
         if failure.attempts >= ATTEMPTS or (parked is not None and parked.reason == ParkedReason.SERVER_ERROR):
             self._failures.settled(task.study_uid)
-            return task.parked(StudyError(ParkedReason.SERVER_ERROR, f"{ATTEMPTS} attempts failed"))
+            return task.parked(StudyError(ParkedReason.SERVER_ERROR, f"{ATTEMPTS} attempts failed; the last: {error}"))
         longest = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2.0 ** min(failure.tries, 20))
         asked = getattr(error, "retry_after", None) or 0.0
         pause = max(random.uniform(SHORTEST_BACKOFF, longest), asked)  # noqa: S311 - jitter, no secret

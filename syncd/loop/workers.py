@@ -23,11 +23,11 @@ from syncd.loop.gate import Gate, Gates
 from syncd.loop.pace import Pace
 from syncd.loop.rooms import Rooms
 from syncd.loop.task import Task
-from syncd.loop.turn import ATTEMPTS, Turn, places
+from syncd.loop.turn import Turn, places
 from syncd.mapping.identity import resource_id
 from syncd.model.ids import ArchiveName
 from syncd.model.words import Priority
-from syncd.model.work import OWN_ATTEMPTS, Outcome
+from syncd.model.work import ATTEMPTS, OWN_ATTEMPTS, Outcome
 from syncd.publish.lookups import BATCH, imaging_studies
 
 __all__ = ["ATTEMPTS", "Workers"]

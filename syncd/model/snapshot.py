@@ -236,6 +236,8 @@ class StudySnapshot:
     location_text: str = ""
     series: tuple[SeriesFacts, ...] = ()
     key_objects: tuple[KeyObject, ...] = ()
+    unread_key_objects: tuple[str, ...] = ()
+    """SOPInstanceUIDs of key objects that are there and could not be read: what they reject is not known (RULES B11)."""
     notes: tuple[Note, ...] = ()
     is_stable: bool = True
     home: ArchiveName = NOWHERE

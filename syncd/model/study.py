@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from syncd.model.ids import ArchiveName, OrthancId
@@ -28,6 +29,22 @@ class Undecoded:
 
     value: bytes
     character_set: str
+
+
+class Unread(StrEnum):
+    """Why the archive did not give the full tags of an instance that should have been read, in the words of a note."""
+
+    FORESEEN = "too many frames"
+    """Not asked for: its answer would be too large, and costs the archive too much."""
+    SLOW = "no answer in time"
+    LARGE = "answer too large"
+    GARBLED = "answer unreadable or nested too deep"
+    BROKEN = "the archive cannot read its file"
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it may be read another time although nothing changed: a file comes back from a backup."""
+        return self in (Unread.SLOW, Unread.BROKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +101,14 @@ class RawStudy:
     """Full tags of each KO, SR, PR and encapsulated document, by Orthanc instance id."""
     read_started_at: str = ""
     """The archive's LastUpdate before the pass (the raw tuple of RULES A8 is taken before the snapshot)."""
+    unread: Mapping[OrthancId, Unread] = field(default_factory=dict)
+    """Instances whose full tags should have been read and were not (RULES B11): of a series' representative its tags hold
+    what could be read one by one, or nothing; of a document there are none."""
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether no file of it could be read at all: only what the archive keeps in its index is known."""
+        return bool(self.unread) and not any(each.representative for each in self.series)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,7 @@ class ParkedReason(StrEnum):
 
 
 NOTE_RULES = (
-    *("A.1", "A.2", "A.2 unencodable", "A.3", "A7", "B"),
+    *("A.1", "A.2", "A.2 unencodable", "A.3", "A7", "B", "B11"),
     *("C.1", "C.1-1", "C.1-2", "C.1-3", "C.1-4", "C.1-7", "C.1-8", "C.1-9", "C.1-10", "C.1-11", "C.1-13"),
     *("C.2", "C.3", "C.4", "C.6", "C.7", "C8", "D.2", "D.2-5", "F.6", "I-11", "I-27", "I-62", "J.3", "RULES B8", "RULES C1"),
     "RULES B9",

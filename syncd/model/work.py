@@ -25,6 +25,9 @@ LONGEST_STREAM = 600.0
 LONGEST_BACKOFF = 300.0
 """The longest pause between two attempts at one study (RULES C6)."""
 
+ATTEMPTS = 20
+"""Failures of one study, the server being well otherwise, before it is parked `server-error` (RULES C6)."""
+
 OWN_ATTEMPTS = 3
 """Attempts that count after which a study shares one slot with all others that fail as often (RULES C6)."""
 
@@ -340,6 +343,18 @@ class HistoryLine:
     decision: str
     reason: str
     correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingStudy:
+    """A study that is pending because what was tried failed, and how the last try ended (RULES C6)."""
+
+    study_uid: str
+    attempts: int
+    """Failures that count against it since it last went well."""
+    since: float
+    due: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

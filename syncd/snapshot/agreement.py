@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from syncd.model.agreement import BODY_PART, LATERALITY, SERIES
 from syncd.model.study import RawSeries, Tags
 from syncd.snapshot.notes import Notes
-from syncd.snapshot.tags import MODALITY, Tagset, has_value
+from syncd.snapshot.tags import MODALITY, Tagset, has_value, overlay
 from syncd.snapshot.text import clean, values
 
 _RULE = "RULES B9"
@@ -39,24 +39,24 @@ _UNASKED = (BODY_PART, *_PERFORMERS)
 """Who and where: of these no image speaks for others that were not asked."""
 
 
-def agreed(series: RawSeries, *, expected: int, notes: Notes) -> Tags:
-    """The representative's tags without those of the series' level that its `expected` images do not agree on. The side and
-    the region by code have rooms of their own."""
-    tags = series.representative
-    if expected <= 1 or not tags:
-        return tags
+def denied(series: RawSeries, *, expected: int, notes: Notes) -> frozenset[str]:
+    """The tags of the series' level that its `expected` images do not agree on, in the representative's words or in the
+    archive's. The side and the region by code have rooms of their own."""
+    tags = overlay(series.representative, lower=series.tags)
+    if expected <= 1:
+        return frozenset()
     judge = _judge(series, expected=expected)
-    denied = {tag: why for tag in SERIES if tag != LATERALITY and has_value(tags.get(tag)) and (why := judge(tag))}
-    if MODALITY in denied:  # FHIR demands one (1..1)
+    why_not = {tag: why for tag in SERIES if tag != LATERALITY and has_value(tags.get(tag)) and (why := judge(tag))}
+    if MODALITY in why_not:  # FHIR demands one (1..1)
         notes.add(MODALITY, rule=_RULE, done="modality differs within the series: that of the lowest image kept")
-        del denied[MODALITY]
-    for tag, why in denied.items():
+        del why_not[MODALITY]
+    for tag, why in why_not.items():
         site = tag == BODY_PART
         notes.add(tag, rule="C.6" if site else _RULE, done=f"left out: {why}", safety=site)
-    gone = {*denied, *(_PERFORMERS[tag] for tag in _PERFORMERS if tag in denied or judge(_PERFORMERS[tag]))}
+    gone = {*why_not, *(_PERFORMERS[tag] for tag in _PERFORMERS if tag in why_not or judge(_PERFORMERS[tag]))}
     for pair in _TOGETHER:
         gone |= set(pair) if gone & set(pair) else set()
-    return {tag: value for tag, value in tags.items() if tag not in gone}
+    return frozenset(gone)
 
 
 def agreed_in_study(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -> Tags:

@@ -34,7 +34,6 @@ from syncd.snapshot.orders import (
 from syncd.snapshot.patient import patient_facts
 from syncd.snapshot.persons import person, persons
 from syncd.snapshot.series import SeriesReading, read_series, series_facts
-from syncd.snapshot.sop_classes import CONCEPT_NAME, KEY_OBJECT_SELECTION
 from syncd.snapshot.tags import (
     PATIENT_NAME,
     SERIES_INSTANCE_UID,
@@ -49,6 +48,7 @@ from syncd.snapshot.tags import (
     overlay,
 )
 from syncd.snapshot.text import clean
+from syncd.snapshot.unread import main_tags_shown, note_unread, obscure_series, unread_key_objects, without_side
 
 _STUDY_ID = "0020,0010"
 _REFERRER = "0008,0090"
@@ -70,16 +70,17 @@ def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
     members = _members(raw.instances)
     series = _ordered_series(raw, members=members, notes=notes)
     documents = [Tagset(raw.documents[orthanc_id], notes) for orthanc_id in sorted(raw.documents)]
-    _note_unread(raw, notes=notes)
+    note_unread(raw, notes=notes)
     _note_contradictions(raw, notes=notes)
 
     lead = _lead(series)
-    whole = overlay(raw.header.main_tags, lower=lead)
-    study = Tagset(agreed_in_study(whole, series=[each.raw for each in _speakers(series)], notes=notes), notes)
+    known = main_tags_shown(raw, notes=notes)
+    speakers = [each.raw for each in _speakers(series)]
+    study = Tagset(agreed_in_study(overlay(known, lower=lead), series=speakers, notes=notes), notes)
     # A date and its time are a pair of one source; series dates are never promoted (MAPPING I case 1).
     day = Tagset(raw.header.main_tags if has_value(raw.header.main_tags.get(STUDY_DATE)) else lead, notes)
     # Main tags apart from the rest: an issuer goes with the number of its own level only.
-    levels = [Tagset(raw.header.main_tags, notes), Tagset(lead, notes)]
+    levels = [Tagset(known, notes), Tagset(lead, notes)]
     levels += [*(Tagset(tags, notes) for tags in _saying_something_else(series)), *documents]
     return StudySnapshot(
         archive=raw.header.archive,
@@ -106,8 +107,9 @@ def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
         reason_codes=reason_codes(levels),
         reason_texts=reason_texts(levels),
         location_text=next((text for tag in _LOCATION_TEXTS if (text := study.free_text(tag))), ""),
-        series=_all_series(series, members=members, documents=raw.documents, notes=notes),
+        series=_all_series(series, members=members, raw=raw, notes=notes),
         key_objects=key_objects(documents),
+        unread_key_objects=unread_key_objects(raw),
         notes=notes.sorted(),
         is_stable=raw.header.is_stable,
     )
@@ -144,10 +146,11 @@ def _all_series(
     series: Sequence[SeriesReading],
     *,
     members: Mapping[str, Sequence[RawInstance]],
-    documents: Mapping[str, Tags],
+    raw: RawStudy,
     notes: Notes,
 ) -> tuple[SeriesFacts, ...]:
     """Every series that FHIR can name, in order; two that differ only in their UID's padding are one."""
+    obscure = obscure_series(raw)
     by_uid: dict[str, list[SeriesReading]] = {}
     for each in series:
         if is_encodable(each.uid):
@@ -158,20 +161,23 @@ def _all_series(
     for same in by_uid.values():
         if len(same) > 1:
             notes.add(SERIES_INSTANCE_UID, rule="A.2", done="duplicate SeriesInstanceUID: one series")
-        raws = [raw for each in same for raw in members.get(each.raw.orthanc_id, ())]
+        raws = [one for each in same for one in members.get(each.raw.orthanc_id, ())]
         read = _images_read(same)
         found = (
             instance_facts(
-                raw,
-                document=documents.get(raw.orthanc_id),
-                image=_image(raw, read),
+                one,
+                document=raw.documents.get(one.orthanc_id),
+                image=_image(one, read),
                 series_modality=same[0].modality,
                 notes=notes,
             )
-            for raw in raws
+            for one in raws
         )
         instances = ordered((each for each in found if each is not None), notes=notes)
-        facts.append(series_facts(same[0], instances=instances, expected=len(raws)))
+        shown = series_facts(same[0], instances=instances, expected=len(raws))
+        if any(each.raw.orthanc_id in obscure for each in same):
+            shown = without_side(shown, region_known=bool(same[0].raw.representative), notes=notes)
+        facts.append(shown)
     _note_shared_instances(facts, notes=notes)
     return tuple(facts)
 
@@ -203,16 +209,6 @@ def _note_shared_instances(series: Iterable[SeriesFacts], *, notes: Notes) -> No
     for times in Counter(instance.uid for instance in instances).values():
         if times > 1:
             notes.count(SOP_INSTANCE_UID, rule="A.3", done="SOPInstanceUID in several series: kept in each")
-
-
-def _note_unread(raw: RawStudy, *, notes: Notes) -> None:
-    """Say what the pass should have read and did not: an instance's series cannot be guessed, nor a key object's title."""
-    listed = {each.orthanc_id for each in raw.series}
-    for each in raw.instances:
-        if each.series_id not in listed:
-            notes.count(SERIES_INSTANCE_UID, rule="A7", done="instances left out: their series was not listed")
-        if clean(each.sop_class_uid) == KEY_OBJECT_SELECTION and each.orthanc_id not in raw.documents:
-            notes.count(CONCEPT_NAME, rule="A7", done="key objects whose title was not read")
 
 
 def _note_contradictions(raw: RawStudy, *, notes: Notes) -> None:

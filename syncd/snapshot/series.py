@@ -14,7 +14,7 @@ from syncd.model.agreement import BODY_PART
 from syncd.model.snapshot import InstanceFacts, Moment, SeriesFacts
 from syncd.model.study import RawSeries
 from syncd.snapshot.acquisition import equipment, performed_step
-from syncd.snapshot.agreement import agreed
+from syncd.snapshot.agreement import denied
 from syncd.snapshot.dates import moment
 from syncd.snapshot.institutions import custodian, institution
 from syncd.snapshot.laterality import laterality
@@ -33,6 +33,7 @@ from syncd.snapshot.tags import (
     Tagset,
     only,
     overlay,
+    without,
 )
 from syncd.snapshot.text import values
 
@@ -66,9 +67,8 @@ class SeriesReading:
 def read_series(raw: RawSeries, *, sop_classes: Sequence[str], notes: Notes) -> SeriesReading:
     """Lay both sources of a series over each other, as far as its images agree (RULES B9); `sop_classes` are those of its
     instances, in a fixed order."""
-    representative = agreed(raw, expected=len(sop_classes), notes=notes)
-    denied = raw.representative.keys() - representative.keys()
-    raw = replace(raw, representative=representative, tags={tag: raw.tags[tag] for tag in raw.tags if tag not in denied})
+    gone = denied(raw, expected=len(sop_classes), notes=notes)
+    raw = replace(raw, representative=without(raw.representative, gone), tags=without(raw.tags, gone))
     archive = only(raw.tags, wanted=_ARCHIVE_WINS)
     tags = Tagset(overlay(archive, lower=overlay(raw.representative, lower=raw.tags)), notes)
     return SeriesReading(

@@ -7,7 +7,7 @@ A text that came as bytes is decoded here, and one that could not be had is note
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pydicom.datadict import dictionary_VR
@@ -151,6 +151,11 @@ def readable(tags: Tags, *, reading: Reading) -> Tags:
         tag for tag, value in tags.items() if isinstance(value, Undecoded) or (isinstance(value, str) and "¥" in value)
     )
     return {**tags, **{tag: level.raw(tag) for tag in doubted}}
+
+
+def without(tags: Tags, unwanted: Collection[str]) -> Tags:
+    """The tags of `tags` that are not `unwanted`."""
+    return {tag: value for tag, value in tags.items() if tag not in unwanted}
 
 
 def only(tags: Tags, *, wanted: Iterable[str]) -> Tags:

@@ -48,6 +48,7 @@ def union(copies: Sequence[StudySnapshot], *, order: Sequence[ArchiveName]) -> S
         _with_all_orders(by_weight, notes=notes),
         series=tuple(sorted((series for series, _ in chosen), key=_number_then_uid)),
         key_objects=tuple(sorted({each for copy in by_weight for each in copy.key_objects}, key=repr)),
+        unread_key_objects=tuple(sorted({uid for copy in by_weight for uid in copy.unread_key_objects})),
         notes=tuple(sorted(notes, key=lambda note: (note.tag, note.rule, note.done))),
         is_stable=all(copy.is_stable for copy in by_weight),
         home=home if home != by_weight[0].archive else NOWHERE,

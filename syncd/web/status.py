@@ -6,10 +6,11 @@ Times are ISO 8601 in UTC; null where there is none.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from syncd.model.work import Counts, Heartbeat
+from syncd.model.work import Counts, FailingStudy, Heartbeat
 
 SHAPE = {
     "version": "syncd's version",
@@ -51,6 +52,10 @@ SHAPE = {
 
 COMMAND_SHAPE = {
     "alive": "whether a daemon holds the ledger and beats",
+    "failing_studies[].study": "StudyInstanceUID of a pending study whose last try failed (at most 100 of them)",
+    "failing_studies[].attempts": "failures that count against it; at 20 it is set aside",
+    "failing_studies[].since": "since when it has been pending",
+    "failing_studies[].reason": "how the last try ended",
     "parked_studies[].study": "StudyInstanceUID of a study set aside",
     "parked_studies[].reason": "why, as in `studies.parked`",
     "parked_studies[].detail": "what exactly: rule, element or code, never a value",
@@ -126,6 +131,14 @@ def status_page() -> str:
         *(f"| `{path}` | {meaning} |" for path, meaning in COMMAND_SHAPE.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def failing_rows(failing: Iterable[FailingStudy]) -> list[dict[str, Any]]:
+    """`failing_studies` of `syncd status --json`."""
+    return [
+        {"study": one.study_uid, "attempts": one.attempts, "since": _time(one.since), "reason": one.reason}
+        for one in failing
+    ]
 
 
 def _time(seconds: float) -> str | None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from syncd.archive import bounds
+from syncd.archive.calls import ReplyTooLate, ReplyUnreadable
 from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
 from syncd.errors import ConfigurationError, SyncdError, Transient, Unreachable, Unsuitable
@@ -56,16 +57,16 @@ def not_trusted() -> ssl.SSLCertVerificationError:
         (replying(500), Transient, "HTTP 500", "busy"),
         (replying(503), Transient, "HTTP 503", "busy"),
         (replying(200, body="<!DOCTYPE html><p>Log in"), Unsuitable, "web page", "unreadable"),
-        (replying(200, body='{"Changes": ['), Transient, "JSON", "unreadable"),
-        (replying(200, body="[" * 100_000), Transient, "answer to GET /changes", "unreadable"),
-        (replying(200, body="[" * 100 + "]" * 100), Transient, "nested", "unreadable"),
-        (replying(200, body="9" * 10_000), Transient, "JSON", "unreadable"),
+        (replying(200, body='{"Changes": ['), ReplyUnreadable, "JSON", "unreadable"),
+        (replying(200, body="[" * 100_000), ReplyUnreadable, "answer to GET /changes", "unreadable"),
+        (replying(200, body="[" * 300 + "]" * 300), ReplyUnreadable, "nested", "unreadable"),
+        (replying(200, body="9" * 10_000), ReplyUnreadable, "JSON", "unreadable"),
         (compressed, Unsuitable, "compressed", "refused"),
         (refusing(httpx.ConnectError("refused")), Unreachable, "is Orthanc running", "unreachable"),
         (refusing(httpx.ConnectError("tls"), cause=not_trusted()), Unreachable, "__CA_FILE", "unreachable"),
         (refusing(httpx.ConnectError("tls"), cause=ssl.SSLError(1, "x")), Unreachable, "https", "unreachable"),
         (refusing(httpx.ConnectTimeout("slow")), Unreachable, "no connection", "unreachable"),
-        (refusing(httpx.ReadTimeout("slow")), Transient, "no answer to GET /changes within 3 s", "unreachable"),
+        (refusing(httpx.ReadTimeout("slow")), ReplyTooLate, "no answer to GET /changes within 3 s", "unreachable"),
         (refusing(httpx.PoolTimeout("busy")), Transient, "within 3 s", "unreachable"),
         (refusing(httpx.RemoteProtocolError("lost")), Transient, "connection broke", "unreachable"),
         (refusing(httpx.UnsupportedProtocol("ftp")), Unsuitable, "http://", "unreachable"),

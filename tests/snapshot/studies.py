@@ -10,7 +10,7 @@ from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.study import RawInstance, RawSeries, RawStudy, StudyHeader, Tags
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.sop_classes import STORAGE
-from syncd.snapshot.tags import Tagset
+from syncd.snapshot.tags import Tagset, overlay
 
 ARCHIVE = ArchiveName("orthanc")
 STUDY = "1.2.3"
@@ -93,7 +93,7 @@ def study(
 def _agreeing(each: RawSeries, *, number: int) -> RawSeries:
     if each.images or each.shared is not None or number < 2:
         return each
-    return replace(each, images=(each.representative,) * number)
+    return replace(each, images=(overlay(each.representative, lower=each.tags),) * number)
 
 
 def tagset(tags: Tags) -> Tagset:
