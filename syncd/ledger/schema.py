@@ -133,10 +133,11 @@ copies = Table(
     Column("instances", Integer, nullable=False),
     Column("counted_at", Double, nullable=False),
     Column("labels", Text, nullable=True),
+    Column("tags_digest", Text, nullable=True),
     Index("copies_by_study", "study_uid"),
     Index("copies_by_count", "archive", "counted_at"),
 )
-"""`instances` below 0: never counted; `labels` NULL: not told."""
+"""`instances` below 0: never counted; `labels` and `tags_digest` NULL: not told."""
 
 records = Table(
     "records",
@@ -322,6 +323,7 @@ swept = Table(
     Column("study_date", Text, nullable=False),
     Column("is_stable", Boolean, nullable=False),
     Column("labels", Text, nullable=True),
+    Column("tags_digest", Text, nullable=True),
 )
 """An archive's listing while it is compared (RULES A8); `study_uid` is empty until the details came."""
 

@@ -211,7 +211,8 @@ class FeedContract:
             study, mark = other.new_uid(), other.high_water()
             old = {"StudyDescription": "Old", "PatientName": "Old^Name", "SeriesDescription": "Old"}
             new = {"StudyDescription": "New", "PatientName": "New^Name", "SeriesDescription": "New"}
-            stored = [other.upload(study, number=number, **old) for number in (1, 2)][0]
+            stored = other.upload(study, number=1, **old)
+            other.upload(study, number=2, **old)
             path, series = f"/studies/{stored['ParentStudy']}", f"/series/{stored['ParentSeries']}"
             other.wait_stable(stored["ParentStudy"], since=mark)
             before, mark = other.get(path), other.high_water()
