@@ -122,6 +122,9 @@ dirty = Table(
 )
 """`claim_epoch` is the epoch of the owner that works on the row; a claim of an older epoch is void."""
 
+UNTOLD = text("tags_digest IS NULL")
+"""Copies that nobody has read yet, or that an older version read: few, and sought in every sweep (RULES A8)."""
+
 copies = Table(
     "copies",
     metadata,
@@ -136,6 +139,7 @@ copies = Table(
     Column("tags_digest", Text, nullable=True),
     Index("copies_by_study", "study_uid"),
     Index("copies_by_count", "archive", "counted_at"),
+    Index("copies_untold", "archive", "orthanc_id", sqlite_where=UNTOLD, postgresql_where=UNTOLD),
 )
 """`instances` below 0: never counted; `labels` and `tags_digest` NULL: not told."""
 

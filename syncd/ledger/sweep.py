@@ -71,6 +71,10 @@ class Sweep:
         """The same of the copies that are known."""
         return self._windows(copies, archive)
 
+    def untold_windows(self, archive: ArchiveName) -> Iterator[tuple[str, str]]:
+        """The same of the copies of which no digest is known."""
+        return self._windows(copies, archive, copies.c.tags_digest.is_(None))
+
     def staged(self, archive: ArchiveName, window: tuple[str, str]) -> list[StudyListing]:
         """Every study of the window, as far as it has a UID."""
         wanted = _within(select(swept), swept, archive, window).where(swept.c.study_uid != "")
@@ -121,9 +125,9 @@ class Sweep:
         value = self._ways.read(lambda connection: fact(connection, _fact(archive)))
         return None if value is None else Inventory(**value)
 
-    def _windows(self, table: Table, archive: ArchiveName) -> Iterator[tuple[str, str]]:
+    def _windows(self, table: Table, archive: ArchiveName, *chosen: Any) -> Iterator[tuple[str, str]]:
         after = ""
-        while (upto := self._ways.read(_window_end(table, archive, after))) is not None:
+        while (upto := self._ways.read(_window_end(table, archive, after, *chosen))) is not None:
             yield after, upto
             after = upto
 
@@ -199,10 +203,14 @@ def _inside(wanted: Statement, table: Table, archive: ArchiveName, window: tuple
     return wanted.where(table.c.archive == archive, key > after, key <= upto)
 
 
-def _window_end(table: Table, archive: ArchiveName, after: str) -> Callable[[Connection], str | None]:
+def _window_end(table: Table, archive: ArchiveName, after: str, *chosen: Any) -> Callable[[Connection], str | None]:
+    wanted = select(func.max(_part(table, archive, after, *chosen).subquery().c.key))
+    return lambda connection: connection.execute(wanted).scalar()
+
+
+def _part(table: Table, archive: ArchiveName, after: str, *chosen: Any) -> Select[Any]:
     key = table.c.orthanc_id
-    part = select(key.label("key")).where(table.c.archive == archive, key > after).order_by(key).limit(WINDOW).subquery()
-    return lambda connection: connection.execute(select(func.max(part.c.key))).scalar()
+    return select(key.label("key")).where(table.c.archive == archive, key > after, *chosen).order_by(key).limit(WINDOW)
 
 
 def _staged(one: StudyListing, *, archive: ArchiveName) -> dict[str, Any]:

@@ -153,7 +153,9 @@ def _mark_differing(sweep: _Sweep) -> None:
             for one, why in differing
         ]
         _commit(sweep, marks, [one for one, _ in differing])
+    for window in sweep.ledger.sweep.untold_windows(sweep.name):
         sweep.ledger.sweep.keep_digests(sweep.name, window)
+        sweep.progress(sweep.listed)
 
 
 def _mark_chosen(sweep: _Sweep, *, kind: MarkKind, chosen: Callable[[StudyListing], bool]) -> None:

@@ -109,8 +109,8 @@ NEW = {"StudyDescription": "New words", "PatientName": "New^Name"}
 
 
 def _name(world: World) -> str:
-    reference = world.study()["subject"]["reference"]
-    return str(world.fhir.handle("GET", f"/fhir/{reference}").json["name"][0]["family"])
+    (patient,) = world.fhir.resources("Patient")
+    return str(patient["name"][0]["family"])
 
 
 def _reconstruct(world: World) -> None:
