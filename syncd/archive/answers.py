@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from syncd.archive.digest import tags_digest
 from syncd.model.change import Change, ChangePage
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
 from syncd.model.study import RawInstance, StudyHeader, StudyListing, Tags
@@ -83,7 +84,7 @@ def change_page(value: Any) -> ChangePage:
 def study_header(value: Any, *, archive: ArchiveName) -> StudyHeader:
     """An answer of `GET /studies/{id}`."""
     study = an_object(value)
-    main_tags = {**_tags(study.get("PatientMainDicomTags")), **_tags(study.get("MainDicomTags"))}
+    main_tags = _main_tags(study)
     return StudyHeader(
         archive=archive,
         orthanc_id=an_id(study.get("ID")),
@@ -93,12 +94,13 @@ def study_header(value: Any, *, archive: ArchiveName) -> StudyHeader:
         series_ids=_ids(study.get("Series")),
         main_tags=main_tags,
         labels=_labels(study.get("Labels")),
+        tags_digest=tags_digest(main_tags),
     )
 
 
 def study_listing(study: Mapping[str, Any]) -> StudyListing:
     """One study of a listing or a bulk answer."""
-    main_tags = _tags(study.get("MainDicomTags"))
+    main_tags = _main_tags(study)
     return StudyListing(
         orthanc_id=an_id(study.get("ID")),
         study_uid=_text(main_tags.get(STUDY_INSTANCE_UID)),
@@ -107,6 +109,7 @@ def study_listing(study: Mapping[str, Any]) -> StudyListing:
         series_ids=_ids(study.get("Series")),
         study_date=_text(main_tags.get(STUDY_DATE)),
         labels=_labels(study.get("Labels")),
+        tags_digest=tags_digest(main_tags),
     )
 
 
@@ -214,6 +217,10 @@ def _text(value: Any) -> str:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _main_tags(study: Mapping[str, Any]) -> Tags:
+    return {**_tags(study.get("PatientMainDicomTags")), **_tags(study.get("MainDicomTags"))}
 
 
 def _tags(value: Any) -> Tags:

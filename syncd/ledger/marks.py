@@ -64,7 +64,8 @@ def mark(tx: Transaction, marks: Sequence[Mark], *, copies: Iterable[Copy], sett
 
 
 def keep_copies(tx: Transaction, copies: Iterable[Copy], *, now: float) -> None:
-    """Keep which Orthanc study holds which UID; a copy whose LastUpdate, count or labels are not told keeps those known."""
+    """Keep which Orthanc study holds which UID; what is not told of a copy (LastUpdate, count, labels, digest) stays
+    as it was known."""
     latest: dict[tuple[str, str], Copy] = {}
     for copy in copies:
         before = latest.get((copy.archive, copy.orthanc_id))
@@ -88,6 +89,7 @@ def _copy_statement(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert 
             "instances": case((told.instances < 0, kept.instances), else_=told.instances),
             "counted_at": case((told.instances < 0, kept.counted_at), else_=told.counted_at),
             "labels": func.coalesce(told.labels, kept.labels),
+            "tags_digest": func.coalesce(told.tags_digest, kept.tags_digest),
         },
         # A row that says the same already is not written: the feed names one study many times.
         where=or_(
@@ -95,6 +97,7 @@ def _copy_statement(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert 
             (told.last_update != "") & (kept.last_update != told.last_update),
             told.instances >= 0,
             told.labels.is_not(None) & (func.coalesce(kept.labels, "?") != told.labels),
+            told.tags_digest.is_not(None) & (func.coalesce(kept.tags_digest, "?") != told.tags_digest),
         ),
     )
 

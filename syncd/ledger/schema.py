@@ -122,6 +122,9 @@ dirty = Table(
 )
 """`claim_epoch` is the epoch of the owner that works on the row; a claim of an older epoch is void."""
 
+UNTOLD = text("tags_digest IS NULL")
+"""Copies that nobody has read yet, or that an older version read: few, and sought in every sweep (RULES A8)."""
+
 copies = Table(
     "copies",
     metadata,
@@ -133,10 +136,12 @@ copies = Table(
     Column("instances", Integer, nullable=False),
     Column("counted_at", Double, nullable=False),
     Column("labels", Text, nullable=True),
+    Column("tags_digest", Text, nullable=True),
     Index("copies_by_study", "study_uid"),
     Index("copies_by_count", "archive", "counted_at"),
+    Index("copies_untold", "archive", "orthanc_id", sqlite_where=UNTOLD, postgresql_where=UNTOLD),
 )
-"""`instances` below 0: never counted; `labels` NULL: not told."""
+"""`instances` below 0: never counted; `labels` and `tags_digest` NULL: not told."""
 
 records = Table(
     "records",
@@ -322,6 +327,7 @@ swept = Table(
     Column("study_date", Text, nullable=False),
     Column("is_stable", Boolean, nullable=False),
     Column("labels", Text, nullable=True),
+    Column("tags_digest", Text, nullable=True),
 )
 """An archive's listing while it is compared (RULES A8); `study_uid` is empty until the details came."""
 

@@ -21,7 +21,7 @@ from syncd.model.ids import ArchiveName, OrthancId
 _TABLES = """
     CREATE TABLE studies (study_uid TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE archived (archive TEXT, orthanc_id TEXT, study_uid TEXT, is_stable INTEGER, series INTEGER,
-        instances INTEGER, PRIMARY KEY (study_uid, archive, orthanc_id)) WITHOUT ROWID;
+        instances INTEGER, tags_digest TEXT, PRIMARY KEY (study_uid, archive, orthanc_id)) WITHOUT ROWID;
     CREATE TABLE shown (resource_id TEXT, study_uid TEXT, owner TEXT, version TEXT, status TEXT, series INTEGER,
         instances INTEGER, PRIMARY KEY (study_uid, resource_id)) WITHOUT ROWID;
     CREATE TABLE differences (study_uid TEXT, kind TEXT, detail TEXT, resource_id TEXT, elements TEXT,
@@ -86,8 +86,9 @@ class Staging:
                 is_stable=bool(is_stable),
                 series=series,
                 instances=instances,
+                tags_digest=tags_digest,
             )
-            for archive, orthanc_id, uid, is_stable, series, instances in self._of("archived", study_uids)
+            for archive, orthanc_id, uid, is_stable, series, instances, tags_digest in self._of("archived", study_uids)
         ]
         return {uid: tuple(group) for uid, group in groupby(rows, key=lambda one: one.study_uid)}
 

@@ -9,9 +9,9 @@ reason, so it is not compared; and nothing here says that a study is gone, only 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Select, Table, Update, bindparam, delete, exists, func, or_, select, update
 
 from syncd.ledger.marks import mark
 from syncd.ledger.records import fact, save_fact
@@ -24,6 +24,8 @@ from syncd.model.inventories import Difference, Inventory
 from syncd.model.study import StudyListing
 from syncd.model.words import Priority
 from syncd.model.work import Copy, Mark, MarkKind
+
+Statement = TypeVar("Statement", Select[Any], Update)
 
 WINDOW = 2000
 """Rows of the walked table that one comparison looks at: some 10 ms."""
@@ -46,7 +48,8 @@ class Sweep:
 
     def stage(self, archive: ArchiveName, ids: Sequence[OrthancId]) -> None:
         """Keep ids of the listing, of which nothing else is known yet."""
-        untold = {"study_uid": "", "last_update": "", "study_date": "", "is_stable": False, "labels": None}
+        untold = {"study_uid": "", "last_update": "", "study_date": "", "is_stable": False}
+        untold |= {"labels": None, "tags_digest": None}
         rows = [{"archive": archive, "orthanc_id": one, **untold} for one in dict.fromkeys(ids)]
         self._ways.own(lambda tx: upsert(tx.connection, swept, rows=rows))
 
@@ -68,6 +71,10 @@ class Sweep:
         """The same of the copies that are known."""
         return self._windows(copies, archive)
 
+    def untold_windows(self, archive: ArchiveName) -> Iterator[tuple[str, str]]:
+        """The same of the copies of which no digest is known."""
+        return self._windows(copies, archive, copies.c.tags_digest.is_(None))
+
     def staged(self, archive: ArchiveName, window: tuple[str, str]) -> list[StudyListing]:
         """Every study of the window, as far as it has a UID."""
         wanted = _within(select(swept), swept, archive, window).where(swept.c.study_uid != "")
@@ -77,6 +84,12 @@ class Sweep:
         """New, changed, or stable though only `registered`; a known copy of a study that is dirty already is left alone."""
         rows = self._rows(_within(differing(), swept, archive, window))
         return [(_listing(row), _difference(row)) for row in rows]
+
+    def keep_digests(self, archive: ArchiveName, window: tuple[str, str]) -> int:
+        """Keep the digest that was listed of copies of which none is known and that nobody is going to read: what an older
+        version left out, or set aside. Returns of how many."""
+        known = _inside(untold_digests(), copies, archive, window)
+        return self._ways.own(lambda tx: int(tx.connection.execute(known).rowcount))
 
     def gone(self, archive: ArchiveName, window: tuple[str, str], *, began: float) -> list[Copy]:
         """Copies of the window that were known when the listing began, and are not in it; dirty studies left alone."""
@@ -112,9 +125,9 @@ class Sweep:
         value = self._ways.read(lambda connection: fact(connection, _fact(archive)))
         return None if value is None else Inventory(**value)
 
-    def _windows(self, table: Table, archive: ArchiveName) -> Iterator[tuple[str, str]]:
+    def _windows(self, table: Table, archive: ArchiveName, *chosen: Any) -> Iterator[tuple[str, str]]:
         after = ""
-        while (upto := self._ways.read(_window_end(table, archive, after))) is not None:
+        while (upto := self._ways.read(_window_end(table, archive, after, *chosen))) is not None:
             yield after, upto
             after = upto
 
@@ -144,12 +157,21 @@ def differing() -> Select[Any]:
             or_(
                 copies.c.orthanc_id.is_(None),
                 copies.c.last_update != swept.c.last_update,
-                # Only where both are known: a version without labels, or a ledger from before they were kept, says nothing.
+                # Only where both are known: a version without labels, or a ledger from before these were kept, says nothing.
                 copies.c.labels != swept.c.labels,
+                copies.c.tags_digest != swept.c.tags_digest,
                 (records.c.status == "registered") & swept.c.is_stable,
             )
         )
     )
+
+
+def untold_digests() -> Update:
+    """The update of copies that have no digest yet; `Sweep.keep_digests` does it window by window."""
+    listed = select(swept.c.tags_digest).where(_same_copy()).scalar_subquery()
+    waits = exists().where(dirty.c.study_uid == copies.c.study_uid)
+    is_listed = exists().where(_same_copy(), swept.c.tags_digest.is_not(None))
+    return update(copies).values(tags_digest=listed).where(copies.c.tags_digest.is_(None), ~waits, is_listed)
 
 
 def gone() -> Select[Any]:
@@ -172,15 +194,23 @@ def _same_copy() -> Any:
 
 
 def _within(wanted: Select[Any], table: Table, archive: ArchiveName, window: tuple[str, str]) -> Select[Any]:
+    return _inside(wanted, table, archive, window).order_by(table.c.orthanc_id)
+
+
+def _inside(wanted: Statement, table: Table, archive: ArchiveName, window: tuple[str, str]) -> Statement:
     after, upto = window
     key = table.c.orthanc_id
-    return wanted.where(table.c.archive == archive, key > after, key <= upto).order_by(key)
+    return wanted.where(table.c.archive == archive, key > after, key <= upto)
 
 
-def _window_end(table: Table, archive: ArchiveName, after: str) -> Callable[[Connection], str | None]:
+def _window_end(table: Table, archive: ArchiveName, after: str, *chosen: Any) -> Callable[[Connection], str | None]:
+    wanted = select(func.max(_part(table, archive, after, *chosen).subquery().c.key))
+    return lambda connection: connection.execute(wanted).scalar()
+
+
+def _part(table: Table, archive: ArchiveName, after: str, *chosen: Any) -> Select[Any]:
     key = table.c.orthanc_id
-    part = select(key.label("key")).where(table.c.archive == archive, key > after).order_by(key).limit(WINDOW).subquery()
-    return lambda connection: connection.execute(select(func.max(part.c.key))).scalar()
+    return select(key.label("key")).where(table.c.archive == archive, key > after, *chosen).order_by(key).limit(WINDOW)
 
 
 def _staged(one: StudyListing, *, archive: ArchiveName) -> dict[str, Any]:
@@ -192,6 +222,7 @@ def _staged(one: StudyListing, *, archive: ArchiveName) -> dict[str, Any]:
         "study_date": one.study_date,
         "is_stable": one.is_stable,
         "labels": one.labels,
+        "tags_digest": one.tags_digest,
     }
 
 
@@ -203,6 +234,7 @@ def _listing(row: Any) -> StudyListing:
         last_update=row.last_update,
         study_date=row.study_date,
         labels=row.labels,
+        tags_digest=row.tags_digest,
     )
 
 

@@ -258,6 +258,7 @@ def _archived(source: Source, listing: StudyListing, instances: int | None) -> A
         is_stable=listing.is_stable,
         series=len(listing.series_ids),
         instances=instances,
+        tags_digest=listing.tags_digest,
     )
 
 

@@ -74,4 +74,11 @@ def _entry(one: StudyListing, *, name: ArchiveName, history: History, at: float)
 def _copy(one: StudyListing, *, name: ArchiveName, at: float) -> Copy:
     """A LastUpdate of this moment is unknown: it may still move within its second (RULES A8)."""
     last_update = one.last_update if is_past(one.last_update, at=at) else ""
-    return Copy(archive=name, orthanc_id=one.orthanc_id, study_uid=one.study_uid, last_update=last_update, labels=one.labels)
+    return Copy(
+        archive=name,
+        orthanc_id=one.orthanc_id,
+        study_uid=one.study_uid,
+        last_update=last_update,
+        labels=one.labels,
+        tags_digest=one.tags_digest,
+    )

@@ -51,7 +51,7 @@ class Look:
     @property
     def copies(self) -> tuple[Copy, ...]:
         """The copies with the LastUpdate that was read *before* the snapshot; one within 2 s of the read counts as
-        unknown, for Orthanc's has a resolution of a second (RULES A8)."""
+        unknown, for Orthanc's has a resolution of a second (RULES A8). The digest is of content, and always known."""
         return tuple(
             Copy(
                 archive=header.archive,
@@ -59,6 +59,7 @@ class Look:
                 study_uid=header.study_uid,
                 last_update=header.last_update if is_past(header.last_update, at=self.at) else "",
                 labels=header.labels,
+                tags_digest=header.tags_digest,
             )
             for header in self.headers
         )

@@ -22,7 +22,7 @@ from syncd.model.ids import ArchiveName
 from syncd.model.selection import UnselectedStudy
 from syncd.model.study import ArchiveInfo, RawStudy, StudyHeader
 from syncd.model.words import Cause, Decision, Priority, StudyState, Tombstone
-from syncd.model.work import MarkKind, Outcome
+from syncd.model.work import Copy, MarkKind, Outcome
 from syncd.selection.facts import facts, selected
 from syncd.selection.rules import AET, LABEL, Excluded
 from syncd.selection.site import KEEP, Selection
@@ -138,16 +138,22 @@ def _named_by_event(task: Task) -> bool:
 
 
 def _changed(task: Task, headers: Sequence[StudyHeader]) -> bool:
-    known = {copy.orthanc_id: copy.last_update for copy in task.claim.copies}
-    return any(known.get(header.orthanc_id) != header.last_update for header in headers)
+    known = {copy.orthanc_id: copy for copy in task.claim.copies}
+    return any(_differs(known.get(header.orthanc_id), header) for header in headers)
+
+
+def _differs(known: Copy | None, header: StudyHeader) -> bool:
+    if known is None or known.last_update != header.last_update:
+        return True
+    return known.tags_digest is not None and known.tags_digest != header.tags_digest
 
 
 def _unchanged(task: Task, headers: Sequence[StudyHeader]) -> bool:
     """Whether what was judged is what the archive holds now, labels included."""
     archives = task.rooms.archives
     now = [archives[header.archive].archive.study(header.orthanc_id) for header in headers]
-    return [(one.last_update, one.labels, one.series_ids) for one in now] == [
-        (one.last_update, one.labels, one.series_ids) for one in headers
+    return [(one.last_update, one.labels, one.tags_digest, one.series_ids) for one in now] == [
+        (one.last_update, one.labels, one.tags_digest, one.series_ids) for one in headers
     ]
 
 

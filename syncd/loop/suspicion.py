@@ -68,6 +68,10 @@ def suspicion(case: Case) -> DifferenceKind | None:
 
     if not (_fits(shown.series, [one.series for one in case.archived]) and _fits_instances(case, shown)):
         return DifferenceKind.STALE
+
+    # Reconstructed in the archive since it was read: it has other words, and nothing else moved (RULES A8).
+    if _says_otherwise(case):
+        return DifferenceKind.STALE
     return None if _is_as_recorded(case, shown) else DifferenceKind.DRIFTED
 
 
@@ -83,6 +87,13 @@ def _is_as_recorded(case: Case, shown: ShownStudy) -> bool:
     """Whether nobody wrote since. Without a record nobody knows, so it is looked at."""
     record = case.standing.record
     return record is not None and record.version == shown.version
+
+
+def _says_otherwise(case: Case) -> bool:
+    """Whether a copy has other main tags than when it was read; where none are known, it is believed."""
+    read = {(one.archive, one.orthanc_id): one.tags_digest for one in case.standing.copies}
+    told = [(read.get((one.archive, one.orthanc_id)), one.tags_digest) for one in case.archived]
+    return any(before is not None and before != now for before, now in told)
 
 
 def _fits_instances(case: Case, shown: ShownStudy) -> bool:

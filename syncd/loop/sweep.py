@@ -5,7 +5,8 @@ ledger, and what differs is marked. The difficulty is that a listing of pages sk
 one may only be new: so the ids come first, unpaged, "gone" is only ever a mark (reconcile proves it, RULES D1), and
 nothing is judged gone before the first inventory is committed. Orthanc 1.10 does not move LastUpdate when an instance is
 deleted: there only counting tells, which is done in bulk, a share of the archive in each sweep and all of it when the
-archive's total does not fit.
+archive's total does not fit. Neither version moves it when a study is reconstructed: there the digest of the main tags
+tells, which every listing brings.
 """
 
 from __future__ import annotations
@@ -152,6 +153,9 @@ def _mark_differing(sweep: _Sweep) -> None:
             for one, why in differing
         ]
         _commit(sweep, marks, [one for one, _ in differing])
+    for window in sweep.ledger.sweep.untold_windows(sweep.name):
+        sweep.ledger.sweep.keep_digests(sweep.name, window)
+        sweep.progress(sweep.listed)
 
 
 def _mark_chosen(sweep: _Sweep, *, kind: MarkKind, chosen: Callable[[StudyListing], bool]) -> None:

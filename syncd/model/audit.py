@@ -41,7 +41,8 @@ REPAIRABLE = frozenset({DifferenceKind.MISSING, DifferenceKind.STALE, Difference
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedStudy:
-    """One copy as its archive lists it. `instances` is None where the archive did not count them."""
+    """One copy as its archive lists it. `instances` is None where the archive did not count them; `tags_digest` is as in
+    `work.Copy`."""
 
     archive: ArchiveName
     orthanc_id: OrthancId
@@ -49,6 +50,7 @@ class ArchivedStudy:
     is_stable: bool
     series: int
     instances: int | None = None
+    tags_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

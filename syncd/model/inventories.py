@@ -16,7 +16,7 @@ class Difference(StrEnum):
 
     NEW = "new"
     CHANGED = "changed"
-    """LastUpdate or labels are others than those read before the last snapshot."""
+    """LastUpdate, labels or main tags are others than those read before the last snapshot."""
     STABLE = "stable"
     """Only `registered`, though the archive calls it stable."""
     GONE = "gone"

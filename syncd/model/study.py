@@ -61,6 +61,8 @@ class StudyHeader:
     """Study and patient main DICOM tags by tag, e.g. `{"0008,0020": "20260301", "0010,0020": "P1"}`."""
     labels: str | None = None
     """As in `work.Copy`: sorted, joined by backslashes; None where the archive knows no labels."""
+    tags_digest: str | None = None
+    """As in `work.Copy`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,8 @@ class StudyListing:
     series_ids: tuple[OrthancId, ...] = ()
     study_date: str = ""
     labels: str | None = None
+    """As in `work.Copy`."""
+    tags_digest: str | None = None
     """As in `work.Copy`."""
 
 

@@ -139,6 +139,8 @@ class Copy:
     """How many the last whole read or count saw; below 0: not told."""
     labels: str | None = None
     """Sorted, joined by backslashes (Orthanc allows none in a label); None: not told, as by versions without labels."""
+    tags_digest: str | None = None
+    """The digest of its main tags, which change without an event (RULES A8); None: not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

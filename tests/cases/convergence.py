@@ -32,6 +32,19 @@ CONVERGENCE = (
         at("real/test_sweep", "deletions_that_nothing_announced_are_noticed"),
     ),
     _case(
+        "Words corrected without an event: `/reconstruct` after OverwriteInstances, or after an edit in place",
+        at("loop/test_sweep", "a_reconstructed_study_is_noticed_by_its_words"),
+        at("loop/test_sweep", "words_that_moved_before_the_first_inventory_are_noticed"),
+        at("loop/test_audit", "each_difference_is_found_and_repaired"),
+        at("real/test_sweep", "new_words_that_nothing_announced_are_noticed"),
+    ),
+    _case(
+        "Upgrades around the digests: a ledger of before them, another version of Orthanc",
+        at("loop/test_sweep", "a_ledger_from_before_the_digests_marks_nothing_at_first"),
+        at("ledger/test_migrations", "the_first_inventory_after_an_upgrade_marks_nothing_for_its_words"),
+        at("real/test_archive", "the_same_words_are_the_same_digest_in_both_versions"),
+    ),
+    _case(
         "Deleted while syncd is down",
         at("loop/test_retract", "a_study_deleted_while_syncd_is_down"),
         at("real/test_deletions", "a_study_deleted_while_syncd_is_down"),

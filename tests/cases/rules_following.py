@@ -77,7 +77,11 @@ FOLLOWING = (
         at("loop/test_sweep", "a_share_is_counted_although_the_total_fits"),
         at("loop/test_sweep", "what_came_after_the_listing_began_is_not_gone"),
         at("ledger/test_sweep", "what_differs", "gone_is_what_was_known_before_and_is_not_listed"),
-        at("real/test_sweep", "deletions_that_nothing_announced_are_noticed"),
+        at("archive/test_digest", "every_word_counts", "what_says_nothing_else_does_not_count"),
+        at("loop/test_sweep", "a_reconstructed_study_is_noticed_by_its_words"),
+        at(
+            "real/test_sweep", "deletions_that_nothing_announced_are_noticed", "new_words_that_nothing_announced_are_noticed"
+        ),
     ),
     _rule(
         "A9",

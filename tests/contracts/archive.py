@@ -36,8 +36,8 @@ class ArchiveUnderTest(Protocol):
     def wipe(self) -> None:
         """Lose index and storage, keep address and configuration."""
 
-    def sibling(self) -> ArchiveUnderTest:
-        """Another, empty archive of the same version."""
+    def sibling(self, *, overwrites: bool = False) -> ArchiveUnderTest:
+        """Another, empty archive of the same version; `overwrites`: with the setting OverwriteInstances."""
 
 
 class ArchiveClient:

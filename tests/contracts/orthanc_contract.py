@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contracts.archive import HUGE, ArchiveClient, ArchiveUnderTest
+from tests.contracts.archive import HUGE, ArchiveClient, ArchiveUnderTest, Entry
 
 NEW_STUDY = ["NewInstance", "NewSeries", "NewStudy", "NewPatient"]
 STABLE = ["StableSeries", "StableStudy", "StablePatient"]
@@ -203,6 +203,47 @@ class FeedContract:
         assert archive.high_water() == mark
         assert archive.get(f"/studies/{stored['ParentStudy']}")["IsStable"] is True
 
+    def test_new_words_of_old_instances_reach_the_index_by_reconstruct_alone(self, archive: ArchiveClient) -> None:
+        """RULES A8: with OverwriteInstances the instances are logged, and the study keeps its words; reconstruct gives it
+        the new ones, and neither logs anything nor moves LastUpdate."""
+        other = ArchiveClient(archive.server.sibling(overwrites=True))
+        try:
+            study, mark = other.new_uid(), other.high_water()
+            old = {"StudyDescription": "Old", "PatientName": "Old^Name", "SeriesDescription": "Old"}
+            new = {"StudyDescription": "New", "PatientName": "New^Name", "SeriesDescription": "New"}
+            stored = other.upload(study, number=1, **old)
+            other.upload(study, number=2, **old)
+            path, series = f"/studies/{stored['ParentStudy']}", f"/series/{stored['ParentSeries']}"
+            other.wait_stable(stored["ParentStudy"], since=mark)
+            before, mark = other.get(path), other.high_water()
+            other.wait_for_the_next_second(after=before["LastUpdate"])
+            assert [other.upload(study, number=number, **new)["Status"] for number in (1, 2)] == ["Success", "Success"]
+            assert other.types_of(mark) == ["NewInstance", "NewInstance"]
+            other.wait_stable(stored["ParentStudy"], since=mark)
+            resent, mark = other.get(path), other.high_water()
+            assert resent["LastUpdate"] > before["LastUpdate"]
+            assert _words(resent) == _words(before) == ("Old", "Old^Name")
+            other.wait_for_the_next_second(after=resent["LastUpdate"])
+            assert other.ask("POST", f"{path}/reconstruct", data="{}").status_code == 200
+            assert _words(other.get(path)) == ("New", "New^Name")
+            assert other.get(series)["MainDicomTags"]["SeriesDescription"] == "New"
+            assert (other.get(path)["LastUpdate"], other.high_water()) == (resent["LastUpdate"], mark)
+        finally:
+            other.close()
+
+    def test_the_only_instance_sent_again_makes_a_new_study(self, archive: ArchiveClient) -> None:
+        """RULES A8: OverwriteInstances deletes it first, and the empty study with it; the new one has the new words."""
+        other = ArchiveClient(archive.server.sibling(overwrites=True))
+        try:
+            study = other.new_uid()
+            stored = other.upload(study, StudyDescription="Old", PatientName="Old^Name")
+            mark = other.high_water()
+            assert other.upload(study, StudyDescription="New", PatientName="New^Name")["Status"] == "Success"
+            assert other.types_of(mark)[:4] == NEW_STUDY
+            assert _words(other.get(f"/studies/{stored['ParentStudy']}")) == ("New", "New^Name")
+        finally:
+            other.close()
+
     def test_delete_changes_empties_the_log_and_the_counter_goes_on(self, archive: ArchiveClient) -> None:
         """CASES: an emptied log is not a reset."""
         archive.upload(archive.new_uid())
@@ -290,3 +331,7 @@ class FeedContract:
         shown = {one["ID"]: one for one in archive.get("/studies?expand")}[stored["ParentStudy"]]
         assert shown["LastUpdate"] == before["LastUpdate"]
         assert shown.get("Labels") == (["checked"] if archive.modern else None)
+
+
+def _words(study: Entry) -> tuple[str, str]:
+    return study["MainDicomTags"]["StudyDescription"], study["PatientMainDicomTags"]["PatientName"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.archive import ArchiveClient, ArchiveUnderTest
+from tests.contracts.archive import ArchiveClient, ArchiveUnderTest, Entry
 from tests.dicom import make_instance
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -312,6 +312,29 @@ class ReadingContract:
         assert archive.get(f"/studies?since={len(every)}&limit=1") == []
         assert archive.ask("GET", "/studies?limit=1").status_code == 400
 
+    def test_header_listing_and_bulk_content_give_the_same_main_tags(self, archive: ArchiveClient) -> None:
+        """RULES A8: what one of them told is compared with what another tells, so none may cut or pad what others do not;
+        padding, lengths, several values, character sets and two names of one patient."""
+        told: list[dict[str, Any]] = [
+            {"StudyDescription": b" both sides  ", "AccessionNumber": b"A1  "},
+            {
+                "StudyDescription": b"x" * 400,
+                "PatientName": "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce=\u3084\u307e\u3060^\u305f\u308d\u3046",
+            },
+            {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "M\u00fcller^J\u00f6rg".encode("latin-1")},
+            {"OtherPatientIDs": ["A", "B"], "RequestingPhysician": ["X^Y", "Z"], "InstitutionName": "I", "StudyID": "7"},
+            {"PatientName": "", "PatientSex": "", "StudyDate": "", "StudyTime": ""},
+            {"PatientName": "One^A", "patient_id": "SAME"},
+            {"PatientName": "Two^B", "patient_id": "SAME"},
+        ]
+        studies = [archive.upload(archive.new_uid(), **tags)["ParentStudy"] for tags in told]
+        headers = {one: _main_tags(archive.get(f"/studies/{one}")) for one in studies}
+        pages = archive.get("/studies?expand&since=0&limit=1000")
+        bulk = {"Resources": studies, "Level": "Study", "Metadata": False}
+        for answered in (pages, archive.post("/tools/bulk-content", bulk)):
+            assert {one["ID"]: _main_tags(one) for one in answered if one["ID"] in studies} == headers
+        assert "StudyDescription" not in headers[studies[1]], "a value above 256 bytes is no main tag"
+
     def test_statistics_count_everything(self, archive: ArchiveClient) -> None:
         """RULES A8: the totals are one call; per study they are one call each."""
         before = archive.get("/statistics")
@@ -399,3 +422,7 @@ class ReadingContract:
         for series in range(1, 2 * FIND_LIMIT + 2):
             archive.upload(uid, series=series)
         return uid
+
+
+def _main_tags(study: Entry) -> dict[str, Any]:
+    return {**study["PatientMainDicomTags"], **study["MainDicomTags"]}

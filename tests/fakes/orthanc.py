@@ -49,6 +49,7 @@ class FakeOrthanc(FakeServer):
         credentials: tuple[str, str] | None = None,
         dicomweb: bool = True,
         limits: Limits | None = None,
+        overwrites: bool = False,
         name: str = "fake",
     ) -> None:
         super().__init__(clock=clock, authorization=basic(*credentials) if credentials else "")
@@ -58,6 +59,7 @@ class FakeOrthanc(FakeServer):
         self.dicomweb = dicomweb
         self.stable_age = stable_age
         self.limits = limits or Limits()
+        self.overwrites = overwrites
         self.name = name
         self.index = self._new_index()
 
@@ -98,7 +100,12 @@ class FakeOrthanc(FakeServer):
         return self.index.above(self.index.resources[instance_id], STUDY).id
 
     def _new_index(self) -> Index:
-        return Index(modern=self.modern, stable_age=self.stable_age, caches_series=self.modern and self.dicomweb)
+        return Index(
+            modern=self.modern,
+            stable_age=self.stable_age,
+            caches_series=self.modern and self.dicomweb,
+            overwrites=self.overwrites,
+        )
 
     # -- HTTP ----------------------------------------------------------------------------------------------------
 
@@ -155,6 +162,7 @@ class FakeOrthanc(FakeServer):
 
     def _below(self, request: Request, resource: Resource, what: str) -> Response:
         if request.method == "POST" and what == "reconstruct":
+            self.index.reconstruct(resource)
             return _text("")
         if request.method == "POST" and what == "modify" and resource.level == STUDY:
             return self._modify(request, resource)

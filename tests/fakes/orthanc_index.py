@@ -80,10 +80,12 @@ def stamp(moment: float) -> str:
 
 
 class Index:
-    """The tree and the log. `modern` is 1.12; `caches_series` stands for its DICOMweb plugin's attachments."""
+    """The tree and the log. `modern` is 1.12; `caches_series` stands for its DICOMweb plugin's attachments, `overwrites`
+    for the setting OverwriteInstances."""
 
-    def __init__(self, *, modern: bool, stable_age: float, caches_series: bool) -> None:
+    def __init__(self, *, modern: bool, stable_age: float, caches_series: bool, overwrites: bool = False) -> None:
         self.modern = modern
+        self.overwrites = overwrites
         self.stable_age = stable_age
         self.caches_series = caches_series
         self.resources: dict[str, Resource] = {}
@@ -151,11 +153,14 @@ class Index:
         self.log.append(entry)
 
     def add(self, tags: Tags, *, now: float, file: bytes | None, metadata: dict[str, str]) -> tuple[Resource, bool]:
-        """Store an instance; the second value tells whether it is new. A repeated one changes nothing."""
+        """Store an instance; the second value tells whether it is new. A repeated one changes nothing, or takes the place
+        of the first, which is deleted before; what is above it stays as it was."""
         names = [(tags.get(tag) or "").strip() for tag in ("0010,0020", "0020,000d", "0020,000e", "0008,0018")]
         ids = [orthanc_id(*names[: depth + 1]) for depth in range(4)]
         if ids[3] in self.resources:
-            return self.resources[ids[3]], False
+            if not self.overwrites:
+                return self.resources[ids[3]], False
+            self.remove(self.resources[ids[3]], now=now)
         missing = [depth for depth in range(4) if ids[depth] not in self.resources]
         for depth in missing:
             parent = ids[depth - 1] if depth else ""
@@ -175,6 +180,15 @@ class Index:
         for one in reversed(ids[:3]):
             self._touch(self.resources[one], now)
         return instance, True
+
+    def reconstruct(self, resource: Resource) -> None:
+        """Take the main tags of a resource and of what is above and below it from the files anew. No LastUpdate moves, and
+        nothing is logged."""
+        for instance in self.below(resource, INSTANCE):
+            for one in self._upwards(instance):
+                one.main = self._main(one.level, instance.tags)
+                if one.level == STUDY:
+                    one.patient = self._main(PATIENT, instance.tags)
 
     def remove(self, resource: Resource, *, now: float) -> Resource | None:
         """Delete a resource, what is below it, and what is above it if nothing else is left there.

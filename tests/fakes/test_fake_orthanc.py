@@ -24,10 +24,10 @@ class FakeUnderTest:
 
     credentials = _CREDENTIALS
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, *, overwrites: bool = False) -> None:
         self._clock = Clock()
         limits = Limits(instances=FIND_LIMIT, results=FIND_LIMIT)
-        self.fake = FakeOrthanc(version, clock=self._clock, credentials=_CREDENTIALS, limits=limits)
+        self.fake = FakeOrthanc(version, clock=self._clock, credentials=_CREDENTIALS, limits=limits, overwrites=overwrites)
         self.version = version
         self._siblings: list[FakeUnderTest] = []
         self._door = listening(self.fake)
@@ -42,8 +42,8 @@ class FakeUnderTest:
     def wipe(self) -> None:
         self.fake.wipe()
 
-    def sibling(self) -> ArchiveUnderTest:
-        self._siblings.append(FakeUnderTest(self.version))
+    def sibling(self, *, overwrites: bool = False) -> ArchiveUnderTest:
+        self._siblings.append(FakeUnderTest(self.version, overwrites=overwrites))
         return self._siblings[-1]
 
     def close(self) -> None:

@@ -17,7 +17,9 @@ from syncd.ledger import engine
 from syncd.ledger.backend import backend_of
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.sqlite import FileBackend
+from syncd.model.ids import OrthancId
 from syncd.model.rejection import Rejection
+from syncd.model.study import StudyListing
 from syncd.model.work import Brake
 from tests.ledger.studies import MAIN, SETTLE, Clock, event
 
@@ -184,3 +186,19 @@ def test_what_was_parked_is_not_dropped(old: str, clock: Clock) -> None:
         assert {one.dropped for one in ledger.parked_list()} == {False}
         assert ledger.drop("1.3")
         assert (ledger.counts(clock()).dropped, ledger.fought_over("1.3")) == (1, frozenset())
+
+
+def test_the_first_inventory_after_an_upgrade_marks_nothing_for_its_words(url: str, clock: Clock) -> None:
+    """RULES A8: a ledger of before the digests; what it knows is not compared before a read or a listing told of it."""
+    of_version("0007", url, ["INSERT INTO copies VALUES ('main', 'o1', '1.1', 't', 0, 1, 5, '')"])
+    told = StudyListing(
+        orthanc_id=OrthancId("o1"), study_uid="1.1", is_stable=True, last_update="t", labels="", tags_digest="d1"
+    )
+    with Ledger.open(url, clock=clock) as ledger:
+        ledger.sweep.begin(MAIN)
+        ledger.sweep.detail(MAIN, [told])
+        (window,) = ledger.sweep.untold_windows(MAIN)
+        assert ledger.sweep.differing(MAIN, window) == []
+        assert ledger.sweep.keep_digests(MAIN, window) == 1
+        (copy,) = ledger.copies("1.1")
+        assert (copy.last_update, copy.instances, copy.labels, copy.tags_digest) == ("t", 1, "", "d1")

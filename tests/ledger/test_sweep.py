@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Select
+from sqlalchemy import Select, Update
 
 from syncd.ledger import sweep as room
 from syncd.ledger.ledger import Ledger
@@ -45,7 +45,7 @@ def gone(ledger: Ledger, began: float) -> list[str]:
 def known(ledger: Ledger, uid: str, **changes: Any) -> None:
     """Published, and read at t1."""
     publish(ledger, uid, status=changes.pop("status", "available"))
-    row = {"last_update": "t1", "instances": 3, "labels": "", **changes}
+    row = {"last_update": "t1", "instances": 3, "labels": "", "tags_digest": "d1", **changes}
     mark(ledger, event(uid))
     claim = ledger.claim_study(uid)
     assert claim is not None
@@ -62,6 +62,10 @@ def known(ledger: Ledger, uid: str, **changes: Any) -> None:
         ({"labels": "a"}, {"labels": "a"}, None),
         ({}, {"labels": None}, None),
         ({"labels": None}, {"labels": "a"}, None),
+        ({}, {"tags_digest": "d1"}, None),
+        ({}, {"tags_digest": "d2"}, Difference.CHANGED),
+        ({"last_update": "t2"}, {"last_update": "t2", "tags_digest": "d2"}, Difference.CHANGED),
+        ({"tags_digest": None}, {"tags_digest": "d2"}, None),
         ({"status": "registered"}, {}, Difference.STABLE),
         ({"status": "registered"}, {"is_stable": False}, None),
     ],
@@ -73,12 +77,16 @@ def known(ledger: Ledger, uid: str, **changes: Any) -> None:
         "the same labels",
         "an archive without labels",
         "labels not kept yet",
+        "the same words",
+        "other words",
+        "other words within the second",
+        "words not kept yet",
         "registered, stable",
         "registered, arriving",
     ],
 )
 def test_what_differs(ledger: Ledger, seen: dict[str, Any], listed: dict[str, Any], difference: Difference | None) -> None:
-    """RULES A8: LastUpdate, labels, stability; an unknown LastUpdate is read again."""
+    """RULES A8: LastUpdate, labels, main tags, stability; an unknown LastUpdate is read again."""
     known(ledger, "1.1", **seen)
     staged(ledger, listing("1.1", **listed))
     assert differing(ledger).get("1.1") == difference
@@ -110,6 +118,36 @@ def test_a_copy_keeps_when_it_was_first_seen(ledger: Ledger, clock: Clock) -> No
     began = ledger.sweep.begin(MAIN)
     known(ledger, "1.1", last_update="t2")
     assert gone(ledger, began) == ["1.1"]
+
+
+def test_what_nobody_reads_gets_its_digest_from_the_listing(ledger: Ledger) -> None:
+    """RULES A8: of a ledger from before they were kept; not in place of one that was read, and not of what waits to be."""
+    known(ledger, "1.1", tags_digest=None)
+    known(ledger, "1.2")
+    known(ledger, "1.3", tags_digest=None)
+    mark(ledger, event("1.3"))
+    ledger.mark([], copies=[Copy(archive=ELSEWHERE, orthanc_id=OrthancId("o"), study_uid="1.9")], settle_after=SETTLE)
+    staged(ledger, *(listing(uid, labels="", tags_digest="d2") for uid in ("1.1", "1.2", "1.3")))
+    assert differing(ledger) == {"1.2": Difference.CHANGED}
+    assert sum(ledger.sweep.keep_digests(MAIN, window) for window in ledger.sweep.untold_windows(MAIN)) == 1
+    assert {uid: ledger.copies(uid)[0].tags_digest for uid in ("1.1", "1.2", "1.3", "1.9")} == {
+        "1.1": "d2",
+        "1.2": "d1",
+        "1.3": None,
+        "1.9": None,
+    }
+    staged(ledger, listing("1.1", labels="", tags_digest="d3"))
+    assert differing(ledger) == {"1.1": Difference.CHANGED}, "from here on it is compared"
+
+
+def test_a_listing_that_tells_no_words_takes_none_away(ledger: Ledger) -> None:
+    """RULES A8: nor does a mark that names a copy."""
+    known(ledger, "1.1")
+    mark(ledger, event("1.1", orthanc_id=OrthancId("o-1.1")))
+    staged(ledger, listing("1.1"))
+    assert list(ledger.sweep.untold_windows(MAIN)) == []
+    assert [ledger.sweep.keep_digests(MAIN, window) for window in ledger.sweep.windows(MAIN)] == [0]
+    assert ledger.copies("1.1")[0].tags_digest == "d1"
 
 
 def test_windows_pass_over_everything_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,21 +194,23 @@ def test_what_cannot_be_counted_is_not_asked_for_ever(ledger: Ledger, clock: Clo
     assert ledger.sweep.to_count(MAIN, counted_before=clock.now, most=9) == {}
 
 
-PLANS: list[tuple[str, Select[Any]]] = [
+PLANS: list[tuple[str, Select[Any] | Update]] = [
     ("differing", room._within(room.differing(), swept, MAIN, ("a", "b"))),
+    ("copies without digest", room._part(copies, MAIN, "a", copies.c.tags_digest.is_(None))),
+    ("digests not told", room._inside(room.untold_digests(), copies, MAIN, ("a", "b"))),
     ("gone", room._within(room.gone(), copies, MAIN, ("a", "b"))),
     ("least recently counted", room.least_recently_counted().where(copies.c.archive == MAIN).limit(9)),
 ]
 
 
 @pytest.mark.parametrize(("name", "wanted"), PLANS, ids=[name for name, _ in PLANS])
-def test_no_comparison_reads_a_whole_table_or_sorts(file_ledger: Ledger, name: str, wanted: Select[Any]) -> None:
+def test_no_comparison_reads_a_whole_table_or_sorts(file_ledger: Ledger, name: str, wanted: Select[Any] | Update) -> None:
     """RULES E8: what a million rows cost is told by the plan: searches by index only, in the index's own order. Asked of
     SQLite, which plans by the schema alone; PostgreSQL's plan depends on what its tables hold."""
     assert_by_index(file_ledger, wanted)
 
 
-def assert_by_index(ledger: Ledger, wanted: Select[Any]) -> None:
+def assert_by_index(ledger: Ledger, wanted: Select[Any] | Update) -> None:
     with ledger._readers.connect() as connection:
         text = str(wanted.compile(connection, compile_kwargs={"literal_binds": True}))
         plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]

@@ -63,6 +63,14 @@ def stale(world: World) -> None:
     world.settle()
 
 
+def reconstructed(world: World) -> None:
+    """Other words, no event, the same LastUpdate, the same counts."""
+    (copy,) = world.ledger.copies(STUDY)
+    for instance in world.orthanc.index.below(world.orthanc.index.resources[copy.orthanc_id], "Instance"):
+        instance.tags["0008,1030"] = "Corrected words"
+    world.orthanc.handle("POST", f"/studies/{copy.orthanc_id}/reconstruct")
+
+
 def extra(world: World) -> None:
     (copy,) = world.ledger.copies(STUDY)
     world.delete(copy.orthanc_id)
@@ -86,6 +94,7 @@ DIFFERENCES = [
     (missing, THIRD, DifferenceKind.MISSING),
     (deleted_in_fhir, STUDY, DifferenceKind.MISSING),
     (stale, STUDY, DifferenceKind.STALE),
+    (reconstructed, STUDY, DifferenceKind.STALE),
     (extra, STUDY, DifferenceKind.EXTRA),
     (drifted, STUDY, DifferenceKind.DRIFTED),
     (untagged, STUDY, DifferenceKind.DRIFTED),

@@ -85,6 +85,18 @@ def test_a_late_instance_brings_an_old_study_in(world: World, told: str) -> None
     assert (_state(world, STUDY), world.ledger.counts(world.clock()).unselected) == ("", {"outside-history": 1})
 
 
+def test_other_words_bring_an_old_study_in(world: World) -> None:
+    """RULES A8: somebody corrected it since, as a moved LastUpdate would tell."""
+    _first_start(world, "none")
+    world.clock.advance(60)
+    old = next(one for one in world.orthanc.index.all("Study") if one.main["StudyInstanceUID"] == STUDY)
+    for instance in world.orthanc.index.below(old, "Instance"):
+        instance.tags["0008,1030"] = "Corrected words"
+    world.orthanc.handle("POST", f"{old.path}/reconstruct")
+    assert world.sweep() == 1
+    assert {one.study_uid: one.decision for one in world.work()} == {STUDY: Decision.CREATE}
+
+
 def test_a_later_inventory_leaves_them_where_they_are(world: World) -> None:
     """RULES A8: known, unchanged."""
     _first_start(world, "none")

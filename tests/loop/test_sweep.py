@@ -80,6 +80,78 @@ def test_a_deleted_instance_is_noticed(world: World) -> None:
     assert world.swept() == {}
 
 
+@pytest.fixture
+def resent(world: World) -> World:
+    """Published; then both instances were sent again with other words, and the study was looked at for their events.
+    OverwriteInstances: the study keeps its words in Orthanc's index until it is reconstructed."""
+    world.orthanc.index.overwrites = True
+    for instance in (1, 2):
+        world.store(instance=instance, **OLD)
+    world.settle()
+    world.poll()
+    world.turn()
+    world.clock.advance(100)
+    world.swept()
+    for instance in (1, 2):
+        world.store(instance=instance, **NEW)
+    world.settle()
+    assert world.poll().marked == 1
+    world.turn()
+    world.clock.advance(100)
+    assert (world.study()["description"], _name(world)) == ("Old words", "Old")
+    assert world.swept() == {}
+    world.clock.advance(100)
+    return world
+
+
+OLD = {"StudyDescription": "Old words", "PatientName": "Old^Name"}
+NEW = {"StudyDescription": "New words", "PatientName": "New^Name"}
+
+
+def _name(world: World) -> str:
+    (patient,) = world.fhir.resources("Patient")
+    return str(patient["name"][0]["family"])
+
+
+def _reconstruct(world: World) -> None:
+    (copy,) = world.ledger.copies(STUDY)
+    world.orthanc.handle("POST", f"/studies/{copy.orthanc_id}/reconstruct")
+
+
+def test_a_reconstructed_study_is_noticed_by_its_words(resent: World) -> None:
+    """RULES A8, CASES "`/reconstruct`, OverwriteInstances": no event and no LastUpdate, but other main tags, once."""
+    _reconstruct(resent)
+    assert resent.poll().marked == 0
+    assert resent.swept() == {"changed": 1}
+    row = resent.ledger.dirty_row(STUDY)
+    assert row is not None and (row.reason, row.priority) == (MarkKind.INVENTORY, Priority.REPAIR)
+    assert resent.turn().decision is Decision.UPDATE
+    assert (resent.study()["description"], _name(resent)) == ("New words", "New")
+    resent.clock.advance(100)
+    assert resent.swept() == {}
+    assert resent.ledger.dirty_rows() == []
+
+
+def test_words_that_moved_before_the_first_inventory_are_noticed(world: World) -> None:
+    """RULES A8: the digest of a read is there from the first read on, and not only from the first listing."""
+    world.published(StudyDescription="Old words")
+    (copy,) = world.ledger.copies(STUDY)
+    for instance in world.orthanc.index.all("Instance"):
+        instance.tags["0008,1030"] = "New words"
+    world.orthanc.handle("POST", f"/studies/{copy.orthanc_id}/reconstruct")
+    assert world.swept() == {"changed": 1}
+    world.turn()
+    assert world.study()["description"] == "New words"
+
+
+def test_a_ledger_from_before_the_digests_marks_nothing_at_first(resent: World) -> None:
+    """RULES A8: what was not kept is not compared; the listing tells it of what nobody reads, and then it is."""
+    resent.ledger._write(lambda tx: tx.connection.exec_driver_sql("UPDATE copies SET tags_digest = NULL"))
+    assert resent.swept() == {}
+    _reconstruct(resent)
+    assert resent.swept() == {"changed": 1}
+
+
 def _clean(world: World) -> None:
     """Whatever is pending was dealt with."""
     for row in world.ledger.dirty_rows():

@@ -199,6 +199,20 @@ MUTANTS = (
         noticed_by=("tests/loop/test_sweep.py::test_what_came_after_the_listing_began_is_not_gone",),
     ),
     Mutant(
+        name="words-not-compared",
+        rule="A8",
+        breaks="a study that Orthanc was told to reconstruct keeps its old words for ever",
+        edits=(Edit(f"{_LEDGER}/sweep.py", "                copies.c.tags_digest != swept.c.tags_digest,\n", ""),),
+        noticed_by=("tests/loop/test_sweep.py::test_a_reconstructed_study_is_noticed_by_its_words",),
+    ),
+    Mutant(
+        name="words-of-the-read-forgotten",
+        rule="A8",
+        breaks="only a listing tells the digest, so words that move before the first listing of a study are never seen",
+        edits=(Edit(f"{_LOOP}/look.py", "                tags_digest=header.tags_digest,\n", ""),),
+        noticed_by=("tests/loop/test_sweep.py::test_words_that_moved_before_the_first_inventory_are_noticed",),
+    ),
+    Mutant(
         name="total-not-compared",
         rule="A8",
         breaks="an instance deleted in an archive that moves no LastUpdate is never missed",

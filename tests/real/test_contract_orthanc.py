@@ -21,16 +21,19 @@ STABLE_AGE = 2
 
 
 class RealUnderTest:
-    """One Orthanc of its own, and at most one empty sibling at a time."""
+    """One Orthanc of its own, and at most one empty sibling of each kind at a time."""
 
     credentials = (USERNAME, PASSWORD)
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, *, overwrites: bool = False) -> None:
         self._wanted = wanted
         self._archive: Archive = start_orthanc(
-            wanted, stable_age=STABLE_AGE, options={"LimitFindInstances": FIND_LIMIT, "LimitFindResults": FIND_LIMIT}
+            wanted,
+            stable_age=STABLE_AGE,
+            overwrite=overwrites,
+            options={"LimitFindInstances": FIND_LIMIT, "LimitFindResults": FIND_LIMIT},
         )
-        self._sibling: RealUnderTest | None = None
+        self._siblings: dict[bool, RealUnderTest] = {}
         self.version = self._archive.version
 
     @property
@@ -53,17 +56,17 @@ class RealUnderTest:
         shutil.rmtree(process.directory / "storage")
         self._archive.start()
 
-    def sibling(self) -> ArchiveUnderTest:
+    def sibling(self, *, overwrites: bool = False) -> ArchiveUnderTest:
         """The same one for every test, wiped in between: starting takes seconds."""
-        if self._sibling is None:
-            self._sibling = RealUnderTest(self._wanted)
+        if overwrites in self._siblings:
+            self._siblings[overwrites].wipe()
         else:
-            self._sibling.wipe()
-        return self._sibling
+            self._siblings[overwrites] = RealUnderTest(self._wanted, overwrites=overwrites)
+        return self._siblings[overwrites]
 
     def discard(self) -> None:
-        if self._sibling is not None:
-            self._sibling.discard()
+        for sibling in self._siblings.values():
+            sibling.discard()
         self._archive.discard()
 
 

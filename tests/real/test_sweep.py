@@ -44,6 +44,60 @@ def test_deletions_that_nothing_announced_are_noticed(
         )
 
 
+def test_new_words_that_nothing_announced_are_noticed(
+    orthanc_version: str, new_orthanc: Callable[..., Archive], hapi: FhirServer, install: Callable[..., Installation]
+) -> None:
+    """RULES A8, CASES "`/reconstruct`, edit in place, OverwriteInstances": the events of the instances come while Orthanc's
+    index still has the old words; the new ones come by `/reconstruct`, which no event and no LastUpdate tells. 1.12
+    reconstructs by itself what it modifies in place, 1.10 does not."""
+    archive = new_orthanc(version=orthanc_version, overwrite=True)
+    site = install(archive, hapi, **OFTEN)
+    words = f"sweep words {orthanc_version}"
+    study_uid, files = study(words, instances=2, StudyDescription="Old words")
+    site.send(*files)
+    site.wait_stable(study_uid)
+    site.syncd.start()
+    site.wait_for(study_uid, instances=2)
+    site.wait_settled()
+    [orthanc_id] = archive.study_ids(study_uid)
+
+    renamed = {"StudyDescription": "New words", "PatientName": "Quagmire^Philomena"}
+    site.send(*study(words, instances=2, **renamed)[1])
+    _wait_read(site, orthanc_id)
+    assert _said(site, study_uid) == ("Old words", "Zebulon"), "as Orthanc's index says"
+    before = archive.get(f"/studies/{orthanc_id}")["LastUpdate"], archive.last_change()
+    archive.post(f"/studies/{orthanc_id}/reconstruct", {})
+    assert (archive.get(f"/studies/{orthanc_id}")["LastUpdate"], archive.last_change()) == before
+    site.syncd.wait(lambda: _said(site, study_uid) == ("New words", "Philomena"), what="the new words")
+    site.wait_settled()
+    site.assert_equal()
+
+    keep = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+    in_place = {"Replace": {"StudyDescription": "Words in place"}, "Keep": keep, "Force": True}
+    archive.post(f"/studies/{orthanc_id}/modify", in_place)
+    _wait_read(site, orthanc_id)
+    archive.post(f"/studies/{orthanc_id}/reconstruct", {})
+    site.syncd.wait(lambda: _said(site, study_uid) == ("Words in place", "Philomena"), what="the words in place")
+    site.wait_settled()
+    site.assert_equal()
+
+
+def _wait_read(site: Installation, orthanc_id: str) -> None:
+    """Until the study is stable, and what the feed told of it is done."""
+    site.archive.wait_stable(orthanc_id)
+    mark = site.archive.last_change()
+    taken = len(site.syncd.events("inventory_taken"))
+    site.syncd.wait(lambda: len(site.syncd.events("inventory_taken")) > taken + 1, what=f"inventories after change {mark}")
+    site.wait_settled()
+
+
+def _said(site: Installation, study_uid: str) -> tuple[str, str]:
+    """Description, and the Patient's first given name."""
+    resource = site.resource(study_uid) or {}
+    patient = site.fhir.get(resource["subject"]["reference"])
+    return resource.get("description", ""), patient["name"][0]["given"][0]
+
+
 def test_what_others_do_on_the_server_is_put_right(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
