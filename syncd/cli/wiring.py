@@ -64,6 +64,7 @@ def _source(name: ArchiveName, chosen: ArchiveSettings, *, on_call: Callable[[st
             client_cert=_text(chosen.client_cert),
             client_key=_text(chosen.client_key),
             verify_tls=chosen.verify_tls,
+            timeout=chosen.timeout,
         ),
         on_call=on_call,
     )

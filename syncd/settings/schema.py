@@ -98,6 +98,9 @@ class ArchiveSettings(_Block):
     """Address of QIDO-RS, published as a further Endpoint; unset: none."""
     viewer_url: ServiceUrl | None = None
     """Address of a viewer, published as a further Endpoint; unset: none."""
+    timeout: Duration = Field(default=30.0, ge=1, le=3600)
+    """How long one read may take: the pause before an answer begins, and each one within it. An answer as a whole may take
+    longer, as large ones do."""
     poll_interval: Duration = Field(default=1.0, ge=0.1, le=3600)
     """How often the change feed is asked. One small request; every second keeps FHIR about a second behind."""
     settle_after: Duration = Field(default=30.0, ge=0.1, le=3600)
