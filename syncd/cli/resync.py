@@ -9,10 +9,9 @@ from datetime import date
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from syncd.cli.exits import Exit, told
+from syncd.cli.lines import echo_rows
 from syncd.cli.oneshot import asking, bar
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
@@ -129,21 +128,16 @@ def _document(report: Report) -> dict[str, Any]:
 
 
 def _show(report: Report) -> None:
-    console = Console(highlight=False, markup=False)
     decided = ", ".join(f"{number} {word}" for word, number in sorted(report.decisions.items())) or "nothing to do"
-    console.print(f"{report.listed} studies in the archive, {report.marked} looked at: {decided}")
+    typer.echo(f"{report.listed} studies in the archive, {report.marked} looked at: {decided}")
     for title, studies in (("parked", report.parked), ("waiting", report.waiting)):
         if studies:
-            table = Table(title=f"{len(studies)} {title}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-            table.add_column("StudyInstanceUID", no_wrap=True)
-            table.add_column("reason")
-            for study_uid, reason in sorted(studies.items())[:_SHOWN]:
-                table.add_row(study_uid, reason)
-            console.print(table)
+            typer.echo(f"{len(studies)} {title}")
+            echo_rows(sorted(studies.items())[:_SHOWN], titles=("StudyInstanceUID", "reason"))
             if len(studies) > _SHOWN:
-                console.print(f"… and {len(studies) - _SHOWN} more: `syncd resync --json` names them all")
+                typer.echo(f"… and {len(studies) - _SHOWN} more: `syncd resync --json` names them all")
     for study in report.unknown:
-        console.print(f"the archive lists no study {study}")
+        typer.echo(f"the archive lists no study {study}")
     if report.left:
-        console.print(f"{report.left} studies left")
-    console.print("In sync." if report.in_sync else "Not in sync yet: see above.")
+        typer.echo(f"{report.left} studies left")
+    typer.echo("In sync." if report.in_sync else "Not in sync yet: see above.")
