@@ -72,7 +72,7 @@ def test_what_is_told_of_one_thing_is_one_line(set_aside: Place, syncd: Syncd) -
 def test_a_pipe_gets_whole_lines(set_aside: Place) -> None:
     """Issue 9 line 12: as a process of its own, whose output is a pipe."""
     environment = {**os.environ, "PYTHONPATH": str(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))}
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [sys.executable, "-m", "syncd", "parked", "list"], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1, done.stderr
