@@ -106,9 +106,19 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "not selected", _listed(studies["unselected"])
     if studies["backfill"] and document["backfill"]["paused"]:
         yield "backfill", f"{studies['backfill']} studies, {document['backfill']['paused']}"
+    if studies["safety"]:
+        yield "in doubt", f"{studies['safety']} published studies have safety notes: `syncd audit --notes` lists them"
+    if studies["outdated"]:
+        yield "outdated", f"{studies['outdated']} studies, {_rerendered(document)}"
     if studies["dropped"]:
         yield "dropped", f"{studies['dropped']} studies, silent until they change"
     yield from (("not ready", reason) for reason in document["reasons"])
+
+
+def _rerendered(document: dict[str, Any]) -> str:
+    if document["rerender"]["held"]:
+        return "held as they were rendered: `syncd check` tells what would change, SYNCD_POLICY__RERENDER=auto lets them go"
+    return "rendered by an earlier version or other settings, are rendered again"
 
 
 def _listed(numbers: dict[str, int]) -> str:

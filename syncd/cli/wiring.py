@@ -49,6 +49,7 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
         backfill_window=parse_window(settings.policy.backfill_window),
         adopt=settings.policy.adopt,
         ids=settings.fhir.ids,
+        rerender=settings.policy.rerender,
     )
 
 

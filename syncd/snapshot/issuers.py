@@ -68,7 +68,7 @@ def accessions(study: Tagset, *, everywhere: Sequence[Tagset]) -> tuple[IssuedId
     A stray backslash in (0008,0050) separates values; all of them have the issuer (0008,0051).
     """
     if len(values(study.raw(_ACCESSION))) > 1:
-        study.notes.add(_ACCESSION, rule="B", done="several accession numbers in one value: split")
+        study.notes.add(_ACCESSION, rule="B", done="several accession numbers in one value: split", safety=True)
     own = _issued(study, value_tag=_ACCESSION, issuer_tag=_ACCESSION_ISSUER)
     return _distinct(own) or _of_requests(everywhere, value_tag=_ACCESSION, issuer_tag=_ACCESSION_ISSUER)
 

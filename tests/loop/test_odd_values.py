@@ -34,7 +34,7 @@ class Listener:
     def decided(self, decision: str, seconds: float) -> None:
         return None
 
-    def noted(self, rules: Iterable[str]) -> None:
+    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         self.heard += [tuple(rules)]
 
 
