@@ -15,6 +15,7 @@ import typer
 from syncd.cli.documents import audit_head, difference_row, in_sync
 from syncd.cli.exits import Exit, told
 from syncd.cli.lines import echo_rows
+from syncd.cli.notes import list_notes
 from syncd.cli.oneshot import asking, bar, working
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
@@ -49,6 +50,14 @@ def audit(
     repair: Annotated[
         bool, typer.Option("--repair", help="Have every differing study put right, then tell what is left.")
     ] = False,
+    notes: Annotated[
+        bool,
+        typer.Option(
+            "--notes",
+            help="List the published studies of which the patient, a side, a body region or an order is in doubt. Reads the "
+            "ledger only, and compares nothing.",
+        ),
+    ] = False,
     accept_retractions: Annotated[
         bool,
         typer.Option(
@@ -68,6 +77,8 @@ def audit(
     --repair marks what differs. A running daemon then does the work and is watched; without one it is done here. A duplicate
     and a parked study need you: remove the other one, or see `syncd parked`.
 
+    --notes compares nothing: it lists the published studies with safety notes, exit 0.
+
     Exit 0: in sync. 1: something differs or is parked. 3: a server cannot be reached.
     """
     with told():
@@ -78,6 +89,11 @@ def audit(
             raise ConfigurationError(f"--archive {archive}: the settings name {', '.join(settings.archives)}")
         if accepted and not accept_retractions:
             raise ConfigurationError("a hash is only taken with --accept-retractions")
+        if notes and (deep or repair or accept_retractions):
+            raise ConfigurationError("--notes only lists: give it without --deep, --repair and --accept-retractions")
+        if notes:
+            list_notes(settings, archive=archive, as_json=as_json)
+            return
         if accept_retractions:
             _accept(settings, archive, accepted or [], as_json=as_json)
         with _audited(settings, archive=archive or "", deep=deep, repair=repair) as (done, plans):

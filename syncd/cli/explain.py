@@ -60,11 +60,15 @@ def _show(document: dict[str, Any]) -> None:
         ("parked", _parked(document)),
         ("brake", _retraction(document["retraction"])),
         ("decision", _decision(document)),
-        ("odd", [f"{one['tag'] or '-':9}  {one['rule']:8}  {one['done']}" for one in document["notes"]]),
+        ("odd", [_note(one) for one in document["notes"]]),
         ("rejection", list(_rejections(document["rejections"]))),
         ("history", list(_history(document["history"]))),
     )
     echo_rows([(title if not number else "", row) for title, rows in shown for number, row in enumerate(rows)])
+
+
+def _note(one: Mapping[str, Any]) -> str:
+    return f"{one['tag'] or '-':9}  {one['rule']:8}  {one['done']}" + (" (safety)" if one["safety"] else "")
 
 
 def _archives(document: dict[str, Any]) -> Iterable[str]:
