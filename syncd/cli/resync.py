@@ -13,10 +13,12 @@ import typer
 from syncd.cli.exits import Exit, told
 from syncd.cli.lines import echo_rows
 from syncd.cli.oneshot import asking, bar
+from syncd.cli.rerender import rerendering
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
 from syncd.logs import configure
+from syncd.loop.connect import connect_dry
 from syncd.loop.resync import Choice, Report, rehearse, watch
 from syncd.loop.resync import resync as run_resync
 from syncd.model.words import Decision
@@ -92,12 +94,16 @@ def _rehearsed(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
     changes = 0
     rows = []
     with asking(settings) as ledger:
-        for study_uid, decision, reason in rehearse(site(settings), ledger, choice=choice):
+        chosen = site(settings)
+        for study_uid, decision, reason in rehearse(chosen, ledger, choice=choice):
             changes += decision is not Decision.SKIP
             if as_json:
                 rows.append({"study": study_uid, "decision": decision.value, "reason": reason})
             else:
                 typer.echo(f"{decision.value:7} {study_uid}  {reason}")
+        outdated = ledger.count_outdated(connect_dry(chosen, ledger).fingerprint)
+        for text in rerendering(chosen, ledger, outdated=outdated):
+            typer.echo(text, err=as_json)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
