@@ -282,7 +282,8 @@ class PolicySettings(_Block):
     rerender: Annotated[Literal["auto", "hold"], BeforeValidator(lower_case)] = "auto"
     """What becomes of published studies that an earlier version or other settings rendered. `auto`: all are rendered again,
     as old studies (see `backfill_rate`), and what differs is written; `hold`: each stays as it is until it changes in the
-    archive or is looked at for another reason. `syncd check` tells how many they are and what would change."""
+    archive or is looked at for another reason, such as `syncd resync`, whose `--since` and `--study` let a part go. `syncd
+    check` tells how many they are and what would change."""
     sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
     """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
     verify_interval: Duration = Field(default=86_400.0, ge=1, le=2_592_000)
