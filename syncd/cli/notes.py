@@ -58,7 +58,8 @@ def _print_json(pages: Iterator[list[dict[str, Any]]], *, outdated: int) -> None
 
 
 def _show(pages: Iterator[list[dict[str, Any]]], *, outdated: int) -> None:
-    number, titles = 0, _TITLES
+    number = 0
+    titles: tuple[str, ...] = _TITLES
     for page in pages:
         rows = [_line(row, note) for row in page for note in row["notes"]]
         if rows:
