@@ -11,10 +11,10 @@ from tests.ledger.studies import NOW, done, event, mark, only, publish, record, 
 from tests.ledger.test_migrations import of_version
 
 RECORD = (
-    'INSERT INTO records (study_uid, resource_id, version, last_updated, digest, fingerprint, status, raw, "foreign", owned, '
-    "subject, series, instances, study_date, modalities, summary, notes, published_at, archive, adopted, retracted, "
-    "retracted_at) VALUES ('{uid}', '{uid}', '1', '', 'd', '{fingerprint}', 'available', '{{}}', '{{}}', '{{}}', "
-    "'', 1, 1, '', '', false, 0, 1, 'main', false, '', 0)"
+    'INSERT INTO records (study_uid, resource_id, version, last_updated, digest, fingerprint, status, raw, "foreign", '
+    "owned, subject, series, instances, study_date, modalities, summary, notes, published_at, archive, adopted, "
+    "retracted, retracted_at) VALUES ('{uid}', '{uid}', '1', '', 'd', '{fingerprint}', 'available', "
+    "'{{}}', '{{}}', '{{}}', '', 1, 1, '', '', false, 0, 1, 'main', false, '', 0)"
 )
 
 
