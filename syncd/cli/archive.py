@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from syncd.cli.exits import Exit, told
+from syncd.cli.lines import echo_rows
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
@@ -31,12 +32,13 @@ def listed(context: typer.Context) -> None:
         settings = load(config_file=context.obj)
         ledger = Ledger.open_guest(settings.ledger.url)
         try:
-            for name in settings.archives:
-                position = ledger.feed_position(ArchiveName(name))
-                state = position.state.value if position else "not followed yet"
-                typer.echo(f"{name:20} {state:15} {position.reason if position else ''}".rstrip())
-            for gone in removed.removed(ledger, map(ArchiveName, settings.archives)):
-                typer.echo(f"{gone:20} {ArchiveState.REMOVED.value:15} {removed.why(gone)}")
+            positions = {name: ledger.feed_position(ArchiveName(name)) for name in settings.archives}
+            rows = [
+                (name, at.state.value if at else "not followed yet", at.reason if at else "")
+                for name, at in positions.items()
+            ]
+            away = removed.removed(ledger, map(ArchiveName, settings.archives))
+            echo_rows([*rows, *((gone, ArchiveState.REMOVED.value, removed.why(gone)) for gone in away)])
         finally:
             ledger.close()
 

@@ -7,14 +7,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from syncd.cli.documents import audit_head, difference_row, in_sync
 from syncd.cli.exits import Exit, told
+from syncd.cli.lines import echo_rows
+from syncd.cli.notes import list_notes
 from syncd.cli.oneshot import asking, bar, working
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
@@ -26,7 +27,7 @@ from syncd.loop.audit import Audit, Report
 from syncd.loop.connect import connect_dry
 from syncd.loop.repair import repair as run_repair
 from syncd.loop.repair import rooms_for
-from syncd.model.audit import DifferenceKind
+from syncd.model.audit import Difference, DifferenceKind
 from syncd.model.ids import ArchiveName
 from syncd.settings import Settings, load
 
@@ -49,6 +50,14 @@ def audit(
     repair: Annotated[
         bool, typer.Option("--repair", help="Have every differing study put right, then tell what is left.")
     ] = False,
+    notes: Annotated[
+        bool,
+        typer.Option(
+            "--notes",
+            help="List the published studies of which the patient, a side, a body region or an order is in doubt. Reads the "
+            "ledger only, and compares nothing.",
+        ),
+    ] = False,
     accept_retractions: Annotated[
         bool,
         typer.Option(
@@ -68,6 +77,8 @@ def audit(
     --repair marks what differs. A running daemon then does the work and is watched; without one it is done here. A duplicate
     and a parked study need you: remove the other one, or see `syncd parked`.
 
+    --notes compares nothing: it lists the published studies with safety notes, exit 0.
+
     Exit 0: in sync. 1: something differs or is parked. 3: a server cannot be reached.
     """
     with told():
@@ -78,6 +89,11 @@ def audit(
             raise ConfigurationError(f"--archive {archive}: the settings name {', '.join(settings.archives)}")
         if accepted and not accept_retractions:
             raise ConfigurationError("a hash is only taken with --accept-retractions")
+        if notes and (deep or repair or accept_retractions):
+            raise ConfigurationError("--notes only lists: give it without --deep, --repair and --accept-retractions")
+        if notes:
+            list_notes(settings, archive=archive, as_json=as_json)
+            return
         if accept_retractions:
             _accept(settings, archive, accepted or [], as_json=as_json)
         with _audited(settings, archive=archive or "", deep=deep, repair=repair) as (done, plans):
@@ -185,38 +201,36 @@ def _print_json(done: Audit, *, repaired: bool, plans: Plans) -> None:
 
 
 def _show(done: Audit, *, repaired: bool, plans: Plans) -> None:
-    console, report, counts = Console(highlight=False, markup=False), done.report, done.staging.counts()
+    report, counts = done.report, done.staging.counts()
     archives = ", ".join(f"{number} in {name}" for name, number in report.archived.items())
     how = "every element" if done.deep else "counts, status and version"
-    console.print(f"{archives}; {report.shown} ImagingStudies of ours. {report.studies} studies compared by {how}.")
+    typer.echo(f"{archives}; {report.shown} ImagingStudies of ours. {report.studies} studies compared by {how}.")
     if report.reset:
-        console.print("The FHIR server lost what was published: `syncd audit --repair`, or the running daemon, restores it.")
+        typer.echo("The FHIR server lost what was published: `syncd audit --repair`, or the running daemon, restores it.")
     for kind in DifferenceKind:
         if counts.get(kind):
-            _show_kind(console, done, kind, counts[kind])
+            _show_kind(done, kind, counts[kind])
     if report.pending:
-        console.print(f"{report.pending} studies are being worked on; they are no difference.")
+        typer.echo(f"{report.pending} studies are being worked on; they are no difference.")
     if repaired:
-        console.print(f"{report.repaired} differences repaired.")
+        typer.echo(f"{report.repaired} differences repaired.")
     for name, (uids, current) in plans.items():
         _tell_plan(name, uids, current)
-        console.print(f"  meant? `syncd audit --repair --accept-retractions {current}`")
-    console.print("In sync." if in_sync(counts) else _advice(counts, repaired=repaired))
+        typer.echo(f"  meant? `syncd audit --repair --accept-retractions {current}`")
+    typer.echo("In sync." if in_sync(counts) else _advice(counts, repaired=repaired))
 
 
-def _show_kind(console: Console, done: Audit, kind: DifferenceKind, number: int) -> None:
-    table = Table(title=f"{number} {kind.value}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("StudyInstanceUID", no_wrap=True)
-    table.add_column("why")
-    table.add_column("ImagingStudy")
-    for shown, one in enumerate(done.staging.differences(kind)):
-        if shown == _SHOWN:
-            break
-        names = f" ({', '.join(one.elements)})" if one.elements else ""
-        table.add_row(one.study_uid, one.detail + names, one.resource_id if one.resource_id != one.study_uid else "")
-    console.print(table)
+def _show_kind(done: Audit, kind: DifferenceKind, number: int) -> None:
+    typer.echo(f"{number} {kind.value}")
+    rows = [_row(one) for one in islice(done.staging.differences(kind), _SHOWN)]
+    echo_rows(rows, titles=("StudyInstanceUID", "ImagingStudy", "why"))
     if number > _SHOWN:
-        console.print(f"… and {number - _SHOWN} more: `syncd audit --json` names them all")
+        typer.echo(f"… and {number - _SHOWN} more: `syncd audit --json` names them all")
+
+
+def _row(one: Difference) -> tuple[str, ...]:
+    names = f" ({', '.join(one.elements)})" if one.elements else ""
+    return one.study_uid, one.resource_id if one.resource_id != one.study_uid else "", one.detail + names
 
 
 def _advice(counts: dict[DifferenceKind, int], *, repaired: bool) -> str:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from syncd.cli.exits import Exit, code_of, told
+from syncd.cli.rerender import rerendering
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
@@ -213,11 +214,7 @@ def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
             outdated = ledger.count_outdated(shaped(fingerprint(policy, fhir_version=spoken), hooks=load_hooks()))
         except SyncdError:
             return  # the archive's own line says why
-        if outdated:
-            yield Line(
-                mark=Mark.WARNING,
-                about="ledger",
-                text=f"{outdated} published studies will be rendered again: settings changed",
-            )
+        for text in rerendering(chosen, ledger, outdated=outdated):
+            yield Line(mark=Mark.WARNING, about="ledger", text=text)
     finally:
         ledger.close()

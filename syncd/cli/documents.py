@@ -7,13 +7,14 @@ ISO 8601 in UTC, null where there is none. No name, birth date, PatientID or acc
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from syncd.loop.audit import Audit
 from syncd.loop.explain import Explanation
 from syncd.model.audit import Difference, DifferenceKind, Standing
-from syncd.model.work import ParkedStudy, StudyRecord
+from syncd.model.work import DoubtfulStudy, ParkedStudy, StudyRecord
 from syncd.plan.decide import Absent, Current, Deleted, Found
 
 AUDIT = {
@@ -68,7 +69,7 @@ EXPLAIN = {
     "fhir.differing": "names of elements that a write would change",
     "fhir.foreign": "names of others' elements, which stay",
     "pending": "the mark that makes syncd look at it again; `null` if there is none",
-    "pending.reason": "what made it: `event`, `stable`, `inventory`, `resync`, `verify`, `rejection`",
+    "pending.reason": "what made it: `event`, `stable`, `inventory`, `resync`, `rerender`, `verify`, `rejection`",
     "pending.priority": "0 new from the archive, 1 repair, 2 backfill",
     "pending.since": "when it was made",
     "pending.due": "when it will be looked at",
@@ -87,6 +88,7 @@ EXPLAIN = {
     "notes[].tag": "the DICOM tag, `gggg,eeee`, of something odd",
     "notes[].rule": "the rule of docs/mapping.md",
     "notes[].done": "what was done about it",
+    "notes[].safety": "whether it leaves the patient, a side, a body region or an order in doubt",
     "rejections[].note": "SOP Instance UID of a rejection note that concerns it",
     "rejections[].source": "the study in which the note lies",
     "rejections[].target": "the study that it names",
@@ -112,6 +114,20 @@ PARKED = {
     "[].archive": "an archive that holds it, empty where none is known",
     "[].study_date": "StudyDate, empty where none is known: only a study published before has one",
     "[].dropped": "whether an operator wants to hear nothing of it until it changes",
+}
+
+
+NOTES = {
+    "number": "published studies with safety notes",
+    "outdated": "published studies that an earlier version or other settings rendered, of which nothing is known yet",
+    "studies[].study": "StudyInstanceUID",
+    "studies[].resource": "id of the ImagingStudy",
+    "studies[].archive": "from which archive it was published",
+    "studies[].study_date": "StudyDate, empty where there is none",
+    "studies[].since": "since when it has these notes",
+    "studies[].notes[].tag": "the DICOM tag, `gggg,eeee`, or empty",
+    "studies[].notes[].rule": "the rule of docs/mapping.md",
+    "studies[].notes[].done": "what was done about it, never a value",
 }
 
 
@@ -180,7 +196,7 @@ def explain_document(told: Explanation) -> dict[str, Any]:
         "parked": _parked(known.parked),
         "decision": {"decision": decided.outcome.decision.value, "reason": decided.outcome.reason} if decided else None,
         "undecided": told.undecided,
-        "notes": [{"tag": one.tag, "rule": one.rule, "done": one.done} for one in decided.witness.notes] if decided else [],
+        "notes": [asdict(one) for one in decided.witness.notes] if decided else [],
         "rejections": [
             {
                 "note": one.note_uid,
@@ -222,6 +238,19 @@ def parked_rows(entries: Iterable[Standing]) -> list[dict[str, Any]]:
     ]
 
 
+def doubt_row(one: DoubtfulStudy, known: Standing) -> dict[str, Any]:
+    """One study of `syncd audit --notes --json`."""
+    record = known.record
+    return {
+        "study": one.study_uid,
+        "resource": record.resource_id if record else "",
+        "archive": record.archive if record else "",
+        "study_date": record.study_date if record else "",
+        "since": moment(one.since),
+        "notes": [{"tag": note.tag, "rule": note.rule, "done": note.done} for note in one.notes],
+    }
+
+
 def moment(seconds: float) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None
 
@@ -238,6 +267,7 @@ def audit_page() -> str:
     ]
     for command, shape in (
         ("syncd audit --json", AUDIT),
+        ("syncd audit --notes --json", NOTES),
         ("syncd explain STUDY --json", EXPLAIN),
         ("syncd parked --json", PARKED),
     ):

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from syncd.cli.documents import explain_document
 from syncd.cli.exits import Exit, told
+from syncd.cli.lines import echo_rows
 from syncd.cli.oneshot import asking
 from syncd.cli.wiring import site
 from syncd.logs import configure
@@ -52,10 +51,7 @@ def explain(
 
 
 def _show(document: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for title, rows in (
+    shown = (
         ("study", [document["study"]]),
         ("archive", list(_archives(document))),
         ("published", _published(document["published"])),
@@ -64,13 +60,15 @@ def _show(document: dict[str, Any]) -> None:
         ("parked", _parked(document)),
         ("brake", _retraction(document["retraction"])),
         ("decision", _decision(document)),
-        ("odd", [f"{one['tag'] or '-':9}  {one['rule']:8}  {one['done']}" for one in document["notes"]]),
+        ("odd", [_note(one) for one in document["notes"]]),
         ("rejection", list(_rejections(document["rejections"]))),
         ("history", list(_history(document["history"]))),
-    ):
-        for number, row in enumerate(rows):
-            table.add_row(title if not number else "", row)
-    Console(highlight=False, markup=False).print(table)
+    )
+    echo_rows([(title if not number else "", row) for title, rows in shown for number, row in enumerate(rows)])
+
+
+def _note(one: Mapping[str, Any]) -> str:
+    return f"{one['tag'] or '-':9}  {one['rule']:8}  {one['done']}" + (" (safety)" if one["safety"] else "")
 
 
 def _archives(document: dict[str, Any]) -> Iterable[str]:

@@ -9,11 +9,10 @@ from itertools import islice
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from syncd.cli.documents import moment, parked_rows
 from syncd.cli.exits import Exit, told
+from syncd.cli.lines import echo_rows
 from syncd.cli.oneshot import asking, bar, working
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
@@ -198,17 +197,16 @@ def _uid(ledger: Ledger, settings: Settings, study: str) -> str:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    console = Console(highlight=False, markup=False)
     if not rows:
-        console.print("No study is parked.")
+        typer.echo("No study is parked.")
         return
-    table = Table(title=f"{len(rows)} parked", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("StudyInstanceUID", no_wrap=True)
-    for title in ("reason", "detail", "since", "archive", "StudyDate"):
-        table.add_column(title, overflow="fold")
-    for one in rows:
-        dropped = " (dropped)" if one["dropped"] else ""
-        shown = (one["reason"] + dropped, one["detail"], one["since"] or "", one["archive"], one["study_date"])
-        table.add_row(one["study"], *shown)
-    console.print(table)
-    console.print("`syncd parked show STUDY` tells what the server said, `syncd parked retry STUDY` sends it once more.")
+    typer.echo(f"{len(rows)} parked")
+    titles = ("StudyInstanceUID", "reason", "since", "archive", "StudyDate", "detail")
+    echo_rows([_row(one) for one in rows], titles=titles)
+    typer.echo("`syncd parked show STUDY` tells what the server said, `syncd parked retry STUDY` sends it once more.")
+
+
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    """The detail last: it is the longest, and nothing stands behind it."""
+    reason = one["reason"] + (" (dropped)" if one["dropped"] else "")
+    return one["study"], reason, one["since"] or "", one["archive"], one["study_date"], one["detail"]

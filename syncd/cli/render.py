@@ -61,7 +61,8 @@ def _bundle(resources: Sequence[dict[str, object]]) -> dict[str, object]:
 
 
 def _tell(note: Note) -> None:
-    typer.echo(f"{note.tag or '-':9}  {note.rule:8}  {note.done}", err=True)
+    safety = " (safety)" if note.safety else ""
+    typer.echo(f"{note.tag or '-':9}  {note.rule:8}  {note.done}{safety}", err=True)
 
 
 def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], None]) -> list[dict[str, object]]:

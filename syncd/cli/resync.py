@@ -9,15 +9,16 @@ from datetime import date
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from syncd.cli.exits import Exit, told
+from syncd.cli.lines import echo_rows
 from syncd.cli.oneshot import asking, bar
+from syncd.cli.rerender import rerendering
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
 from syncd.logs import configure
+from syncd.loop.connect import connect_dry
 from syncd.loop.resync import Choice, Report, rehearse, watch
 from syncd.loop.resync import resync as run_resync
 from syncd.model.words import Decision
@@ -93,12 +94,16 @@ def _rehearsed(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
     changes = 0
     rows = []
     with asking(settings) as ledger:
-        for study_uid, decision, reason in rehearse(site(settings), ledger, choice=choice):
+        chosen = site(settings)
+        for study_uid, decision, reason in rehearse(chosen, ledger, choice=choice):
             changes += decision is not Decision.SKIP
             if as_json:
                 rows.append({"study": study_uid, "decision": decision.value, "reason": reason})
             else:
                 typer.echo(f"{decision.value:7} {study_uid}  {reason}")
+        outdated = ledger.count_outdated(connect_dry(chosen, ledger).fingerprint)
+        for text in rerendering(chosen, ledger, outdated=outdated):
+            typer.echo(text, err=as_json)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
@@ -129,21 +134,16 @@ def _document(report: Report) -> dict[str, Any]:
 
 
 def _show(report: Report) -> None:
-    console = Console(highlight=False, markup=False)
     decided = ", ".join(f"{number} {word}" for word, number in sorted(report.decisions.items())) or "nothing to do"
-    console.print(f"{report.listed} studies in the archive, {report.marked} looked at: {decided}")
+    typer.echo(f"{report.listed} studies in the archive, {report.marked} looked at: {decided}")
     for title, studies in (("parked", report.parked), ("waiting", report.waiting)):
         if studies:
-            table = Table(title=f"{len(studies)} {title}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-            table.add_column("StudyInstanceUID", no_wrap=True)
-            table.add_column("reason")
-            for study_uid, reason in sorted(studies.items())[:_SHOWN]:
-                table.add_row(study_uid, reason)
-            console.print(table)
+            typer.echo(f"{len(studies)} {title}")
+            echo_rows(sorted(studies.items())[:_SHOWN], titles=("StudyInstanceUID", "reason"))
             if len(studies) > _SHOWN:
-                console.print(f"… and {len(studies) - _SHOWN} more: `syncd resync --json` names them all")
+                typer.echo(f"… and {len(studies) - _SHOWN} more: `syncd resync --json` names them all")
     for study in report.unknown:
-        console.print(f"the archive lists no study {study}")
+        typer.echo(f"the archive lists no study {study}")
     if report.left:
-        console.print(f"{report.left} studies left")
-    console.print("In sync." if report.in_sync else "Not in sync yet: see above.")
+        typer.echo(f"{report.left} studies left")
+    typer.echo("In sync." if report.in_sync else "Not in sync yet: see above.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from syncd.cli.exits import Exit, told
+from syncd.cli.lines import echo_rows
 from syncd.ledger.ledger import Ledger
 from syncd.loop.resync import every
 from syncd.model.words import ArchiveState, BrakeState, TargetState
@@ -88,34 +88,45 @@ def _code(document: dict[str, Any]) -> Exit:
 
 
 def _show(document: dict[str, Any]) -> None:
+    echo_rows(list(_rows(document)))
+
+
+def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     studies = document["studies"]
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     alive = f"alive, pid {document['pid']}, since {document['started_at']}"
-    table.add_row("daemon", alive if document["alive"] else "not running")
+    yield "daemon", alive if document["alive"] else "not running"
     for name, archive in document["archives"].items():
         behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
         followed = f"{behind}{_last(archive['inventory'])}" if archive["state"] != ArchiveState.REMOVED else ""
-        table.add_row(f"archive {name}", archive["state"] + followed)
+        yield f"archive {name}", archive["state"] + followed
         waiting = f", {archive['retractions_waiting']} studies wait" if archive["retractions_waiting"] else ""
-        table.add_row(f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}")
+        yield f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}"
     target = document["target"]
-    table.add_row("FHIR server", f"{target['state'] or 'unknown'}{_last(target['inventory'])}")
-    table.add_row("pending", f"{studies['dirty']} studies, {studies['due']} due now")
+    yield "FHIR server", f"{target['state'] or 'unknown'}{_last(target['inventory'])}"
+    yield "pending", f"{studies['dirty']} studies, {studies['due']} due now"
     for one in document["failing_studies"][:SHOWN]:
-        table.add_row("failing", f"{one['study']} ({one['attempts']} counted): {one['reason']}")
+        yield "failing", f"{one['study']} ({one['attempts']} counted): {one['reason']}"
     if len(document["failing_studies"]) > SHOWN:
-        table.add_row("", "and more: --json lists them")
-    table.add_row("published", _listed(studies["published"]))
-    table.add_row("parked", _listed(studies["parked"]))
+        yield "", "and more: --json lists them"
+    yield "published", _listed(studies["published"])
+    yield "parked", _listed(studies["parked"])
     if studies["unselected"]:
-        table.add_row("not selected", _listed(studies["unselected"]))
+        yield "not selected", _listed(studies["unselected"])
     if studies["backfill"] and document["backfill"]["paused"]:
-        table.add_row("backfill", f"{studies['backfill']} studies, {document['backfill']['paused']}")
+        yield "backfill", f"{studies['backfill']} studies, {document['backfill']['paused']}"
+    if studies["safety"]:
+        yield "in doubt", f"{studies['safety']} published studies have safety notes: `syncd audit --notes` lists them"
+    if studies["outdated"]:
+        yield "outdated", f"{studies['outdated']} studies, {_rerendered(document)}"
     if studies["dropped"]:
-        table.add_row("dropped", f"{studies['dropped']} studies, silent until they change")
-    for reason in document["reasons"]:
-        table.add_row("not ready", reason)
-    Console(highlight=False, markup=False).print(table)
+        yield "dropped", f"{studies['dropped']} studies, silent until they change"
+    yield from (("not ready", reason) for reason in document["reasons"])
+
+
+def _rerendered(document: dict[str, Any]) -> str:
+    if document["rerender"]["held"]:
+        return "held as they were rendered: `syncd check` tells what would change, SYNCD_POLICY__RERENDER=auto lets them go"
+    return "rendered by an earlier version or other settings, are rendered again"
 
 
 def _listed(numbers: dict[str, int]) -> str:

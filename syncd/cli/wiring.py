@@ -49,6 +49,7 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
         backfill_window=parse_window(settings.policy.backfill_window),
         adopt=settings.policy.adopt,
         ids=settings.fhir.ids,
+        rerender=settings.policy.rerender,
     )
 
 
@@ -64,6 +65,7 @@ def _source(name: ArchiveName, chosen: ArchiveSettings, *, on_call: Callable[[st
             client_cert=_text(chosen.client_cert),
             client_key=_text(chosen.client_key),
             verify_tls=chosen.verify_tls,
+            timeout=chosen.timeout,
         ),
         on_call=on_call,
         texts=rules(include=chosen.include, exclude=chosen.exclude).tags,

@@ -171,7 +171,10 @@ def require_current(place: Place | MemoryPlace) -> None:
 def refuse_older(connection: Connection) -> None:
     """Raises `LedgerRefused` unless the schema is this version's."""
     if not is_current(connection):
-        raise LedgerRefused("the ledger is of an older syncd: start `syncd run` of this version once")
+        raise LedgerRefused(
+            "the ledger is of an older syncd: start `syncd run` of this version once, with SYNCD_POLICY__RERENDER=hold if "
+            "you want to see first what it would render again"
+        )
 
 
 def is_current(connection: Connection) -> bool:

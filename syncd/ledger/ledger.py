@@ -33,8 +33,10 @@ from syncd.ledger import (
 )
 from syncd.ledger.backend import Backend, Hold, backend_of
 from syncd.ledger.meanings import translated
+from syncd.ledger.rendering import Rendering
 from syncd.ledger.rounds import Rounds, of_subject
 from syncd.ledger.rows import to_row
+from syncd.ledger.safety import SafetyNotes
 from syncd.ledger.selection import SelectionLedger
 from syncd.ledger.standing import standing
 from syncd.ledger.sweep import Sweep
@@ -99,6 +101,10 @@ class Ledger:
         """The FHIR server's listing, compared."""
         self.selection = SelectionLedger(ways)
         """What the site does not select, and the first import."""
+        self.safety = SafetyNotes(ways)
+        """What is in doubt of published studies."""
+        self.rendering = Rendering(ways)
+        """Which mapping and settings rendered what is published."""
         self._readers = backend.reading_engine()
         self._engine = backend.writing_engine(max_pages=max_pages)
         with translated():
@@ -230,7 +236,7 @@ class Ledger:
         """Mark, at backfill priority, what was published under another fingerprint (RULES B3) and is not dirty already:
         that will be rendered anew anyway. So a restart in the middle of a long backfill marks nothing twice."""
         wanted = records.outdated(fingerprint)
-        return self._mark_each(wanted, kind=MarkKind.RESYNC, priority=Priority.BACKFILL, read_fhir=False)
+        return self._mark_each(wanted, kind=MarkKind.RERENDER, priority=Priority.BACKFILL, read_fhir=False)
 
     def mark_subject(self, subject: str, *, but: str = "") -> int:
         """Mark, reading FHIR, the studies published under this subject, without the study `but` (RULES B4)."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from sqlalchemy import RowMapping, bindparam, delete, select, update
 
-from syncd.ledger import corrections, parking, retractions, trail
+from syncd.ledger import corrections, parking, rendering, retractions, safety, trail
 from syncd.ledger.marks import keep_copies
 from syncd.ledger.rows import to_row
-from syncd.ledger.schema import copies, dirty, history, intents, parked, records, unselected, upsert
+from syncd.ledger.schema import copies, dirty, history, intents, parked, records, safety_notes, unselected, upsert
 from syncd.ledger.writer import Transaction
 from syncd.model.work import Copy, Outcome, ParkedStudy, StudyRecord
 
@@ -29,16 +29,19 @@ _BEFORE = select(
     records.c.status.label("status"),
     records.c.archive.label("archive"),
     records.c.retracted.label("retracted"),
+    records.c.fingerprint.label("fingerprint"),
     parked.c.reason.label("parked_reason"),
     parked.c.dropped.label("dropped"),
     intents.c.study_uid.label("intended"),
     unselected.c.state.label("unselected_state"),
+    safety_notes.c.notes.label("doubts"),
 ).select_from(
     _ONE.outerjoin(dirty, dirty.c.study_uid == _ONE.c.uid)
     .outerjoin(records, records.c.study_uid == _ONE.c.uid)
     .outerjoin(parked, parked.c.study_uid == _ONE.c.uid)
     .outerjoin(intents, intents.c.study_uid == _ONE.c.uid)
     .outerjoin(unselected, unselected.c.study_uid == _ONE.c.uid)
+    .outerjoin(safety_notes, safety_notes.c.study_uid == _ONE.c.uid)
 )
 _NO_INTENT = delete(intents).where(intents.c.study_uid == bindparam("uid"))
 _NOT_PARKED = delete(parked).where(parked.c.study_uid == bindparam("uid"))
@@ -76,6 +79,7 @@ def commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
     before = tx.connection.execute(_BEFORE, {"uid": outcome.study_uid}).mappings().one()
     if outcome.record is not None:
         _keep_record(tx, outcome.record, before=before["status"])
+        rendering.count_record(tx, outcome.record, before=before["fingerprint"])
         retractions.count_record(tx, outcome.record, archive=before["archive"], retracted=before["retracted"])
         corrections.keep(tx, outcome.study_uid, outcome.corrected, now=now)
     retractions.settle(tx, outcome, sent=before["intended"] is not None)
@@ -84,6 +88,7 @@ def commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
     trail.keep(tx, outcome.owed)
     _keep_parked(tx, outcome, before=before["parked_reason"], dropped=bool(before["dropped"]))
     _keep_unselected(tx, outcome, before=before["unselected_state"])
+    safety.keep(tx, outcome, before=before["doubts"], now=now)
     _keep_copies(tx, outcome, now=now)
     _write_history(tx, outcome, now=now)
     return _settle(tx, outcome, before=before)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, func, select
 
-from syncd.ledger import corrections
+from syncd.ledger import corrections, rendering, safety
 from syncd.ledger.records import fact, save_fact
 from syncd.ledger.rows import to_noun, to_row
 from syncd.ledger.schema import dirty, history, tallies
@@ -33,6 +33,7 @@ def counts(connection: Connection, *, now: float) -> Counts:
         ).scalar_one()
         for level in priorities(connection)
     }
+    outdated, held = rendering.outdated(connection, numbers)
     return Counts(
         dirty=numbers.get(("dirty", ""), 0),
         due=sum(due.values()),
@@ -42,6 +43,9 @@ def counts(connection: Connection, *, now: float) -> Counts:
         backfill=due.get(Priority.BACKFILL, 0),
         unselected={word: number for (kind, word), number in sorted(numbers.items()) if kind == "unselected"},
         dropped=numbers.get(("dropped", ""), 0),
+        safety=numbers.get((safety.TALLY, ""), 0),
+        outdated=outdated,
+        held=held,
     )
 
 

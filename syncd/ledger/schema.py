@@ -207,6 +207,16 @@ unselected = Table(
     Column("since", Double, nullable=False),
 )
 """What the archive holds and the site does not select: without it every inventory would find it new."""
+
+safety_notes = Table(
+    "safety_notes",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("notes", CanonicalJson, nullable=False),
+    Column("since", Double, nullable=False),
+)
+"""What is in doubt of a published study: tag, rule and what was done, never a value. `since`: in this very form."""
+
 corrections = Table(
     "corrections",
     metadata,

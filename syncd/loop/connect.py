@@ -30,6 +30,9 @@ from syncd.selection.window import Window
 
 log = structlog.get_logger(__name__)
 
+HOLD = "hold"
+"""POLICY__RERENDER: what is published stays as it was rendered."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
@@ -51,6 +54,7 @@ class Site:
     """Where the site does not take everything of an archive."""
     backfill_rate: float | None = None
     backfill_window: Window | None = None
+    rerender: str = "auto"
 
     def selection(self, archive: ArchiveName) -> Selection:
         """What the site selects of this archive."""
@@ -84,14 +88,20 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
             f"The FHIR server at {site.server.base_url} refuses what syncd writes at its start ({error}): "
             "check SYNCD_FHIR__AUTH__* and what the account may write"
         ) from error
-    outdated = ledger.mark_outdated(rooms.fingerprint)
-    if outdated:
-        log.info("mapping_changed", studies_to_render_again=outdated)
+    _render_again(ledger, rooms.fingerprint, hold=site.rerender == HOLD)
     for name in site.archives:
         concerned = selection.follow_settings(ledger, name=name, selection=site.selection(name))
         if concerned:
             log.info("selection_changed", archive=name, studies_to_judge_again=concerned)
     return rooms
+
+
+def _render_again(ledger: Ledger, fingerprint: str, *, hold: bool) -> None:
+    """What another mapping or other settings rendered is marked, or held as it is (RULES B3, POLICY__RERENDER)."""
+    ledger.rendering.begin(fingerprint, held=hold)
+    outdated = ledger.count_outdated(fingerprint) if hold else ledger.mark_outdated(fingerprint)
+    if outdated:
+        log.info("rendering_held" if hold else "mapping_changed", studies_to_render_again=outdated)
 
 
 def connect_dry(site: Site, ledger: Ledger) -> Rooms:

@@ -1,7 +1,8 @@
 """What was odd about a study, and whether the site publishes it all the same (POLICY__VALUES).
 
-Lenient, an odd value is left out or mended, and counted by the rule that did so. Strict, the study is parked instead. The
-difficulty is to name what is odd and never the value (RULES S1): tag and rule are all that is told.
+Lenient, an odd value is left out or mended, and counted by the rule that did so. Strict, the study is parked instead;
+safe, only where it touches who the patient is, a side, a site or an order. The difficulty is to name what is odd and never
+the value (RULES S1): tag and rule are all that is told.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _NO_VALUES = frozenset(
 that cannot be told from others, what a FHIR version has no element for, what a profile misses. Parking for these would keep
 rejected images in sight, or park every study of a version."""
 
+SAFE, STRICT = "safe", "strict"
+"""Values of POLICY__VALUES; the third, `lenient`, parks nothing."""
+
 _NAMED = 3
 """Pairs of tag and rule that a parked study names; `syncd render --notes` lists them all."""
 
@@ -34,12 +38,26 @@ def odd(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str) ->
 
 
 def require_plain(found: Iterable[Note], *, policy: MappingPolicy) -> None:
-    """Raise `StudyError` (`values-strict`) where the site wants no study with anything odd."""
-    pairs = list(dict.fromkeys(f"{note.tag or '-'} {note.rule}" for note in found if note.rule not in _NO_VALUES))
-    if policy.values != "strict" or not pairs:
+    """Raise `StudyError` (`values-strict`) where the site wants no study of which anything is in doubt (`safe`), or with
+    anything odd (`strict`, which is never less)."""
+    parking = [note for note in found if _parks(note, policy.values)]
+    pairs = list(dict.fromkeys(f"{note.tag or '-'} {note.rule}" for note in parking))
+    if not pairs:
         return
     more = f" and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
-    raise StudyError(ParkedReason.VALUES_STRICT, ", ".join(pairs[:_NAMED]) + more)
+    by = f"{SAFE}: " if policy.values == SAFE else ""
+    raise StudyError(ParkedReason.VALUES_STRICT, by + ", ".join(pairs[:_NAMED]) + more)
+
+
+def _parks(note: Note, values: str) -> bool:
+    if values == STRICT:
+        return note.safety or note.rule not in _NO_VALUES
+    return values == SAFE and note.safety
+
+
+def doubts(found: Iterable[Note]) -> tuple[Note, ...]:
+    """Those that touch who the patient is, a side, a site or an order, each once."""
+    return tuple(dict.fromkeys(note for note in found if note.safety))
 
 
 def rules(found: Iterable[Note]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from syncd.loop import brake, orders, rejections, selection, subjects
 from syncd.loop.companions import keep_companions
 from syncd.loop.hooks import finished
 from syncd.loop.look import Look, foremost, light, look, only_key_objects, require_one_patient, whole
-from syncd.loop.odd import odd, require_plain, rules
+from syncd.loop.odd import doubts, odd, require_plain, rules
 from syncd.loop.publishing import is_published, publish
 from syncd.loop.rejections import Applied
 from syncd.loop.retract import gone
@@ -220,7 +220,7 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
                 rooms=task.rooms,
                 snapshot=snapshot,
                 fresh=task.fresh or unresolved,
-                again=task.claim.row.reason == MarkKind.RESYNC,
+                again=task.claim.row.reason in (MarkKind.RESYNC, MarkKind.RERENDER),
                 dry=task.dry,
             )
             if kept.there != references_to(beside):
@@ -236,7 +236,8 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
                 notes=len(noted or snapshot.notes) + ordered.ambiguous,
             )
             told = (*rules(noted), *((orders.RULE,) if ordered.ambiguous else ()))
-            return replace(outcome, noted=told) if outcome.decision in _WRITTEN else outcome
+            outcome = replace(outcome, noted=told) if outcome.decision in _WRITTEN else outcome
+            return replace(outcome, safety=doubts(noted)) if outcome.record is not None else outcome
         except StudyError as error:
             if error.reason == ParkedReason.TOO_LARGE and status == "available" and not task.summary:
                 task = replace(task, summary=True)

@@ -24,7 +24,7 @@ class Observer(Protocol):
 
     def decided(self, decision: str, seconds: float) -> None: ...
 
-    def noted(self, rules: Iterable[str]) -> None: ...
+    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None: ...
 
 
 class Nobody:
@@ -33,7 +33,7 @@ class Nobody:
     def decided(self, decision: str, seconds: float) -> None:
         return None
 
-    def noted(self, rules: Iterable[str]) -> None:
+    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         return None
 
 

@@ -21,6 +21,7 @@ from syncd.loop import provenance
 from syncd.loop.company import Company
 from syncd.loop.failures import IN_A_ROW, Failures
 from syncd.loop.gate import Gate, Gates
+from syncd.loop.odd import rules
 from syncd.loop.reconcile import reconcile
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
@@ -92,7 +93,7 @@ class Turn:
         if outcome is None or not self._committed(self._in_time(replace(outcome, correlation_id=correlation), began_at=at)):
             return False
         self._rooms.observer.decided(outcome.decision, time.monotonic() - began)
-        self._rooms.observer.noted(outcome.noted)
+        self._rooms.observer.noted(outcome.noted, safety=rules(outcome.safety or ()) if outcome.noted else ())
         log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
         self._on_outcome(outcome)
         self._pay(outcome)

@@ -70,7 +70,7 @@ def _of_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterat
     if not is_uid(snapshot.study_uid):
         yield Note(tag="0020,000d", rule="RULES C1", done="not a UID: published under a hashed id, if at all")
     if primary_id(snapshot) is None:
-        yield Note(tag="0010,0020", rule="I-11", done="no PatientID: the patient is unidentified")
+        yield Note(tag="0010,0020", rule="I-11", done="no PatientID: the patient is unidentified", safety=True)
     for issued in snapshot.patient.ids:
         if not patient_authority(issued, archive=policy.of(issued.elsewhere or snapshot.archive)).system:
             yield _without_system("0010,0020", issued)

@@ -63,7 +63,7 @@ column is what the element is called there. R6 is 6.0.0-ballot5 and later.
 
 In brackets stands the rule's clause: in syncd's mapping specification, with RULES in its rules of conduct, or in the
 standard that is named. `syncd render --notes` cites the same clauses for what was odd in a study: a value that cannot be
-used costs that value, never the study, unless `SYNCD_POLICY__VALUES` is `strict`. `…__TIMEZONE` is short for
+used costs that value, never the study, unless `SYNCD_POLICY__VALUES` says so. `…__TIMEZONE` is short for
 `SYNCD_ARCHIVES__<NAME>__TIMEZONE`, and so with the archive's other [settings](settings.md). A site's own [hook](hook.md)
 may change what is written here."""
 

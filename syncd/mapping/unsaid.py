@@ -59,7 +59,8 @@ def _r6(said: Said) -> Iterator[Note]:
             how = "cut to its date" if kept else "left out"
             yield Note(tag="0008,0021", rule="A.4 ist-8", done=f"series start {how}: it contradicts the study's")
         if series.laterality and not series.body_site:
-            yield Note(tag="0020,0060", rule="A.2 R6", done="side left out: no body site to say it with")
+            done = "side left out: no body site to say it with"
+            yield Note(tag="0020,0060", rule="A.2 R6", done=done, safety=True)
         yield from _classes_no_oid(series)
 
 

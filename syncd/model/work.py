@@ -17,6 +17,7 @@ from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.provenance import OwedProvenance
 from syncd.model.selection import UnselectedStudy
+from syncd.model.snapshot import Note
 from syncd.model.words import ArchiveState, BrakeState, Cause, Decision, Priority
 
 LONGEST_STREAM = 600.0
@@ -54,6 +55,8 @@ class MarkKind(StrEnum):
     """The archive's inventory shows it new or changed."""
     RESYNC = "resync"
     """An operator asked."""
+    RERENDER = "rerender"
+    """Another mapping or other settings rendered it (RULES B3)."""
     VERIFY = "verify"
     """FHIR itself must be read (server reset, repair, audit; RULES C5)."""
     REJECTION = "rejection"
@@ -322,6 +325,8 @@ class Outcome:
     """After an `available` publication: the 10-minute timer starts anew (RULES A5)."""
     gone_copies: tuple[Copy, ...] = ()
     retraction: Retraction = Retraction.UNTOLD
+    safety: tuple[Note, ...] | None = None
+    """What is in doubt of the study as it is published now, in place of what was kept; None: nothing is known of that."""
     noted: tuple[str, ...] = ()
     """Rules by which something odd of what was published now was dealt with; for the counters, not kept."""
     found_copies: tuple[Copy, ...] = ()
@@ -334,6 +339,15 @@ class Outcome:
     """The study is not published because the site does not select it; replaces what was known of that."""
     selected: bool = False
     """The site does select it, or it is gone: it is counted among the others no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtfulStudy:
+    """A published study with `safety` notes, and since when it has these."""
+
+    study_uid: str
+    notes: tuple[Note, ...]
+    since: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,3 +408,9 @@ class Counts:
     """Studies that the site does not select, by state: `excluded`, `outside-history`."""
     dropped: int = 0
     """Parked studies of which an operator wants to hear nothing until they change; in no reason's number."""
+    safety: int = 0
+    """Published studies with `safety` notes."""
+    outdated: int = 0
+    """Published studies that another mapping or other settings rendered than today's (RULES B3)."""
+    held: bool = False
+    """Whether these stay so until they change or the operator lets them go (POLICY__RERENDER)."""

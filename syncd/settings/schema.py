@@ -98,6 +98,9 @@ class ArchiveSettings(_Block):
     """Address of QIDO-RS, published as a further Endpoint; unset: none."""
     viewer_url: ServiceUrl | None = None
     """Address of a viewer, published as a further Endpoint; unset: none."""
+    timeout: Duration = Field(default=30.0, ge=1, le=3600)
+    """How long one read may take: the pause before an answer begins, and each one within it. An answer as a whole may take
+    longer, as large ones do."""
     poll_interval: Duration = Field(default=1.0, ge=0.1, le=3600)
     """How often the change feed is asked. One small request; every second keeps FHIR about a second behind."""
     settle_after: Duration = Field(default=30.0, ge=0.1, le=3600)
@@ -212,9 +215,11 @@ class PolicySettings(_Block):
     """Modalities named for the study: `all` of its series, or only those that acquire images (DICOM CID 29)."""
     rejected_quality: Annotated[Literal["hide", "keep"], BeforeValidator(lower_case)] = "hide"
     """Images rejected for quality reasons (key object title 113001): `hide` leaves them out, `keep` publishes them."""
-    values: Annotated[Literal["lenient", "strict"], BeforeValidator(lower_case)] = "lenient"
-    """Values that break DICOM's rules or that FHIR cannot carry: `lenient` leaves them out or mends them and publishes
-    the study, `strict` parks it. `syncd render --notes` tells what a study has of them."""
+    values: Annotated[Literal["lenient", "safe", "strict"], BeforeValidator(lower_case)] = "lenient"
+    """Values that break DICOM's rules, contradict each other or that FHIR cannot carry: `lenient` leaves them out or mends
+    them and publishes the study; `safe` parks it where they leave in doubt who the patient is, a side, a body region or an
+    order; `strict` parks it for any. `syncd render --notes` tells what a study has of them, `syncd audit --notes` which
+    published studies are in such doubt."""
     practitioner_from_name: Annotated[Literal["display", "resource"], BeforeValidator(lower_case)] = "display"
     """Referrer, performers, operators and readers: `display` names them in the ImagingStudy, `resource` also writes a
     Practitioner for each who has an identifier with a system ((0040,1101)). A name alone never makes one, because two
@@ -277,6 +282,11 @@ class PolicySettings(_Block):
     backfill_window: WindowText = "always"
     """Hours of the day in which old studies are worked on by `syncd run`, in this machine's own time zone. What arrives is
     published at any hour."""
+    rerender: Annotated[Literal["auto", "hold"], BeforeValidator(lower_case)] = "auto"
+    """What becomes of published studies that an earlier version or other settings rendered. `auto`: all are rendered again,
+    as old studies (see `backfill_rate`), and what differs is written; `hold`: each stays as it is until it changes in the
+    archive or is looked at for another reason, such as `syncd resync`, whose `--since` and `--study` let a part go. `syncd
+    check` tells how many they are and what would change."""
     sweep_interval: Duration = Field(default=900.0, ge=1, le=86_400)
     """How often the archive's whole inventory is compared, to find what the change feed did not tell."""
     verify_interval: Duration = Field(default=86_400.0, ge=1, le=2_592_000)

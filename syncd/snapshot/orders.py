@@ -44,7 +44,7 @@ def accessions(levels: Sequence[Tagset]) -> tuple[IssuedId, ...]:
     issuer (0008,0051) of their level."""
     for level in levels:
         if len(values(level.raw(ACCESSION))) > 1:
-            level.notes.add(ACCESSION, rule="B", done="several accession numbers in one value: split")
+            level.notes.add(ACCESSION, rule="B", done="several accession numbers in one value: split", safety=True)
     return _numbers(levels, ACCESSION)
 
 

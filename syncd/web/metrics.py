@@ -59,6 +59,16 @@ UNSELECTED = Described(
     labels=("state",),
     text="Studies that the settings do not select: excluded, or outside the history.",
 )
+SAFETY = Described(
+    name="syncd_safety_studies",
+    kind="gauge",
+    text="Published studies of which the patient, a side, a body region or an order is in doubt (`syncd audit --notes`).",
+)
+OUTDATED = Described(
+    name="syncd_outdated_studies",
+    kind="gauge",
+    text="Published studies that an earlier version or other settings rendered: to be rendered again, or held.",
+)
 BRAKE_CLOSED = Described(
     name="syncd_brake_closed",
     kind="gauge",
@@ -105,6 +115,12 @@ NOTES = Described(
     labels=("rule",),
     text="Publications of a study with something odd in its values, by the rule that dealt with it.",
 )
+SAFETY_NOTES = Described(
+    name="syncd_safety_notes_total",
+    kind="counter",
+    labels=("rule",),
+    text="Those of them that leave the patient, a side, a body region or an order in doubt, by the rule.",
+)
 REQUESTS = Described(
     name="syncd_http_requests_total",
     kind="counter",
@@ -117,9 +133,10 @@ DURATION = Described(
 
 METRICS = (
     *(READY, BEHIND_CHANGES, BEHIND_SECONDS, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, UNSELECTED),
+    *(SAFETY, OUTDATED),
     *(BRAKE_CLOSED, RETRACTIONS_WAITING),
     *(SWEPT, SWEEP_FOUND, VERIFIED, VERIFY_FOUND),
-    *(DECISIONS, DURATION, NOTES, REQUESTS, BUILD),
+    *(DECISIONS, DURATION, NOTES, SAFETY_NOTES, REQUESTS, BUILD),
 )
 """All metrics of ours, in the order of the documents. Those of the process (`process_…`) come with the client library."""
 
@@ -135,6 +152,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._decisions = Counter(DECISIONS.name, DECISIONS.text, DECISIONS.labels, registry=self.registry)
         self._notes = Counter(NOTES.name, NOTES.text, NOTES.labels, registry=self.registry)
+        self._safety = Counter(SAFETY_NOTES.name, SAFETY_NOTES.text, SAFETY_NOTES.labels, registry=self.registry)
         self._requests = Counter(REQUESTS.name, REQUESTS.text, REQUESTS.labels, registry=self.registry)
         self._duration = Histogram(DURATION.name, DURATION.text, DURATION.labels, buckets=BUCKETS, registry=self.registry)
         self.registry.register(_Build(version))
@@ -142,6 +160,7 @@ class Metrics:
             self._decisions.labels(decision.value)
         for rule in NOTE_RULES:
             self._notes.labels(rule)
+            self._safety.labels(rule)
 
     def follow(self, facts: Facts) -> None:
         """Read the gauges from `facts` from now on. To be called once."""
@@ -152,10 +171,13 @@ class Metrics:
         self._decisions.labels(str(decision)).inc()
         self._duration.observe(seconds)
 
-    def noted(self, rules: Iterable[str]) -> None:
-        """A study was published although something in it was odd: the rules that dealt with it, each once."""
+    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
+        """A study was published although something in it was odd: the rules that dealt with it, each once; and those of
+        them that leave something in doubt."""
         for rule in rules:
             self._notes.labels(rule).inc()
+        for rule in safety:
+            self._safety.labels(rule).inc()
 
     def called(self, server: str, outcome: str) -> None:
         """A server was called. `outcome` is the HTTP status or one word, never anything that the server said."""
@@ -184,7 +206,7 @@ class _Gauges(Collector):
         """Named beforehand, so that registering does not read the ledger."""
         of_archives = (BEHIND_CHANGES, BEHIND_SECONDS, BRAKE_CLOSED, RETRACTIONS_WAITING)
         inventories = (SWEPT, SWEEP_FOUND, VERIFIED, VERIFY_FOUND)
-        gauges = (*of_archives, *inventories, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, READY)
+        gauges = (*of_archives, *inventories, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, SAFETY, OUTDATED, READY)
         return tuple(_family(gauge, {}) for gauge in gauges)
 
     def collect(self) -> tuple[GaugeMetricFamily, ...]:
@@ -248,6 +270,8 @@ def _of_studies(counts: Counts, *, now: float) -> Iterator[GaugeMetricFamily]:
     yield _family(PARKED, {(reason,): float(number) for reason, number in parked.items()})
     unselected = {StudyState.EXCLUDED.value: 0, StudyState.OUTSIDE_HISTORY.value: 0, **counts.unselected}
     yield _family(UNSELECTED, {(state,): float(number) for state, number in unselected.items()})
+    yield _family(SAFETY, {(): float(counts.safety)})
+    yield _family(OUTDATED, {(): float(counts.outdated)})
 
 
 def _family(metric: Described, values: Mapping[tuple[str, ...], float]) -> GaugeMetricFamily:

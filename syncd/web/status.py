@@ -46,6 +46,10 @@ SHAPE = {
     "studies.backfill": "those of `studies.due` that are old: worked on when nothing else is",
     "studies.unselected.<state>": "studies that the settings do not select, `excluded` or `outside-history`",
     "backfill.paused": "why old studies wait at this hour; empty when they do not. No trouble, hence not in `reasons`",
+    "studies.safety": "published studies of which the patient, a side, a body region or an order is in doubt: "
+    "`syncd audit --notes` lists them",
+    "studies.outdated": "published studies that an earlier version or other settings rendered",
+    "rerender.held": "whether those stay as they are (`SYNCD_POLICY__RERENDER` is `hold`), until they change",
     "studies.dropped": "studies set aside of which nobody wants to hear until they change; in none of the reasons' numbers",
 }
 """Every field by its path, and what it means. Further fields may come."""
@@ -102,7 +106,10 @@ def status_document(*, counts: Counts, heartbeat: Heartbeat, reasons: tuple[str,
             "backfill": counts.backfill,
             "unselected": dict(counts.unselected),
             "dropped": counts.dropped,
+            "safety": counts.safety,
+            "outdated": counts.outdated,
         },
+        "rerender": {"held": counts.held},
         "backfill": {"paused": heartbeat.backfill},
     }
 

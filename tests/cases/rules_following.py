@@ -123,6 +123,11 @@ FOLLOWING = (
         at("mapping/test_fingerprint", "every_setting_counts"),
         at("loop/test_target", "changed_settings_render_everything_again"),
         at("ledger/test_work", "only_what_was_published_under_another_fingerprint_is_outdated"),
+        at("loop/test_rerender", "the_sample_tells_how_many_change_and_where", "rendering_again_is_old_work"),
+        at("loop/test_rerender", "held_studies_stay_as_they_are_until_they_change", "what_was_begun_can_be_held"),
+        at("ledger/test_rendering", "holding_takes_back_marks_that_were_made_for_nothing_else"),
+        at("ledger/test_rendering", "an_older_ledger_is_counted_when_it_is_brought_up_to_date"),
+        at("cli/test_check", "check_and_a_dry_run_tell_what_rendering_again_would_change"),
         at("real/test_pydicom_files", "a_second_resync_sends_no_write_at_all"),
     ),
     _rule(

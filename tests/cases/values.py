@@ -131,6 +131,23 @@ VALUES = (
         at("mapping/test_properties", "counts_are_those_of_what_is_listed"),
     ),
     _case(
+        "Patient, side, body region or order in doubt: published without it, noted, listed until it is corrected",
+        at("loop/test_odd_values", "what_is_in_doubt_is_counted_apart_and_kept"),
+        at("ledger/test_safety", "a_study_leaves_the_list_in_the_transaction_that_records_it"),
+        at("ledger/test_safety", "what_is_published_stays_in_doubt_until_it_is_said_anew"),
+        at("ledger/test_safety", "an_unchanged_study_costs_no_statement"),
+        at("cli/test_notes", "the_list_names_study_tag_and_rule", "status_gives_the_number_and_the_command"),
+    ),
+    _case(
+        "The same at a site that wants no such study: parked, and no other",
+        at("loop/test_odd_values", "safe_parks_only_what_is_in_doubt", "what_a_site_did_not_configure_is_no_doubt"),
+        at("loop/test_odd_values", "strict_is_never_less_than_safe"),
+    ),
+    _case(
+        "Lists in a pipe, or on a narrow terminal: one line a study",
+        at("cli/test_lines", "each_parked_study_is_one_line", "each_difference_is_one_line", "a_pipe_gets_whole_lines"),
+    ),
+    _case(
         "PatientID missing or empty",
         at("mapping/test_identity", "without_a_patient_id_the_study_is_the_key"),
         at("mapping/test_patient", "a_patient_without_patient_id_says_so"),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 
-from syncd.cli import check
+from syncd.cli import check, wiring
 from syncd.ledger.ledger import Ledger
 from syncd.loop import hooks
+from syncd.loop.connect import connect
 from syncd.loop.hooks import Hook
 from syncd.model.ids import ArchiveName
+from syncd.settings import load
 from tests.cli.conftest import Place, Syncd
 from tests.fakes.http import Response, json_response
 
@@ -151,6 +154,41 @@ def test_check_tells_what_a_change_of_settings_means(place: Place, syncd: Syncd,
     result = syncd("check")
     assert "1 published studies will be rendered again" in result.stdout
     assert "publishes here" in result.stdout
+
+
+def test_check_and_a_dry_run_tell_what_rendering_again_would_change(
+    place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 9, How: how many studies, and in which elements; nothing is written, and the servers' text is not shown."""
+    place.store(STUDY, AccessionNumber="A1")
+    place.store(OTHER, PatientID="P2")
+    assert syncd("resync").exit_code == 0
+    written = len(place.writes)
+    monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__ACCESSION_SYSTEM", "http://new.test")
+    sentence = "all looked at: 1 would change in FHIR: basedOn (1), identifier (1)"
+    assert f"warn ledger      {sentence}" in syncd("check").stdout
+    assert sentence in syncd("resync", "--dry-run").stdout.splitlines()
+    as_json = syncd("resync", "--dry-run", "--json")
+    assert len(json.loads(as_json.stdout)) == 2 and sentence in as_json.stderr
+    assert len(place.writes) == written
+
+
+def test_what_is_held_is_told_with_the_way_to_let_it_go(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """POLICY__RERENDER=hold: `check` and `status` say how many, and how to release them."""
+    place.store(STUDY, AccessionNumber="A1", StudyDate="20240102")
+    assert syncd("resync").exit_code == 0
+    written = len(place.writes)
+    monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__ACCESSION_SYSTEM", "http://new.test")
+    monkeypatch.setenv("SYNCD_POLICY__RERENDER", "hold")
+    with Ledger.open(place.ledger_url) as ledger:
+        connect(wiring.site(load()), ledger)  # as the daemon does at its start
+    assert "1 published studies are held" in syncd("check").stdout
+    assert "outdated     1 studies, held as they were rendered" in syncd("status").stdout
+    assert "SYNCD_POLICY__RERENDER=auto lets them go" in syncd("status").stdout
+    assert len(place.writes) == written
+    assert syncd("resync", "--since", "2000-01-01").exit_code == 0, "what an operator names is let go"
+    assert place.writes[written:] == [f"/fhir/ImagingStudy/{STUDY}"]
+    assert "outdated" not in syncd("status").stdout
 
 
 def test_check_beside_a_daemon_names_it(place: Place, owner: Ledger, syncd: Syncd) -> None:

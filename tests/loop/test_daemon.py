@@ -381,7 +381,7 @@ class Recorder:
         self.decisions.append(str(decision))
         self.stop()
 
-    def noted(self, rules: Iterable[str]) -> None:
+    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         return None
 
 

@@ -30,19 +30,21 @@ class Listener:
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, ...]] = []
+        self.doubts: list[tuple[str, ...]] = []
 
     def decided(self, decision: str, seconds: float) -> None:
         return None
 
-    def noted(self, rules: Iterable[str]) -> None:
+    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         self.heard += [tuple(rules)]
+        self.doubts += [tuple(safety)]
 
 
 def turned(world: World, **tags: Any) -> Any:
     world.store(**tags)
     world.settle()
     world.poll()
-    return world.turn()
+    return world.turn(tags.get("study", STUDY))
 
 
 def test_lenient_publishes_what_is_odd(world: World) -> None:
@@ -103,6 +105,61 @@ def test_at_most_three_are_named(rules_met: list[str], detail: str) -> None:
     with pytest.raises(StudyError) as caught:
         require_plain([Note(tag="0008,0018", rule=rule, done=str(n)) for n, rule in enumerate(rules_met)], policy=STRICT)
     assert caught.value.detail == detail
+
+
+SAFE = replace(STRICT, values="safe")
+SIDE = Note(tag="0020,0060", rule="C.6", done="", safety=True)
+
+
+def test_safe_parks_only_what_is_in_doubt(new_world: Callable[..., World]) -> None:
+    """CONTRACT, POLICY__VALUES: `safe` parks a study whose side, site, person or order is in doubt; it says so."""
+    world = new_world(values="safe")
+    assert turned(world, **ODD).decision is Decision.CREATE, "odd, and nothing of safety"
+    outcome = turned(world, study="1.2.276.2", **{**ODD, "PatientID": ""})
+    assert outcome.parked is not None and outcome.parked.reason == "values-strict"
+    assert outcome.parked.detail == "safe: 0010,0020 I-11"
+    assert [one["id"] for one in world.fhir.resources("ImagingStudy")] == [STUDY]
+
+
+def test_what_a_site_did_not_configure_is_no_doubt(new_world: Callable[..., World]) -> None:
+    """Issue 9, How: else `safe` would park every study of a site without identifier systems."""
+    world = new_world(values="safe")
+    world.policy = replace(world.policy, archive=ArchivePolicy(name=MAIN, dicomweb_url="https://pacs.test/dicom-web"))
+    orders = {"AccessionNumber": "A1", "StudyID": "S1", "AdmissionID": "V1", "PlacerOrderNumberImagingServiceRequest": "O1"}
+    assert turned(world, **ODD, **orders, IssuerOfPatientID="NOBODY", OtherPatientIDs="P9").decision is Decision.CREATE
+
+
+@pytest.mark.parametrize(("policy", "parks"), [(SAFE, [SIDE]), (STRICT, [SIDE, replace(SIDE, rule="A.2 R6")])])
+def test_strict_is_never_less_than_safe(policy: MappingPolicy, parks: list[Note]) -> None:
+    """CONTRACT, POLICY__VALUES: `safe` is between the two."""
+    for parking in parks:
+        with pytest.raises(StudyError):
+            require_plain([parking], policy=policy)
+    require_plain([replace(SIDE, safety=False)], policy=SAFE)
+    require_plain([SIDE], policy=replace(SAFE, values="lenient"))
+
+
+def test_what_is_in_doubt_is_counted_apart_and_kept(world: World) -> None:
+    """Issue 9, How: a class of its own; a study that is corrected leaves the list when it is published."""
+    listener = Listener()
+    world._rooms = replace(world.connect(), observer=listener)
+    world.store(**{**ODD, "PatientID": ""})
+    world.settle()
+    world.poll()
+    world.work()
+    assert listener.doubts == [("I-11",)]
+    assert [one.study_uid for one in world.ledger.safety.page()] == [STUDY]
+    world.mark()
+    assert [one.decision for one in world.work()] == [Decision.SKIP]
+    assert listener.doubts == [("I-11",), ()]
+    assert len(world.ledger.safety.page()) == 1, "unchanged, and still in doubt"
+    (wrong,) = (one.id for one in world.orthanc.index.all("Study"))
+    world.store(series=2, **{**ODD, "PatientID": "P1"})
+    world.delete(wrong)
+    world.settle()
+    world.poll()
+    assert [one.decision for one in world.work()] == [Decision.UPDATE]
+    assert world.ledger.safety.page() == []
 
 
 @pytest.mark.parametrize("rule", ["C8", "D.2", "F.6", "J.2"])

@@ -384,5 +384,5 @@ class Listener:
     def decided(self, decision: str, seconds: float) -> None:
         return None
 
-    def noted(self, rules: Iterable[str]) -> None:
+    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         self.rules += rules

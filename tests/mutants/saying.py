@@ -114,8 +114,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/connect.py",
-                "    outdated = ledger.mark_outdated(rooms.fingerprint)",
-                "    outdated = ledger.count_outdated(rooms.fingerprint)",
+                "    outdated = ledger.count_outdated(fingerprint) if hold else ledger.mark_outdated(fingerprint)",
+                "    outdated = ledger.count_outdated(fingerprint)",
             ),
         ),
         noticed_by=("tests/loop/test_target.py::test_changed_settings_render_everything_again",),

@@ -47,7 +47,15 @@ def heartbeat() -> Heartbeat:
 def counts() -> Counts:
     """Three studies wait, the oldest for a minute."""
     return Counts(
-        dirty=3, due=2, oldest_mark=NOW - 60, published={"available": 5}, parked={"refused": 1}, unselected={"excluded": 2}
+        dirty=3,
+        due=2,
+        oldest_mark=NOW - 60,
+        published={"available": 5},
+        parked={"refused": 1},
+        unselected={"excluded": 2},
+        safety=4,
+        outdated=6,
+        held=True,
     )
 
 

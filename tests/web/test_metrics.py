@@ -36,13 +36,15 @@ def test_what_the_loop_tells_is_counted(metrics: Metrics) -> None:
     metrics.decided(Decision.CREATE, 0.2)
     metrics.decided("Create", 7.0)
     metrics.noted(("B", "C.1-1"))
-    metrics.noted(("B",))
+    metrics.noted(("B",), safety=("B",))
     metrics.called("fhir", "201")
     metrics.called("archive", "unreachable")
     found = scraped(metrics, facts=SetFacts())
     assert found["syncd_decisions_total", (("decision", "Create"),)] == 2
     assert found["syncd_notes_total", (("rule", "B"),)] == 2
     assert found["syncd_notes_total", (("rule", "C.1-1"),)] == 1
+    assert found["syncd_safety_notes_total", (("rule", "B"),)] == 1, "Issue 9, How: counted apart"
+    assert found["syncd_safety_notes_total", (("rule", "C.1-1"),)] == 0
     assert found["syncd_http_requests_total", (("outcome", "201"), ("server", "fhir"))] == 1
     assert found["syncd_http_requests_total", (("outcome", "unreachable"), ("server", "archive"))] == 1
     assert found["syncd_reconcile_duration_seconds_count", ()] == 2
@@ -66,6 +68,8 @@ def test_what_the_ledger_knows_is_read(metrics: Metrics) -> None:
     assert found["syncd_fhir_inventory_found", (("kind", "missing"),)] == 1
     assert found["syncd_unselected", (("state", "excluded"),)] == 2
     assert found["syncd_unselected", (("state", "outside-history"),)] == 0
+    assert found["syncd_safety_studies", ()] == 4
+    assert found["syncd_outdated_studies", ()] == 6
     assert found["syncd_ready", ()] == 1
     assert found["syncd_build_info", (("version", "1.2.3"),)] == 1
 

@@ -1,0 +1,29 @@
+"""Rows for people: one line each, columns two spaces apart, nothing cut or folded, whatever reads them.
+
+A table that fits itself to a width has none to fit to in a pipe, and takes 80, or what COLUMNS says; beside a UID of 64
+characters that leaves columns of one to three letters, on a narrow terminal as well. Lines as long as they are can be
+searched, sorted and cut by other programs, and a terminal folds them by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import typer
+
+GAP = "  "
+
+
+def echo_rows(rows: Sequence[Sequence[str]], *, titles: Sequence[str] = ()) -> None:
+    """Print the rows. Under titles an empty cell is a dash, so that every line has as many columns."""
+    told = [titles, *([cell or "-" for cell in row] for row in rows)] if titles else rows
+    for line in aligned(told):
+        typer.echo(line)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The rows as lines, each column as wide as its widest cell; a cell is one line, whatever is in it."""
+    cells = [[" ".join(cell.split("\n")) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
