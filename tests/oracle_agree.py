@@ -1,0 +1,145 @@
+"""What a series says where its images need not say the same: all that carry a thing agree, or it is left out (RULES B9).
+
+Side and region are said only where all images carry them and agree (B6), because a wrong one harms. One image never speaks
+for others; where the rules leave open whether a simpler attribute may speak instead, both are right.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests import oracle_values as values
+from tests.oracle_answers import either, exactly
+from tests.oracle_archive import Header, Series
+
+REGIONS, FRAMES, SIDE, IMAGE_SIDE, FRAME_SIDE = 0x00082218, 0x00209071, 0x00200060, 0x00200062, 0x00209072
+MIXED = "differs"
+
+
+def carried(headers: list[Header], tag: int) -> list[tuple[str, ...]]:
+    """The different things that images say in an attribute; an untold one is one of its own."""
+    said = [(MIXED, str(index)) if one.untold(tag) else tuple(one.texts(tag)) for index, one in enumerate(headers)]
+    return list(dict.fromkeys(one for one in said if one))
+
+
+def agreed(headers: list[Header], tag: int) -> list[str]:
+    """The values that all images have that have any, else none."""
+    found = carried(headers, tag)
+    return list(found[0]) if len(found) == 1 and found[0][0] != MIXED else []
+
+
+def description(headers: list[Header]) -> Any:
+    """(0008,103E), else the protocol (A.2); where descriptions differ, the protocol may be said or nothing."""
+    protocol = values.free_text(agreed(headers, 0x00181030))
+    if not carried(headers, 0x0008103E):
+        return protocol
+    described = values.free_text(agreed(headers, 0x0008103E))
+    return described or either(None, protocol)
+
+
+def started(headers: list[Header]) -> Any:
+    """(0008,0021) and (0008,0031), else the acquisition's of the lowest instance (A.2, C.1)."""
+    own = moment(headers, 0x00080021, 0x00080031)
+    if len(carried(headers, 0x00080021)) < 2 and own:
+        return own
+    acquired = [values.moment(*(one.text(tag) for tag in (0x00080022, 0x00080032, 0x00080201))) for one in headers]
+    # Images are acquired one after the other: the lowest one's time is the series', or only what all share.
+    shared = (None, moment(headers, 0x00080022, 0x00080032), acquired[0][:10]) if len(set(acquired)) > 1 else ()
+    lowest = either(acquired[0], *shared)
+    return either(own, None, lowest) if len(carried(headers, 0x00080021)) > 1 else lowest
+
+
+def moment(headers: list[Header], day: int, clock: int) -> Any:
+    """Of date, time and offset each what all agree on; with an offset that only some carry, also the date alone."""
+    date, time, zone = (next(iter(agreed(headers, tag)), "") for tag in (day, clock, 0x00080201))
+    told = values.moment(date, time, zone)
+    dated = [one for one in headers if one.texts(day)]
+    sure = all(one.texts(0x00080201) == [zone] for one in dated) and all(one.texts(clock) == [time] for one in dated)
+    return told if sure else either(told, told[:10])
+
+
+def modalities(series: Series) -> list[str]:
+    """Every modality that the images have, of those without one their SOP class's (C.7; RULES B9: a list's union)."""
+    tokens = dict.fromkeys((one.header.text(0x00080060), one.sop_class) for one in series.instances)
+    if any(token for token, _ in tokens):
+        tokens = dict.fromkeys(pair for pair in tokens if pair[0])
+    # A token says the same whatever the SOP class, unless it is written oddly.
+    return list(dict.fromkeys(values.modality(token, sop_class) for token, sop_class in tokens))
+
+
+def modality(series: Series) -> Any:
+    """One Coding is all a series has: of several, any that an image has, or that it is not known."""
+    found = modalities(series)
+    return found[0] if len(found) == 1 else either(*found, values.ABSENT)
+
+
+def study_modalities(found: list[Series]) -> Any:
+    """In the order of the series; where one has several, in any."""
+    told = [code for one in found for code in modalities(one) if code != values.ABSENT]
+    mixed = any(len(modalities(one)) > 1 for one in found)
+    return exactly(told) if mixed else tuple(dict.fromkeys(told))
+
+
+def performers(headers: list[Header]) -> tuple[tuple[str, str], ...]:
+    """(function, words) of the physicians, then of the operators (A.2)."""
+    return tuple(
+        (function, said)
+        for function, tag in (("PRF", 0x00081050), ("SPRF", 0x00081070))
+        for raw in agreed(headers, tag)
+        if (said := values.spoken(raw))
+    )
+
+
+def body_site(headers: list[Header]) -> Any:
+    """Anatomic Region Sequence, else that of the frames, else Body Part Examined (C.6): all images say one, the same."""
+    coded, worded = [_region(one) for one in headers], [values.body_part(one) for one in headers]
+    resolved = {one or other for one, other in zip(coded, worded, strict=True)}
+    word = worded[0] if len(set(worded)) == 1 else ""
+    if len(resolved) == 1 and all(resolved):
+        (said,) = resolved
+        contradicted = any(one and one != said and one in values.region_codes() for one in worded)
+        return either(None, said) if contradicted or len(set(map(bool, coded))) > 1 else said
+    contradicted = any(one == MIXED or (one != word and one in values.region_codes()) for one in coded if one)
+    return None if contradicted or not word else either(None, word)
+
+
+def _region(header: Header) -> str:
+    own = [values.coded(item) for item in header.items(REGIONS)[:1]]
+    frames = [values.coded(item) for anatomy in _anatomies(header) for item in anatomy.items(REGIONS)[:1]]
+    found = set(own or frames)
+    return found.pop() if len(found) == 1 else MIXED if found else ""
+
+
+def _anatomies(header: Header) -> list[Header]:
+    """The items of Frame Anatomy Sequence in the shared and per-frame functional groups."""
+    groups = [*header.items(0x52009229), *header.items(0x52009230)]
+    return [anatomy for group in groups for anatomy in group.items(FRAMES)]
+
+
+def laterality(headers: list[Header]) -> Any:
+    """The sides of every image and frame: one if all agree, both if both occur; else (0020,0060) that all have (B6, C.6).
+
+    Nothing where image and series contradict each other.
+    """
+    image, series = [_sides(one) for one in headers], [one.text(SIDE) for one in headers]
+    given = {one for one in series if one}
+    if not any(image):
+        return _code(given.pop()) if all(series) and len(given) == 1 else None
+    said = {side for sides in image for side in sides}
+    side = "B" if "B" in said or {"L", "R"} <= said else said.pop() if len(said) == 1 else ""
+    if not all(image) or said - {"L", "R", "B", side}:
+        return either(None, _code(side)) if all(series) and given == {side} else None
+    return _code(side) if given <= {side} else None
+
+
+def _sides(header: Header) -> list[str]:
+    """What an image says itself; of frames `U` stands for one that says nothing where others do."""
+    image = header.text(IMAGE_SIDE)
+    if image:
+        return [image]
+    frames = [one.text(FRAME_SIDE) for one in _anatomies(header)]
+    return [side or "U" for side in frames] if any(frames) else []
+
+
+def _code(side: str) -> str | None:
+    return values.LATERALITY.get(side)
