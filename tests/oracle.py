@@ -15,10 +15,12 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import requests
 
 from tests import oracle_dstu2
 from tests.oracle_answers import Among, Flat, differing, in_any_case
@@ -100,15 +102,17 @@ def compare(
     accepted: Mapping[str, str] | None = None,
     max_instances: int = MAX_INSTANCES,
     installation: str | None = None,
+    session: Callable[[], requests.Session] = requests.Session,
 ) -> Report:
     """Reads both servers whole and compares them; raises `Unreadable` where one does not answer.
 
     `accepted` names the StudyInstanceUIDs that may be missing, each with a reason. Where installations share the FHIR
     server, `installation` is the id of the one that follows this archive: what another one's resources say is no
-    difference, and must not be ours.
+    difference, and must not be ours. `session` makes what both servers are asked through.
     """
-    copies = Archive(orthanc_url, auth=auth).copies()
-    held, server, allowed = studies(copies), Server(fhir_url, installation=installation), dict(accepted or {})
+    copies = Archive(orthanc_url, auth=auth, session=session()).copies()
+    server = Server(fhir_url, installation=installation, session=session())
+    held, allowed = studies(copies), dict(accepted or {})
     resources = {uid: server.imaging_study(uid) for uid in held}
     present = {uid: found for uid, found in resources.items() if found and found.get("status") not in RETRACTED}
     allowed |= {uid: MISMATCH for uid in held if uid not in allowed and _may_be_parked(uid, held=held)}
@@ -116,7 +120,7 @@ def compare(
     waiting = {uid for uid, found in present.items() if allowed.get(uid) == MISMATCH and found["status"] == "registered"}
     present = {uid: found for uid, found in present.items() if uid not in waiting}
     absent = [uid for uid in held if uid not in present]
-    known = [acquainted((held[uid].sort_key, held[uid].copies[0].in_case(case)) for uid in present) for case in CASES]
+    known = [acquainted((held[uid].sort_keys, held[uid].copies[0].in_case(case)) for uid in present) for case in CASES]
     differences = [
         difference
         for uid, resource in present.items()

@@ -6,6 +6,7 @@ for others; where the rules leave open whether a simpler attribute may speak ins
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests import oracle_values as values
@@ -17,21 +18,31 @@ MIXED = "differs"
 
 
 def carried(headers: list[Header], tag: int) -> list[tuple[str, ...]]:
-    """The different things that images say in an attribute; an untold one is one of its own."""
-    said = [(MIXED, str(index)) if one.untold(tag) else tuple(one.texts(tag)) for index, one in enumerate(headers)]
-    return list(dict.fromkeys(one for one in said if one))
+    """The different things that images say in an attribute, as far as they can be read."""
+    return list(dict.fromkeys(said for one in headers if (said := tuple(one.texts(tag)))))
+
+
+def disagree(headers: list[Header], tag: int) -> bool:
+    """An untold value agrees with none; only by itself it is nothing."""
+    return len(carried(headers, tag)) + any(one.untold(tag) for one in headers) > 1
 
 
 def agreed(headers: list[Header], tag: int) -> list[str]:
     """The values that all images have that have any, else none."""
-    found = carried(headers, tag)
-    return list(found[0]) if len(found) == 1 and found[0][0] != MIXED else []
+    return [] if disagree(headers, tag) else list(next(iter(carried(headers, tag)), ()))
+
+
+def shown(headers: list[Header], tag: int, how: Callable[[list[str]], Any]) -> Any:
+    """Of a study: what all say; else what one of them says, for that is what the archive shows, or nothing (I-62)."""
+    found = [how(list(said)) for said in carried(headers, tag)]
+    everybody = not disagree(headers, tag) and all(one.texts(tag) for one in headers)
+    return either(*found) if everybody or not found else either(None, *found)
 
 
 def description(headers: list[Header]) -> Any:
     """(0008,103E), else the protocol (A.2); where descriptions differ, the protocol may be said or nothing."""
     protocol = values.free_text(agreed(headers, 0x00181030))
-    if not carried(headers, 0x0008103E):
+    if not any(one.texts(0x0008103E) or one.untold(0x0008103E) for one in headers):
         return protocol
     described = values.free_text(agreed(headers, 0x0008103E))
     return described or either(None, protocol)
@@ -40,13 +51,13 @@ def description(headers: list[Header]) -> Any:
 def started(headers: list[Header]) -> Any:
     """(0008,0021) and (0008,0031), else the acquisition's of the lowest instance (A.2, C.1)."""
     own = moment(headers, 0x00080021, 0x00080031)
-    if len(carried(headers, 0x00080021)) < 2 and own:
+    if not disagree(headers, 0x00080021) and own:
         return own
     acquired = [values.moment(*(one.text(tag) for tag in (0x00080022, 0x00080032, 0x00080201))) for one in headers]
     # Images are acquired one after the other: the lowest one's time is the series', or only what all share.
     shared = (None, moment(headers, 0x00080022, 0x00080032), acquired[0][:10]) if len(set(acquired)) > 1 else ()
     lowest = either(acquired[0], *shared)
-    return either(own, None, lowest) if len(carried(headers, 0x00080021)) > 1 else lowest
+    return either(own, None, lowest) if disagree(headers, 0x00080021) else lowest
 
 
 def moment(headers: list[Header], day: int, clock: int) -> Any:
@@ -80,14 +91,12 @@ def study_modalities(found: list[Series]) -> Any:
     return exactly(told) if mixed else tuple(dict.fromkeys(told))
 
 
-def performers(headers: list[Header]) -> tuple[tuple[str, str], ...]:
-    """(function, words) of the physicians, then of the operators (A.2)."""
-    return tuple(
-        (function, said)
+def performers(headers: list[Header]) -> dict[str, Any]:
+    """The words of the physicians and of the operators, by function (A.2)."""
+    return {
+        function: tuple(said for raw in agreed(headers, tag) if (said := values.spoken(raw)))
         for function, tag in (("PRF", 0x00081050), ("SPRF", 0x00081070))
-        for raw in agreed(headers, tag)
-        if (said := values.spoken(raw))
-    )
+    }
 
 
 def body_site(headers: list[Header]) -> Any:

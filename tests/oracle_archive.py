@@ -23,7 +23,7 @@ from tests import oracle_values as values
 TIMEOUT = 60
 
 NOTHING = 9
-"""The case in which whatever cannot be told for certain is left out; in cases 0, 1, 2 it is read in one of the ways."""
+"""The case in which whatever cannot be told for certain is left out; in cases 0 to 3 it is read in one of the ways."""
 
 
 class Unreadable(Exception):
@@ -60,9 +60,6 @@ class Header:
     def untold(self, tag: int) -> bool:
         """There is a value, but in this case nobody knows which."""
         return self._reading(tag).in_case(self.case) is None
-
-    def unsure(self, tag: int) -> bool:
-        return not self._reading(tag).certain
 
     def items(self, tag: int) -> list[Header]:
         found = list(self.dataset[tag].value or []) if tag in self.dataset else []
@@ -161,9 +158,9 @@ def by_number(one: Instance | Series) -> tuple[bool, int, str]:
 class Archive:
     """Orthanc over plain REST."""
 
-    def __init__(self, url: str, *, auth: tuple[str, str] | None) -> None:
+    def __init__(self, url: str, *, auth: tuple[str, str] | None, session: requests.Session | None = None) -> None:
         self._url = url.rstrip("/")
-        self._session = requests.Session()
+        self._session = session or requests.Session()
         self._session.auth = auth
         self._session.trust_env = False
 

@@ -17,12 +17,13 @@ from tests import oracle_agree as agree
 from tests import oracle_orders as orders
 from tests import oracle_people as people
 from tests import oracle_values as values
-from tests.oracle_answers import Flat, either, in_any_case
+from tests.oracle_answers import Either, Flat, either, in_any_case
 from tests.oracle_archive import NOTHING, Copy, Header, Instance, Series, by_number
 
 UID_SYSTEM = "urn:dicom:uid"
 OPAQUE = "urn:ietf:rfc:3986"
-CASES = (0, 1, 2, NOTHING)
+SortKey = tuple[str, str, str]
+CASES = (0, 1, 2, 3, NOTHING)
 
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
@@ -47,10 +48,11 @@ class Study:
         return people.people(self.copies)
 
     @property
-    def sort_key(self) -> tuple[str, str, str]:
-        """RULES B4: the greatest study of a patient writes the Patient."""
-        date, time = (next(iter(_shown(self.copies[0].headers, tag)), "") for tag in (0x00080020, 0x00080030))
-        return re.sub("[.]", "", date), re.sub(":", "", time), self.uid
+    def sort_keys(self) -> list[SortKey]:
+        """RULES B4: the greatest study of a patient writes the Patient. Several where its images differ."""
+        headers = self.copies[0].headers
+        dates, times = ([said[0] for said in agree.carried(headers, tag)] or [""] for tag in (0x00080020, 0x00080030))
+        return sorted((day.replace(".", ""), time.replace(":", ""), self.uid) for day in dates for time in times)
 
 
 def studies(copies: Iterable[Copy]) -> dict[str, Study]:
@@ -101,7 +103,9 @@ def _study(study: Study, copies: list[Copy], *, dicomweb_url: str, max_instances
 def _started(headers: list[Header]) -> Any:
     """What all agree on; else nothing, or what the archive shows, which is one image's (I-62)."""
     told = agree.moment(headers, 0x00080020, 0x00080030)
-    if max(len(agree.carried(headers, tag)) for tag in (0x00080020, 0x00080030, 0x00080201)) < 2:
+    if all(one.texts(tag) for one in headers for tag in (0x00080020, 0x00080030)) and not any(
+        agree.disagree(headers, tag) for tag in (0x00080020, 0x00080030, 0x00080201)
+    ):
         return told
     shown = [values.moment(*(one.text(tag) for tag in (0x00080020, 0x00080030, 0x00080201))) for one in headers]
     return either(None, told, *shown, *(one[:10] for one in shown))
@@ -109,15 +113,9 @@ def _started(headers: list[Header]) -> Any:
 
 def _description(copy: Copy) -> Any:
     """What all agree on; else the one that the archive shows, where it tells which (I-62)."""
-    said = [values.free_text(list(one)) for one in agree.carried(copy.headers, 0x00081030) if one[0] != agree.MIXED]
-    if len(agree.carried(copy.headers, 0x00081030)) < 2:
-        return either(*said) if said else None
+    said = agree.shown(copy.headers, 0x00081030, values.free_text)
     shown = values.free_text([part for raw in copy.described.split("\\") if (part := values.clean(raw))])
-    return shown if shown in said else either(None, *said)
-
-
-def _shown(headers: list[Header], tag: int) -> list[str]:
-    return next((said for one in headers if (said := one.texts(tag))), [])
+    return shown if isinstance(said, Either) and shown in said.options and shown else said
 
 
 def _union(copies: list[Copy]) -> list[Series]:
@@ -145,7 +143,7 @@ def _series(series: Series, *, listed: bool) -> Flat:
         f"{at}.started": agree.started(headers),
         f"{at}.bodySite": agree.body_site(headers),
         f"{at}.laterality": agree.laterality(headers),
-        f"{at}.performer": agree.performers(headers),
+        **{f"{at}.performer[{function}]": told for function, told in agree.performers(headers).items()},
         f"{at}.numberOfInstances": len(series.instances),
         f"{at}.instance": tuple(one.uid for one in series.instances) if listed else (),
     }

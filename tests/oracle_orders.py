@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tests import oracle_values as values
-from tests.oracle_agree import agreed, carried
-from tests.oracle_answers import Among, either
+from tests.oracle_agree import agreed, carried, shown
+from tests.oracle_answers import Among, changed, either
 from tests.oracle_archive import Header
 
 Numbered = tuple[str, str, str]
@@ -71,21 +71,18 @@ def _coded(headers: list[Header], tag: int) -> frozenset[str]:
 
 def location(headers: list[Header]) -> Any:
     """The department, else where it was performed, in words (A.1)."""
-    department, performed = carried(headers, 0x00081040), carried(headers, 0x00400243)
-    told = either(*(one[0] for one in department or performed)) if department or performed else None
-    return told if len(department or performed) < 2 else either(None, told)
+    department, performed = (shown(headers, tag, lambda said: said[0]) for tag in (0x00081040, 0x00400243))
+    return changed(department, lambda told: told or performed)
 
 
 def referrer(headers: list[Header]) -> Any:
-    """The first name; where images name several, the archive's or none (I-62)."""
-    said = [values.spoken(one[0]) for one in carried(headers, 0x00080090)]
-    return either(*said) if len(said) < 2 else either(None, *said)
+    """The first name."""
+    return shown(headers, 0x00080090, lambda said: values.spoken(said[0]))
 
 
 def interpreters(headers: list[Header]) -> Any:
-    """One per name; of several lists some or all."""
-    lists = [tuple(spoken for name in said if (spoken := values.spoken(name))) for said in carried(headers, 0x00081060)]
-    return either(*lists) if len(lists) < 2 else Among(most=frozenset(name for one in lists for name in one))
+    """One per name."""
+    return shown(headers, 0x00081060, lambda said: tuple(told for name in said if (told := values.spoken(name))))
 
 
 def encounter(headers: list[Header]) -> Any:

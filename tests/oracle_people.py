@@ -12,8 +12,8 @@ from itertools import product
 from typing import Any
 
 from tests import oracle_values as values
-from tests.oracle_agree import agreed, carried
-from tests.oracle_answers import Among, either
+from tests.oracle_agree import agreed, carried, shown
+from tests.oracle_answers import Among, either, in_any_case
 from tests.oracle_archive import Copy, Header
 
 Key = tuple[str, ...]
@@ -64,18 +64,25 @@ def _differ(one: Person, other: Person, *, surely: bool) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquaintance:
-    """What all studies of one patient say together. `written_by`: the greatest, which writes the Patient (B4)."""
+    """What all studies of one patient say together. `written_by`: the greatest, which writes the Patient (B4); several
+    where a study's own date differs from image to image."""
 
-    written_by: Copy
+    written_by: tuple[Copy, ...]
     copies: tuple[Copy, ...]
 
 
-def acquainted(studies: Iterable[tuple[tuple[str, str, str], Copy]]) -> Mapping[Key, Acquaintance]:
-    """Of (sort key, copy) of each published study."""
-    by_key: dict[Key, list[Copy]] = {}
-    for _, copy in sorted(studies, key=lambda one: one[0]):
-        by_key.setdefault(patient_key(copy), []).append(copy)
-    return {key: Acquaintance(written_by=found[-1], copies=tuple(found)) for key, found in by_key.items()}
+def acquainted(studies: Iterable[tuple[list[tuple[str, str, str]], Copy]]) -> Mapping[Key, Acquaintance]:
+    """Of (possible sort keys, copy) of each published study."""
+    by_key: dict[Key, list[tuple[list[tuple[str, str, str]], Copy]]] = {}
+    for keys, copy in studies:
+        by_key.setdefault(patient_key(copy), []).append((keys, copy))
+    return {key: _acquaintance(found) for key, found in by_key.items()}
+
+
+def _acquaintance(found: list[tuple[list[tuple[str, str, str]], Copy]]) -> Acquaintance:
+    surely = max(keys[0] for keys, _ in found)
+    writers = tuple(copy for keys, copy in found if keys[-1] >= surely)
+    return Acquaintance(written_by=writers, copies=tuple(copy for _, copy in found))
 
 
 def subject(copy: Copy) -> dict[str, Any]:
@@ -93,14 +100,18 @@ def subject(copy: Copy) -> dict[str, Any]:
 
 def patient(known: Acquaintance) -> dict[str, Any]:
     """What our own Patient says: the greatest study's, and the other ids of all (J.1)."""
-    headers, everybody = known.written_by.headers, [header for copy in known.copies for header in copy.headers]
-    primary = (next(iter(issuers(known.written_by)), ("", ""))[0], _id(known.written_by))
-    own, all_ids = (_other_ids(some, primary=primary) for some in (headers, everybody))
+    everybody = [header for copy in known.copies for header in copy.headers]
+    return in_any_case([_patient(copy, everybody) for copy in known.written_by])
+
+
+def _patient(copy: Copy, everybody: list[Header]) -> dict[str, Any]:
+    primary = (next(iter(issuers(copy)), ("", ""))[0], _id(copy))
+    own, all_ids = (_other_ids(some, primary=primary) for some in (copy.headers, everybody))
     return {
         "subject.identifier.secondary": Among(least=own | {one for one in all_ids if one[0]}, most=all_ids),
-        "subject.name": _name(headers),
-        "subject.gender": _one(headers, everybody, 0x00100040, values.gender),
-        "subject.birthDate": _one(headers, everybody, 0x00100030, values.birth_date),
+        "subject.name": shown(copy.headers, 0x00100010, lambda said: tuple(values.names(said[0]))),
+        "subject.gender": _one(copy.headers, everybody, 0x00100040, values.gender),
+        "subject.birthDate": _one(copy.headers, everybody, 0x00100030, values.birth_date),
     }
 
 
@@ -110,14 +121,8 @@ def _other_ids(headers: list[Header], *, primary: tuple[str, str]) -> frozenset[
     return frozenset(pair for pair in found if pair != primary)
 
 
-def _name(headers: list[Header]) -> Any:
-    """B9 does not name the name: where spellings differ, one that is there, or none."""
-    said = [tuple(values.names(one[0])) for one in carried(headers, 0x00100010)]
-    return either(*said) if len(said) < 2 else either(None, *said)
-
-
 def _one(headers: list[Header], everybody: list[Header], tag: int, how: Any) -> Any:
-    """What the greatest study's images agree on; where another study differs, it may be left out."""
+    """What the greatest study's images agree on; where an image or study says something else, or nothing, perhaps none."""
     told = how(next(iter(agreed(headers, tag)), ""))
-    said = {how(one.text(tag)) for one in everybody if one.text(tag)}
-    return told if len(said) < 2 else either(None, told)
+    same = all(one.texts(tag) for one in headers) and len({how(one.text(tag)) for one in everybody if one.text(tag)}) < 2
+    return told if same else either(None, told)

@@ -43,11 +43,11 @@ class Listed:
 class Server:
     """A FHIR R4 server, read only; what is DSTU2's is restated (`oracle_dstu2`)."""
 
-    def __init__(self, url: str, *, installation: str | None = None) -> None:
+    def __init__(self, url: str, *, installation: str | None = None, session: requests.Session | None = None) -> None:
         """`installation`: whose resources are ours; None: every syncd's."""
         self._installation = installation
         self._url = url.rstrip("/")
-        self._session = requests.Session()
+        self._session = session or requests.Session()
         self._session.trust_env = False
         self._session.headers.update({"Accept": "application/fhir+json", "Cache-Control": "no-cache"})
         self._read: dict[str, dict[str, Any] | None] = {}
@@ -169,7 +169,9 @@ def _series(series: dict[str, Any]) -> Flat:
     at = f"series[{series.get('uid')}]"
     flat = {f"{at}.{name}": series.get(name) for name in ("number", "description", "started", "numberOfInstances")}
     flat |= {f"{at}.{name}": coded(series.get(name)) for name in ("modality", "bodySite", "laterality")}
-    flat[f"{at}.performer"] = tuple(told for told in map(_performer, series.get("performer", [])) if told[0] in PEOPLE)
+    for function in PEOPLE:
+        told = tuple(words for kind, words in map(_performer, series.get("performer", [])) if kind == function)
+        flat[f"{at}.performer[{function}]"] = told
     flat[f"{at}.instance"] = tuple(one.get("uid") for one in series.get("instance", []))
     for one in series.get("instance", []):
         flat[f"{at}.instance[{one.get('uid')}].sopClass"] = coded(one.get("sopClass"))

@@ -86,7 +86,8 @@ def read(raw: bytes, charset: Values, *, vr: str) -> Reading:
     try:
         told = _decoded(raw, terms)
     except Untold:
-        return Reading(certain=False, possible=tuple(dict.fromkeys(_meant(raw, terms))))
+        told = tuple(dict.fromkeys((*_meant(raw, terms), *_groups(raw, terms, vr=vr))))
+        return Reading(certain=False, possible=told)
     if raw.isascii() and b"\x1b" not in raw:
         return Reading(certain=not _too_long(raw, told, vr=vr), possible=(told,))
     if _is_utf8(raw) and terms[0] != "ISO_IR 192" and (_number(terms[0]) in _SINGLE or not _number(terms[0])):
@@ -130,6 +131,18 @@ def _meant(raw: bytes, terms: Values) -> Iterator[Values]:
         yield from _possibly(raw, "cp1252")
     if primary == "13":
         yield from _possibly(raw, "shift_jis")
+
+
+def _groups(raw: bytes, terms: Values, *, vr: str) -> Iterator[Values]:
+    """Of a name the groups that can be told; the others are left out."""
+    found = []
+    for group in raw.split(b"=") if vr == "PN" and b"=" in raw else ():
+        with suppress(Untold):
+            found.append(_decoded(group, terms)[0])
+            continue
+        found.append("")
+    if any(found):
+        yield ("=".join(found),)
 
 
 def _possibly(raw: bytes, codec: str) -> Iterator[Values]:

@@ -189,7 +189,7 @@ def test_what_people_disagree_on_is_left_out_of_the_patient() -> None:
         {"UniversalEntityID": "2.25.7", "UniversalEntityIDType": "ISO"}]}]  # fmt: skip
     older = copy(image(StudyDate="20200101", **ANNA, OtherPatientIDsSequence=other_id))
     newer = copy(image(StudyDate="20210101", **{**ANNA, "PatientSex": "M"}), image(**ANNA))
-    (known,) = people.acquainted([(("2020", "", ""), older), (("2021", "", ""), newer)]).values()
+    (known,) = people.acquainted([([("2020", "", "")], older), ([("2021", "", "")], newer)]).values()
     told = people.patient(known)
     assert told["subject.birthDate"] == "1970-01-01"
     assert told["subject.gender"] is None
@@ -207,4 +207,4 @@ def test_the_greatest_study_is_that_of_the_greatest_date() -> None:
     """RULES B4."""
     dates = {"2.25.2": "20200101", "2.25.1": "2021.01.01"}
     found = studies(copy(image(study_uid=one, StudyDate=date)) for one, date in dates.items())
-    assert max(found.values(), key=lambda one: one.sort_key).uid == "2.25.1"
+    assert max(found.values(), key=lambda one: one.sort_keys).uid == "2.25.1"

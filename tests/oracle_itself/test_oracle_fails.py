@@ -87,7 +87,7 @@ ERRORS: list[tuple[list[str], Callable[[Resources], None]]] = [
     ([f"{CT}.modality"], put("http://example.org/", "series", 0, "modality", "system")),
     ([f"{CT}.description"], put(None, "series", 0, "description")),
     ([f"{CT}.started"], put("2026-03-01T09:16:30.250+01:00", "series", 0, "started")),
-    ([f"{CT}.performer"], put([PERFORMED], "series", 0, "performer")),
+    ([f"{CT}.performer[PRF]"], put([PERFORMED], "series", 0, "performer")),
     ([f"{CT}.bodySite"], put({"display": "CHEST"}, "series", 0, "bodySite")),
     ([f"{CT}.laterality"], put("24028007", "series", 0, "laterality", "code")),
     ([f"{CT}.laterality"], put(None, "series", 0, "laterality")),
