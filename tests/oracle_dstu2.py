@@ -73,6 +73,10 @@ def sayable(expected: Flat) -> Flat:
     return told
 
 
+def _element(path: str) -> str:
+    return path.rpartition(".")[2].partition("[")[0]
+
+
 def _one_accession(identifiers: Among) -> Any:
     if not identifiers.most:
         return identifiers

@@ -106,8 +106,8 @@ def test_an_anatomic_region_wins_over_the_body_part() -> None:
     [
         ("SeriesDescription", agree.description),
         ("ProtocolName", agree.description),
-        ("OperatorsName", agree.performers),
-        ("PerformingPhysicianName", agree.performers),
+        ("OperatorsName", lambda images: agree.performers(images)["SPRF"]),
+        ("PerformingPhysicianName", lambda images: agree.performers(images)["PRF"]),
         ("SeriesNumber", lambda images: series(*images).number),
     ],
 )
