@@ -38,12 +38,17 @@ class Header:
     charset: tuple[str, ...] = ()
     case: int = 0
     known: dict[int, oracle_text.Reading] = field(default_factory=dict, repr=False)
+    doubts: set[int] = field(default_factory=set, repr=False)
+    """Attributes, also of items, that were asked for and cannot be told for certain."""
 
     @classmethod
-    def of(cls, dataset: Dataset, *, inherited: tuple[str, ...] = (), case: int = 0) -> Header:
+    def of(
+        cls, dataset: Dataset, *, inherited: tuple[str, ...] = (), case: int = 0, doubts: set[int] | None = None
+    ) -> Header:
         named = _raw(dataset, 0x00080005)
         terms = () if named is None else tuple(named.decode("latin-1").split("\\"))
-        return cls(dataset=dataset, charset=terms if any(one.strip("\0 ") for one in terms) else inherited, case=case)
+        charset = terms if any(one.strip("\0 ") for one in terms) else inherited
+        return cls(dataset=dataset, charset=charset, case=case, doubts=set() if doubts is None else doubts)
 
     def in_case(self, case: int) -> Header:
         return replace(self, case=case)
@@ -63,12 +68,13 @@ class Header:
 
     def items(self, tag: int) -> list[Header]:
         found = list(self.dataset[tag].value or []) if tag in self.dataset else []
-        return [Header.of(item, inherited=self.charset, case=self.case) for item in found]
+        return [Header.of(item, inherited=self.charset, case=self.case, doubts=self.doubts) for item in found]
 
     def _reading(self, tag: int) -> oracle_text.Reading:
         if tag not in self.known:
             raw = _raw(self.dataset, tag)
             self.known[tag] = oracle_text.read(raw or b"", self.charset, vr=dictionary_VR(tag))
+            self.doubts.update(() if self.known[tag].certain else (tag,))
         return self.known[tag]
 
 
