@@ -8,6 +8,32 @@ _LOOP = "syncd/loop"
 
 MUTANTS = (
     Mutant(
+        name="one-image-speaks-for-a-series",
+        rule="B9",
+        breaks="what one image says is said of a series whose other images deny it",
+        edits=(
+            Edit(
+                "syncd/snapshot/agreement.py",
+                "    if any(value != carried[0] for value in carried[1:]):",
+                "    if False:",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_agreement.py",),
+    ),
+    Mutant(
+        name="one-side-speaks-for-two",
+        rule="B9",
+        breaks="of a right and a left image in one series the first one's side is published",
+        edits=(
+            Edit(
+                "syncd/snapshot/laterality.py",
+                "    if len(set(said)) > 1:",
+                "    if False:",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_agreement.py", "tests/snapshot/test_laterality.py"),
+    ),
+    Mutant(
         name="own-writes-taken-for-changes",
         rule="B3",
         breaks="equal resources differ by what the server adds",
