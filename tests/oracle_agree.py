@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests import oracle_values as values
-from tests.oracle_answers import either, exactly
+from tests.oracle_answers import Among, changed, either
 from tests.oracle_archive import Header, Series
 
 REGIONS, FRAMES, SIDE, IMAGE_SIDE, FRAME_SIDE = 0x00082218, 0x00209071, 0x00200060, 0x00200062, 0x00209072
@@ -32,6 +32,14 @@ def agreed(headers: list[Header], tag: int) -> list[str]:
     return [] if disagree(headers, tag) else list(next(iter(carried(headers, tag)), ()))
 
 
+def told(headers: list[Header], tag: int, how: Callable[[list[str]], Any]) -> Any:
+    """Of a series: what all that carry it agree on. Where some carry none, an archive's cheap answer (what all images
+    share) does not tell that from nothing at all: then it may be left out."""
+    said = agreed(headers, tag)
+    found = how(said) if said else None
+    return found if all(one.texts(tag) for one in headers) else either(None, found)
+
+
 def shown(headers: list[Header], tag: int, how: Callable[[list[str]], Any]) -> Any:
     """Of a study: what all say; else what one of them says, for that is what the archive shows, or nothing (I-62)."""
     found = [how(list(said)) for said in carried(headers, tag)]
@@ -41,60 +49,65 @@ def shown(headers: list[Header], tag: int, how: Callable[[list[str]], Any]) -> A
 
 def description(headers: list[Header]) -> Any:
     """(0008,103E), else the protocol (A.2); where descriptions differ, the protocol may be said or nothing."""
-    protocol = values.free_text(agreed(headers, 0x00181030))
-    if not any(one.texts(0x0008103E) or one.untold(0x0008103E) for one in headers):
-        return protocol
-    described = values.free_text(agreed(headers, 0x0008103E))
-    return described or either(None, protocol)
+    own, protocol = (told(headers, tag, values.free_text) for tag in (0x0008103E, 0x00181030))
+    if any(one.untold(0x0008103E) for one in headers) or disagree(headers, 0x0008103E):
+        return either(None, protocol)
+    return changed(own, lambda said: said or protocol)
 
 
 def started(headers: list[Header]) -> Any:
     """(0008,0021) and (0008,0031), else the acquisition's of the lowest instance (A.2, C.1)."""
     own = moment(headers, 0x00080021, 0x00080031)
-    if not disagree(headers, 0x00080021) and own:
+    if own and not disagree(headers, 0x00080021) and all(one.texts(0x00080021) for one in headers):
         return own
     acquired = [values.moment(*(one.text(tag) for tag in (0x00080022, 0x00080032, 0x00080201))) for one in headers]
     # Images are acquired one after the other: the lowest one's time is the series', or only what all share.
     shared = (None, moment(headers, 0x00080022, 0x00080032), acquired[0][:10]) if len(set(acquired)) > 1 else ()
     lowest = either(acquired[0], *shared)
-    return either(own, None, lowest) if disagree(headers, 0x00080021) else lowest
+    return either(own, None, lowest) if carried(headers, 0x00080021) else lowest
 
 
 def moment(headers: list[Header], day: int, clock: int) -> Any:
     """Of date, time and offset each what all agree on; with an offset that only some carry, also the date alone."""
     date, time, zone = (next(iter(agreed(headers, tag)), "") for tag in (day, clock, 0x00080201))
-    told = values.moment(date, time, zone)
+    full = values.moment(date, time, zone)
     dated = [one for one in headers if one.texts(day)]
     sure = all(one.texts(0x00080201) == [zone] for one in dated) and all(one.texts(clock) == [time] for one in dated)
-    return told if sure else either(told, told[:10])
+    return full if sure else either(full, full[:10])
 
 
-def modalities(series: Series) -> list[str]:
-    """Every modality that the images have, of those without one their SOP class's (C.7; RULES B9: a list's union)."""
-    tokens = dict.fromkeys((one.header.text(0x00080060), one.sop_class) for one in series.instances)
-    if any(token for token, _ in tokens):
-        tokens = dict.fromkeys(pair for pair in tokens if pair[0])
+def modalities(series: Series) -> Among:
+    """Every modality that images name, and perhaps those that the SOP classes of the others tell (C.7; RULES B9)."""
     # A token says the same whatever the SOP class, unless it is written oddly.
-    return list(dict.fromkeys(values.modality(token, sop_class) for token, sop_class in tokens))
+    found = {(one.header.text(0x00080060), one.sop_class) for one in series.instances}
+    named, every = ({values.modality(*pair) for pair in found if pair[0] or not only} for only in (True, False))
+    known = frozenset((named or every) - {values.ABSENT})
+    return Among(least=known, most=frozenset(every - {values.ABSENT}) | known)
 
 
 def modality(series: Series) -> Any:
     """One Coding is all a series has: of several, any that an image has, or that it is not known."""
     found = modalities(series)
-    return found[0] if len(found) == 1 else either(*found, values.ABSENT)
+    if len(found.most) < 2:
+        return next(iter(found.most), values.ABSENT)
+    return either(*sorted(found.most), *((values.ABSENT,) if len(found.least) > 1 else ()))
 
 
 def study_modalities(found: list[Series]) -> Any:
     """In the order of the series; where one has several, in any."""
-    told = [code for one in found for code in modalities(one) if code != values.ABSENT]
-    mixed = any(len(modalities(one)) > 1 for one in found)
-    return exactly(told) if mixed else tuple(dict.fromkeys(told))
+    said = [modalities(one) for one in found]
+    if all(len(one.most) < 2 for one in said):
+        return tuple(dict.fromkeys(code for one in said for code in one.most))
+    return Among(
+        least=frozenset(code for one in said for code in one.least),
+        most=frozenset(code for one in said for code in one.most),
+    )
 
 
 def performers(headers: list[Header]) -> dict[str, Any]:
     """The words of the physicians and of the operators, by function (A.2)."""
     return {
-        function: tuple(said for raw in agreed(headers, tag) if (said := values.spoken(raw)))
+        function: told(headers, tag, lambda names: tuple(said for raw in names if (said := values.spoken(raw))))
         for function, tag in (("PRF", 0x00081050), ("SPRF", 0x00081070))
     }
 

@@ -125,6 +125,12 @@ class Series:
         found = {values.whole_number(said[0]) for one in self.headers if (said := one.texts(0x00200011))}
         return found.pop() if len(found) == 1 else None
 
+    @property
+    def sure_of_number(self) -> bool:
+        """All images say it, or none does, or they differ."""
+        told = [bool(one.texts(0x00200011)) for one in self.headers]
+        return all(told) or not any(told) or self.number is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
