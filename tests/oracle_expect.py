@@ -125,8 +125,9 @@ def _started(headers: list[Header]) -> Any:
 def _description(copy: Copy) -> Any:
     """What all agree on; else the one that the archive shows, where it tells which (I-62)."""
     said = agree.shown(copy.headers, 0x00081030, values.free_text)
-    shown = values.free_text([part for raw in copy.described.split("\\") if (part := values.clean(raw))])
-    return shown if isinstance(said, Either) and shown in said.options and shown else said
+    told = values.free_text([part for raw in copy.described.split("\\") if (part := values.clean(raw))])
+    doubted = any(0x00081030 in header.doubts for header in copy.headers)
+    return told if isinstance(said, Either) and told and told in said.options and not doubted else said
 
 
 def _union(copies: list[Copy]) -> list[Series]:

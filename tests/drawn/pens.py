@@ -72,11 +72,14 @@ FALSE_PENS = (
     Pen(label="ISO_IR 100", encode=codec("utf-8"), honest=False),
     Pen(label=None, encode=codec("utf-8"), honest=False),
     Pen(label=None, encode=codec("latin-1"), honest=False),
-    Pen(label="ISO_IR 192", encode=codec("latin-1"), honest=False),
     Pen(label="ISO_IR 100", encode=_escaped("iso2022_jp", b"\x1b$B", b"\x1b(B"), honest=False),
     Pen(label="ISO_IR 13", encode=codec("shift_jis"), honest=False),
     Pen(label="ISO_IR 192\\ISO 2022 IR 100", encode=codec("utf-8"), honest=False),
 )
+
+UNSEEN = Pen(label="ISO_IR 192", encode=codec("latin-1"), honest=False)
+"""Not drawn: Orthanc drops what is no UTF-8 under this name without a trace (`H\xfcfte` → `Hfte`, measured on 1.10.1 and
+1.12.7), so that only whoever reads the file, as the oracle does, can tell."""
 
 NAMES = (
     "Doe^Jane",
