@@ -10,12 +10,17 @@ from typing import Any
 
 from pydicom.sr.codedict import codes
 
+from tests.oracle_answers import Among, Either, Flat, changed, exactly
+
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 DICM = "http://nema.org/dicom/dicm"
 OPAQUE = "urn:ietf:rfc:3986"
 OID = "urn:oid:"
 
 ACQUISITION = frozenset(code.value for code in codes.cid29.concepts.values())
+
+UNSAYABLE = ("procedureCode", "reasonCode", "location", "encounter", "performer")
+"""Elements that DSTU2 has not, or syncd does not write there."""
 
 Json = dict[str, Any]
 
@@ -37,6 +42,8 @@ def restated(study: Json) -> Json:
             for one in study.get("order", [])
         ],
         "subject": study["patient"],
+        **({"referrer": study["referrer"]} if "referrer" in study else {}),
+        "interpreter": [study["interpreter"]] if "interpreter" in study else [],
         "modality": [_coding(one) for one in study.get("modalityList", [])],
         "numberOfSeries": study.get("numberOfSeries"),
         "numberOfInstances": study.get("numberOfInstances"),
@@ -54,14 +61,40 @@ def patient(resource: Json) -> Json:
     return resource | ({"name": names} if names else {})
 
 
-def sayable(expected: Json) -> Json:
+def sayable(expected: Flat) -> Flat:
     """R4's right answer without what DSTU2 has no room for: a second accession, an order's system, other modalities."""
-    uid, *accessions = expected["identifier"]
-    return expected | {
-        "identifier": (uid, *accessions[:1]),
-        "basedOn": tuple(("", value) for _, value in expected["basedOn"]),
-        "modality": tuple(one for one in expected["modality"] if one.removeprefix(f"{DCM}|") in ACQUISITION),
+    told: Flat = {
+        path: value for path, value in expected.items() if path.rpartition(".")[2].partition("[")[0] not in UNSAYABLE
     }
+    told["identifier"] = changed(told["identifier"], _one_accession)
+    told["basedOn"] = changed(told["basedOn"], _without_systems)
+    told["modality"] = changed(told["modality"], _acquired)
+    told["interpreter"] = changed(told["interpreter"], _one_name)
+    return told
+
+
+def _element(path: str) -> str:
+    return path.rpartition(".")[2].partition("[")[0]
+
+
+def _one_accession(identifiers: Among) -> Any:
+    if not identifiers.most:
+        return identifiers
+    return Either(tuple((*identifiers.first, one) for one in sorted(identifiers.most)))
+
+
+def _without_systems(orders: Among) -> Among:
+    return exactly(("ACSN", "", value) for kind, _, value in orders.most if kind == "ACSN")
+
+
+def _acquired(modalities: Any) -> Any:
+    said = modalities.most if isinstance(modalities, Among) else modalities or ()
+    told = tuple(one for one in said if one.removeprefix(f"{DCM}|") in ACQUISITION)
+    return exactly(told) if isinstance(modalities, Among) else told
+
+
+def _one_name(names: Any) -> Any:
+    return (names or ())[:1]
 
 
 def _series(series: Json, study: Json) -> Json:

@@ -15,12 +15,16 @@ import requests
 
 from tests import oracle_dstu2
 from tests import oracle_values as values
+from tests.oracle_answers import Flat
 from tests.oracle_archive import TIMEOUT, Unreadable
-from tests.oracle_expect import UID_SYSTEM, Flat
+from tests.oracle_expect import UID_SYSTEM
 
 TAG_SYSTEM = "urn:syncd:installation"
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+
+PEOPLE = ("PRF", "SPRF")
+"""Functions of performers that are people; machines and places are said by setting."""
 
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _REFERENCE = re.compile(r"(?:.*/)?([A-Za-z]+)/([A-Za-z0-9.-]{1,64})(?:/_history/[^/]+)?")
@@ -39,11 +43,11 @@ class Listed:
 class Server:
     """A FHIR R4 server, read only; what is DSTU2's is restated (`oracle_dstu2`)."""
 
-    def __init__(self, url: str, *, installation: str | None = None) -> None:
+    def __init__(self, url: str, *, installation: str | None = None, session: requests.Session | None = None) -> None:
         """`installation`: whose resources are ours; None: every syncd's."""
         self._installation = installation
         self._url = url.rstrip("/")
-        self._session = requests.Session()
+        self._session = session or requests.Session()
         self._session.trust_env = False
         self._session.headers.update({"Accept": "application/fhir+json", "Cache-Control": "no-cache"})
         self._read: dict[str, dict[str, Any] | None] = {}
@@ -75,7 +79,7 @@ class Server:
             "meta.tag": self._is_ours(study),
             "status": study.get("status"),
             "identifier": tuple(_identifier(one) for one in study.get("identifier", [])),
-            "basedOn": tuple(_accessions(study)),
+            "basedOn": tuple(_orders(study)),
             "started": study.get("started"),
             "description": study.get("description"),
             "modality": tuple(code for one in study.get("modality", []) if (code := coded(one)) != values.ABSENT),
@@ -83,6 +87,12 @@ class Server:
             "numberOfInstances": study.get("numberOfInstances"),
             "endpoint.address": tuple(self._wado_rs_addresses(study)),
             "series": tuple(one.get("uid") for one in study.get("series", [])),
+            "referrer": study.get("referrer", {}).get("display"),
+            "interpreter": tuple(one.get("display") for one in study.get("interpreter", [])),
+            "procedureCode": tuple(map(_concept, study.get("procedureCode", []))),
+            "reasonCode": tuple(map(_concept, study.get("reasonCode", []))),
+            "location": study.get("location", {}).get("display"),
+            "encounter": _identifier(study["encounter"].get("identifier", {}))[2:] if "encounter" in study else None,
             **self._subject(study.get("subject", {})),
         }
         for series in study.get("series", []):
@@ -159,6 +169,9 @@ def _series(series: dict[str, Any]) -> Flat:
     at = f"series[{series.get('uid')}]"
     flat = {f"{at}.{name}": series.get(name) for name in ("number", "description", "started", "numberOfInstances")}
     flat |= {f"{at}.{name}": coded(series.get(name)) for name in ("modality", "bodySite", "laterality")}
+    for function in PEOPLE:
+        told = tuple(words for kind, words in map(_performer, series.get("performer", [])) if kind == function)
+        flat[f"{at}.performer[{function}]"] = told
     flat[f"{at}.instance"] = tuple(one.get("uid") for one in series.get("instance", []))
     for one in series.get("instance", []):
         flat[f"{at}.instance[{one.get('uid')}].sopClass"] = coded(one.get("sopClass"))
@@ -172,11 +185,20 @@ def _identifier(identifier: dict[str, Any]) -> tuple[str, str, str, str]:
     return identifier.get("use", ""), kind, identifier.get("system", ""), identifier.get("value", "")
 
 
-def _accessions(study: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _orders(study: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     for reference in study.get("basedOn", []):
-        _, kind, system, value = _identifier(reference.get("identifier", {}))
-        if kind == "ACSN":
-            yield system, value
+        yield _identifier(reference.get("identifier", {}))[1:]
+
+
+def _concept(concept: dict[str, Any]) -> str:
+    """The first coding that has a system, else the words."""
+    coding = next((one for one in concept.get("coding", []) if one.get("system")), None)
+    return coded(coding) if coding else f"|{concept.get('text', '')}"
+
+
+def _performer(performer: dict[str, Any]) -> tuple[str, str]:
+    function = next((one.get("code", "") for one in performer.get("function", {}).get("coding", [])), "")
+    return function, performer.get("actor", {}).get("display", "")
 
 
 def _represented(name: dict[str, Any]) -> bool:

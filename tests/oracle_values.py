@@ -1,7 +1,7 @@
 """The oracle's own conversion of DICOM values to what FHIR should say (MAPPING.md C, R4, no time zone configured).
 
-A second hand at the same rules: nothing of syncd is imported, and raw bytes are decoded here, because a value that both
-sides take from the same parser would agree even when that parser is wrong. Codes are compared as `system|code`, and as
+A second hand at the same rules: nothing of syncd is imported. What a text says is decided before (`oracle_text`); here it
+becomes dates, names, codes. Codes are compared as `system|code`, and as
 `|display` where MAPPING.md gives no code.
 """
 
@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.dataset import Dataset
 from pydicom.sr import _snomed_dict
 from pydicom.sr.codedict import codes
+
+if TYPE_CHECKING:
+    from tests.oracle_archive import Header
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 SCT = "http://snomed.info/sct"
@@ -51,38 +52,24 @@ _INFERRED = {
     "104.1": "DOC",
 }
 
+_SCHEMES = {
+    "SCT": SCT,
+    "DCM": DCM,
+    "ISO5218_1": DCM,
+    "LN": "http://loinc.org",
+    "UCUM": "http://unitsofmeasure.org",
+    "DCMUID": "http://dicom.nema.org/resources/ontology/DCMUID",
+    "RADLEX": "http://radlex.org",
+    "I10": "http://hl7.org/fhir/sid/icd-10",
+    "I10C": "http://hl7.org/fhir/sid/icd-10-cm",
+}
+"""Coding scheme designators of C.5 that tests use."""
+
+_OID = r"[0-2](\.(0|[1-9]\d*))+"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _DATE = re.compile(r"(\d{4})(?:(\d{2})(\d{2})|\.(\d{2})\.(\d{2}))")
 _TIME = re.compile(r"(\d{2}):?(?:(\d{2}):?(?:(\d{2})(?:\.(\d{1,6}))?)?)?")
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
-
-
-def texts(dataset: Dataset, tag: int) -> list[str]:
-    """The values of a text element, decoded from the file's bytes; Latin-1 where no character set is named."""
-    element = dataset.get_item(tag)
-    value = None if element is None else element.value
-    if value is None:
-        return []
-    if isinstance(value, bytes):
-        named = dataset.get("SpecificCharacterSet")
-        encodings = convert_encodings(named) if named else ["latin-1"]
-        value = decode_bytes(value, encodings, set(b"\r\n\t\f\\^="))
-    parts = [str(part) for part in value] if isinstance(value, (list, tuple)) else str(value).split("\\")
-    return [cleaned for part in parts if (cleaned := clean(part))]
-
-
-def text(dataset: Dataset, tag: int) -> str:
-    """The first value, or nothing."""
-    return next(iter(texts(dataset, tag)), "")
-
-
-def items(dataset: Dataset, tag: int) -> list[Dataset]:
-    """The items of a sequence, each in the character set of what is around it unless it names its own."""
-    found = list(dataset[tag].value or []) if tag in dataset else []
-    for item in found:
-        if "SpecificCharacterSet" in dataset and "SpecificCharacterSet" not in item:
-            item.SpecificCharacterSet = dataset.SpecificCharacterSet
-    return found
 
 
 def clean(raw: str) -> str:
@@ -155,13 +142,18 @@ def names(raw: str) -> list[tuple[str, str, str, str, str]]:
     return [_name(parts, alphabetic=index == 0) for index, parts in enumerate(groups) if any(parts)]
 
 
+def spoken(raw: str) -> str:
+    """A name in words: those of its first group that says something."""
+    return next((name[4] for name in names(raw)), "")
+
+
 def _name(parts: list[str], *, alphabetic: bool) -> tuple[str, str, str, str, str]:
     if len(parts) == 1 and re.search(r"[\s,]", parts[0]):
         return ("", "", "", "", parts[0])
     family, given, middle, prefix = [*parts, "", "", ""][:4]
     suffix = " ".join(part for part in parts[4:] if part)
-    spoken = (prefix, given, middle, family, suffix) if alphabetic else (family, given)
-    return (family, f"{given}|{middle}".strip("|"), prefix, suffix, " ".join(part for part in spoken if part))
+    order = (prefix, given, middle, family, suffix) if alphabetic else (family, given)
+    return (family, f"{given}|{middle}".strip("|"), prefix, suffix, " ".join(part for part in order if part))
 
 
 @cache
@@ -171,11 +163,38 @@ def _modalities() -> frozenset[str]:
 
 
 def modality(token: str, sop_class: str) -> str:
-    """A series' modality: the token, else inferred from the SOP class, else absent with a reason (C.7)."""
-    token = token or _INFERRED.get(sop_class.removeprefix(_STORAGE), "")
+    """An image's modality: the token, else inferred from the SOP class, else absent with a reason (C.7). A token whose
+    letters are those of the SOP class's code is that code, however it is written."""
+    inferred = _INFERRED.get(sop_class.removeprefix(_STORAGE), "")
+    token = inferred if not token or token.upper() == inferred else token
     if not token:
         return ABSENT
     return f"{DCM}|{token}" if token in _modalities() else f"|{token}"
+
+
+def coded(item: Header) -> str:
+    """A coded entry as `system|code`, else `|meaning` (C.5)."""
+    value = next((found for tag in (0x00080100, 0x00080119, 0x00080120) if (found := item.text(tag))), "")
+    scheme, meaning = item.text(0x00080102), item.text(0x00080104)
+    if scheme in ("SRT", "SNM3", "99SDM"):
+        scheme, value = "SCT", _snomed_dict.mapping["SRT"].get(value, "")
+    system = _SCHEMES.get(scheme, "")
+    named = item.text(0x0008010C)
+    if not system and re.fullmatch(_OID, named):
+        system = f"urn:oid:{named}"
+    return f"{system}|{value}" if system and value else f"|{meaning}" if meaning else ""
+
+
+def body_part(header: Header) -> str:
+    """Body Part Examined by the table, else its words (C.6)."""
+    term = header.text(0x00180015)
+    code = _regions().get(_region_key(term)) if term else None
+    return f"{SCT}|{code}" if code else f"|{term}" if term else ""
+
+
+def region_codes() -> frozenset[str]:
+    """What the table of body parts can say."""
+    return frozenset(f"{SCT}|{code}" for code in _regions().values())
 
 
 @cache
@@ -197,57 +216,11 @@ def _region_key(term: str) -> str:
     return re.sub(r"[\s_-]", "", term.upper())
 
 
-def body_site(representative: Dataset) -> str:
-    """Anatomic Region Sequence, else that of the frames, else Body Part Examined by the table, else its text (C.6)."""
-    frames = (item for anatomy in frame_anatomies(representative) for item in items(anatomy, 0x00082218))
-    for item in [*items(representative, 0x00082218), *frames][:1]:
-        return _coded(item)
-    term = text(representative, 0x00180015)
-    code = _regions().get(_region_key(term)) if term else None
-    return f"{SCT}|{code}" if code else f"|{term}" if term else ""
-
-
-def _coded(item: Dataset) -> str:
-    value = next((found for tag in (0x00080100, 0x00080119, 0x00080120) if (found := text(item, tag))), "")
-    scheme, meaning = text(item, 0x00080102), text(item, 0x00080104)
-    if scheme in ("SRT", "SNM3", "99SDM"):
-        scheme, value = "SCT", _snomed_dict.mapping["SRT"].get(value, "")
-    system = {"SCT": SCT, "DCM": DCM, "LN": "http://loinc.org"}.get(scheme, "")
-    return f"{system}|{value}" if system and value else f"|{meaning}" if meaning else ""
-
-
-def frame_anatomies(header: Dataset) -> list[Dataset]:
-    """The items of Frame Anatomy Sequence in the shared and per-frame functional groups."""
-    groups = [*items(header, 0x52009229), *items(header, 0x52009230)]
-    return [anatomy for group in groups for anatomy in items(group, 0x00209071)]
-
-
-def laterality(representative: Dataset, series: list[Dataset]) -> str:
-    """(0020,0060), else the sides of every image and frame: one if all agree, both if both occur (C.6, RULES B6)."""
-    side = text(representative, 0x00200060)
-    if side in ("L", "R"):
-        return LATERALITY[side]
-    if not _sides(representative):
-        return ""
-    said = [_sides(header) or [""] for header in series]
-    sides = {side for one in said for side in one}
-    if "B" in sides or {"L", "R"} <= sides:
-        return LATERALITY["B"]
-    return LATERALITY.get(sides.pop(), "") if len(sides) == 1 else ""
-
-
-def _sides(header: Dataset) -> list[str]:
-    image = text(header, 0x00200062)
-    if image:
-        return [image]
-    return [side for anatomy in frame_anatomies(header) if (side := text(anatomy, 0x00209072))]
-
-
-def issuer(qualifiers: list[Dataset], plain: str = "") -> tuple[str, str]:
+def issuer(qualifiers: list[Header], plain: str = "") -> tuple[str, str]:
     """(system, assigner's display) by the issuer rule of MAPPING.md B, with no issuer configured."""
     for item in qualifiers:
-        local, universal, kind = (text(item, tag) for tag in (0x00400031, 0x00400032, 0x00400033))
-        if kind == "ISO" and re.fullmatch(r"[0-2](\.(0|[1-9]\d*))+", universal):
+        local, universal, kind = (item.text(tag) for tag in (0x00400031, 0x00400032, 0x00400033))
+        if kind == "ISO" and re.fullmatch(_OID, universal):
             return f"urn:oid:{universal}", ""
         if kind == "UUID" and universal:
             return f"urn:uuid:{universal.lower()}", ""

@@ -235,4 +235,17 @@ VALUES = (
         at("real/test_versions", "every_real_study_is_valid", "odd_studies_are_valid", "generated_studies_are_valid"),
         at("real/test_pydicom_files", "every_resource_of_ours_is_valid"),
     ),
+    _case(
+        "Images, series, studies and people that disagree, in anything that is mapped",
+        at("drawn/test_drawn_archives", "what_is_published_of_any_archive_is_true_or_left_out"),
+    ),
+    _case(
+        "Values above 256 bytes; character sets with escapes, several values, misspelt or false labels",
+        at("drawn/test_drawn_archives", "what_is_published_of_any_archive_is_true_or_left_out"),
+    ),
+    _case(
+        "Public sample files of other people's packages",
+        at("real/test_pydicom_files", "the_oracle_finds_both_sides_equal"),
+        at("real/test_public_samples", "the_oracle_finds_both_sides_equal", "every_resource_of_ours_is_valid"),
+    ),
 )

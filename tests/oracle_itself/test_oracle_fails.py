@@ -34,6 +34,8 @@ CHEST = f"ImagingStudy/{pair.CHEST}"
 CT = f"series[{pair.CT_SERIES}]"
 SR = f"series[{pair.SR_SERIES}]"
 
+PERFORMED = {"function": {"coding": [{"code": "PRF"}]}, "actor": {"display": "Dr. Who"}}
+
 
 def put(value: Any, *keys: Any, of: str = CHEST) -> Callable[[Resources], None]:
     """Sets (or with `None` removes) one element of a resource."""
@@ -59,6 +61,12 @@ ERRORS: list[tuple[list[str], Callable[[Resources], None]]] = [
     (["identifier"], put("A2", "identifier", 1, "value")),
     (["identifier"], put("urn:oid:2.25.77", "identifier", 1, "system")),
     (["basedOn"], put(None, "basedOn")),
+    (["referrer"], put({"display": "Dr. Who"}, "referrer")),
+    (["interpreter"], put([{"display": "Dr. Who"}], "interpreter")),
+    (["procedureCode"], put([{"text": "Something"}], "procedureCode")),
+    (["reasonCode"], put([{"text": "Something"}], "reasonCode")),
+    (["location"], put({"display": "Somewhere"}, "location")),
+    (["encounter"], put({"identifier": {"system": "urn:oid:2.25.77", "value": "V1"}}, "encounter")),
     (["started"], put("2026-03-01T09:15:00Z", "started")),
     (["started"], put(None, "started")),
     (["description"], put("CT Throax", "description")),
@@ -79,6 +87,7 @@ ERRORS: list[tuple[list[str], Callable[[Resources], None]]] = [
     ([f"{CT}.modality"], put("http://example.org/", "series", 0, "modality", "system")),
     ([f"{CT}.description"], put(None, "series", 0, "description")),
     ([f"{CT}.started"], put("2026-03-01T09:16:30.250+01:00", "series", 0, "started")),
+    ([f"{CT}.performer[PRF]"], put([PERFORMED], "series", 0, "performer")),
     ([f"{CT}.bodySite"], put({"display": "CHEST"}, "series", 0, "bodySite")),
     ([f"{CT}.laterality"], put("24028007", "series", 0, "laterality", "code")),
     ([f"{CT}.laterality"], put(None, "series", 0, "laterality")),
@@ -240,6 +249,62 @@ def test_one_study_of_two_patients_is_never_equal() -> None:
     other = pair.dataset("2.25.119", study=pair.CHEST, series="2.25.13", sop_class=pair.CT, PatientID="P2", Modality="CT")
     assert [one.path for one in compared(held=[*held, other]).differences] == ["subject"]
     assert compared(held=[*held, other], accepted={pair.CHEST: "patient-conflict"}).agrees
+
+
+def _two_people() -> list[Dataset]:
+    """The pair's studies, and an older one of the same PatientID whose birth date and sex are another's."""
+    bert = {"PatientID": "P1", "PatientBirthDate": "19331111", "PatientSex": "M", "Modality": "CT"}
+    other = pair.dataset("2.25.311", study="2.25.300", series="2.25.31", sop_class=pair.CT, **bert)
+    return [*pair.instances(), other]
+
+
+def test_one_of_two_people_under_one_id_is_parked_and_not_missing() -> None:
+    """RULES B10: which of them came first, the archive does not tell."""
+    report = compared(held=_two_people())
+    assert report.agrees, report.lines()
+    assert report.accepted == {"2.25.300": "patient-mismatch"}
+
+
+def test_two_people_that_share_a_patient_resource_are_reported() -> None:
+    """RULES B10: also where both studies are there and each says the Patient's words."""
+    resources = pair.resources()
+    identifier = [{"use": "official", "system": "urn:dicom:uid", "value": "urn:oid:2.25.300"}]
+    resources["ImagingStudy/2.25.300"] = resources[CHEST] | {"id": "2.25.300", "identifier": identifier}
+    told = [(one.study_uid, one.path, one.expected) for one in compared(resources, held=_two_people()).differences]
+    assert ("2.25.300", "subject", "one person") in told
+
+
+def test_one_study_of_two_people_is_never_equal() -> None:
+    """RULES B10: two series of one PatientID with another birth date and sex."""
+    held = pair.instances()
+    held[2].PatientBirthDate, held[2].PatientSex = "19331111", "M"
+    assert [one.path for one in compared(held=held).differences] == ["subject"]
+
+
+def test_what_is_registered_and_then_turns_out_to_be_of_two_people_waits() -> None:
+    """RULES A6, B10: parked as it stands; the counterpart shows that nothing else is forgiven."""
+    held, resources = pair.instances(), pair.resources()
+    held[2].PatientBirthDate, held[2].PatientSex = "19331111", "M"
+    resources[CHEST] = {**resources[CHEST], "status": "registered", "series": [], "modality": []}
+    report = compared(resources, held=held)
+    assert (report.agrees, report.accepted) == (True, {pair.CHEST: "patient-mismatch"})
+
+
+def test_one_image_that_speaks_for_a_series_is_reported() -> None:
+    """RULES B9: the pair's CT says left and chest; one image of it says otherwise."""
+    held = pair.instances()
+    held[0].Laterality, held[0].BodyPartExamined, held[0].SeriesDescription = "R", "FOOT", "Foot"
+    told = {one.path for one in compared(held=held).differences}
+    assert told == {f"{CT}.laterality", f"{CT}.bodySite", f"{CT}.description"}
+
+
+def test_a_description_that_differs_between_series_is_the_archives() -> None:
+    """MAPPING I case 62: what Orthanc shows, if a file says so; not what another file says."""
+    held, resources = pair.instances(), pair.resources()
+    held[2].StudyDescription = "A report"
+    assert compared(held=held).agrees
+    resources[CHEST]["description"] = "A report"
+    assert [one.path for one in compared(resources, held=held).differences] == ["description"]
 
 
 def test_a_late_instance_makes_the_sides_differ() -> None:
