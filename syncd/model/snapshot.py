@@ -174,6 +174,8 @@ class SeriesFacts:
     """Where the series was made (0008,0080), (0008,0082)."""
     custodian: Institution | None = None
     """Who keeps a document, as it says itself: Custodial Organization Sequence (0040,A07C)."""
+    patient: PatientFacts | None = None
+    """What its representative says of the patient (RULES B10); None where none was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +231,8 @@ class StudySnapshot:
     is_stable: bool = True
     home: ArchiveName = NOWHERE
     """The archive that holds most of its series, where that is not `archive`."""
+    patients_elsewhere: tuple[PatientFacts, ...] = ()
+    """What the other copies say of the patient (RULES B10, C8)."""
 
     @property
     def at_home(self) -> ArchiveName:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from syncd.model.snapshot import Code, InstanceFacts, Moment, SeriesFacts
+from syncd.model.snapshot import Code, InstanceFacts, Moment, PatientFacts, SeriesFacts
 from syncd.model.study import RawSeries
 from syncd.snapshot.acquisition import equipment, performed_step
 from syncd.snapshot.codes import codes
@@ -20,6 +20,7 @@ from syncd.snapshot.laterality import frame_anatomies, laterality
 from syncd.snapshot.modality import inferred, token
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.numbers import unsigned_int
+from syncd.snapshot.patient import patient_facts
 from syncd.snapshot.persons import persons
 from syncd.snapshot.tags import (
     MODALITY,
@@ -97,7 +98,14 @@ def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...]
         instances=instances,
         institution=institution(about),
         custodian=custodian(about),
+        patient=_patient(reading),
     )
+
+
+def _patient(reading: SeriesReading) -> PatientFacts | None:
+    """What the series' own file says of the patient. What is odd about it was noted of the study's."""
+    own = reading.raw.representative
+    return patient_facts(Tagset(own, Notes(reading.tags.notes.reading))) if own else None
 
 
 def _modality(tags: Tagset, *, sop_classes: Iterable[str]) -> str:
