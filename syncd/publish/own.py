@@ -6,7 +6,7 @@ resource exists already (a crash after the write), was deleted, or belongs to so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +31,10 @@ def keep(
     known: Companion | None,
     installation_id: str,
     source_key: str = "",
+    before_overwriting: Callable[[Mapping[str, Any]], None] = lambda current: None,
 ) -> Companion:
-    """Make the server hold `resource`; `known` is what we wrote last. Returns what is there now.
+    """Make the server hold `resource`; `known` is what we wrote last. Returns what is there now. `before_overwriting` is
+    given what stands there of ours and was not known, and may raise.
 
     Raises `ForeignResource` when the id is taken by another writer, `ServerReset` when an update had to create.
     """
@@ -55,6 +57,7 @@ def keep(
             elif essence(current.resource, base_url=server.base_url) == essence(resource):
                 return _companion(resource, current.version, wanted, source_key)
             else:
+                before_overwriting(current.resource)
                 expected = current.version
             continue
         if updating and written.created:
