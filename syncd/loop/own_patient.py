@@ -94,9 +94,7 @@ def _compared(
     return known, traits
 
 
-def _write(
-    wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, known: Companion | None, corrects: bool
-) -> None:
+def _write(wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, known: Companion | None, corrects: bool) -> None:
     """Send it. Where it says something else of the person from now on, all others that refer to it are marked before:
     killed after them, whoever comes next finds it as it was, and marks again."""
     reference, who = f"Patient/{wanted['id']}", said(wanted)

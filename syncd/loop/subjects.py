@@ -40,9 +40,7 @@ class Subject:
     named: bool = False
 
 
-def resolve(
-    snapshot: StudySnapshot, *, rooms: Rooms, record: StudyRecord | None, fresh: bool, dry: bool = False
-) -> Subject:
+def resolve(snapshot: StudySnapshot, *, rooms: Rooms, record: StudyRecord | None, fresh: bool, dry: bool = False) -> Subject:
     """Who the study's subject is. `fresh`: ask the server again whatever the record remembers; `dry`: write nothing.
 
     Raises `StudyError` (patient-ambiguous, patient-mismatch, reference-refused, and what the site does not want to be

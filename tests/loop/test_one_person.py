@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from syncd.errors import Transient
-from syncd.loop.reconcile import reconcile
+from syncd.loop.steps import Step, observe
 from syncd.model.words import Decision
-from syncd.model.work import MarkKind, Outcome
+from syncd.model.work import Outcome
 from tests.fakes.http import Response
 from tests.loop.world import OTHER, SECOND, STUDY, SYSTEM, World, puts
 
@@ -99,15 +99,14 @@ def test_a_study_still_on_its_way_holds_its_patient(world: World, announced: boo
 
 
 def test_an_unchanged_study_asks_and_writes_nothing(world: World) -> None:
-    """DESIGN 1.3: of what says the same, nothing is read; of what says less, the Patient once."""
+    """DESIGN 1.3: of what says the same, nothing is read; of what says it otherwise, the Patient once."""
     world.published(STUDY, **ANNA, **OLDER)
-    world.published(OTHER, **ANNA | {"PatientName": "Hello^A"}, **OLDER)
+    world.published(OTHER, **ANNA | {"PatientName": "Hello^A"}, **NEWER)
     asked = len(world.asked("/Patient"))
-    for study in (STUDY, OTHER, OTHER):
+    for study in (STUDY, OTHER) * 3:
         world.mark(study)
         assert world.turn(study).decision is Decision.SKIP
-    assert len(world.asked("/Patient")) == asked
-    assert len(world.writes("Patient")) == 2
+    assert [one.method for one in world.asked("/Patient")[asked:]] == ["GET"]
 
 
 @pytest.mark.parametrize(
@@ -121,11 +120,12 @@ def test_an_unchanged_study_asks_and_writes_nothing(world: World) -> None:
 )
 def test_one_value_that_differs_is_published_with_a_note(world: World, other: dict[str, str], tag: str) -> None:
     """RULES B10: one value alone may be a slip; the other studies of the Patient are noted, too."""
-    world.published(STUDY, **ANNA, **OLDER)
+    before = world.published(STUDY, **ANNA, **OLDER).record
     outcome = world.published(OTHER, **ANNA | other, **NEWER)
     assert "B10" in outcome.noted
     (again,) = [one for one in world.work() if one.study_uid == STUDY]
-    assert (again.decision, again.record and again.record.notes) == (Decision.SKIP, 1)
+    assert again.decision is Decision.SKIP
+    assert before is not None and again.record is not None and again.record.notes == before.notes + 1
     assert not world.ledger.dirty_rows()
 
 
@@ -192,14 +192,23 @@ def test_after_a_reset_those_who_used_the_patient_come_first(world: World) -> No
 
 
 def test_a_study_under_way_hears_that_its_patient_is_another_person_now(world: World) -> None:
-    """RULES E1, B10: told to use the Patient, it is in no record when the only other study is corrected."""
-    world.published(STUDY, **ANNA, **OLDER)
-    world.store(OTHER, **ANNA, **NEWER)
-    world.settle()
-    world.poll()
-    outcome = reconcile(world.task(OTHER))
-    corrected(world, STUDY, **BERT, **OLDER)
-    assert world.ledger.commit(outcome), "still dirty: marked meanwhile"
+    """RULES E1, B10: told to use the Patient, it is in no record yet when the only other study is corrected."""
+    world.published(STUDY, **ANNA, **NEWER)
+    told: list[Step] = []
+
+    def correct_meanwhile(step: Step) -> None:
+        if step is Step.SUBJECT_RESOLVED and not told:
+            told.append(step)
+            corrected(world, STUDY, **BERT, **NEWER)
+
+    observe(correct_meanwhile)
+    try:
+        arrived(world, OTHER, **ANNA, **OLDER)
+    finally:
+        observe(None)
+    assert ours(world)["gender"] == "male"
+    world.work()
+    assert is_parked(world, OTHER)
 
 
 @pytest.mark.parametrize("system", [SYSTEM, ""])
@@ -234,7 +243,9 @@ def test_issuers_that_differ_within_a_study_share_no_patient(world: World) -> No
     world.poll()
     assert "B10" in world.turn().noted
     assert world.study()["subject"] != world.study(OTHER)["subject"]
-    (own,) = (one for one in world.fhir.resources("Patient") if f"Patient/{one['id']}" == world.study()["subject"]["reference"])
+    (own,) = (
+        one for one in world.fhir.resources("Patient") if f"Patient/{one['id']}" == world.study()["subject"]["reference"]
+    )
     assert "identifier" not in own
 
 
@@ -278,11 +289,12 @@ def test_a_doubt_keeps_nothing_from_being_withdrawn(world: World) -> None:
     world.published(OTHER, **ANNA, **NEWER)
     assert corrected(world, OTHER, **BERT, **NEWER).decision is Decision.PARK
     world.delete(world.ledger.copies(OTHER)[0].orthanc_id)
-    world.mark(OTHER, kind=MarkKind.INVENTORY)
+    world.sweep()
+    world.mark(OTHER)
     assert world.turn(OTHER).decision is Decision.RETRACT
 
 
-@pytest.mark.parametrize("fhir_version", ["dstu2", "r4b", "r5", "r6"])
+@pytest.mark.parametrize("fhir_version", ["dstu2", "r4b", "r5"])
 def test_every_fhir_version_judges(new_world: NewWorld, fhir_version: str) -> None:
     """RULES B10."""
     world = new_world(fhir_version=fhir_version)
