@@ -115,15 +115,17 @@ def _looked_up(asked: _Asked) -> Subject | None:
         return None
     candidates = patients(rooms.server, system=key.system, value=key.value)
     match choose(candidates, asked.wanted, own_id=key.resource_id):
-        case UsePatient(resource_id=resource_id, differing=traits):
+        case UsePatient(resource_id=resource_id):
             literal = f"Patient/{resource_id}"
-            rooms.judged.keep(literal, "", said(asked.wanted), traits)
+            chosen = next(one for one in candidates if one.get("id") == resource_id)
+            who = said(asked.wanted)
+            traits = differing(said(chosen), who)
+            rooms.judged.keep(literal, "", who, traits)
             asked.accept(traits)
             beside = any(one.get("id") == key.resource_id for one in candidates)
             replaced_by = asked.known.replaced_by if asked.known is not None else literal
             if not asked.speaker.dry and (beside or replaced_by != literal):
                 give_way(key.resource_id, to=literal, rooms=rooms, study_uid=asked.speaker.study_uid)
-            chosen = next(one for one in candidates if one.get("id") == resource_id)
             return asked.settled(literal, traits, named=carries(chosen, key.system, key.value))
         case RefusePatient(reason=ParkedReason.PATIENT_MISMATCH, resource_id=resource_id):
             raise asked.refused(f"Patient/{resource_id}")

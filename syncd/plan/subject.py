@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from syncd.model.person import Said, Trait, are_two, differing
+from syncd.model.person import Said, are_two, differing
 from syncd.model.words import ParkedReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsePatient:
-    """Somebody else's Patient matches exactly: refer to it, never write it. `differing`: what it says otherwise."""
+    """Somebody else's Patient matches exactly: refer to it, never write it."""
 
     resource_id: str
-    differing: frozenset[Trait] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +42,13 @@ def choose(
     if len(foreign) > 1:
         return RefusePatient(reason=ParkedReason.PATIENT_AMBIGUOUS, detail=f"{len(foreign)} Patients carry the identifier")
     (resource_id, patient) = next(iter(foreign.items()))
-    traits = differing(said(patient), said(ours))
-    if are_two(traits):
+    if are_two(differing(said(patient), said(ours))):
         return RefusePatient(
             reason=ParkedReason.PATIENT_MISMATCH,
             detail="birth date and gender contradict the matching Patient",
             resource_id=resource_id,
         )
-    return UsePatient(resource_id=resource_id, differing=traits)
+    return UsePatient(resource_id=resource_id)
 
 
 def said(patient: Mapping[str, Any]) -> Said:
