@@ -11,7 +11,7 @@ help:
 	@echo 'make test        check, and the suites on real servers'
 	@echo 'make test-long   test, and the longer versions'
 	@echo 'make mutants     does a test notice each fault that is kept? ONLY=name tries one (about two minutes)'
-	@echo 'make bench       what a study costs, and how soon a new one is there beside 10,000 (a minute of one core)'
+	@echo 'make bench       what a study costs, also to read, and how soon a new one is there beside 10,000 (two minutes)'
 	@echo 'make lock        requirements*.txt after a change in pyproject.toml (make upgrade: newest versions)'
 	@echo 'make clean       removes what was set up: .venv, .work and the built HAPI'
 	@echo 'Another Python than python3 (3.11 or newer): make PYTHON=python3.12 …'
@@ -38,6 +38,8 @@ bench: python
 	@.venv/bin/python -m benchmarks.mapping
 	@echo
 	@.venv/bin/python -m benchmarks.arrival
+	@echo
+	@.venv/bin/python -m benchmarks.reading
 
 lock: python
 	@$(PYTHON) -m scripts.lock

@@ -8,6 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from syncd.model.agreement import (
+    ANATOMIC_REGION,
+    FRAME_ANATOMY,
+    IMAGE_LATERALITY,
+    LATERALITY,
+    PEOPLE,
+    PER_FRAME_GROUPS,
+    SHARED_GROUPS,
+)
 from syncd.model.study import RawInstance, Tags
 
 SOP_CLASS_UID = "0008,0016"
@@ -22,10 +31,7 @@ _DOCUMENTS = (
     f"{_STORAGE}88.",  # structured reports (SR) and Key Object Selection (KO)
     f"{_STORAGE}104.",  # encapsulated PDF, CDA, STL, OBJ, MTL
 )
-_IMAGE_LATERALITY = "0020,0062"
-_FRAME_ANATOMY = "0020,9071"
 _FRAME_LATERALITY = "0020,9072"
-_FUNCTIONAL_GROUPS = ("5200,9229", "5200,9230")
 
 
 def representative(instances: Iterable[RawInstance]) -> RawInstance:
@@ -38,12 +44,21 @@ def is_document(sop_class_uid: str) -> bool:
     return sop_class_uid.startswith(_DOCUMENTS)
 
 
-def has_own_laterality(tags: Tags) -> bool:
-    """Whether this instance, or a frame of it, names a side: then each of its series may name another (RULES B6)."""
-    if tags.get(_IMAGE_LATERALITY):
+def speaks_for_itself(tags: Tags) -> bool:
+    """Whether this instance, or a frame of it, names a side, a region or a person by code: then each of its series may name
+    another, which no list of shared values tells (RULES B6, B9)."""
+    if any(tags.get(tag) for tag in (LATERALITY, IMAGE_LATERALITY, ANATOMIC_REGION, *PEOPLE)):
         return True
-    frames = (frame for group in _FUNCTIONAL_GROUPS for frame in _items(tags, group))
-    return any(item.get(_FRAME_LATERALITY) for frame in frames for item in _items(frame, _FRAME_ANATOMY))
+    frames = (frame for group in (SHARED_GROUPS, PER_FRAME_GROUPS) for frame in items(tags, group))
+    anatomies = (item for frame in frames for item in items(frame, FRAME_ANATOMY))
+    return any(item.get(_FRAME_LATERALITY) or item.get(ANATOMIC_REGION) for item in anatomies)
+
+
+def items(tags: Mapping[str, Any], tag: str) -> Iterator[Mapping[str, Any]]:
+    """The items of a sequence; none where it is none."""
+    value = tags.get(tag)
+    if isinstance(value, list):
+        yield from (item for item in value if isinstance(item, dict))
 
 
 def _order(instance: RawInstance) -> tuple[bool, int, str, str]:
@@ -53,9 +68,3 @@ def _order(instance: RawInstance) -> tuple[bool, int, str, str]:
         return False, int(str(number).strip()), uid, instance.orthanc_id
     except ValueError:
         return True, 0, uid, instance.orthanc_id
-
-
-def _items(tags: Mapping[str, Any], tag: str) -> Iterator[Mapping[str, Any]]:
-    value = tags.get(tag)
-    if isinstance(value, list):
-        yield from (item for item in value if isinstance(item, dict))

@@ -14,6 +14,7 @@ from syncd.archive import answers
 from syncd.archive.answers import Malformed
 from syncd.archive.calls import Calls
 from syncd.errors import StudyGone, SyncdError, TornRead
+from syncd.model.agreement import PLAIN
 from syncd.model.change import ChangePage
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
 from syncd.model.study import RawInstance, StudyHeader, StudyListing, Tags
@@ -114,6 +115,41 @@ class Routes:
             absent=torn,
         )
 
+    def shared_tags(self, series_id: OrthancId) -> Tags:
+        """`GET /series/{id}/shared-tags`: the plain values that all instances of a series have in common. Neither version
+        heeds `ignore-length` here: a text above 256 bytes is shared by none."""
+        return self._of_series(series_id, "shared-tags", read=answers.an_object)
+
+    def instances_tags(self, series_id: OrthancId) -> Mapping[OrthancId, Tags]:
+        """`GET /series/{id}/instances-tags`: all tags of every instance of a series."""
+
+        def read(value: Any) -> dict[OrthancId, Tags]:
+            return {answers.an_id(each): answers.an_object(tags) for each, tags in answers.an_object(value).items()}
+
+        long = ",".join(tag.replace(",", "-") for tag in PLAIN)
+        return self._of_series(series_id, "instances-tags", more=f"&ignore-length={long}", read=read)
+
+    def find_values(self, series_id: OrthancId, wanted: Sequence[str], *, since: int, limit: int) -> dict[OrthancId, Tags]:
+        """`POST /tools/find`: a page of these tags of a series' instances (1.12.5 and later); long names may be missing."""
+        body = {
+            "Level": "Instance",
+            "Query": {},
+            "ParentSeries": series_id,
+            "ResponseContent": ["RequestedTags"],
+            "RequestedTags": list(wanted),
+            "Short": True,
+            "Since": since,
+            "Limit": limit,
+        }
+        return self._ask(
+            lambda orthanc: orthanc.post_tools_find(json=body),
+            lambda value: {
+                answers.an_id(each.get("ID")): answers.an_object(each.get("RequestedTags"))
+                for each in answers.objects(value)
+            },
+            what="POST /tools/find",
+        )
+
     def calling_aet(self, instance_id: OrthancId) -> str:
         """`GET /instances/{id}/metadata/RemoteAET`; empty where there is none, or the instance is gone."""
         untold = TornRead(f"instance {instance_id} has no sender")
@@ -207,6 +243,18 @@ class Routes:
 
     def close(self) -> None:
         self._calls.close()
+
+    def _of_series(self, series_id: OrthancId, kind: str, *, more: str = "", read: Callable[[Any], Noun]) -> Noun:
+        """A series that is gone by now means that the study changed. `more` is sent as it is: Orthanc does not understand
+        a list of tags whose commas are escaped (500, both versions)."""
+        torn = TornRead(f"series {series_id} is gone, or a file of it is")
+        _check(series_id, absent=torn)
+        return self._ask(
+            lambda orthanc: orthanc.get(f"{orthanc.url}/series/{series_id}/{kind}?short={more}"),
+            read,
+            what=f"GET /series/{{id}}/{kind}",
+            absent=torn,
+        )
 
     def _bulk(
         self, ids: Sequence[str], *, level: str, metadata: bool, read: Callable[[Mapping[str, Any]], Noun]

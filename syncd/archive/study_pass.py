@@ -6,18 +6,15 @@ reads with the study's own header and counts at the end, and whatever does not f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
-from syncd.archive.chosen import has_own_laterality, is_document, representative
+from syncd.archive.agreement import read_series
+from syncd.archive.chosen import is_document
 from syncd.archive.routes import Routes
 from syncd.errors import TornRead
 from syncd.model.ids import OrthancId
-from syncd.model.study import RawInstance, RawSeries, RawStudy, StudyHeader, Tags
-
-LATERALITIES = 2000
-"""A series with more instances is not asked for each one's side (RULES B6: not all read, none written): at 1 to 15 ms
-each, that is half a minute at most."""
+from syncd.model.study import RawInstance, RawStudy, StudyHeader, Tags
 
 
 class Uncounted(Exception):
@@ -34,7 +31,8 @@ def study_pass(routes: Routes, orthanc_id: OrthancId, *, counts: bool) -> RawStu
     if not instances or {each.series_id for each in instances} != set(before.series_ids):
         raise TornRead(f"study {orthanc_id}: its series and its instances do not fit")
     read = cache(routes.tags)
-    series = tuple(_series(each, instances=instances, read=read) for each in before.series_ids)
+    members = {each: [one for one in instances if one.series_id == each] for each in before.series_ids}
+    series = tuple(read_series(each, routes=routes, members=members[each], read=read, finds=counts) for each in members)
     documents = [each.orthanc_id for each in instances if is_document(each.sop_class_uid)]
     contents: dict[str, Tags] = {each: read(each) for each in documents}
     counted = None if counts else routes.statistics(orthanc_id)
@@ -65,12 +63,3 @@ def _found_instances(routes: Routes, orthanc_id: OrthancId, *, expected: int | N
         found.update((each.orthanc_id, each) for each in page)
         asked_from += len(page)
     return tuple(found.values())
-
-
-def _series(series_id: OrthancId, *, instances: Sequence[RawInstance], read: Callable[[OrthancId], Tags]) -> RawSeries:
-    """A series by its representative, whose full tags hold the series' main tags too."""
-    own = [each for each in instances if each.series_id == series_id]
-    tags = read(representative(own).orthanc_id)
-    all_asked = has_own_laterality(tags) and len(own) <= LATERALITIES
-    lateralities = tuple(read(each.orthanc_id) for each in own) if all_asked else ()
-    return RawSeries(orthanc_id=series_id, tags=tags, representative=tags, lateralities=lateralities)

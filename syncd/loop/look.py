@@ -138,7 +138,7 @@ def require_one_person(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Stu
 
     two = contradicting(snapshot)
     if two:
-        of_what = "each other" if len(two) > 1 else "what is shown of the study"
+        of_what = "each other" if len(two) > 1 else "each other, or what is shown of the study"
         detail = f"birth date and sex of series {' and '.join(two)} contradict {of_what}: two people's images in one study"
         raise StudyError(ParkedReason.PATIENT_MISMATCH, detail)
     return agreed(snapshot, system_of=system_of)

@@ -78,10 +78,11 @@ SERIES = (
         r5="series.bodySite CodeableReference",
         r6="series.bodySite CodeableReference*",
         tags="0008,2218 0020,9071 0018,0015",
-        rule="The coded region, of the frames only if they agree; else the body part by PS3.16 Annex L; else words. R6"
+        rule="The coded region if every image (and frame) names the same one; else the body part that all images have, by"
+        " PS3.16 Annex L; else words. Left out and noted where images differ or only some name one. R6"
         " says the side here, in the words: Chest, left. From R5 on with a reference to its BodyStructure, where one is"
         " written.",
-        clause="C.6, J.7",
+        clause="C.6, J.7, RULES B9",
     ),
     row(
         "ImagingStudy.series.laterality",
@@ -89,9 +90,9 @@ SERIES = (
         r5="series.laterality CodeableConcept",
         r6="",
         tags="0020,0060 0020,0062 0020,9072",
-        rule="What the images say if all were read, else the series' own side, by the table below; left out where they"
-        " contradict it, or only some say one.",
-        clause="C.6, RULES B6",
+        rule="What all images say, each of its own (0020,0062) or the series' (0020,0060), by the table below; left out and"
+        " noted where one says none, where they contradict the series' side, or where only (0020,0060) differs.",
+        clause="C.6, RULES B6, B9",
     ),
     row(
         "ImagingStudy.series.started",

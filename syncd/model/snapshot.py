@@ -121,6 +121,8 @@ class InstanceFacts:
     number: int | None = None
     title: str = ""
     frames: int | None = None
+    patient: PatientFacts | None = None
+    """What it says of the patient, where the images of its series differ in that (RULES B10)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,9 @@ class SeriesFacts:
     custodian: Institution | None = None
     """Who keeps a document, as it says itself: Custodial Organization Sequence (0040,A07C)."""
     patient: PatientFacts | None = None
-    """What its representative says of the patient (RULES B10); None where none was read."""
+    """What its images say of the patient (RULES B10); None where none was read, or where they say it each for itself."""
+    unshared: tuple[str, ...] = ()
+    """Tags of the patient that its images are known not to agree on, where nobody asked each of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,8 +53,10 @@ class RawSeries:
     orthanc_id: OrthancId
     tags: Tags
     representative: Tags = field(default_factory=dict)
-    lateralities: tuple[Tags, ...] = ()
-    """Full tags of every instance, read only where RULES B6 asks for them; empty if not all could be read."""
+    images: tuple[Tags, ...] = ()
+    """What `model.agreement` compares, of every instance; empty where not all were asked or could be read (RULES B6, B9)."""
+    shared: Tags | None = None
+    """Plain values that all instances have in common, for a series whose `images` were not asked; None: not asked either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

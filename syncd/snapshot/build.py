@@ -15,6 +15,7 @@ from syncd.model.ids import StudyInstanceUID
 from syncd.model.reading import Reading
 from syncd.model.snapshot import InstanceFacts, SeriesFacts, StudySnapshot
 from syncd.model.study import RawInstance, RawStudy, Tags
+from syncd.snapshot.agreement import agreed_in_study
 from syncd.snapshot.codes import codes
 from syncd.snapshot.dates import date, moment, sort_digits
 from syncd.snapshot.instances import instance_facts, is_encodable, note_series_left_out, ordered
@@ -67,7 +68,8 @@ def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
     _note_contradictions(raw, notes=notes)
 
     lead = _lead(series)
-    study = Tagset(overlay(raw.header.main_tags, lower=lead), notes)
+    whole = overlay(raw.header.main_tags, lower=lead)
+    study = Tagset(agreed_in_study(whole, series=[each.raw for each in _speakers(series)], notes=notes), notes)
     # A date and its time are a pair of one source; series dates are never promoted (MAPPING I case 1).
     day = Tagset(raw.header.main_tags if has_value(raw.header.main_tags.get(STUDY_DATE)) else lead, notes)
     everywhere = [study, *(Tagset(each.raw.representative, notes) for each in series), *documents]
@@ -122,9 +124,13 @@ def _ordered_series(raw: RawStudy, *, members: Mapping[str, Sequence[RawInstance
 
 def _lead(series: Sequence[SeriesReading]) -> Tags:
     """The full tags that speak for the study: of the first series in order, of images where there are any."""
+    return next((each.raw.representative for each in _speakers(series)), {})
+
+
+def _speakers(series: Sequence[SeriesReading]) -> list[SeriesReading]:
+    """The series that were read and may speak for the study: those of images, where there are any."""
     readable = [each for each in series if each.raw.representative]
-    images = [each for each in readable if each.modality not in _NOT_IMAGES]
-    return next((each.raw.representative for each in images or readable), {})
+    return [each for each in readable if each.modality not in _NOT_IMAGES] or readable
 
 
 def _all_series(
@@ -158,7 +164,7 @@ def _all_series(
 
 def _images_read(series: Iterable[SeriesReading]) -> Mapping[str, Tags]:
     """By SOPInstanceUID, the full tags of those instances of a series that were read as a whole."""
-    read = [tags for each in series for tags in (each.raw.representative, *each.raw.lateralities)]
+    read = [tags for each in series for tags in (each.raw.representative, *each.raw.images)]
     return {clean(tags.get(SOP_INSTANCE_UID)): tags for tags in sorted(read, key=repr)}
 
 

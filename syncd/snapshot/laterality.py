@@ -1,26 +1,31 @@
-"""The side of a series: (0020,0060), else what all its images say (MAPPING C.6, RULES B6).
+"""The side of a series: what all its images say (MAPPING C.6, RULES B6, B9).
 
-The difficulty is that a wrong side harms more than none. Image Laterality (0020,0062) and Frame Laterality (0020,9072) are
-said per image, and bilateral mammograms often lie in one series: so where the representative carries one of them, every
-instance is asked, and unless all were read nothing is written. Images that do not agree with each other are both sides;
-images that contradict the series' own value are nobody's.
+The difficulty is that a wrong side harms more than none. (0020,0060) is one per series by the standard, and not in real
+files; Image Laterality (0020,0062) and Frame Laterality (0020,9072) are said per image, and bilateral mammograms often lie
+in one series. So every image is asked, and unless all were read and each says a side, nothing is written. Images that name
+their own sides and differ are both sides; images that differ only in (0020,0060) are nobody's, and so are images that
+contradict it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from syncd.model.agreement import (
+    FRAME_ANATOMY,
+    IMAGE_LATERALITY,
+    PER_FRAME_GROUPS,
+    SHARED_GROUPS,
+)
+from syncd.model.agreement import (
+    LATERALITY as SERIES_LATERALITY,
+)
 from syncd.model.study import Tags
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.tags import Tagset
 from syncd.snapshot.text import values
 
-SERIES_LATERALITY = "0020,0060"
-IMAGE_LATERALITY = "0020,0062"
 FRAME_LATERALITY = "0020,9072"
-FRAME_ANATOMY = "0020,9071"
-SHARED_GROUPS = "5200,9229"
-PER_FRAME_GROUPS = "5200,9230"
 
 _SIDES = {"L": frozenset("L"), "R": frozenset("R"), "B": frozenset("LR")}
 _UNPAIRED = "U"
@@ -30,16 +35,18 @@ Sides = frozenset[str]
 
 
 def laterality(series: Tagset, *, images: Sequence[Tags], expected: int) -> str:
-    """`L`, `R`, `B` or empty. `series` holds the representative's tags, `images` those of every instance (or none),
-    `expected` is how many instances the series has."""
+    """`L`, `R`, `B` or empty. `series` holds the representative's tags, `images` what every instance says of sides (or none
+    of them), `expected` is how many instances the series has."""
     own = _series_side(series)
-    if not _speaks_of_images(series):
-        return _word(own)
-    if not images or len(images) < expected:
-        series.notes.add(IMAGE_LATERALITY, rule="C.6", done="laterality omitted: not every image was read")
+    everyone = [Tagset(tags, series.notes) for tags in images or ([series.tags] if expected <= 1 else [])]
+    of_images = [image for image in (series, *everyone) if _names_its_own(image)]
+    if not own and not of_images:
         return ""
-    said = [side for tags in images for side in _said_by(Tagset(tags, series.notes))]
-    return _combined(own, said=said, notes=series.notes)
+    if not everyone or len(everyone) < expected:
+        return _omitted(series.notes, "not every image was read")
+    if not of_images:
+        return _of_one_side([_series_side(image) for image in everyone], notes=series.notes)
+    return _combined(own, said=[side for image in everyone for side in _said_by(image)], notes=series.notes)
 
 
 def frame_anatomies(instance: Tagset) -> tuple[Tagset, ...]:
@@ -48,17 +55,25 @@ def frame_anatomies(instance: Tagset) -> tuple[Tagset, ...]:
     return tuple(item for group in groups for item in group.items(FRAME_ANATOMY))
 
 
+def _of_one_side(said: Sequence[Sides], *, notes: Notes) -> str:
+    """(0020,0060) is of the whole series: images that differ in it contradict each other."""
+    if len(set(said)) > 1:
+        return _omitted(notes, "the images differ, or not all have one", tag=SERIES_LATERALITY)
+    return _word(said[0])
+
+
 def _combined(own: Sides, *, said: Sequence[Sides], notes: Notes) -> str:
     together = frozenset[str]().union(*said)
-    if not together:
-        return _word(own)
     if own and not own & together:
-        notes.add(SERIES_LATERALITY, rule="C.6", done="laterality omitted: series and images contradict each other")
-        return ""
-    if len(together) == 1 and not own and not all(said):
-        notes.add(IMAGE_LATERALITY, rule="C.6", done="laterality omitted: not every image has one")
-        return ""
+        return _omitted(notes, "series and images contradict each other", tag=SERIES_LATERALITY)
+    if together and not all(said):
+        return _omitted(notes, "not every image has one")
     return _word(own | together)
+
+
+def _omitted(notes: Notes, why: str, *, tag: str = IMAGE_LATERALITY) -> str:
+    notes.add(tag, rule="C.6", done=f"laterality omitted: {why}", safety=True)
+    return ""
 
 
 def _series_side(series: Tagset) -> Sides:
@@ -67,14 +82,14 @@ def _series_side(series: Tagset) -> Sides:
     if text in ("L", "R"):
         return _SIDES[text]
     if text:
-        series.notes.add(SERIES_LATERALITY, rule="C.6", done="laterality ignored: neither L nor R")
+        series.notes.add(SERIES_LATERALITY, rule="C.6", done="laterality ignored: neither L nor R", safety=True)
     return frozenset()
 
 
-def _speaks_of_images(representative: Tagset) -> bool:
-    if representative.text(IMAGE_LATERALITY):
+def _names_its_own(image: Tagset) -> bool:
+    if image.text(IMAGE_LATERALITY):
         return True
-    return any(item.text(FRAME_LATERALITY) for item in frame_anatomies(representative))
+    return any(item.text(FRAME_LATERALITY) for item in frame_anatomies(image))
 
 
 def _said_by(image: Tagset) -> list[Sides]:
@@ -96,7 +111,7 @@ def _union(tokens: Iterable[str], *, notes: Notes) -> Sides:
     sides: Sides = frozenset()
     for each in tokens:
         if each.upper() not in _SIDES and each.upper() != _UNPAIRED:
-            notes.add(IMAGE_LATERALITY, rule="C.6", done="laterality ignored: not L, R, B or U")
+            notes.add(IMAGE_LATERALITY, rule="C.6", done="laterality ignored: not L, R, B or U", safety=True)
         sides |= _SIDES.get(each.upper(), frozenset())
     return sides
 

@@ -14,13 +14,14 @@ from itertools import combinations
 
 from syncd.model.ids import ArchiveName
 from syncd.model.person import Said, Trait, are_two, differing, differing_among
-from syncd.model.snapshot import IssuedId, Issuer, Note, PatientFacts, StudySnapshot
+from syncd.model.snapshot import IssuedId, Issuer, Note, PatientFacts, SeriesFacts, StudySnapshot
 
 SystemOf = Callable[[IssuedId, ArchiveName], str]
 
 RULE = "B10"
 """The rule that a note of a doubtful person names."""
 
+_TRAITS = frozenset(trait.value for trait in Trait)
 _PATIENT_ID = "0010,0020"
 _ISSUER = "0010,0021"
 
@@ -32,14 +33,17 @@ _DONE = {
 
 
 def contradicting(snapshot: StudySnapshot) -> tuple[str, ...]:
-    """The SeriesInstanceUIDs of two series that are two people's; one, where a series is another person's than what the
-    archive shows of the study, or than a copy of it. Empty: nothing says so."""
-    people = {said(each.patient): each.uid for each in reversed(snapshot.series) if each.patient is not None}
+    """The SeriesInstanceUIDs of two series that are two people's; one, where a series is two people's by itself, or
+    another person's than what the archive shows of the study, or than a copy of it. Empty: nothing says so."""
+    for each in snapshot.series:
+        if are_two([Trait(tag) for tag in each.unshared if tag in _TRAITS]):
+            return (each.uid,)
+    people = {said(facts): each.uid for each in reversed(snapshot.series) for facts in _of_series(each)}
     for facts in (snapshot.patient, *snapshot.patients_elsewhere):
         people.setdefault(said(facts), "")
     for (one, first), (other, second) in combinations(sorted(people.items(), key=lambda item: item[1]), 2):
         if are_two(differing(one, other)):
-            return tuple(uid for uid in (first, second) if uid)
+            return tuple(dict.fromkeys(uid for uid in (first, second) if uid))
     return ()
 
 
@@ -54,7 +58,8 @@ def agreed(snapshot: StudySnapshot, *, system_of: SystemOf = lambda _issued, _ar
     `system_of` tells which identifier system an identifier of an archive belongs to, empty where nobody knows: two names
     of one authority are no contradiction."""
     everybody = _everybody(snapshot)
-    traits = differing_among(said(facts) for facts, _ in everybody)
+    unshared = {tag for each in snapshot.series for tag in each.unshared}
+    traits = differing_among(said(facts) for facts, _ in everybody) | {Trait(tag) for tag in unshared & _TRAITS}
     notes = {Note(tag=trait.value, rule=RULE, done=_DONE[trait], safety=True) for trait in traits}
     patient = snapshot.patient
     if Trait.BIRTH_DATE in traits:
@@ -62,6 +67,7 @@ def agreed(snapshot: StudySnapshot, *, system_of: SystemOf = lambda _issued, _ar
     if Trait.SEX in traits:
         patient = replace(patient, gender="")
     doubtful = _doubtful([(facts.ids[0], system_of(facts.ids[0], archive)) for facts, archive in everybody if facts.ids])
+    doubtful = doubtful or next((tag for tag in (_PATIENT_ID, _ISSUER) if tag in unshared), "")
     if doubtful:
         done = "differs within the study: no identifier, and a Patient of its own"
         notes.add(Note(tag=doubtful, rule=RULE, done=done, safety=True))
@@ -83,8 +89,14 @@ def _everybody(snapshot: StudySnapshot) -> list[tuple[PatientFacts, ArchiveName]
     """Who speaks of the patient, and from which archive. Of copies elsewhere only the person counts: whether they name
     one identifier was judged before they became one study (RULES C8)."""
     of_copies = [(replace(facts, ids=()), snapshot.archive) for facts in snapshot.patients_elsewhere]
-    of_series = [(each.patient, each.elsewhere or snapshot.at_home) for each in snapshot.series if each.patient is not None]
+    of_series = [(facts, each.elsewhere or snapshot.at_home) for each in snapshot.series for facts in _of_series(each)]
     return list(dict.fromkeys([(snapshot.patient, snapshot.archive), *of_copies, *of_series]))
+
+
+def _of_series(series: SeriesFacts) -> tuple[PatientFacts, ...]:
+    """What a series says of its patient, each person once; an image that was taken back says nothing any more."""
+    whole = (series.patient,) if series.patient is not None else ()
+    return (*whole, *dict.fromkeys(one.patient for one in series.instances if one.patient is not None))
 
 
 def _doubtful(ids: Iterable[tuple[IssuedId, str]]) -> str:

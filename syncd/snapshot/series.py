@@ -7,21 +7,23 @@ not by which instance happened to arrive first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from syncd.model.snapshot import Code, InstanceFacts, Moment, PatientFacts, SeriesFacts
+from syncd.model.agreement import BODY_PART
+from syncd.model.snapshot import InstanceFacts, Moment, SeriesFacts
 from syncd.model.study import RawSeries
 from syncd.snapshot.acquisition import equipment, performed_step
-from syncd.snapshot.codes import codes
+from syncd.snapshot.agreement import agreed
 from syncd.snapshot.dates import moment
 from syncd.snapshot.institutions import custodian, institution
-from syncd.snapshot.laterality import frame_anatomies, laterality
+from syncd.snapshot.laterality import laterality
 from syncd.snapshot.modality import inferred, token
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.numbers import unsigned_int
-from syncd.snapshot.patient import patient_facts
+from syncd.snapshot.patient import people
 from syncd.snapshot.persons import persons
+from syncd.snapshot.region import anatomic_region
 from syncd.snapshot.tags import (
     MODALITY,
     SERIES_DESCRIPTION,
@@ -37,8 +39,6 @@ from syncd.snapshot.text import values
 
 _PROTOCOL_NAME = "0018,1030"
 _ARCHIVE_WINS = (SERIES_INSTANCE_UID, SERIES_NUMBER, MODALITY, SERIES_DESCRIPTION, _PROTOCOL_NAME)
-_BODY_PART = "0018,0015"
-_ANATOMIC_REGION = "0008,2218"
 _PERFORMING = "0008,1050"
 _PERFORMING_IDENTIFICATION = "0008,1052"
 _OPERATORS = "0008,1070"
@@ -64,8 +64,12 @@ class SeriesReading:
         return (self.number is None, self.number or 0, self.uid, self.raw.orthanc_id)
 
 
-def read_series(raw: RawSeries, *, sop_classes: Iterable[str], notes: Notes) -> SeriesReading:
-    """Lay both sources of a series over each other; `sop_classes` are those of its instances, in a fixed order."""
+def read_series(raw: RawSeries, *, sop_classes: Sequence[str], notes: Notes) -> SeriesReading:
+    """Lay both sources of a series over each other, as far as its images agree (RULES B9); `sop_classes` are those of its
+    instances, in a fixed order."""
+    representative = agreed(raw, expected=len(sop_classes), notes=notes)
+    denied = raw.representative.keys() - representative.keys()
+    raw = replace(raw, representative=representative, tags={tag: raw.tags[tag] for tag in raw.tags if tag not in denied})
     archive = only(raw.tags, wanted=_ARCHIVE_WINS)
     tags = Tagset(overlay(archive, lower=overlay(raw.representative, lower=raw.tags)), notes)
     return SeriesReading(
@@ -82,33 +86,29 @@ def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...]
     tags = reading.tags
     # Display only, and by default not even that: what is odd about it is no reason to call the study odd.
     about = Tagset(tags.tags, Notes(tags.notes.reading))
+    whose = people(reading.raw, uids=[each.uid for each in instances], reading=tags.notes.reading)
     return SeriesFacts(
         uid=reading.uid,
         number=reading.number,
         modality=reading.modality,
         description=tags.free_text(SERIES_DESCRIPTION) or tags.free_text(_PROTOCOL_NAME),
         body_part=_body_part(tags),
-        anatomic_region=_anatomic_region(tags),
-        laterality=laterality(tags, images=reading.raw.lateralities, expected=expected),
+        anatomic_region=anatomic_region(tags, images=reading.raw.images, expected=expected),
+        laterality=laterality(tags, images=reading.raw.images, expected=expected),
         started=_started(reading),
         performing_physicians=persons(tags, names=_PERFORMING, identification=_PERFORMING_IDENTIFICATION),
         operators=persons(tags, names=_OPERATORS, identification=_OPERATOR_IDENTIFICATION),
         equipment=equipment(tags),
         performed_step=performed_step(tags),
-        instances=instances,
+        instances=tuple(replace(each, patient=whose.each[each.uid]) for each in instances) if whose.each else instances,
         institution=institution(about),
         custodian=custodian(about),
-        patient=_patient(reading),
+        patient=whose.all,
+        unshared=whose.unshared,
     )
 
 
-def _patient(reading: SeriesReading) -> PatientFacts | None:
-    """What the series' own file says of the patient. What is odd about it was noted of the study's."""
-    own = reading.raw.representative
-    return patient_facts(Tagset(own, Notes(reading.tags.notes.reading))) if own else None
-
-
-def _modality(tags: Tagset, *, sop_classes: Iterable[str]) -> str:
+def _modality(tags: Tagset, *, sop_classes: Sequence[str]) -> str:
     """Its token, else what the representative's SOP Class or those of its instances say."""
     note = tags.at(MODALITY)
     return token(tags.raw(MODALITY), note=note) or inferred([tags.text(SOP_CLASS_UID), *sop_classes], note=note)
@@ -129,18 +129,7 @@ def _started(reading: SeriesReading) -> Moment | None:
 
 
 def _body_part(tags: Tagset) -> str:
-    parts = values(tags.raw(_BODY_PART))
+    parts = values(tags.raw(BODY_PART))
     if len(parts) > 1:
-        tags.notes.add(_BODY_PART, rule="C.6", done="several body parts: the first taken")
-    return parts[0] if parts else ""
-
-
-def _anatomic_region(tags: Tagset) -> Code | None:
-    """(0008,2218) of the instance, else of its frames as long as they agree (MAPPING C.6)."""
-    own = codes(tags.items(_ANATOMIC_REGION))
-    if own:
-        return own[0]
-    of_frames = codes(region for item in frame_anatomies(tags) for region in item.items(_ANATOMIC_REGION))
-    if len(of_frames) > 1:
-        tags.notes.add(_ANATOMIC_REGION, rule="C.6", done="region omitted: the frames differ")
-    return of_frames[0] if len(of_frames) == 1 else None
+        tags.notes.add(BODY_PART, rule="C.6", done="left out: several body parts", safety=True)
+    return parts[0] if len(parts) == 1 else ""

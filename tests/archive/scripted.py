@@ -112,6 +112,8 @@ def study_routes(
     """All routes that a pass over study 1 with these instances takes; every instance has the same further `tags`."""
     all_instances = list(instances)
     series = sorted({int(each["ParentSeries"].replace("-", ""), 16) for each in all_instances})
+    tagged = {each["ID"]: {**each["MainDicomTags"], **(tags or {})} for each in all_instances}
+    said = {key: [each for each in all_instances if each["ParentSeries"] == orthanc_id(key)] for key in series}
     full = {
         f"GET /instances/{each['ID']}/tags": answering({**each["MainDicomTags"], **(tags or {})}) for each in all_instances
     }
@@ -122,4 +124,16 @@ def study_routes(
         "POST /tools/bulk-content": answering(all_instances),
         "POST /tools/find": lambda request: httpx.Response(200, json=all_instances[json.loads(request.content)["Since"] :]),
         **full,
+        **{
+            f"GET /series/{orthanc_id(key)}/instances-tags": answering(
+                {each["ID"]: tagged[each["ID"]] for each in said[key]}
+            )
+            for key in series
+        },
+        **{
+            f"GET /series/{orthanc_id(key)}/shared-tags": answering(
+                {tag: one for tag, one in (tags or {}).items() if isinstance(one, str)}
+            )
+            for key in series
+        },
     }

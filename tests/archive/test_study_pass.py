@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from syncd.archive import study_pass as module
+from syncd.archive import agreement as module
 from syncd.errors import StudyError, StudyGone, TornRead
 from syncd.model.study import RawStudy
 from tests.archive.scripted import (
@@ -28,6 +28,9 @@ KO = "1.2.840.10008.5.1.4.1.1.88.59"
 HEADER = f"GET /studies/{STUDY}"
 COUNT = f"GET /studies/{STUDY}/statistics"
 
+KINDS = {"tags": "TAGS", "shared-tags": "SHARED", "instances-tags": "ALL"}
+"""Routes of one instance or series, whichever it is."""
+
 TWO_SERIES = [
     instance(21, series=11, position="2"),
     instance(22, series=11, position="1"),
@@ -42,17 +45,19 @@ def read(routes: dict[str, Answer]) -> RawStudy:
 @pytest.mark.parametrize(
     ("modern", "calls"),
     [
-        (False, [HEADER, "POST /tools/bulk-content", "TAGS", "TAGS", COUNT, HEADER]),
-        (True, [HEADER, "POST /tools/find", "TAGS", "TAGS", HEADER]),
+        (False, [HEADER, "POST /tools/bulk-content", "TAGS", "ALL", "TAGS", COUNT, HEADER]),
+        (True, [HEADER, "POST /tools/find", "TAGS", "ALL", "TAGS", HEADER]),
     ],
 )
-def test_a_pass_costs_four_or_three_calls_and_one_per_series(modern: bool, calls: list[str]) -> None:
-    """RULES A7."""
+def test_a_pass_costs_four_or_three_calls_one_per_series_and_one_where_images_may_differ(
+    modern: bool, calls: list[str]
+) -> None:
+    """RULES A7, B9: the first series has two images."""
     orthanc, scripted = archive(study_routes(TWO_SERIES, modern=modern))
     orthanc.read_study(STUDY)
     scripted.requests.clear()  # the first read also asked what this version can
     raw = orthanc.read_study(STUDY)
-    assert ["TAGS" if each.endswith("/tags") else each for each in scripted.asked] == calls
+    assert [KINDS.get(each.rsplit("/", 1)[1], each) for each in scripted.asked] == calls
     assert [each.orthanc_id for each in raw.instances] == [orthanc_id(21), orthanc_id(22), orthanc_id(23)]
     assert [each.representative["0008,0018"] for each in raw.series] == ["1.2.1.22", "1.2.1.23"]
     assert raw.header.main_tags == {"0008,0020": "20260301", "0020,000d": "1.2.1", "0010,0020": "P1"}
@@ -196,31 +201,107 @@ def test_documents_are_read_in_full(sop_class: str, is_read: bool) -> None:
     assert sum(each.endswith("/tags") for each in scripted.asked) == (2 if is_read else 1)
 
 
+LONG_SERIES = [instance(100 + at, series=11, position=f"{at + 1}") for at in range(module.FEW + 1)]
 FRAMES = [{"0020,9071": [{"0020,9072": "L"}]}]
+REGION = [{"0008,0100": "T-D8700", "0008,0102": "SRT"}]
 
 
 @pytest.mark.parametrize(
     ("tags", "asked"),
     [
-        ({"0020,0062": "L"}, True),
-        ({"5200,9229": FRAMES}, True),
-        ({"5200,9230": FRAMES}, True),
-        ({"0020,0062": ""}, False),
-        ({"0020,0060": "L"}, False),
-        ({"5200,9230": [{"0020,9071": [{}]}]}, False),
-        ({"5200,9230": None}, False),
+        ({"0020,0062": "L"}, ["ALL"]),
+        ({"0020,0060": "L"}, ["ALL"]),
+        ({"0008,2218": REGION}, ["ALL"]),
+        ({"5200,9229": FRAMES}, ["ALL"]),
+        ({"5200,9230": FRAMES}, ["ALL"]),
+        ({"5200,9229": [{"0020,9071": [{"0008,2218": REGION}]}]}, ["ALL"]),
+        ({"0008,1072": [{"0040,1101": REGION}]}, ["ALL"]),
+        ({"0020,0062": ""}, ["SHARED"]),
+        ({"0018,0015": "CHEST", "0018,1030": "Thorax"}, ["SHARED"]),
+        ({"0040,0275": [{"0008,0050": "A1"}]}, ["SHARED"]),
+        ({"5200,9230": [{"0020,9071": [{}]}]}, ["SHARED"]),
+        ({"5200,9230": None}, ["SHARED"]),
     ],
 )
-def test_every_instance_is_asked_where_one_names_its_side(tags: dict[str, Any], asked: bool) -> None:
-    """RULES B6."""
-    raw = read(study_routes(TWO_SERIES[:2], tags=tags))
-    assert len(raw.series[0].lateralities) == (2 if asked else 0)
+def test_every_image_is_asked_where_one_names_what_only_each_can_say(tags: dict[str, Any], asked: list[str]) -> None:
+    """RULES B6, B9: a long series is asked what it shares; for a side, a region or a person's code, everything."""
+    orthanc, scripted = archive(study_routes(LONG_SERIES, tags=tags))
+    raw = orthanc.read_study(STUDY).series[0]
+    said = [KINDS[each.rsplit("/", 1)[1]] for each in scripted.asked if each.endswith("-tags")]
+    assert said == asked
+    assert (len(raw.images), raw.shared is not None) == ((len(LONG_SERIES), False) if asked == ["ALL"] else (0, True))
 
 
-def test_a_series_too_long_to_ask_has_no_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_image_is_asked_where_the_representative_says_what_is_not_shared() -> None:
+    """RULES B9: a text above 256 bytes is shared by none, too (ORTHANC.md)."""
+    routes = study_routes(LONG_SERIES, tags={"0018,0015": "CHEST"})
+    orthanc, scripted = archive({**routes, f"GET /series/{orthanc_id(11)}/shared-tags": answering({"0008,0060": "CT"})})
+    assert len(orthanc.read_study(STUDY).series[0].images) == len(LONG_SERIES)
+    assert [KINDS[each.rsplit("/", 1)[1]] for each in scripted.asked if each.endswith("-tags")] == ["SHARED", "ALL"]
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "asked"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.1", "ALL"),  # CR
+        ("1.2.840.10008.5.1.4.1.1.1.1", "ALL"),  # DX
+        ("1.2.840.10008.5.1.4.1.1.1.2", "ALL"),  # MG
+        ("1.2.840.10008.5.1.4.1.1.12.1", "ALL"),  # XA
+        ("1.2.840.10008.5.1.4.1.1.77.1.4", "ALL"),  # visible light
+        ("1.2.840.10008.5.1.4.1.1.2", "SHARED"),  # CT
+        ("1.2.840.10008.5.1.4.1.1.4", "SHARED"),  # MR
+        ("1.2.840.10008.5.1.4.1.1.128", "SHARED"),  # PT
+        ("", "SHARED"),
+    ],
+)
+def test_images_that_each_have_a_region_by_their_class_are_all_asked(sop_class: str, asked: str) -> None:
+    """RULES B9: the region is at image level there (PS3.3 C.8.11.2), and CT and MR cost no more than one call."""
+    entries = [instance(100 + at, series=11, sop_class=sop_class) for at in range(module.FEW + 1)]
+    orthanc, scripted = archive(study_routes(entries))
+    orthanc.read_study(STUDY)
+    assert [KINDS[each.rsplit("/", 1)[1]] for each in scripted.asked if each.endswith("-tags")] == [asked]
+
+
+def test_a_series_too_long_to_ask_for_everything_has_what_it_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES B6: not all read → none written."""
-    monkeypatch.setattr(module, "LATERALITIES", 1)
-    assert read(study_routes(TWO_SERIES[:2], tags={"0020,0062": "L"})).series[0].lateralities == ()
+    monkeypatch.setattr(module, "MANY", 1)
+    found = read(study_routes(TWO_SERIES[:2], tags={"0020,0062": "L", "0018,0015": "HAND"})).series[0]
+    assert (found.images, found.shared) == ((), {"0020,0062": "L", "0018,0015": "HAND"})
+
+
+def test_a_series_too_long_to_ask_for_everything_is_found_by_pages_on_1_12(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES B9: what a find does not tell of an image, nobody says."""
+    monkeypatch.setattr(module, "MANY", 1)
+    monkeypatch.setattr(module, "PAGE", 2)
+    entries = [instance(100 + at, series=11) for at in range(3)]
+    found = [{"ID": each["ID"], "RequestedTags": {"0018,0015": "HAND"}} for each in entries]
+
+    def find(request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        if "ParentStudy" in asked:
+            return httpx.Response(200, json=entries[asked["Since"] :])
+        return httpx.Response(200, json=found[asked["Since"] : asked["Since"] + asked["Limit"]])
+
+    orthanc, scripted = archive({**study_routes(entries, modern=True), "POST /tools/find": find})
+    assert orthanc.read_study(STUDY).series[0].images == ({"0018,0015": "HAND"},) * 3
+    assert [each.get("Since") for each in scripted.bodies("/tools/find") if "ParentSeries" in each] == [0, 2]
+
+
+def test_a_series_of_more_frames_than_can_be_written_out_is_not_asked() -> None:
+    """RULES B11: a slide's images have functional groups by the hundred thousand."""
+    entries = [instance(100 + at, series=11) for at in range(2)]
+    for each in entries:
+        each["MainDicomTags"]["0028,0008"] = f"{module.FRAMES // 2 + 1}"
+    found = read(study_routes(entries)).series[0]
+    assert (found.images, found.shared) == ((), None)
+
+
+def test_an_image_that_came_while_all_were_asked_tears_the_read() -> None:
+    """RULES A7."""
+    routes = study_routes(TWO_SERIES[:2])
+    said = {orthanc_id(21): {}, orthanc_id(22): {}, orthanc_id(99): {}}
+    with pytest.raises(TornRead):
+        read({**routes, f"GET /series/{orthanc_id(11)}/instances-tags": answering(said)})
 
 
 def test_a_study_beyond_the_limit_is_parked_and_names_it() -> None:

@@ -28,7 +28,9 @@ CONVERGENCE = (
     ),
     _case(
         "What else a study refers to is gone",
-        at("loop/test_asked_again", "a_companion_that_is_gone_is_written_again", "our_patient_that_is_gone_is_written_again"),
+        at(
+            "loop/test_asked_again", "a_companion_that_is_gone_is_written_again", "our_patient_that_is_gone_is_written_again"
+        ),
         at("loop/test_asked_again", "what_may_not_be_listed_is_taken_as_it_is"),
     ),
     _case(

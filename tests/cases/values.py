@@ -11,6 +11,13 @@ def _case(says: str, *tests: tuple[str, ...], missing: str = "") -> Row:
 
 VALUES = (
     _case(
+        "Sides, regions, body parts, protocols, performers that images of a series differ in, or only some say",
+        at("snapshot/test_agreement", "what_images_differ_in_is_left_out_and_noted", "two_sides_in_one_series_are_no_side"),
+        at("snapshot/test_agreement", "a_region_is_the_series_where_every_image_names_it"),
+        at("real/test_agreement", "images_of_both_sides_have_none", "images_of_hand_and_foot_have_no_region"),
+        at("real/test_agreement", "what_differs_among_few_or_many_images_is_left_out"),
+    ),
+    _case(
         "Any bytes in any tag: a resource or a named note, no instance lost",
         at(
             "mapping/test_any_values",

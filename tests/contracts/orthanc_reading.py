@@ -145,6 +145,54 @@ class ReadingContract:
         whole = archive.get(f"{stored['Path']}/tags")
         assert whole["0008,0008"] == {"Name": "ImageType", "Type": "String", "Value": "ORIGINAL\\PRIMARY"}
 
+    def test_what_all_images_of_a_series_share(self, archive: ArchiveClient) -> None:
+        """RULES B9: plain values only; a sequence, and a text above 256 bytes, are shared by none, whatever is asked."""
+        uid, long = archive.new_uid(), "x" * 300
+        item = {"CodeValue": "T-1", "CodingSchemeDesignator": "99X", "CodeMeaning": "Lung"}
+        same = {"AnatomicRegionSequence": [item], "DerivationDescription": long, "BodyPartExamined": "CHEST"}
+        archive.upload(uid, Laterality="L", OperatorsName="A^B", **same)
+        stored = archive.upload(uid, number=2, Laterality="R", **same)
+        shared = archive.get(f"/series/{stored['ParentSeries']}/shared-tags?short&ignore-length=0008-2111")
+        assert shared["0018,0015"] == "CHEST"
+        assert not shared.keys() & {"0020,0060", "0008,1070", "0008,2218", "0008,2111", "0008,0018"}
+
+    def test_what_each_image_of_a_series_says(self, archive: ArchiveClient) -> None:
+        """RULES B9: one call; long texts where they are asked for."""
+        uid, long = archive.new_uid(), "x" * 300
+        item = {"CodeValue": "T-1", "CodingSchemeDesignator": "99X", "CodeMeaning": "Lung"}
+        stored = [
+            archive.upload(uid, Laterality="L", DerivationDescription=long),
+            archive.upload(uid, number=2, AnatomicRegionSequence=[item], DerivationDescription=long, BodyPartExamined=""),
+        ]
+        series = f"/series/{stored[0]['ParentSeries']}/instances-tags?short"
+        said = archive.get(f"{series}&ignore-length=0008-2111,0020-0060")
+        assert said.keys() == {each["ID"] for each in stored}
+        first, second = (said[each["ID"]] for each in stored)
+        assert (first["0020,0060"], first["0008,2111"]) == ("L", long)
+        assert (second.get("0020,0060"), second["0018,0015"]) == (None, "")
+        assert second["0008,2218"] == [{"0008,0100": "T-1", "0008,0102": "99X", "0008,0104": "Lung"}]
+        assert archive.get(series)[stored[0]["ID"]]["0008,2111"] is None
+
+    def test_a_page_of_what_images_say(self, archive: ArchiveClient) -> None:
+        """RULES B9: 1.12 finds tags that it does not keep. 1.10 answers ids."""
+        uid = archive.new_uid()
+        item = {"CodeValue": "T-1", "CodingSchemeDesignator": "99X", "CodeMeaning": "Lung"}
+        stored = archive.upload(uid, Laterality="L", AnatomicRegionSequence=[item])
+        asked = {
+            "Level": "Instance",
+            "Query": {},
+            "ParentSeries": stored["ParentSeries"],
+            "ResponseContent": ["RequestedTags"],
+            "RequestedTags": ["0020,0060", "0008,2218", "0018,0015"],
+            "Since": 0,
+            "Limit": 1,
+        }
+        if archive.modern:
+            found = {"Laterality": "L", "AnatomicRegionSequence": [item]}
+            assert [(one["ID"], one["RequestedTags"]) for one in archive.post("/tools/find", asked)] == [
+                (stored["ID"], found)
+            ]
+
     def test_the_file_comes_back_as_it_was_sent(self, archive: ArchiveClient) -> None:
         """RULES A7: reading the header by pydicom is the kinder way on a large 1.12."""
         stored = archive.upload(archive.new_uid(), InstitutionName="Here")

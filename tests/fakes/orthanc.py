@@ -23,6 +23,7 @@ from tests.fakes.orthanc_tags import (
     full,
     orthanc_id,
     parse,
+    shared,
     shortened,
     simplified,
     tags_of,
@@ -162,6 +163,12 @@ class FakeOrthanc(FakeServer):
             return json_response(statistics_of(self.index, resource))
         if resource.level == INSTANCE:
             return self._of_instance(request, resource, what)
+        if what == "shared-tags" and "short" in request.query:
+            return json_response(shared([one.tags for one in self.index.below(resource, INSTANCE)]))
+        if what == "instances-tags" and "short" in request.query:
+            ignored = request.query.get("ignore-length", "")
+            found = self.index.below(resource, INSTANCE)
+            return json_response({one.id: shortened(one.tags, ignored=ignored) for one in found})
         if what in ("series", "instances") and LEVELS.index(_LEVEL_OF[what]) > LEVELS.index(resource.level):
             found = list(self.index.below(resource, _LEVEL_OF[what]))
             if self.modern and request.query.get("expand") == "false":
@@ -177,7 +184,7 @@ class FakeOrthanc(FakeServer):
             case "simplified-tags":
                 return json_response(simplified(shortened(resource.tags)))
             case "tags" if "short" in request.query:
-                return json_response(shortened(resource.tags))
+                return json_response(shortened(resource.tags, ignored=request.query.get("ignore-length", "")))
             case "tags" if "simplify" in request.query:
                 return json_response(simplified(shortened(resource.tags)))
             case "tags":

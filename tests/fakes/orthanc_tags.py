@@ -132,16 +132,25 @@ def full(tags: Tags) -> Tags:
     return answer
 
 
-def shortened(tags: Tags) -> Tags:
-    """`/tags?short`: texts beyond `LONGEST` are null."""
+def shortened(tags: Tags, *, ignored: str = "") -> Tags:
+    """`/tags?short`: texts beyond `LONGEST` are null, but those of `ignored`, which is `ignore-length` as it was asked."""
+    long = {one.replace("-", ",") for one in ignored.split(",")}
     return {
-        name: [shortened(item) for item in value]
+        name: [shortened(item, ignored=ignored) for item in value]
         if isinstance(value, list)
         else None
-        if value is not None and len(value) > LONGEST
+        if value is not None and len(value) > LONGEST and name not in long
         else value
         for name, value in sorted(tags.items())
     }
+
+
+def shared(instances: Sequence[Tags]) -> Tags:
+    """`/series/{id}/shared-tags`: plain values that all have in common; no sequences and no texts beyond `LONGEST`."""
+    plain = [{name: one for name, one in shortened(tags).items() if isinstance(one, str)} for tags in instances]
+    return (
+        {name: one for name, one in plain[0].items() if all(other.get(name) == one for other in plain[1:])} if plain else {}
+    )
 
 
 def new_uid() -> str:

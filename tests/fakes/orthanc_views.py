@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.fakes.orthanc_index import CHILDREN, FOLDERS, LEVELS, PARENT, Index, Resource
-from tests.fakes.orthanc_tags import INSTANCE, PATIENT, SERIES, STUDY
+from tests.fakes.orthanc_tags import INSTANCE, PATIENT, SERIES, STUDY, shortened, simplified
 
 MODERN_SYSTEM = {
     "Capabilities": {"HasExtendedChanges": True, "HasExtendedFind": True},
@@ -61,9 +61,12 @@ def stability_of(index: Index, resource: Resource) -> dict[str, bool]:
     return {"IsStable": index.is_stable(resource)} if resource.level != INSTANCE else {}
 
 
-def requested_tags(index: Index, resource: Resource, names: list[str]) -> dict[str, str]:
-    """1.12's computed tags, as far as syncd asks for them."""
-    found: dict[str, str] = {}
+def requested_tags(index: Index, resource: Resource, names: list[str]) -> dict[str, Any]:
+    """1.12's computed tags, as far as syncd asks for them; of an instance those of its file, texts beyond 256 left out."""
+    found: dict[str, Any] = {}
+    if resource.level == INSTANCE:
+        held = {tag: one for tag, one in shortened(resource.tags).items() if one is not None}
+        return simplified({tag: held[tag] for tag in names if tag in held})
     for name in names:
         if name == "ModalitiesInStudy" and resource.level == STUDY:
             found[name] = "\\".join(sorted({str(one.main.get("Modality", "")) for one in index.below(resource, SERIES)}))

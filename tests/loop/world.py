@@ -51,7 +51,7 @@ class ShortOrthanc(FakeOrthanc):
     def answer(self, request: Request) -> Response:
         answer = super().answer(request)
         short = "short" in request.query or (request.path.startswith("/tools/") and b'"Short"' in request.body)
-        if not short or answer.status != 200 or request.path.endswith("/tags"):
+        if not short or answer.status != 200 or request.path.endswith("tags"):
             return answer
         return replace(answer, body=json.dumps(_short(answer.json)).encode())
 

@@ -8,6 +8,32 @@ _LOOP = "syncd/loop"
 
 MUTANTS = (
     Mutant(
+        name="one-image-speaks-for-a-series",
+        rule="B9",
+        breaks="what one image says is said of a series whose other images deny it",
+        edits=(
+            Edit(
+                "syncd/snapshot/agreement.py",
+                "    if any(value != carried[0] for value in carried[1:]):",
+                "    if False:",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_agreement.py",),
+    ),
+    Mutant(
+        name="one-side-speaks-for-two",
+        rule="B9",
+        breaks="of a right and a left image in one series the first one's side is published",
+        edits=(
+            Edit(
+                "syncd/snapshot/laterality.py",
+                "    if len(set(said)) > 1:",
+                "    if False:",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_agreement.py", "tests/snapshot/test_laterality.py"),
+    ),
+    Mutant(
         name="own-writes-taken-for-changes",
         rule="B3",
         breaks="equal resources differ by what the server adds",
@@ -102,9 +128,7 @@ MUTANTS = (
         name="two-people-in-one-study",
         rule="B10",
         breaks="series of two people are published as one patient's",
-        edits=(
-            Edit(f"{_LOOP}/look.py", "    if two:\n        of_what", "    if False:\n        of_what"),
-        ),
+        edits=(Edit(f"{_LOOP}/look.py", "    if two:\n        of_what", "    if False:\n        of_what"),),
         noticed_by=("tests/loop/test_one_person.py::test_series_of_two_people_in_one_study_are_parked",),
     ),
     Mutant(

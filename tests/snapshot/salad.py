@@ -70,7 +70,7 @@ def studies(draw: st.DrawFn) -> RawStudy:
             orthanc_id=OrthancId(f"s{index}"),
             tags=draw(tags(SERIES_TAGS)) | {"0020,000e": draw(UIDS)},
             representative=draw(full),
-            lateralities=tuple(draw(st.lists(full, max_size=3))),
+            images=tuple(draw(st.lists(full, max_size=3))),
         )
         for index in range(draw(st.integers(0, 3)))
     ]
@@ -101,7 +101,7 @@ def shuffled(raw: RawStudy, chance: Any) -> RawStudy:
     return replace(
         raw,
         series=tuple(
-            replace(each, lateralities=tuple(chance.sample(each.lateralities, len(each.lateralities))))
+            replace(each, images=tuple(chance.sample(each.images, len(each.images))))
             for each in chance.sample(raw.series, len(raw.series))
         ),
         instances=tuple(chance.sample(raw.instances, len(raw.instances))),

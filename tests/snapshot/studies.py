@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from syncd.model.ids import ArchiveName, OrthancId
@@ -51,14 +52,17 @@ def series(
     main: Tags | None = None,
     representative: Tags | None = None,
     images: Iterable[Tags] = (),
+    shared: Tags | None = None,
     modality: str = "CT",
 ) -> RawSeries:
-    """A series; `main` are the archive's main tags beyond uid and modality, `images` what RULES B6 made it read."""
+    """A series; `main` are the archive's main tags beyond uid and modality, `images` what all of its images say; with
+    neither `images` nor `shared`, `study` has them all say what the representative says (RULES B9)."""
     return RawSeries(
         orthanc_id=OrthancId(key),
         tags={"0020,000e": uid, "0008,0060": modality} | dict(main or {}),
         representative=representative or {},
-        lateralities=tuple(images),
+        images=tuple(images),
+        shared=shared,
     )
 
 
@@ -72,6 +76,8 @@ def study(
     is_stable: bool = True,
 ) -> RawStudy:
     """A whole copy of a study."""
+    held = list(instances)
+    of = tuple(_agreeing(each, number=sum(one.series_id == each.orthanc_id for one in held)) for each in of)
     header = StudyHeader(
         archive=archive,
         orthanc_id=OrthancId("study"),
@@ -81,7 +87,13 @@ def study(
         series_ids=tuple(each.orthanc_id for each in of),
         main_tags=main or {},
     )
-    return RawStudy(header=header, series=of, instances=tuple(instances), documents=documents or {})
+    return RawStudy(header=header, series=of, instances=tuple(held), documents=documents or {})
+
+
+def _agreeing(each: RawSeries, *, number: int) -> RawSeries:
+    if each.images or each.shared is not None or number < 2:
+        return each
+    return replace(each, images=(each.representative,) * number)
 
 
 def tagset(tags: Tags) -> Tagset:

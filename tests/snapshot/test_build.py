@@ -161,7 +161,8 @@ def frame_region(code: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("tags", "expected"),
     [
-        ({"0008,2218": [coded("T-D3000", scheme="SRT"), coded("x")]}, "T-D3000"),
+        ({"0008,2218": [coded("T-D3000", scheme="SRT")]}, "T-D3000"),
+        ({"0008,2218": [coded("T-D3000", scheme="SRT"), coded("x")]}, None),
         ({"5200,9229": [frame_region("51185008")]}, "51185008"),
         ({"5200,9230": [frame_region("51185008"), frame_region("51185008")]}, "51185008"),
         ({"5200,9230": [frame_region("51185008"), frame_region("69536005")]}, None),

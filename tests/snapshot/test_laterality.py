@@ -15,6 +15,10 @@ def said(side: str) -> Tags:
     return {"0020,0062": side}
 
 
+def of_series(side: str) -> Tags:
+    return {"0020,0060": side}
+
+
 def shared(side: str) -> dict[str, Any]:
     return {"5200,9229": [{"0020,9071": [{"0020,9072": side}]}]}
 
@@ -26,22 +30,27 @@ def frames(*sides: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("case", "series", "images", "expected"),
     [
-        ("46: the series says R", {"0020,0060": "R"}, [], "R"),
-        ("the series says L", {"0020,0060": "L "}, [], "L"),
-        ("(0020,0060) knows no B", {"0020,0060": "B"}, [], ""),
-        ("(0020,0060) knows no U", {"0020,0060": "U"}, [], ""),
+        ("46: the series says R", of_series("R"), [of_series("R")] * 2, "R"),
+        ("the series says L", of_series("L "), [of_series("L "), of_series("L")], "L"),
+        ("the series says R, L (0020,0060)", of_series("R"), [of_series("R"), of_series("L")], ""),
+        ("the series says R, nothing", of_series("R"), [of_series("R"), of_series("")], ""),
+        ("only the second image says R", of_series(""), [of_series(""), said("R")], ""),
+        ("the series says R, and no other image was read", of_series("R"), [], ""),
+        ("(0020,0060) knows no B", of_series("B"), [of_series("B")] * 2, ""),
+        ("(0020,0060) knows no U", of_series("U"), [of_series("U")] * 2, ""),
         ("nothing said", {}, [], ""),
         ("all images L", said("L"), [said("L"), said("L")], "L"),
         ("46: images L and R", said("L"), [said("L"), said("R")], "B"),
         ("one image of both sides", said("B"), [said("B"), said("B")], "B"),
-        ("one image of both, one without", said("B"), [said("B"), said("")], "B"),
+        ("one image of both, one without", said("B"), [said("B"), said("")], ""),
         ("not every image has a side", said("L"), [said("L"), said("")], ""),
         ("an unpaired image among others", said("L"), [said("L"), said("U")], ""),
         ("all unpaired", said("U"), [said("U"), said("U")], ""),
         ("not all images read", said("L"), [said("L")], ""),
         ("no image read", said("L"), [], ""),
         ("series L, but not all images read", {"0020,0060": "L"} | dict(said("L")), [], ""),
-        ("series L, images agree", {"0020,0060": "L"} | dict(said("L")), [said("L"), said("")], "L"),
+        ("series L, images agree", {"0020,0060": "L"} | dict(said("L")), [said("L"), of_series("L")], "L"),
+        ("series L, one image says nothing", {"0020,0060": "L"} | dict(said("L")), [said("L"), said("")], ""),
         ("series L, images on both sides", {"0020,0060": "L"} | dict(said("L")), [said("L"), said("R")], "B"),
         ("series L, images R", {"0020,0060": "L"} | dict(said("R")), [said("R"), said("R")], ""),
         ("no side at all in spite of a token", said("X"), [said("X"), said("X")], ""),

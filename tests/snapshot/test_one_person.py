@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -128,6 +129,45 @@ def test_copies_of_two_people_contradict_each_other() -> None:
     assert contradicting(both) == (FIRST,)
     one = union([of(ANNA, archive=east), of(ANNA | {"0010,0030": "19710101"}, archive=west)], order=[east, west])
     assert (agreed(one).patient.birth_date, safety(agreed(one))) == ("", ["0010,0030"])
+
+
+def one_series(*people: dict[str, Any], shared: dict[str, Any] | None = None) -> StudySnapshot:
+    """A study of one series with an image of each of these; `shared`: only that is known of all of them."""
+    uids = [f"1.2.3.1.{number}" for number in range(1, len(people) + 1)]
+    said = [one | {"0008,0018": uid} for one, uid in zip(people, uids, strict=True)]
+    raw = replace(series(FIRST, representative=said[0]), images=() if shared is not None else tuple(said), shared=shared)
+    shown = {tag: value for tag, value in people[0].items() if tag != "0010,0021"}
+    return build(study(raw, instances=[image(uid) for uid in uids], main=shown))
+
+
+def test_images_of_two_people_in_one_series_contradict_each_other() -> None:
+    """RULES B9, B10: one image never speaks for others."""
+    assert contradicting(one_series(ANNA, ANNA, BERT)) == (FIRST,)
+
+
+def test_images_of_one_series_that_differ_in_one_value_leave_it_out() -> None:
+    """RULES B9."""
+    found = agreed(one_series(ANNA, ANNA | {"0010,0040": "M"}))
+    assert (found.patient.gender, safety(found)) == ("", ["0010,0040"])
+
+
+def test_an_image_that_was_taken_back_speaks_for_nobody() -> None:
+    """RULES B7, B10: rejecting the wrong person's images mends the study."""
+    found = one_series(ANNA, ANNA, BERT)
+    (only,) = found.series
+    left = replace(found, series=(replace(only, instances=only.instances[:2]),))
+    assert contradicting(left) == ()
+    assert not safety(agreed(left))
+
+
+def test_of_a_long_series_what_is_not_shared_is_left_out_or_parked() -> None:
+    """RULES B9, B10: only what all have in common is known of it."""
+    same = {tag: value for tag, value in ANNA.items() if tag != "0010,0030"}
+    found = one_series(ANNA, ANNA, shared=same)
+    assert contradicting(found) == ()
+    assert (agreed(found).patient.birth_date, safety(agreed(found))) == ("", ["0010,0030"])
+    assert contradicting(one_series(ANNA, ANNA, shared={"0010,0020": "COMMON1"})) == (FIRST,)
+    assert not safety(agreed(one_series(ANNA, ANNA, shared=ANNA)))
 
 
 def test_nothing_of_the_person_is_in_a_note() -> None:

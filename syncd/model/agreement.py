@@ -1,0 +1,53 @@
+"""What may differ between the images of one series, and is therefore said of the series only where they agree (RULES B9).
+
+By PS3.3 C.7.3.1 most of it is one per series; real files are not made by the standard. What names a side or a region is said
+per image in many IODs (PS3.3 C.8.11.2, C.7.6.16.2.8, 10.5), so there each image must name it.
+"""
+
+from __future__ import annotations
+
+LATERALITY = "0020,0060"
+IMAGE_LATERALITY = "0020,0062"
+BODY_PART = "0018,0015"
+ANATOMIC_REGION = "0008,2218"
+FRAME_ANATOMY = "0020,9071"
+SHARED_GROUPS = "5200,9229"
+PER_FRAME_GROUPS = "5200,9230"
+
+PATIENT = ("0010,0010", "0010,0020", "0010,0021", "0010,0030", "0010,0040")
+"""PatientName, PatientID and its issuer, birth date, sex."""
+
+STUDY = (
+    "0008,0020",  # Study Date
+    "0008,0050",  # Accession Number
+    "0008,0090",  # Referring Physician's Name
+    "0008,1030",  # Study Description
+    "0008,1040",  # Institutional Department Name
+    "0020,0010",  # Study ID
+    "0032,1060",  # Requested Procedure Description
+    "0038,0010",  # Admission ID
+    "0040,0243",  # Performed Location
+)
+
+SERIES = (
+    "0008,0021", "0008,0031",  # Series Date and Time
+    "0008,0060",  # Modality
+    "0008,0070", "0008,1010", "0008,1090",  # Manufacturer, Station Name, Model
+    "0008,0080",  # Institution Name
+    "0008,103e", "0018,1030",  # Series Description, Protocol Name
+    "0008,1050", "0008,1070",  # Performing Physician's Name, Operators' Name
+    BODY_PART,
+    "0018,1000", "0018,1002", "0018,1020",  # Device Serial Number, Device UID, Software Versions
+    "0020,0011",  # Series Number
+    LATERALITY,
+    "0040,0244", "0040,0245", "0040,0250", "0040,0251", "0040,0254",  # the performed step's start, end, description
+)  # fmt: skip
+
+PEOPLE = ("0008,1052", "0008,1072")
+"""Performing Physician and Operator Identification Sequence."""
+
+PLAIN = (*PATIENT, *STUDY, *SERIES, IMAGE_LATERALITY)
+"""What a list of shared values can tell: everything but sequences."""
+
+COMPARED = (*PLAIN, ANATOMIC_REGION, SHARED_GROUPS, PER_FRAME_GROUPS, *PEOPLE)
+"""All that is compared, image by image."""

@@ -1,0 +1,118 @@
+"""What a series says as a whole: its representative's words, without those that another of its images denies (RULES B9).
+
+The difficulty is how much is known of the others. Where every image was asked, all that carry a value must carry the same;
+where only the shared values are known, a value that is not among them is nobody's; where nobody was asked (a slide of more
+frames than an archive can write out), one image would speak for all of a side, a site or a person, and must not. What names
+the series itself (modality, number, description, equipment) is then taken as the archive shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from syncd.model.agreement import BODY_PART, LATERALITY, SERIES
+from syncd.model.study import RawSeries, Tags
+from syncd.snapshot.notes import Notes
+from syncd.snapshot.tags import MODALITY, has_value
+from syncd.snapshot.text import clean, values
+
+_RULE = "RULES B9"
+_PERFORMERS = {"0008,1050": "0008,1052", "0008,1070": "0008,1072"}
+"""Names, and the sequence that identifies them in the same order (PS3.3 C.7.3.1)."""
+
+_TOGETHER = (
+    ("0008,0021", "0008,0031"),
+    ("0040,0244", "0040,0245"),
+    ("0040,0250", "0040,0251"),
+)
+"""Dates and times that mean nothing without each other."""
+
+_OF_STUDY = {
+    "0008,0090": ("0008,0096", False),  # Referring Physician's Name and Identification
+    "0008,1040": ("0008,1041", False),  # Institutional Department Name and Type
+    "0040,0243": ("0040,0243", False),  # Performed Location
+    "0038,0010": ("0038,0014", True),  # Admission ID and its issuer
+}
+"""What a study has one of, the sequence that goes with it, and whether it says whose the study is."""
+
+_UNASKED = (BODY_PART, *_PERFORMERS)
+"""Who and where: of these no image speaks for others that were not asked."""
+
+
+def agreed(series: RawSeries, *, expected: int, notes: Notes) -> Tags:
+    """The representative's tags without those of the series' level that its `expected` images do not agree on. The side and
+    the region by code have rooms of their own."""
+    tags = series.representative
+    if expected <= 1 or not tags:
+        return tags
+    judge = _judge(series, expected=expected)
+    denied = {tag: why for tag in SERIES if tag != LATERALITY and has_value(tags.get(tag)) and (why := judge(tag))}
+    if MODALITY in denied:  # FHIR demands one (1..1)
+        notes.add(MODALITY, rule=_RULE, done="modality differs within the series: that of the lowest image kept")
+        del denied[MODALITY]
+    for tag, why in denied.items():
+        site = tag == BODY_PART
+        notes.add(tag, rule="C.6" if site else _RULE, done=f"left out: {why}", safety=site)
+    gone = {*denied, *(_PERFORMERS[tag] for tag in _PERFORMERS if tag in denied or judge(_PERFORMERS[tag]))}
+    for pair in _TOGETHER:
+        gone |= set(pair) if gone & set(pair) else set()
+    return {tag: value for tag, value in tags.items() if tag not in gone}
+
+
+def agreed_in_study(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -> Tags:
+    """The study's tags without those of its own level that its series, or the images of one, do not agree on.
+
+    What the archive shows of a study as a whole (its date and description) stays, and is noted elsewhere (MAPPING I-62)."""
+    everywhere = list(series)
+    gone: set[str] = set()
+    for tag, (partner, safety) in _OF_STUDY.items():
+        said = {_said(study.get(tag)), *(_said(one.representative.get(tag)) for one in everywhere)} - {""}
+        if len(said) > 1 or any(_among_images(one, tag).endswith("differ") for one in everywhere):
+            notes.add(tag, rule=_RULE, done="left out: the series differ", safety=safety)
+            gone |= {tag, partner}
+    return {tag: value for tag, value in study.items() if tag not in gone}
+
+
+def _said(value: object) -> str:
+    return repr(_comparable(value)) if has_value(value) else ""
+
+
+def all_asked(series: RawSeries, *, expected: int) -> bool:
+    """Whether every image of the series was asked for what it says."""
+    return bool(series.images) and len(series.images) >= expected
+
+
+def _judge(series: RawSeries, *, expected: int) -> Callable[[str], str]:
+    """Why a tag of the representative is not the series'; empty where it is."""
+    if all_asked(series, expected=expected):
+        return lambda tag: _among_images(series, tag)
+    shared = series.shared
+    if shared is not None:
+        return lambda tag: _among_shared(shared, tag)
+    return lambda tag: "not every image could be asked" if tag in _UNASKED else ""
+
+
+def _among_images(series: RawSeries, tag: str) -> str:
+    said = [image.get(tag) for image in series.images]
+    carried = [_comparable(value) for value in said if has_value(value)]
+    if any(value != carried[0] for value in carried[1:]):
+        return "the images differ"
+    if tag == BODY_PART and len(carried) < len(said):
+        return "not every image has one"
+    return "" if carried else "no image could be asked for it"
+
+
+def _among_shared(shared: Tags, tag: str) -> str:
+    if tag in _PERFORMERS.values() or has_value(shared.get(tag)):
+        return ""
+    return "the images differ, or not all have it"
+
+
+def _comparable(value: object) -> object:
+    """Padding is no difference; items are compared by what they hold."""
+    if isinstance(value, str):
+        return values(value) or clean(value)
+    if isinstance(value, list | tuple):
+        items = (item for item in value if isinstance(item, Mapping))
+        return tuple(tuple(sorted((tag, repr(_comparable(one))) for tag, one in item.items())) for item in items)
+    return value
