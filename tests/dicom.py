@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def make_instance(
         "InstanceNumber": number,
         **tags,
     }
-    with pydicom_config.disable_value_validation():
+    with pydicom_config.disable_value_validation(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a dirty value makes pydicom say
         return _written(_dataset(values), sop_class=kind, sop_uid=instance)
 
 

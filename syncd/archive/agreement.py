@@ -19,6 +19,7 @@ from syncd.model.agreement import (
     ANATOMIC_REGION,
     COMPARED,
     FRAME_ANATOMY,
+    LISTED,
     PER_FRAME_GROUPS,
     PLAIN,
     SHARED_GROUPS,
@@ -105,8 +106,8 @@ def _complete(found: Mapping[OrthancId, Tags], *, members: Sequence[RawInstance]
 
 
 def _kept(tags: Tags) -> Tags:
-    """Only what is compared or titles an image: a thousand whole headers are 20 MB."""
-    kept = {tag: tags[tag] for tag in (*COMPARED, *TITLES) if tag in tags}
+    """Only what is compared, listed or titles an image: a thousand whole headers are 20 MB."""
+    kept = {tag: tags[tag] for tag in (*COMPARED, *LISTED, *TITLES) if tag in tags}
     for groups in (SHARED_GROUPS, PER_FRAME_GROUPS):
         if groups in kept:
             kept[groups] = [{FRAME_ANATOMY: list(items(group, FRAME_ANATOMY))} for group in items(tags, groups)]

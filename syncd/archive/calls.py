@@ -88,6 +88,10 @@ class Calls:
 
     def text(self, path: str, *, what: str, absent: SyncdError) -> str:
         """The text of a GET that is answered without JSON; a 404 raises `absent`."""
+        return self.content(path, what=what, absent=absent).decode("utf-8", errors="replace")
+
+    def content(self, path: str, *, what: str, absent: SyncdError) -> bytes:
+        """The bytes of a GET as they are; a 404 raises `absent`."""
         with self._translated(what):
             try:
                 response = self._orthanc.get(self._orthanc.url + path)
@@ -95,7 +99,7 @@ class Calls:
                 response = self._orthanc.get(self._orthanc.url + path)
         self._judge(response, what=what, absent=absent)
         self._on_call(OK)
-        return str(response.content.decode("utf-8", errors="replace"))
+        return bytes(response.content)
 
     def stream(self, path: str, *, what: str) -> Iterator[bytes]:
         """The body of a GET as it arrives."""

@@ -16,6 +16,7 @@ from syncd.archive.bounds import MAX_REPLY
 from syncd.archive.calls import Calls, ReplyTooLarge
 from syncd.archive.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID
 from syncd.archive.connection import ArchiveConnection
+from syncd.archive.instance_tags import instance_tags
 from syncd.archive.inventory import ids_in, listed, unpacked
 from syncd.archive.routes import NoPlugin, Routes
 from syncd.archive.study_pass import Uncounted, study_pass
@@ -37,7 +38,8 @@ COUNTED_AT_ONCE = 100
 
 
 class OrthancArchive:
-    """One Orthanc. Safe to be used by several threads. `on_call` is told how each HTTP call ended (`archive.calls`)."""
+    """One Orthanc. Safe to be used by several threads. `on_call` is told how each HTTP call ended (`archive.calls`);
+    `texts` are `Routes.texts`."""
 
     def __init__(
         self,
@@ -46,10 +48,11 @@ class OrthancArchive:
         transport: httpx.BaseTransport | None = None,
         on_call: Callable[[str], None] | None = None,
         max_reply: int = MAX_REPLY,
+        texts: Collection[str] = (),
     ) -> None:
         calls = Calls(connection, transport=transport, on_call=on_call, max_reply=max_reply)
         self._name = connection.name
-        self._routes = Routes(calls, archive=connection.name)
+        self._routes = Routes(calls, archive=connection.name, texts=texts)
         self._extended_find: bool | None = None
 
     def info(self) -> ArchiveInfo:
@@ -101,7 +104,7 @@ class OrthancArchive:
         if not entries or not all(each.instance_ids for each in entries):
             raise TornRead(f"study {orthanc_id}: no series, or one without instances")
         first = entries[0]
-        tags = self._routes.tags(first.instance_ids[0])
+        tags = instance_tags(self._routes, first.instance_ids[0])
         instance = RawInstance(
             orthanc_id=first.instance_ids[0],
             series_id=first.orthanc_id,

@@ -6,7 +6,7 @@ elsewhere can name another route.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -33,11 +33,13 @@ class NoPlugin(SyncdError):
 
 
 class Routes:
-    """One Orthanc's routes. An answer of another shape is `Unsuitable`: this is not Orthanc."""
+    """One Orthanc's routes. An answer of another shape is `Unsuitable`: this is not Orthanc. `texts` are the attributes
+    whose text is read, beyond those of a study's own (RULES B11): what the site's rules of selection compare."""
 
-    def __init__(self, calls: Calls, *, archive: ArchiveName) -> None:
+    def __init__(self, calls: Calls, *, archive: ArchiveName, texts: Collection[str] = ()) -> None:
         self._calls = calls
         self._archive = archive
+        self.texts = frozenset(texts)
 
     def system(self) -> Mapping[str, Any]:
         """`GET /system`, with `Version` and `ApiVersion`."""
@@ -104,12 +106,16 @@ class Routes:
             absent=_gone(orthanc_id),
         )
 
-    def tags(self, instance_id: OrthancId) -> Tags:
-        """`GET /instances/{id}/tags`: all of them. An instance that is gone by now means that the study changed."""
+    def tags(self, instance_id: OrthancId, *, whole: Sequence[str] = ()) -> Tags:
+        """`GET /instances/{id}/tags`: all of them. An instance that is gone by now means that the study changed.
+
+        Values above 256 bytes are null but for the attributes `whole`, on every level (RULES B11)."""
         torn = TornRead(f"instance {instance_id} is gone, or its file is")
         _check(instance_id, absent=torn)
+        # Orthanc 1.10 and 1.12 do not read an escaped comma in `ignore-length` (500), so the query is written here.
+        query = "short" + ("&ignore-length=" + ",".join(map(_dashed, whole)) if whole else "")
         return self._ask(
-            lambda orthanc: orthanc.get_instances_id_tags(instance_id, params={"short": ""}),
+            lambda orthanc: orthanc.get(f"{orthanc.url}/instances/{instance_id}/tags?{query}"),
             answers.an_object,
             what="GET /instances/{id}/tags",
             absent=torn,
@@ -149,6 +155,15 @@ class Routes:
             },
             what="POST /tools/find",
         )
+
+    def content(self, instance_id: OrthancId, place: Sequence[str | int]) -> bytes:
+        """`GET /instances/{id}/content/…`: a value as it stands in the file; `place` is its tag, or those of the sequences
+        around it, each with the item's number, and its own."""
+        torn = TornRead(f"instance {instance_id} is gone, or its file is")
+        _check(instance_id, absent=torn)
+        path = "/".join(_dashed(step) if isinstance(step, str) else str(step) for step in place)
+        what = "GET /instances/{id}/content"
+        return self._calls.content(f"/instances/{instance_id}/content/{path}", what=what, absent=torn)
 
     def calling_aet(self, instance_id: OrthancId) -> str:
         """`GET /instances/{id}/metadata/RemoteAET`; empty where there is none, or the instance is gone."""
@@ -279,6 +294,11 @@ class Routes:
             return read(value)
         except Malformed as error:
             raise self._calls.not_orthanc(what) from error
+
+
+def _dashed(tag: str) -> str:
+    """`gggg-eeee`, as Orthanc wants tags in addresses."""
+    return tag.replace(",", "-")
 
 
 def _gone(orthanc_id: OrthancId) -> StudyGone:

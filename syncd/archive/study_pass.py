@@ -7,10 +7,11 @@ reads with the study's own header and counts at the end, and whatever does not f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 
 from syncd.archive.agreement import read_series
 from syncd.archive.chosen import is_document
+from syncd.archive.instance_tags import instance_tags
 from syncd.archive.routes import Routes
 from syncd.errors import TornRead
 from syncd.model.ids import OrthancId
@@ -30,7 +31,7 @@ def study_pass(routes: Routes, orthanc_id: OrthancId, *, counts: bool) -> RawStu
     instances = tuple(sorted(found, key=lambda each: each.orthanc_id))
     if not instances or {each.series_id for each in instances} != set(before.series_ids):
         raise TornRead(f"study {orthanc_id}: its series and its instances do not fit")
-    read = cache(routes.tags)
+    read = cache(partial(instance_tags, routes))
     members = {each: [one for one in instances if one.series_id == each] for each in before.series_ids}
     series = tuple(read_series(each, routes=routes, members=members[each], read=read, finds=counts) for each in members)
     documents = [each.orthanc_id for each in instances if is_document(each.sop_class_uid)]

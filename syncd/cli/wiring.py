@@ -66,6 +66,7 @@ def _source(name: ArchiveName, chosen: ArchiveSettings, *, on_call: Callable[[st
             verify_tls=chosen.verify_tls,
         ),
         on_call=on_call,
+        texts=rules(include=chosen.include, exclude=chosen.exclude).tags,
     )
     return Source(
         name=name,
@@ -115,7 +116,9 @@ def policy(settings: Settings) -> MappingPolicy:
         list_manifest=settings.policy.list_manifest,
         sopclass_style=settings.policy.sopclass_style,
         reading=Reading(
-            repair_utf8=settings.policy.repair_utf8, title_from_image_type=settings.policy.title_from_image_type
+            repair_utf8=settings.policy.repair_utf8,
+            undeclared_charset=_text(settings.policy.undeclared_charset),
+            title_from_image_type=settings.policy.title_from_image_type,
         ),
     )
 

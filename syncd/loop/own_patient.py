@@ -16,9 +16,10 @@ import structlog
 
 from syncd.errors import StudyError
 from syncd.ledger.ledger import NOWHERE
+from syncd.loop.further_ids import added, completed
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
-from syncd.mapping.patient import replaced
+from syncd.mapping.patient import replaced, with_identifiers
 from syncd.model.person import Trait, are_two, differing
 from syncd.model.words import WITHDRAWN, ParkedReason, Priority
 from syncd.model.work import Companion, Mark, MarkKind
@@ -66,9 +67,8 @@ def keep_own(wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, accep
             traits = frozenset()
             known = known and replace(known, digest="", source_key="")
         accept(traits)
-        if speaker.dry or (known is not None and speaker.key < known.source_key):
-            return traits
-        _write(wanted, rooms=rooms, speaker=speaker, known=known, corrects=bool(traits) or _is_void(known))
+        if not speaker.dry:
+            _keep(wanted, rooms=rooms, speaker=speaker, known=known, traits=traits)
     return traits
 
 
@@ -94,35 +94,50 @@ def _compared(
     return known, traits
 
 
-def _write(wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, known: Companion | None, corrects: bool) -> None:
-    """Send it. Where it says something else of the person from now on, all others that refer to it are marked before:
-    killed after them, whoever comes next finds it as it was, and marks again."""
-    reference, who = f"Patient/{wanted['id']}", said(wanted)
-
-    def judge(current: Mapping[str, Any]) -> None:
-        found = differing(said(current), who)
-        if are_two(found):
-            _require_free(reference, rooms=rooms, speaker=speaker, known=known)
-        if found:
-            _mark_others(reference, rooms=rooms, but=speaker.study_uid)
-
-    if corrects and (known is None or known.digest != digest(wanted)):
-        _mark_others(reference, rooms=rooms, but=speaker.study_uid)
+def _keep(
+    wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, known: Companion | None, traits: frozenset[Trait]
+) -> None:
+    """Write what this study may say; remember in what our Patient, as it is then, says otherwise than the study."""
     try:
-        kept = keep(
-            rooms.server,
-            wanted,
-            known=known,
-            installation_id=rooms.installation_id,
-            source_key=speaker.key,
-            before_overwriting=judge,
-        )
+        if known is not None and speaker.key < known.source_key:
+            kept = added(wanted, rooms=rooms, known=known)
+        else:
+            kept = _written(wanted, rooms=rooms, speaker=speaker, known=known, traits=traits)
+            traits = frozenset()
     except ForeignResource as error:
         raise StudyError(ParkedReason.REFERENCE_REFUSED, "the id of our Patient is taken by another writer") from error
     if kept != known:
         reached(Step.PATIENT_SENT)
         rooms.ledger.save_companion(kept)
-    rooms.judged.keep(reference, kept.version, who, frozenset())
+    rooms.judged.keep(f"Patient/{wanted['id']}", kept.version, said(wanted), traits)
+
+
+def _written(
+    wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, known: Companion | None, traits: frozenset[Trait]
+) -> Companion:
+    """Send it. Where it says something else of the person from now on, all others that refer to it are marked before:
+    killed after them, whoever comes next finds it as it was, and marks again."""
+    reference, who = f"Patient/{wanted['id']}", said(wanted)
+
+    def judged(current: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What to write over what was not known to stand there: with its identifiers, if it is the same person's."""
+        found = differing(said(current), who)
+        if are_two(found):
+            _require_free(reference, rooms=rooms, speaker=speaker, known=known)
+        if found:
+            _mark_others(reference, rooms=rooms, but=speaker.study_uid)
+        return wanted if are_two(found) else with_identifiers(wanted, of=current)
+
+    if traits or _is_void(known):
+        _mark_others(reference, rooms=rooms, but=speaker.study_uid)
+    return keep(
+        rooms.server,
+        completed(wanted, rooms=rooms, known=known),
+        known=known,
+        installation_id=rooms.installation_id,
+        source_key=speaker.key,
+        completed=judged,
+    )
 
 
 def _is_void(known: Companion | None) -> bool:

@@ -284,7 +284,7 @@ def _facts(
         "series": len(snapshot.series),
         "instances": snapshot.number_of_instances,
         "study_date": snapshot.started.date if snapshot.started else "",
-        "modalities": "\\".join(dict.fromkeys(one.modality for one in snapshot.series if one.modality)),
+        "modalities": "\\".join(dict.fromkeys(each for one in snapshot.series for each in one.modalities)),
         "notes": len(snapshot.notes) if notes is None else notes,
         "archive": raws[0].header.archive,
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
@@ -25,6 +26,7 @@ from syncd.model.work import MarkKind, Outcome
 from syncd.selection.facts import facts, selected
 from syncd.selection.rules import AET, LABEL, Excluded
 from syncd.selection.site import KEEP, Selection
+from syncd.snapshot.tags import readable
 
 
 def require_answerable(source: Source, info: ArchiveInfo | None = None, *, selection: Selection) -> None:
@@ -60,7 +62,8 @@ def judge(task: Task, raws: Sequence[RawStudy], *, arriving: bool = False) -> Ex
         rules = task.rooms.selection(raw.header.archive).rules
         ask = task.rooms.archives[raw.header.archive].archive.calling_aet
         aets = [ask(one.orthanc_id) for one in raw.instances] if arriving and rules.asks(AET) else []
-        found = selected(facts(raw, aets=filter(None, aets)), rules)
+        text = partial(readable, reading=task.rooms.policy.reading)
+        found = selected(facts(raw, aets=filter(None, aets), readable=text), rules)
         if not isinstance(found, Excluded):
             return None
         verdict = verdict or found

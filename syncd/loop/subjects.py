@@ -146,4 +146,4 @@ def _kept(asked: _Asked) -> frozenset[Trait]:
 
 
 def _notes(traits: frozenset[Trait]) -> tuple[Note, ...]:
-    return tuple(Note(tag=trait.value, rule="B10", done=_DONE, safety=True) for trait in sorted(traits))
+    return tuple(Note(tag=trait.value, rule="RULES B10", done=_DONE, safety=True) for trait in sorted(traits))

@@ -13,7 +13,7 @@ from syncd.mapping.identity import patient_authority, primary_id
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.systems import DICOM_UID, IDENTIFIER_TYPE, Authority, authority, issuer_name
 from syncd.model.ids import is_uid
-from syncd.model.snapshot import StudySnapshot
+from syncd.model.snapshot import IssuedId, StudySnapshot
 
 _TABLE_0203 = (
     "AC ACSN AM AMA AN ANC AND ANON ANT APRN ASID BA BC BCFN BCT BR BRN BSNR CC CONM CY CZ DC DCFN DDS DEA DFN DI DL DN"
@@ -38,11 +38,10 @@ def study_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list
 
 def based_on(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
     """The orders as logical references: the order system owns them (MAPPING J.3)."""
-    issuers = policy.of(snapshot.archive).issuers
     orders = accession_identifiers(snapshot, policy=policy)
     for type_code, issued in (("PLAC", snapshot.placer_orders), ("FILL", snapshot.filler_orders)):
         orders += [
-            identifier(one.value, assigned=authority(one.issuer, issuers=issuers), type_code=type_code)
+            identifier(one.value, assigned=order_authority(one, snapshot, policy=policy), type_code=type_code)
             for one in issued
             if one.value
         ]
@@ -70,7 +69,7 @@ def patient_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> li
     found = [usual_identifier(snapshot, system=assigned.system)]
     seen = {(assigned, primary.value)}
     for other in snapshot.patient.ids[1:]:
-        assigned = patient_authority(other, archive=archive)
+        assigned = patient_authority(other, archive=policy.of(other.elsewhere or snapshot.archive))
         if other.value and (assigned, other.value) not in seen:
             seen.add((assigned, other.value))
             type_code = other.type_code if other.type_code in _TYPES else ""
@@ -116,16 +115,22 @@ def _study_uid(study_uid: str) -> dict[str, Any]:
 
 def accession_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
     """The accessions, each once; without a system where no issuer has one (MAPPING I case 34)."""
-    archive = policy.of(snapshot.archive)
     return _distinct(
-        identifier(
-            issued.value,
-            assigned=authority(issued.issuer, issuers=archive.issuers, default=archive.accession_system),
-            type_code="ACSN",
-        )
+        identifier(issued.value, assigned=accession_authority(issued, snapshot, policy=policy), type_code="ACSN")
         for issued in snapshot.accessions
         if issued.value
     )
+
+
+def accession_authority(issued: IssuedId, snapshot: StudySnapshot, *, policy: MappingPolicy) -> Authority:
+    """Who issued an accession number; the system of the archive that tells of it where no issuer is given at all."""
+    archive = policy.of(issued.elsewhere or snapshot.archive)
+    return authority(issued.issuer, issuers=archive.issuers, default=archive.accession_system)
+
+
+def order_authority(issued: IssuedId, snapshot: StudySnapshot, *, policy: MappingPolicy) -> Authority:
+    """Who issued a placer's or filler's number."""
+    return authority(issued.issuer, issuers=policy.of(issued.elsewhere or snapshot.archive).issuers)
 
 
 def _distinct(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -149,6 +149,7 @@ def whole(
         reasons=reasons(snapshot),
         location=snapshot.location_text,
         description=snapshot.description,
+        borrowed=any(instance.modality for one in shown for instance in one.instances),
         series=tuple(_series(one, snapshot, policy=policy, there=there) for one in shown),
         titles={one.instance_uid: one.title for one in snapshot.key_objects},
     )
@@ -156,13 +157,18 @@ def whole(
 
 def modality_of(series: SeriesFacts, *, policy: MappingPolicy) -> Term | None:
     """The series' modality as the site wants it said (MAPPING C.7)."""
-    return modality(series.modality, map_retired=policy.map_retired, site_system=policy.site_modality_system)
+    return _modality(series.modality, policy=policy)
+
+
+def _modality(token: str, *, policy: MappingPolicy) -> Term | None:
+    return modality(token, map_retired=policy.map_retired, site_system=policy.site_modality_system)
 
 
 def _study_modalities(shown: Sequence[SeriesFacts], *, policy: MappingPolicy) -> tuple[Term, ...]:
-    """Every modality of the listed series once, in their order; CID 29 only with `acquisition`; unknown ones are not
-    said here."""
-    terms = dict.fromkeys(term for series in shown if (term := modality_of(series, policy=policy)) is not None)
+    """Every modality of the listed series and of what lies in them, once, in their order; CID 29 only with `acquisition`;
+    unknown ones are not said here."""
+    tokens = dict.fromkeys(token for series in shown for token in series.modalities)
+    terms = dict.fromkeys(term for token in tokens if (term := _modality(token, policy=policy)) is not None)
     if policy.modality_scope == "acquisition":
         return tuple(term for term in terms if term.system == DCM and term.code in ACQUISITION)
     return tuple(terms)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from syncd.errors import StudyError
 from syncd.mapping.companions import companions, references_to
 from syncd.mapping.device import device_id
+from syncd.mapping.identifiers import accession_authority, order_authority
 from syncd.mapping.identity import patient_authority, primary_id
 from syncd.mapping.imagingstudy import encodable, listed, modality_of, whole
 from syncd.mapping.moments import lacks_zone, lies_in_gap
@@ -71,16 +72,16 @@ def _of_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterat
     if primary_id(snapshot) is None:
         yield Note(tag="0010,0020", rule="I-11", done="no PatientID: the patient is unidentified")
     for issued in snapshot.patient.ids:
-        if not patient_authority(issued, archive=archive).system:
+        if not patient_authority(issued, archive=policy.of(issued.elsewhere or snapshot.archive)).system:
             yield _without_system("0010,0020", issued)
     if snapshot.patient.retired_ids and not archive.other_patient_ids_system:
         yield Note(tag="0010,1000", rule="B (0010,1000)", done="other patient ids left out: no system configured")
     for issued in snapshot.accessions:
-        if not authority(issued.issuer, issuers=archive.issuers, default=archive.accession_system).system:
+        if not accession_authority(issued, snapshot, policy=policy).system:
             yield _without_system("0008,0050", issued)
     for tag, orders in (("0040,2016", snapshot.placer_orders), ("0040,2017", snapshot.filler_orders)):
         for issued in orders:
-            if not authority(issued.issuer, issuers=archive.issuers).system:
+            if not order_authority(issued, snapshot, policy=policy).system:
                 yield _without_system(tag, issued)
     admission = snapshot.admission
     if admission is not None and not authority(admission.issuer, issuers=archive.issuers).system:
@@ -130,6 +131,9 @@ def _of_series(series: SeriesFacts, *, zone: str, policy: MappingPolicy) -> Iter
         yield Note(tag="0008,0060", rule="C.7", done="modality unknown: said as data-absent-reason")
     elif not token.code:
         yield Note(tag="0008,0060", rule="C.7", done="not a DICOM modality: shown as text")
+    for instance in series.instances:
+        if instance.modality:
+            yield Note(tag="0008,0060", rule="C.7", done="SOP class of another modality than its series'")
     site = body_site(series)
     if site is not None and not site.code:
         tag = "0008,2218" if series.anatomic_region else "0018,0015"

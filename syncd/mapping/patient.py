@@ -37,6 +37,29 @@ def patient(snapshot: StudySnapshot, *, key: PatientKey, policy: MappingPolicy, 
     return say.patient(resource | {element: value for element, value in said.items() if value})
 
 
+def with_identifiers(ours: Mapping[str, Any], *, of: Mapping[str, Any]) -> dict[str, Any]:
+    """The Patient `ours` with the identifiers that `of` has beside its own: those under which another study, or an earlier
+    one, knows the same patient (RULES B9). What both have stands as `ours` says it; a value without a system gives way to
+    the same one with it.
+
+    Both are of one FHIR version; the result has its identifiers in an order that does not change when it is made again."""
+    own = [*ours.get("identifier", ())]
+    known = {_identity(one) for one in own}
+    values = {one.get("value") for one in own}
+    further = [
+        one
+        for one in of.get("identifier", ())
+        if _identity(one) not in known and (one.get("system") or one.get("value") not in values)
+    ]
+    return {**ours, "identifier": [*own, *further]} if further else dict(ours)
+
+
+def held(current: Mapping[str, Any], *, policy: MappingPolicy, fhir_version: str = "r4") -> dict[str, Any]:
+    """Our Patient as the server holds it, fit to be sent again: without what the server added."""
+    kept = {element: value for element, value in current.items() if element not in ("meta", "text")}
+    return {**kept, "meta": dialect(fhir_version).meta(policy)}
+
+
 def replaced(ours: Mapping[str, Any], *, by: str, policy: MappingPolicy, fhir_version: str = "r4") -> dict[str, Any]:
     """Our Patient `ours`, as the server holds it, when another one stands for the same person: `by` is `Patient/<id>`.
 
@@ -60,6 +83,13 @@ def subject(key: PatientKey, snapshot: StudySnapshot, *, literal: str | None, fh
     else:
         logical = {"type": "Patient", "identifier": usual_identifier(snapshot, system=key.system)}
     return dialect(fhir_version).subject(logical)
+
+
+def _identity(identifier: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Who assigned it, by system or by name, and the value."""
+    system = str(identifier.get("system") or "")
+    assigner = "" if system else str(identifier.get("assigner", {}).get("display") or "")
+    return (system, assigner, str(identifier.get("value") or ""))
 
 
 def _unidentified() -> dict[str, Any]:

@@ -67,6 +67,8 @@ class Said:
     summary: bool = False
     modalities: tuple[Term, ...] = ()
     """Distinct, in the order of the series, and only those that the policy wants at study level."""
+    borrowed: bool = False
+    """Whether some of them are no series' own, but those of SOP Classes in it (MAPPING C.7)."""
     encounter: Json | None = None
     referrer: Json | None = None
     interpreters: tuple[Json, ...] = ()

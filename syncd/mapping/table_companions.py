@@ -39,9 +39,9 @@ PATIENT = (
         "Patient.identifier:other",
         said="identifier:other Identifier*",
         tags="0010,1002 0010,1000",
-        rule="use `secondary`, one per other patient id; exact repetitions vanish. The retired form (0010,1000) only under"
-        " the archive's `…__OTHER_PATIENT_IDS_SYSTEM`.",
-        clause="B",
+        rule="use `secondary`, one per other patient id of any of the patient's studies; exact repetitions vanish, and what"
+        " once stands there stays. The retired form (0010,1000) only under the archive's `…__OTHER_PATIENT_IDS_SYSTEM`.",
+        clause="B, RULES B9",
     ),
     row(
         "Patient.name",

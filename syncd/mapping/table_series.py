@@ -32,8 +32,9 @@ SERIES = (
         said="series.modality Coding",
         r5="series.modality CodeableConcept",
         tags="0008,0060 0008,0016",
-        rule="DICOM's code with its name; without one inferred from the SOP class; another token is words without a"
-        " system, or a code under `SYNCD_POLICY__SITE_MODALITY_SYSTEM`; unknown is `data-absent-reason`.",
+        rule="DICOM's code with its name, also where it is written in lower case; without one inferred from the SOP"
+        " class; another token is words without a system, or a code under `SYNCD_POLICY__SITE_MODALITY_SYSTEM`; unknown is"
+        " `data-absent-reason`.",
         clause="C.7",
     ),
     row(
@@ -197,7 +198,8 @@ SERIES = (
         said="series.instance.title string",
         tags="0040,A043 0070,0080 0042,0010 0008,0008",
         rule="Of documents: the concept name of structured reports and key objects, a presentation state's label, an"
-        " encapsulated document's title. Images have none, unless `SYNCD_POLICY__TITLE_FROM_IMAGE_TYPE` is on.",
+        " encapsulated document's title, else its concept name. Images have none, unless"
+        " `SYNCD_POLICY__TITLE_FROM_IMAGE_TYPE` is on.",
         clause="A.3",
     ),
     row(

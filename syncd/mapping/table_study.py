@@ -55,9 +55,10 @@ STUDY = (
         dstu2="accession Identifier",
         tags="0008,0050 0008,0051 0040,A370 0040,0275",
         rule="One per accession number, type `ACSN`; system by the issuer rule, else `…__ACCESSION_SYSTEM` where no"
-        " issuer is given. DSTU2: the first one. From R5 on only where `SYNCD_POLICY__ACCESSION_IN_IDENTIFIER` is true,"
-        " in R4 and R4B unless it is false.",
-        clause="B",
+        " issuer is given. All that the study's level, its series, documents and copies and their requests name, the"
+        " study's own first; the same number with and without its issuer is one. DSTU2: the first one. From R5 on only"
+        " where `SYNCD_POLICY__ACCESSION_IN_IDENTIFIER` is true, in R4 and R4B unless it is false.",
+        clause="B, RULES B9",
     ),
     row(
         "ImagingStudy.identifier:StudyID",
@@ -87,8 +88,10 @@ STUDY = (
         said="modality Coding*",
         dstu2="modalityList Coding*",
         r5="modality CodeableConcept*",
-        tags="0008,0060",
-        rule="The distinct modalities of the listed series in their order, never (0008,0061). With"
+        tags="0008,0060 0008,0016",
+        rule="The distinct modalities of the listed series in their order, never (0008,0061), each followed by what else"
+        " its instances are: by their own token, or by an SOP class that leaves no doubt (an RTSTRUCT in a CT series),"
+        " noted. R6 has no place for these (ist-7). With"
         " `SYNCD_POLICY__MODALITY_SCOPE` `acquisition` those of CID 29 only, in DSTU2 always; R6 names all (ist-7).",
         clause="C.7",
     ),
@@ -123,10 +126,11 @@ STUDY = (
         said="basedOn:accession Reference*",
         dstu2="order Reference*",
         tags="0008,0050 0008,0051 0040,A370 0040,0275",
-        rule="A logical reference to a ServiceRequest per accession number, type `ACSN`; with"
+        rule="A logical reference to a ServiceRequest per accession number, as they are gathered for identifier, type"
+        " `ACSN`; with"
         " `SYNCD_POLICY__SERVICE_REQUEST` `match` and a system also a literal one, where the server holds exactly one such"
         " order. DSTU2: the number in words.",
-        clause="B, J.3",
+        clause="B, J.3, RULES B9",
     ),
     row(
         "ImagingStudy.basedOn:placer",
@@ -134,7 +138,7 @@ STUDY = (
         dstu2="",
         tags="0040,2016 0040,0026 0040,A370 0040,0275",
         rule="The same for each placer order number, type `PLAC`; system by the issuer rule.",
-        clause="B",
+        clause="B, RULES B9",
     ),
     row(
         "ImagingStudy.basedOn:filler",
@@ -142,7 +146,7 @@ STUDY = (
         dstu2="",
         tags="0040,2017 0040,0027 0040,A370 0040,0275",
         rule="The same for each filler order number, type `FILL`; system by the issuer rule.",
-        clause="B",
+        clause="B, RULES B9",
     ),
     row(
         "ImagingStudy.referrer",
@@ -205,8 +209,8 @@ STUDY = (
         r5="procedure CodeableReference*",
         r6="",
         tags="0008,1032 0032,1060",
-        rule="One per coded item, by the coding schemes below; an item without a system is words. Without any item, the"
-        " requested procedure's description. R6 has the code in a Procedure only.",
+        rule="One per coded item of any series, document or copy, by the coding schemes below; an item without a system"
+        " is words. Without any item, the descriptions of the requested procedures. R6 has the code in a Procedure only.",
         clause="C.5",
     ),
     row(
@@ -215,7 +219,8 @@ STUDY = (
         dstu2="",
         r5="reason CodeableReference*",
         tags="0040,100A 0040,1002",
-        rule="One per coded item, and the reason in words unless a code says the same.",
+        rule="One per coded item, and each reason in words unless a code says the same; of any series, document or copy,"
+        " and of all their requests.",
         clause="C.5",
     ),
     row(

@@ -18,18 +18,13 @@ from pydicom.sr._snomed_dict import mapping as snomed_mapping
 from pydicom.sr.codedict import codes
 
 from syncd.mapping.systems import DCM, SCT, scheme_system
+from syncd.model.modalities import NEWER, RETIRED
 from syncd.model.snapshot import Code, SeriesFacts, StudySnapshot
 
 ACQUISITION = frozenset(code.value for code in codes.cid29.concepts.values())
 """CID 29 Acquisition Modality."""
 
 _CID_33: Mapping[str, str] = {code.value: code.meaning for code in codes.cid33.concepts.values()}
-# PS3.3 C.7.3.1.1.1 (2026a) defines these too; CID 33 as pydicom 3.0 has it does not hold them yet.
-_NEWER = frozenset({"ANN", "RTINTENT", "RTRAD", "RTSEGANN", "XAPROTOCOL"})
-# Defined terms of older editions, kept as they are (MAPPING C.7).
-_RETIRED = frozenset(
-    {"AS", "CD", "CF", "CP", "CS", "DD", "DF", "DM", "DS", "EC", "FA", "FS", "LP", "MA", "MS", "OPR", "ST", "VF"}
-)
 
 _REPLACED: Mapping[str, str] = {
     **dict.fromkeys(("CD", "DD", "EC"), "US"),
@@ -73,7 +68,7 @@ def modality(token: str, *, map_retired: bool = False, site_system: str = "") ->
         token = _REPLACED.get(token, token)
     if token in _CID_33:
         return Term(system=DCM, code=token, display=_CID_33[token])
-    if token in _NEWER or token in _RETIRED:
+    if token in NEWER or token in RETIRED:
         return Term(system=DCM, code=token)
     if site_system and _CODE.fullmatch(token):
         return Term(system=site_system, code=token, words=token)
@@ -108,9 +103,9 @@ def body_part(text: str) -> Term | None:
 
 
 def procedures(snapshot: StudySnapshot) -> tuple[Term, ...]:
-    """Procedure Code Sequence (0008,1032), an item without a system as words; without any item the description of the
-    requested procedure (0032,1060)."""
-    return coded_procedures(snapshot) or _distinct([Term(display=snapshot.procedure_text)])
+    """Procedure Code Sequence (0008,1032), an item without a system as words; without any item the
+    descriptions of the requested procedures (0032,1060)."""
+    return coded_procedures(snapshot) or _distinct(Term(display=text) for text in snapshot.procedure_texts)
 
 
 def coded_procedures(snapshot: StudySnapshot) -> tuple[Term, ...]:
@@ -119,11 +114,10 @@ def coded_procedures(snapshot: StudySnapshot) -> tuple[Term, ...]:
 
 
 def reasons(snapshot: StudySnapshot) -> tuple[Term, ...]:
-    """Reason codes (0040,100A), and the reason in words (0040,1002) unless a code says the same."""
+    """Reason codes (0040,100A), and each reason in words (0040,1002) unless a code says the same."""
     coded = _distinct(map(_entry, snapshot.reason_codes))
-    if any(snapshot.reason_text in (term.display, term.words) for term in coded):
-        return coded
-    return _distinct([*coded, Term(display=snapshot.reason_text)])
+    known = {words for term in coded for words in (term.display, term.words)}
+    return _distinct([*coded, *(Term(display=text) for text in snapshot.reason_texts if text not in known)])
 
 
 def coded_entry(code: Code) -> Term | None:

@@ -47,6 +47,10 @@ def _procedures_unsaid(said: Said) -> list[Term]:
 
 def _r6(said: Said) -> Iterator[Note]:
     """MAPPING A.1 to A.4: R6 keeps a procedure's code in a Procedure, a side in a BodyStructure, and orders the starts."""
+    if said.borrowed:
+        yield Note(
+            tag="0008,0060", rule="A.4 ist-7", done="modality of an SOP class left out: R6 names the series' own only"
+        )
     for _ in _procedures_unsaid(said):
         yield Note(tag="0008,1032", rule="A.1 R6", done="procedure left out: R6 has it in a Procedure only")
     for series in said.series:
@@ -79,6 +83,8 @@ def _dstu2(said: Said) -> Iterator[Note]:
     ):
         if there:
             yield _m(tag, f"{what} left out: DSTU2 cannot say it")
+    for _ in said.accessions[1:]:
+        yield _m("0008,0050", "further accession number in words only: DSTU2 has one")
     if not is_oid(said.study_uid):
         yield _m("0020,000d", "UID is no OID: said as data-absent-reason, and as an identifier")
     for series in said.series:

@@ -49,5 +49,15 @@ PEOPLE = ("0008,1052", "0008,1072")
 PLAIN = (*PATIENT, *STUDY, *SERIES, IMAGE_LATERALITY)
 """What a list of shared values can tell: everything but sequences."""
 
+LISTED = (
+    "0008,0051",  # Issuer of Accession Number
+    "0008,1032",  # Procedure Code
+    "0010,1000", "0010,1002",  # Other Patient IDs
+    "0040,0026", "0040,0027", "0040,2016", "0040,2017",  # Placer and Filler Order Number, and their issuers
+    "0040,0275", "0040,a370",  # Request Attributes, Referenced Request
+    "0040,1002", "0040,100a",  # Reason for the Requested Procedure
+)  # fmt: skip
+"""What is never left out for a difference: a study says all that any image adds to these lists."""
+
 COMPARED = (*PLAIN, ANATOMIC_REGION, SHARED_GROUPS, PER_FRAME_GROUPS, *PEOPLE)
 """All that is compared, image by image."""

@@ -68,11 +68,13 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedId:
-    """An identifier value and who issued it; `type_code` is (0040,0035) where present."""
+    """An identifier value and who issued it; `type_code` is (0040,0035) where present, `elsewhere` the archive that tells
+    of it, where that is not the study's (RULES C8)."""
 
     value: str
     issuer: Issuer | None = None
     type_code: str = ""
+    elsewhere: ArchiveName = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,8 @@ class InstanceFacts:
     frames: int | None = None
     patient: PatientFacts | None = None
     """What it says of the patient, where the images of its series differ in that (RULES B10)."""
+    modality: str = ""
+    """What its SOP Class fixes, where that is not the modality of its series (MAPPING C.7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +185,12 @@ class SeriesFacts:
     unshared: tuple[str, ...] = ()
     """Tags of the patient that its images are known not to agree on, where nobody asked each of them."""
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Its own, then those that the SOP Classes of its instances fix beside it; each once."""
+        own = (self.modality, *sorted({instance.modality for instance in self.instances}))
+        return tuple(dict.fromkeys(one for one in own if one))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceReference:
@@ -219,15 +229,16 @@ class StudySnapshot:
     description: str = ""
     study_id: str = ""
     accessions: tuple[IssuedId, ...] = ()
+    """The study's own first; these lists, down to the reasons, are unions of all that its sources say (RULES B9)."""
     placer_orders: tuple[IssuedId, ...] = ()
     filler_orders: tuple[IssuedId, ...] = ()
     admission: IssuedId | None = None
     referrer: Person | None = None
     interpreters: tuple[Person, ...] = ()
     procedure_codes: tuple[Code, ...] = ()
-    procedure_text: str = ""
+    procedure_texts: tuple[str, ...] = ()
     reason_codes: tuple[Code, ...] = ()
-    reason_text: str = ""
+    reason_texts: tuple[str, ...] = ()
     location_text: str = ""
     series: tuple[SeriesFacts, ...] = ()
     key_objects: tuple[KeyObject, ...] = ()

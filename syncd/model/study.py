@@ -14,7 +14,20 @@ from typing import Any
 from syncd.model.ids import ArchiveName, OrthancId
 
 Tags = Mapping[str, Any]
-"""Orthanc short-form tags: `"gggg,eeee"` (lower-case hexadecimal) → text, or a list of item dictionaries, or None."""
+"""Orthanc short-form tags: `"gggg,eeee"` (lower-case hexadecimal) → text, `Undecoded`, a list of item dictionaries, or
+None. Of a text attribute in an instance's full tags, None says: it is there, and its text could not be had (RULES B11)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecoded:
+    """A text as the file's bytes, because what the archive made of them is in doubt (RULES B11).
+
+    It carries the character set that holds for it: (0008,0005) of its item, else of the nearest level around that names
+    one, as it stands there; empty where none does (PS3.3 C.12.1.1.2). So it means the same wherever it is put.
+    """
+
+    value: bytes
+    character_set: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,10 +31,10 @@ def keep(
     known: Companion | None,
     installation_id: str,
     source_key: str = "",
-    before_overwriting: Callable[[Mapping[str, Any]], None] = lambda current: None,
+    completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> Companion:
-    """Make the server hold `resource`; `known` is what we wrote last. Returns what is there now. `before_overwriting` is
-    given what stands there of ours and was not known, and may raise.
+    """Make the server hold `resource`; `known` is what we wrote last. Returns what is there now. `completed`: what to write
+    instead over a resource of ours that turned out to be there, and something else than we knew; it may raise.
 
     Raises `ForeignResource` when the id is taken by another writer, `ServerReset` when an update had to create.
     """
@@ -54,10 +54,13 @@ def keep(
                 expected, updating = current.version, False
             elif installation_of(current.resource) != installation_id:
                 raise ForeignResource(f"{resource['resourceType']}/{resource['id']} belongs to another writer") from None
+            elif completed is not None and (made := completed(current.resource)) != resource:
+                resource, wanted, expected = made, digest(made), current.version
+                if essence(current.resource, base_url=server.base_url) == essence(resource):
+                    return _companion(resource, current.version, wanted, source_key)
             elif essence(current.resource, base_url=server.base_url) == essence(resource):
                 return _companion(resource, current.version, wanted, source_key)
             else:
-                before_overwriting(current.resource)
                 expected = current.version
             continue
         if updating and written.created:

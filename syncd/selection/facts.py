@@ -7,10 +7,10 @@ names a value of single images sees only one image of each series.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from syncd.model.study import RawStudy, Tags
+from syncd.model.study import RawStudy, Tags, Undecoded
 from syncd.selection.rules import AET, LABEL, Excluded, Rule, Rules, Selected
 
 
@@ -31,12 +31,15 @@ class Facts:
         return tuple(dict.fromkeys(value for tags in self.tags for value in _values(tags, rule.tag)))
 
 
-def facts(raw: RawStudy, *, aets: Iterable[str] = ()) -> Facts:
-    """The facts of one copy; `aets` are calling AE titles that `raw` does not tell."""
+def facts(raw: RawStudy, *, aets: Iterable[str] = (), readable: Callable[[Tags], Tags] = dict) -> Facts:
+    """The facts of one copy; `aets` are calling AE titles that `raw` does not tell. `readable` makes text of what came as
+    bytes: of that the archive's main tags hold but what it made of them, which is not compared (RULES B11)."""
     series = [tags for one in raw.series for tags in (one.tags, one.representative)]
+    doubted = {tag for tags in series for tag, value in tags.items() if isinstance(value, Undecoded)}
+    main = {tag: value for tag, value in raw.header.main_tags.items() if tag not in doubted}
     told = {one.calling_aet for one in raw.instances if one.calling_aet}
     return Facts(
-        tags=(raw.header.main_tags, *series),
+        tags=tuple(readable(tags) for tags in (main, *series)),
         labels=tuple(label for label in (raw.header.labels or "").split("\\") if label),
         aets=tuple(sorted(told | set(aets))),
     )

@@ -62,6 +62,11 @@ class Rules:
     include: tuple[Rule, ...] = ()
     exclude: tuple[Rule, ...] = ()
 
+    @property
+    def tags(self) -> frozenset[str]:
+        """The attributes that the rules compare, `gggg,eeee`."""
+        return frozenset(rule.tag for rule in (*self.include, *self.exclude) if rule.tag)
+
     def asks(self, key: str) -> bool:
         """Whether any rule asks for this key."""
         return any(rule.key == key for rule in (*self.include, *self.exclude))

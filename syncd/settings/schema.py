@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from syncd.settings.selecting import HistoryText, Rate, Rules, WindowText
+from syncd.settings.selecting import CharacterSet, HistoryText, Rate, Rules, WindowText
 from syncd.settings.values import (
     BadValue,
     Bind,
@@ -247,9 +247,12 @@ class PolicySettings(_Block):
     accession_in_identifier: Annotated[Literal["auto", "true", "false"], BeforeValidator(_truth)] = "auto"
     """Whether an accession number is an identifier of the study too, beside naming the order in `basedOn`. `auto`: in R4 and
     R4B it is, because clients search it there; from R5 on it is not, because it is the order's."""
-    repair_utf8: bool = False
-    """Whether text that was written as UTF-8 but declares no character set is mended (`MÃ¼ller` becomes `Müller`). It is
-    noted either way; unless a site knows its devices, mending may turn a rare but right text into another."""
+    repair_utf8: bool = True
+    """Whether text that has the form of UTF-8 but declares no character set, Latin-1 or an unknown one is read as UTF-8
+    (`Müller`, where an archive shows `MÃ¼ller`). It is noted either way; otherwise it is left out."""
+    undeclared_charset: CharacterSet | None = None
+    """Character set of images that declare none, as (0008,0005) would say it. Unset: the standard's default repertoire,
+    which is ASCII; other text is left out and noted, for nobody can tell in which set it was written."""
     title_from_image_type: bool = False
     """Whether images are titled by their Image Type (`ORIGINAL\\PRIMARY\\AXIAL`). Orthanc gives it of every image only if
     ImageType is one of its ExtraMainDicomTags for instances (1.11 and later); else one image per series has a title."""

@@ -17,6 +17,7 @@ from syncd.selection.rules import UnusableRule
 from syncd.selection.rules import parse as parse_rule
 from syncd.selection.window import ALWAYS, parse_window
 from syncd.settings.values import BadValue, Written
+from syncd.snapshot.character_sets import character_sets
 
 T = TypeVar("T")
 
@@ -54,6 +55,13 @@ def window_text(text: str) -> str:
     return window.text if window is not None else ALWAYS
 
 
+def character_set(text: str) -> str:
+    """A (0008,0005) that images could have: its values are separated by backslashes."""
+    if character_sets(text) is None:
+        raise BadValue("names no character set of DICOM", "write a Defined Term of (0008,0005), such as ISO_IR 100")
+    return text
+
+
 def usable(parse: Callable[[str], T], text: str) -> T:
     """What `parse` makes of it; its complaint as ours."""
     try:
@@ -86,3 +94,4 @@ WindowText = Annotated[str, AfterValidator(window_text), Written(form="always, o
 Rate = Annotated[
     float | None, BeforeValidator(backfill_rate), Written(form="studies per second, or unlimited", example='"unlimited"')
 ]
+CharacterSet = Annotated[str, AfterValidator(character_set), Written(form="DICOM Defined Term", example='"ISO_IR 100"')]

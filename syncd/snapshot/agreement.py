@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from syncd.model.agreement import BODY_PART, LATERALITY, SERIES
 from syncd.model.study import RawSeries, Tags
 from syncd.snapshot.notes import Notes
-from syncd.snapshot.tags import MODALITY, has_value
+from syncd.snapshot.tags import MODALITY, Tagset, has_value
 from syncd.snapshot.text import clean, values
 
 _RULE = "RULES B9"
@@ -66,15 +66,11 @@ def agreed_in_study(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -
     everywhere = list(series)
     gone: set[str] = set()
     for tag, (partner, safety) in _OF_STUDY.items():
-        said = {_said(study.get(tag)), *(_said(one.representative.get(tag)) for one in everywhere)} - {""}
+        said = {Tagset(tags, Notes()).text(tag) for tags in (study, *(one.representative for one in everywhere))} - {""}
         if len(said) > 1 or any(_among_images(one, tag).endswith("differ") for one in everywhere):
             notes.add(tag, rule=_RULE, done="left out: the series differ", safety=safety)
             gone |= {tag, partner}
     return {tag: value for tag, value in study.items() if tag not in gone}
-
-
-def _said(value: object) -> str:
-    return repr(_comparable(value)) if has_value(value) else ""
 
 
 def all_asked(series: RawSeries, *, expected: int) -> bool:

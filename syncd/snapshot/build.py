@@ -11,17 +11,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from syncd.model.agreement import LISTED, PATIENT, STUDY
 from syncd.model.ids import StudyInstanceUID
 from syncd.model.reading import Reading
 from syncd.model.snapshot import InstanceFacts, SeriesFacts, StudySnapshot
 from syncd.model.study import RawInstance, RawStudy, Tags
 from syncd.snapshot.agreement import agreed_in_study
-from syncd.snapshot.codes import codes
 from syncd.snapshot.dates import date, moment, sort_digits
 from syncd.snapshot.instances import instance_facts, is_encodable, note_series_left_out, ordered
-from syncd.snapshot.issuers import accessions, admission, filler_orders, placer_orders, requests
 from syncd.snapshot.keyobjects import key_objects
 from syncd.snapshot.notes import Notes
+from syncd.snapshot.orders import (
+    accessions,
+    admission,
+    filler_orders,
+    placer_orders,
+    procedure_codes,
+    procedure_texts,
+    reason_codes,
+    reason_texts,
+)
 from syncd.snapshot.patient import patient_facts
 from syncd.snapshot.persons import person, persons
 from syncd.snapshot.series import SeriesReading, read_series, series_facts
@@ -36,6 +45,7 @@ from syncd.snapshot.tags import (
     TIMEZONE_OFFSET,
     Tagset,
     has_value,
+    only,
     overlay,
 )
 from syncd.snapshot.text import clean
@@ -45,10 +55,6 @@ _REFERRER = "0008,0090"
 _REFERRER_IDENTIFICATION = "0008,0096"
 _INTERPRETERS = "0008,1060"
 _INTERPRETER_IDENTIFICATION = "0008,1062"
-_PROCEDURE_CODES = "0008,1032"
-_PROCEDURE_TEXT = "0032,1060"
-_REASON_CODES = "0040,100a"
-_REASON_TEXT = "0040,1002"
 _LOCATION_TEXTS = ("0008,1040", "0040,0243")
 
 _NOT_IMAGES = frozenset({"KO", "PR", "SR"})
@@ -72,12 +78,13 @@ def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
     study = Tagset(agreed_in_study(whole, series=[each.raw for each in _speakers(series)], notes=notes), notes)
     # A date and its time are a pair of one source; series dates are never promoted (MAPPING I case 1).
     day = Tagset(raw.header.main_tags if has_value(raw.header.main_tags.get(STUDY_DATE)) else lead, notes)
-    everywhere = [study, *(Tagset(each.raw.representative, notes) for each in series), *documents]
-    asked = [study, *requests(study)]
+    # Main tags apart from the rest: an issuer goes with the number of its own level only.
+    levels = [Tagset(raw.header.main_tags, notes), Tagset(lead, notes)]
+    levels += [*(Tagset(tags, notes) for tags in _saying_something_else(series)), *documents]
     return StudySnapshot(
         archive=raw.header.archive,
         study_uid=StudyInstanceUID(clean(raw.header.study_uid)),
-        patient=patient_facts(study),
+        patient=patient_facts(study, everywhere=levels),
         started=moment(
             day.raw(STUDY_DATE),
             time_text=day.raw(STUDY_TIME),
@@ -88,16 +95,16 @@ def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
         study_time=sort_digits(day.raw(STUDY_TIME)),
         description=study.free_text(STUDY_DESCRIPTION),
         study_id=study.text(_STUDY_ID),
-        accessions=accessions(study, everywhere=everywhere),
-        placer_orders=placer_orders(study, everywhere=everywhere),
-        filler_orders=filler_orders(study, everywhere=everywhere),
+        accessions=accessions(levels),
+        placer_orders=placer_orders(levels),
+        filler_orders=filler_orders(levels),
         admission=admission(study),
         referrer=person(study, name=_REFERRER, identification=_REFERRER_IDENTIFICATION),
         interpreters=persons(study, names=_INTERPRETERS, identification=_INTERPRETER_IDENTIFICATION),
-        procedure_codes=codes(study.items(_PROCEDURE_CODES)),
-        procedure_text=study.free_text(_PROCEDURE_TEXT),
-        reason_codes=codes(item for level in asked for item in level.items(_REASON_CODES)),
-        reason_text=next((text for level in asked if (text := level.free_text(_REASON_TEXT))), ""),
+        procedure_codes=procedure_codes(levels),
+        procedure_texts=procedure_texts(levels),
+        reason_codes=reason_codes(levels),
+        reason_texts=reason_texts(levels),
         location_text=next((text for tag in _LOCATION_TEXTS if (text := study.free_text(tag))), ""),
         series=_all_series(series, members=members, documents=raw.documents, notes=notes),
         key_objects=key_objects(documents),
@@ -152,9 +159,16 @@ def _all_series(
         if len(same) > 1:
             notes.add(SERIES_INSTANCE_UID, rule="A.2", done="duplicate SeriesInstanceUID: one series")
         raws = [raw for each in same for raw in members.get(each.raw.orthanc_id, ())]
-        read = _images_read(same) if notes.reading.title_from_image_type else {}
+        read = _images_read(same)
         found = (
-            instance_facts(raw, document=documents.get(raw.orthanc_id), image=_image(raw, read), notes=notes) for raw in raws
+            instance_facts(
+                raw,
+                document=documents.get(raw.orthanc_id),
+                image=_image(raw, read),
+                series_modality=same[0].modality,
+                notes=notes,
+            )
+            for raw in raws
         )
         instances = ordered((each for each in found if each is not None), notes=notes)
         facts.append(series_facts(same[0], instances=instances, expected=len(raws)))
@@ -162,9 +176,20 @@ def _all_series(
     return tuple(facts)
 
 
+def _saying_something_else(series: Iterable[SeriesReading]) -> list[Tags]:
+    """Of all instances that were read, those that do not repeat what another says of orders and identifiers."""
+    read = (tags for each in series for tags in _read_of(each))
+    return list({repr(only(tags, wanted=(*PATIENT, *STUDY, *LISTED))): tags for tags in reversed(list(read))}.values())[::-1]
+
+
+def _read_of(series: SeriesReading) -> tuple[Tags, ...]:
+    """The tags of those instances of a series that were read, its representative's first."""
+    return (series.raw.representative, *series.raw.images)
+
+
 def _images_read(series: Iterable[SeriesReading]) -> Mapping[str, Tags]:
-    """By SOPInstanceUID, the full tags of those instances of a series that were read as a whole."""
-    read = [tags for each in series for tags in (each.raw.representative, *each.raw.images)]
+    """The same by SOPInstanceUID."""
+    read = [tags for each in series for tags in _read_of(each)]
     return {clean(tags.get(SOP_INSTANCE_UID)): tags for tags in sorted(read, key=repr)}
 
 

@@ -13,10 +13,11 @@ from collections.abc import Iterable
 from syncd.model.snapshot import InstanceFacts
 from syncd.model.study import RawInstance, Tags
 from syncd.snapshot.codes import code
+from syncd.snapshot.modality import token
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.numbers import number_of_frames, unsigned_int
-from syncd.snapshot.sop_classes import CONCEPT_NAME, title_tag
-from syncd.snapshot.tags import INSTANCE_NUMBER, SERIES_INSTANCE_UID, SOP_CLASS_UID, SOP_INSTANCE_UID, Tagset
+from syncd.snapshot.sop_classes import CONCEPT_NAME, DOCUMENT_TITLE, other_modality, title_tag
+from syncd.snapshot.tags import INSTANCE_NUMBER, MODALITY, SERIES_INSTANCE_UID, SOP_CLASS_UID, SOP_INSTANCE_UID, Tagset
 from syncd.snapshot.text import clean
 
 UNENCODABLE = "A.2 unencodable"
@@ -32,10 +33,10 @@ def is_encodable(uid: str) -> bool:
 
 
 def instance_facts(
-    raw: RawInstance, *, document: Tags | None, image: Tags | None = None, notes: Notes
+    raw: RawInstance, *, document: Tags | None, image: Tags | None = None, series_modality: str = "", notes: Notes
 ) -> InstanceFacts | None:
     """One instance; None if its UID is unencodable. `document` holds the full tags of a document that was read, `image`
-    those of an image, where they are wanted for its title."""
+    those of an image that was; `series_modality` is what its series says."""
     tags = Tagset(raw.tags, notes)
     uid = tags.text(SOP_INSTANCE_UID)
     if not is_encodable(uid):
@@ -54,7 +55,14 @@ def instance_facts(
         number=unsigned_int(number, note=notes.counting(INSTANCE_NUMBER)),
         title=_title(full, sop_class=sop_class) or _image_title(tags, Tagset(image or {}, notes), sop_class=sop_class),
         frames=number_of_frames(tags.raw(_NUMBER_OF_FRAMES), note=notes.counting(_NUMBER_OF_FRAMES)),
+        modality=_other_modality(image or {}, sop_class=sop_class, series=series_modality),
     )
+
+
+def _other_modality(image: Tags, *, sop_class: str, series: str) -> str:
+    """Its own token, or what its SOP Class fixes, where that is not what its series says (MAPPING C.7)."""
+    own = token(clean(image.get(MODALITY)))
+    return own if series and own not in ("", series) else other_modality(sop_class, than=series)
 
 
 def ordered(instances: Iterable[InstanceFacts], *, notes: Notes) -> tuple[InstanceFacts, ...]:
@@ -80,8 +88,10 @@ def _order(instance: InstanceFacts) -> tuple[bool, int, str, str]:
 
 def _title(document: Tagset, *, sop_class: str) -> str:
     tag = title_tag(sop_class)
-    if tag != CONCEPT_NAME:
-        return document.text(tag)
+    title = document.text(tag) if tag != CONCEPT_NAME else ""
+    # An encapsulated document may leave its title empty (type 2) and name its concept instead (PS3.3 C.24.2).
+    if title or tag not in (CONCEPT_NAME, DOCUMENT_TITLE):
+        return title
     concept = code(document.item(CONCEPT_NAME))
     return concept.meaning if concept is not None else ""
 

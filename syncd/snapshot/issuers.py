@@ -1,4 +1,4 @@
-"""Identifiers and who issued them (MAPPING B): patient ids, accession, placer, filler and admission numbers.
+"""Identifiers and who issued them (MAPPING B): the issuer rule's source, and the patient's ids.
 
 The difficulty is that the same number may be issued by two authorities, so a value never travels without what is said
 about its issuer, and nothing is invented where nothing is said. The retired (0010,1000) Other Patient IDs carry no
@@ -8,9 +8,10 @@ must never look like one of ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from syncd.model.snapshot import IssuedId, Issuer
+from syncd.snapshot.code_strings import upper_case
 from syncd.snapshot.tags import Tagset
 from syncd.snapshot.text import values
 
@@ -24,18 +25,6 @@ _UNIVERSAL_ID = "0040,0032"
 _UNIVERSAL_ID_TYPE = "0040,0033"
 _IDENTIFIER_TYPE_CODE = "0040,0035"
 
-_ACCESSION = "0008,0050"
-_ACCESSION_ISSUER = "0008,0051"
-_ADMISSION = "0038,0010"
-_ADMISSION_ISSUER = "0038,0014"
-_PLACER_ORDER = "0040,2016"
-_PLACER_ISSUER = "0040,0026"
-_FILLER_ORDER = "0040,2017"
-_FILLER_ISSUER = "0040,0027"
-
-REQUEST_SEQUENCES = ("0040,a370", "0040,0275")
-"""Referenced Request Sequence (SR, KO) and Request Attributes Sequence (images)."""
-
 
 def issuer(qualifiers: Tagset, *, local: str = "") -> Issuer | None:
     """The assigning authority in one item of an issuer sequence, with the plain issuer text beside it."""
@@ -47,52 +36,31 @@ def issuer(qualifiers: Tagset, *, local: str = "") -> Issuer | None:
     return found if found.local or found.universal_id else None
 
 
-def patient_ids(patient: Tagset) -> tuple[IssuedId, ...]:
-    """PatientID first, then those of (0010,1002); none at all where PatientID is missing or blank."""
+def patient_ids(patient: Tagset, *, everywhere: Sequence[Tagset] = ()) -> tuple[IssuedId, ...]:
+    """PatientID first, then those of (0010,1002), also of the levels `everywhere` in the study that are under the same
+    PatientID (RULES B9); none at all where PatientID is missing or blank."""
     primary = _patient_id(patient)
     if primary is None:
         return ()
-    others = (_patient_id(item) for item in patient.items(_OTHER_PATIENT_IDS))
+    levels = (patient, *(level for level in everywhere if _is_of(level, primary)))
+    others = (_patient_id(item) for level in levels for item in level.items(_OTHER_PATIENT_IDS))
     return tuple(dict.fromkeys([primary, *(other for other in others if other is not None)]))
 
 
-def retired_ids(patient: Tagset) -> tuple[str, ...]:
-    """The values of (0010,1000), each once; none where they are those of the patient's known identifiers."""
-    known = {one.value for one in patient_ids(patient)}
-    return tuple(one for one in dict.fromkeys(values(patient.raw(_RETIRED_PATIENT_IDS))) if one not in known)
+def retired_ids(patient: Tagset, *, everywhere: Sequence[Tagset] = ()) -> tuple[str, ...]:
+    """The values of (0010,1000), each once, of the same levels; none where they are those of the patient's known
+    identifiers."""
+    ids = patient_ids(patient, everywhere=everywhere)
+    known = {one.value for one in ids}
+    levels = (patient, *(level for level in everywhere if ids and _is_of(level, ids[0])))
+    told = (one for level in levels for one in values(level.raw(_RETIRED_PATIENT_IDS)))
+    return tuple(one for one in dict.fromkeys(told) if one not in known)
 
 
-def accessions(study: Tagset, *, everywhere: Sequence[Tagset]) -> tuple[IssuedId, ...]:
-    """The study's accession numbers; where it has none itself, those of the requests `everywhere` in it.
-
-    A stray backslash in (0008,0050) separates values; all of them have the issuer (0008,0051).
-    """
-    if len(values(study.raw(_ACCESSION))) > 1:
-        study.notes.add(_ACCESSION, rule="B", done="several accession numbers in one value: split")
-    own = _issued(study, value_tag=_ACCESSION, issuer_tag=_ACCESSION_ISSUER)
-    return _distinct(own) or _of_requests(everywhere, value_tag=_ACCESSION, issuer_tag=_ACCESSION_ISSUER)
-
-
-def placer_orders(study: Tagset, *, everywhere: Sequence[Tagset]) -> tuple[IssuedId, ...]:
-    """(0040,2016) with its issuer (0040,0026), on the study's level or in its requests."""
-    own = _issued(study, value_tag=_PLACER_ORDER, issuer_tag=_PLACER_ISSUER)
-    return _distinct(own) or _of_requests(everywhere, value_tag=_PLACER_ORDER, issuer_tag=_PLACER_ISSUER)
-
-
-def filler_orders(study: Tagset, *, everywhere: Sequence[Tagset]) -> tuple[IssuedId, ...]:
-    """(0040,2017) with its issuer (0040,0027), on the study's level or in its requests."""
-    own = _issued(study, value_tag=_FILLER_ORDER, issuer_tag=_FILLER_ISSUER)
-    return _distinct(own) or _of_requests(everywhere, value_tag=_FILLER_ORDER, issuer_tag=_FILLER_ISSUER)
-
-
-def admission(study: Tagset) -> IssuedId | None:
-    """(0038,0010) with its issuer (0038,0014)."""
-    return next(iter(_issued(study, value_tag=_ADMISSION, issuer_tag=_ADMISSION_ISSUER)), None)
-
-
-def requests(instance: Tagset) -> tuple[Tagset, ...]:
-    """The requests that an instance answers, as items."""
-    return tuple(item for tag in REQUEST_SEQUENCES for item in instance.items(tag))
+def _is_of(level: Tagset, patient: IssuedId) -> bool:
+    """Whether a level is under the same PatientID, and names no other issuer of it."""
+    named = _patient_id(level)
+    return named is not None and named.value == patient.value and (not named.issuer or named.issuer == patient.issuer)
 
 
 def _patient_id(level: Tagset) -> IssuedId | None:
@@ -100,24 +68,9 @@ def _patient_id(level: Tagset) -> IssuedId | None:
     if not value:
         return None
     qualifiers = level.item(_ISSUER_OF_PATIENT_ID_QUALIFIERS)
+    kind = qualifiers.text(_IDENTIFIER_TYPE_CODE) or level.text(_IDENTIFIER_TYPE_CODE)
     return IssuedId(
         value=value,
         issuer=issuer(qualifiers, local=level.text(_ISSUER_OF_PATIENT_ID)),
-        type_code=qualifiers.text(_IDENTIFIER_TYPE_CODE) or level.text(_IDENTIFIER_TYPE_CODE),
+        type_code=upper_case(kind, note=level.at(_IDENTIFIER_TYPE_CODE)),
     )
-
-
-def _issued(level: Tagset, *, value_tag: str, issuer_tag: str) -> tuple[IssuedId, ...]:
-    by = issuer(level.item(issuer_tag))
-    return tuple(IssuedId(value=value, issuer=by) for value in values(level.raw(value_tag)))
-
-
-def _of_requests(instances: Sequence[Tagset], *, value_tag: str, issuer_tag: str) -> tuple[IssuedId, ...]:
-    found = (
-        _issued(request, value_tag=value_tag, issuer_tag=issuer_tag) for each in instances for request in requests(each)
-    )
-    return _distinct(identifier for some in found for identifier in some)
-
-
-def _distinct(identifiers: Iterable[IssuedId]) -> tuple[IssuedId, ...]:
-    return tuple(dict.fromkeys(identifiers))

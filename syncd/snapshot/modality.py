@@ -8,19 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pydicom.sr.codedict import codes
+
+from syncd.model.modalities import NEWER, RETIRED
+from syncd.snapshot.code_strings import upper_case
 from syncd.snapshot.notes import Noting, unnoted
 from syncd.snapshot.sop_classes import MODALITY_OF
 from syncd.snapshot.text import values
 
+DEFINED_TERMS = frozenset(code.value for code in codes.cid33.concepts.values()) | NEWER | RETIRED
+"""What (0008,0060) may say in DICOM, now or in an older edition."""
+
 
 def token(text: str, *, note: Noting = unnoted) -> str:
-    """The first value of (0008,0060) with single blanks inside, as a code has them."""
+    """The first value of (0008,0060) with single blanks inside, as a code has them; a term of DICOM in upper case."""
     tokens = values(text)
     if len(tokens) > 1:
         note("C.7", "several modalities: the first taken")
     if not tokens:
         return ""
-    return " ".join(tokens[0].split())
+    return upper_case(" ".join(tokens[0].split()), among=DEFINED_TERMS, note=note)
 
 
 def inferred(sop_classes: Iterable[str], *, note: Noting = unnoted) -> str:

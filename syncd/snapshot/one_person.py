@@ -18,7 +18,7 @@ from syncd.model.snapshot import IssuedId, Issuer, Note, PatientFacts, SeriesFac
 
 SystemOf = Callable[[IssuedId, ArchiveName], str]
 
-RULE = "B10"
+RULE = "RULES B10"
 """The rule that a note of a doubtful person names."""
 
 _TRAITS = frozenset(trait.value for trait in Trait)

@@ -9,6 +9,7 @@ from syncd.model.agreement import PATIENT
 from syncd.model.reading import Reading
 from syncd.model.snapshot import PatientFacts
 from syncd.model.study import RawSeries, Tags
+from syncd.snapshot.code_strings import upper_case
 from syncd.snapshot.dates import birth_date
 from syncd.snapshot.issuers import patient_ids, retired_ids
 from syncd.snapshot.names import person_name, person_names
@@ -23,16 +24,16 @@ _SEX = "0010,0040"
 _GENDERS = {"M": "male", "F": "female", "O": "other"}
 
 
-def patient_facts(patient: Tagset) -> PatientFacts:
-    """What the study says about its patient."""
+def patient_facts(patient: Tagset, *, everywhere: Sequence[Tagset] = ()) -> PatientFacts:
+    """What the study says about its patient; `everywhere` in it further identifiers may stand."""
     official = person_name(patient.raw(PATIENT_NAME), note=patient.at(PATIENT_NAME))
     others = person_names(patient.raw(_OTHER_PATIENT_NAMES), note=patient.at(_OTHER_PATIENT_NAMES))
     return PatientFacts(
-        ids=patient_ids(patient),
+        ids=patient_ids(patient, everywhere=everywhere),
         names=tuple(dict.fromkeys([*([official] if official else []), *others])),
         gender=_gender(patient),
         birth_date=birth_date(patient.raw(_BIRTH_DATE), note=patient.at(_BIRTH_DATE)),
-        retired_ids=retired_ids(patient),
+        retired_ids=retired_ids(patient, everywhere=everywhere),
     )
 
 
@@ -68,7 +69,7 @@ def people(series: RawSeries, *, uids: Sequence[str], reading: Reading) -> Peopl
 
 
 def _gender(patient: Tagset) -> str:
-    sex = patient.text(_SEX)
+    sex = upper_case(patient.text(_SEX), among=_GENDERS, note=patient.at(_SEX))
     if not sex:
         return ""
     if sex not in _GENDERS:

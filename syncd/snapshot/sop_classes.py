@@ -77,6 +77,33 @@ MODALITY_OF: Mapping[str, str] = {
     STORAGE + suffix: modality for modality, suffixes in _BY_MODALITY.items() for suffix in suffixes.split()
 }
 
+_OPEN = frozenset({"CR", "DX", "US", "XC", "DOC", "M3D"})
+"""Here another modality is usual, or the standard's own: mammograms and teeth on plates, US for IVUS, photographs of
+anything, documents "appropriate for the document creation process" (PS3.3 C.24.1)."""
+
+_ALIKE = (
+    frozenset({"MG", "IO", "PX", "CR", "DX", "RG", "BMD", "XA", "RF", "DS", "CF", "DF", "VF"}),
+    frozenset({"NM", "PT", "ST"}),
+    frozenset({"MR", "MA", "MS"}),
+    frozenset({"ES", "GM", "SM", "XC", "DMS", "CP", "LP", "EC", "CS"}),
+    frozenset({"OP", "OPT", "OPTBSV", "OPTENF", "OPM", "OPV", "OPR", "KER", "LEN", "AR", "SRF", "VA", "OAM", "IOL", "SMR"}),
+    frozenset({"IVOCT", "OCT", "IVUS"}),
+    frozenset({"ECG", "EPS", "HD", "AU", "RESP", "EEG", "EMG", "EOG", "POS"}),
+    frozenset({"RTPLAN", "RTRECORD", "RTINTENT", "RTRAD", "RTSEGANN", "PLAN"}),
+    frozenset({"CTPROTOCOL", "XAPROTOCOL"}),
+)
+"""Modalities whose objects borrow each other's SOP Classes: one in a series of the other is no contradiction."""
+
+
+def other_modality(sop_class: str, *, than: str) -> str:
+    """The modality that a SOP Class leaves no doubt of, where that is another one than the series says (`than`): an
+    RTSTRUCT in a series of CT. Empty where the class fixes none, or the series says none."""
+    fixed = MODALITY_OF.get(sop_class, "")
+    if not than or fixed in ("", than) or fixed in _OPEN or any({fixed, than} <= alike for alike in _ALIKE):
+        return ""
+    return fixed
+
+
 CONCEPT_NAME = "0040,a043"
 CONTENT_LABEL = "0070,0080"
 DOCUMENT_TITLE = "0042,0010"

@@ -1,9 +1,8 @@
 """Text as FHIR may hold it: trimmed, without control characters, never None (MAPPING C.3).
 
-Orthanc has decoded the character set already, so no escape sequence has a meaning any more: an ESC that is left is the
-debris of a broken ISO 2022 value and goes like every other C0 control. Two things are left that only look harmless: a
-lone surrogate, which JSON can carry and UTF-8 cannot, and text that was UTF-8 but was declared nothing, which Orthanc
-reads as Latin-1 (`MÃ¼ller`): passed on as it is, and noted, unless the site wants it mended (`Reading.repair_utf8`).
+What is in doubt comes as bytes and is decoded elsewhere (`decoding`); of all other text no escape sequence has a meaning
+any more: an ESC that is left goes like every other C0 control. Two things are left that only look harmless: a lone
+surrogate, which JSON can carry and UTF-8 cannot, and text that was UTF-8 and was read as Latin-1 (`MÃ¼ller`).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import re
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_BROKEN = re.compile("[\x80-\x9f\ufffd]")
 _REPLACEMENT = "\ufffd"
 
 
@@ -33,16 +33,22 @@ def joined(text: str) -> str:
 
 
 def charset_suspect(text: str) -> bool:
-    """Whether `text` looks like UTF-8 bytes that were read as Latin-1 because (0008,0005) is missing."""
+    """Whether `text` looks like UTF-8 bytes that were read as Latin-1, because (0008,0005) is missing or false."""
     if text.isascii():
         return False
     try:
-        read_as_utf8(text)
+        text.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return False
     return True
 
 
-def read_as_utf8(text: str) -> str:
-    """Suspect text as it was meant. Raises `UnicodeError` for any other."""
-    return text.encode("latin-1").decode("utf-8")
+def is_broken(text: str) -> bool:
+    """Whether `text` holds what no text does: C1 controls, which no set of DICOM has, or replacement characters."""
+    return _BROKEN.search(text) is not None
+
+
+def is_spoilt(text: str) -> bool:
+    """Whether `text` shows, or may show, that it was decoded by another character set than its own: it is broken, has a
+    yen sign where a delimiter may have been, or is UTF-8 read as Latin-1."""
+    return is_broken(text) or "¥" in text or charset_suspect(text)

@@ -11,10 +11,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from syncd.model.ids import ArchiveName
-from syncd.model.snapshot import NOWHERE, Note, SeriesFacts, StudySnapshot
+from syncd.model.snapshot import NOWHERE, IssuedId, Note, SeriesFacts, StudySnapshot
+from syncd.snapshot.orders import (
+    ACCESSION,
+    FILLER_ORDER,
+    PLACER_ORDER,
+    PROCEDURE_CODES,
+    RULE,
+    disagree,
+    distinct_codes,
+    distinct_numbers,
+)
 from syncd.snapshot.tags import SERIES_INSTANCE_UID
 
 _RULE = "C8"
+_NUMBERS = {"accessions": ACCESSION, "placer_orders": PLACER_ORDER, "filler_orders": FILLER_ORDER}
+_ANYWHERE = "differs among the copies: all named"
 _Rank = Callable[[ArchiveName], int]
 
 
@@ -33,13 +45,43 @@ def union(copies: Sequence[StudySnapshot], *, order: Sequence[ArchiveName]) -> S
     notes = {note for copy in by_weight for note in copy.notes} | {note for _, noted in chosen for note in noted}
     notes.add(Note(tag="", rule=_RULE, done=f"{len(by_weight)} copies: study values of {by_weight[0].archive}"))
     return replace(
-        by_weight[0],
+        _with_all_orders(by_weight, notes=notes),
         series=tuple(sorted((series for series, _ in chosen), key=_number_then_uid)),
         key_objects=tuple(sorted({each for copy in by_weight for each in copy.key_objects}, key=repr)),
         notes=tuple(sorted(notes, key=lambda note: (note.tag, note.rule, note.done))),
         is_stable=all(copy.is_stable for copy in by_weight),
         home=home if home != by_weight[0].archive else NOWHERE,
         patients_elsewhere=tuple(sorted({copy.patient for copy in by_weight[1:]} - {by_weight[0].patient}, key=repr)),
+    )
+
+
+def _with_all_orders(copies: Sequence[StudySnapshot], *, notes: set[Note]) -> StudySnapshot:
+    """The first copy with what any of them says of orders and of the patient's further identifiers (RULES B9). What comes
+    from another archive says so: that archive's settings tell who issued it."""
+    first = copies[0]
+
+    def told(copy: StudySnapshot, numbers: Sequence[IssuedId]) -> list[IssuedId]:
+        return [one if copy.archive == first.archive else replace(one, elsewhere=copy.archive) for one in numbers]
+
+    found: dict[str, tuple[IssuedId, ...]] = {}
+    for name, tag in _NUMBERS.items():
+        said = [told(copy, getattr(copy, name)) for copy in copies]
+        if disagree({one.value for one in each} for each in said):
+            notes.add(Note(tag=tag, rule=RULE, done=_ANYWHERE, safety=True))
+        found[name] = distinct_numbers(one for each in said for one in each)
+    if disagree({(one.scheme, one.value) for one in copy.procedure_codes} for copy in copies):
+        notes.add(Note(tag=PROCEDURE_CODES, rule=RULE, done=_ANYWHERE, safety=True))
+    ids = (one for copy in copies for one in told(copy, copy.patient.ids))
+    return replace(
+        first,
+        patient=replace(first.patient, ids=tuple(dict.fromkeys(ids))),
+        accessions=found["accessions"],
+        placer_orders=found["placer_orders"],
+        filler_orders=found["filler_orders"],
+        procedure_codes=distinct_codes(one for copy in copies for one in copy.procedure_codes),
+        procedure_texts=tuple(dict.fromkeys(one for copy in copies for one in copy.procedure_texts)),
+        reason_codes=distinct_codes(one for copy in copies for one in copy.reason_codes),
+        reason_texts=tuple(dict.fromkeys(one for copy in copies for one in copy.reason_texts)),
     )
 
 

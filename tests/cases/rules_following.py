@@ -169,6 +169,7 @@ FOLLOWING = (
         "What may differ within a series is published only where its images agree, a side only where all name it",
         at("archive/test_study_pass", "every_image_is_asked_where_one_names_what_only_each_can_say"),
         at("snapshot/test_agreement", "what_images_differ_in_is_left_out_and_noted", "two_sides_in_one_series_are_no_side"),
+        at("snapshot/test_build", "an_order_that_one_image_names_is_the_studys", "orders_of_every_series_are_the_studys"),
         at("snapshot/test_agreement", "a_region_is_the_series_where_every_image_names_it"),
         at("real/test_agreement", "what_differs_among_few_or_many_images_is_left_out"),
     ),

@@ -193,6 +193,96 @@ class ReadingContract:
                 (stored["ID"], found)
             ]
 
+    @pytest.mark.parametrize(
+        ("written", "charset", "cut"),
+        [
+            (b"a" * 256, "ISO_IR 192", False),
+            (b"a" * 257, "ISO_IR 192", True),
+            ("ü".encode("latin-1") * 128, "ISO_IR 100", False),
+            ("ü".encode("latin-1") * 130, "ISO_IR 100", True),
+            ("ü".encode() * 129, "ISO_IR 192", True),
+        ],
+    )
+    def test_texts_above_256_bytes_are_null_and_no_main_tags(
+        self, archive: ArchiveClient, written: bytes, charset: str, cut: bool
+    ) -> None:
+        """RULES B11: bytes in UTF-8, whatever the file's set; an empty text is no null."""
+        stored = archive.upload(
+            archive.new_uid(),
+            SpecificCharacterSet=charset,
+            StudyDescription=written,
+            PatientComments="",
+            SeriesDescription=b"",
+        )
+        tags = archive.get(f"{stored['Path']}/tags?short")
+        assert (tags["0008,1030"] is None, tags["0010,4000"], tags["0008,103e"]) == (cut, "", "")
+        main = archive.get(f"/studies/{stored['ParentStudy']}?short")["MainDicomTags"]
+        assert ("StudyDescription" in main or "0008,1030" in main) is not cut
+
+    def test_ignore_length_gives_whole_texts_on_every_level(self, archive: ArchiveClient) -> None:
+        """RULES B11: of the attributes named only, and inside items as well."""
+        item = {"RequestedProcedureDescription": "r" * 300, "ScheduledProcedureStepDescription": "s" * 300}
+        stored = archive.upload(
+            archive.new_uid(), StudyDescription="d" * 300, PatientComments="c" * 300, RequestAttributesSequence=[item]
+        )
+        tags = archive.get(f"{stored['Path']}/tags?short&ignore-length=0008-1030,0032-1060")
+        assert (tags["0008,1030"], tags["0010,4000"]) == ("d" * 300, None)
+        assert tags["0040,0275"] == [{"0032,1060": "r" * 300, "0040,0007": None}]
+        escaped = archive.ask("GET", f"{stored['Path']}/tags?short&ignore-length=0008-1030%2C0032-1060")
+        assert escaped.status_code == 500
+
+    def test_content_gives_the_bytes_of_a_value(self, archive: ArchiveClient) -> None:
+        """RULES B11: with their padding, inside items too; a sequence lists its items; 404 for what is not there."""
+        item = {"RequestedProcedureDescription": "Thorax"}
+        stored = archive.upload(
+            archive.new_uid(), PatientName="Müller".encode(), PatientComments=b"", RequestAttributesSequence=[item]
+        )
+
+        def content(place: str) -> tuple[int, bytes]:
+            answer = archive.ask("GET", f"{stored['Path']}/content/{place}")
+            return answer.status_code, answer.content
+
+        assert content("0010-0010") == (200, "Müller ".encode())
+        assert content("0010-4000") == (200, b"")
+        assert content("0040-0275/0/0032-1060") == (200, b"Thorax")
+        assert archive.get(f"{stored['Path']}/content/0040-0275") == ["0"]
+        assert content("0010-1002")[0] == content("0040-0275/1/0032-1060")[0] == 404
+
+    @pytest.mark.parametrize(
+        ("charset", "written", "answered"),
+        [
+            (b"ISO_IR 192", "Müller^J".encode(), "Müller^J"),
+            (b"iso_ir 192", "Müller^J".encode(), "Müller^J"),
+            (b"ISO_IR 192", "Müller^J".encode("latin-1"), "Mller^J"),
+            (b"ISO IR 192", "Müller^J".encode(), "Mller^J"),
+            (b"ISO_IR 6", "Müller^J".encode("latin-1"), "Mller^J"),
+            (b"", "Müller^J".encode(), "MÃ¼ller^J"),
+            (b"ISO_IR 100", "Müller^J".encode(), "MÃ¼ller^J"),
+            (b"ISO_IR 100", b"A\x1b$B;3\x1b(B", "A\x1b$B;3\x1b(B"),
+            (b"ISO_IR 144", "Люк".encode("iso8859_5"), "Люк"),
+            (b"ISO_IR 13", b"ABC^D\\EF^G", "ABC^D¥EF^G"),
+            (b"\\ISO 2022 IR 87", b"A\\\x1b$B;3ED\x1b(B^C", "A\\山田^C"),
+            (b"ISO 2022 IR 13\\ISO 2022 IR 87", b"A=\x1b$B;3ED\x1b(J", "A=;3ED"),
+            (b"\\ISO 2022 IR 149", b"Hong=\x1b$)C\xfb\xf3", "Hong=洪"),
+            (b"\\ISO 2022 IR 100\\ISO 2022 IR 144", b"J\x1b-A\xe9=\x1b-L\xbb", "Jé=»"),
+            (b"GB18030", "王^小东".encode("gb18030"), "王^小东"),
+            (b"", b"A\0B", "A"),
+        ],
+    )
+    def test_texts_are_decoded_by_the_first_set_that_is_known(
+        self, archive: ArchiveClient, charset: bytes, written: bytes, answered: str
+    ) -> None:
+        """RULES B11: without a word about what is dropped or left."""
+        stored = archive.upload(archive.new_uid(), SpecificCharacterSet=charset, PatientName=written)
+        assert archive.get(f"{stored['Path']}/tags?short")["0010,0010"] == answered
+
+    def test_items_are_decoded_by_the_character_set_of_the_instance(self, archive: ArchiveClient) -> None:
+        """RULES B11: against PS3.3 C.12.1.1.2; so a text may even seem empty."""
+        russian = {"SpecificCharacterSet": b"ISO_IR 144", "RequestedProcedureDescription": "Люк".encode("iso8859_5")}
+        stored = archive.upload(archive.new_uid(), SpecificCharacterSet="ISO_IR 192", RequestAttributesSequence=[russian])
+        [item] = archive.get(f"{stored['Path']}/tags?short")["0040,0275"]
+        assert item == {"0008,0005": "ISO_IR 144", "0032,1060": ""}
+
     def test_the_file_comes_back_as_it_was_sent(self, archive: ArchiveClient) -> None:
         """RULES A7: reading the header by pydicom is the kinder way on a large 1.12."""
         stored = archive.upload(archive.new_uid(), InstitutionName="Here")

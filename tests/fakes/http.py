@@ -42,6 +42,8 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    raw_query: str = ""
+    """The query as it came, for servers that do not unescape it."""
 
     @property
     def json(self) -> Any:
@@ -56,6 +58,8 @@ class Response:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    raw_query: str = ""
+    """The query as it came, for servers that do not unescape it."""
 
     @property
     def json(self) -> Any:
@@ -112,12 +116,15 @@ class FakeServer:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
+        *,
+        raw_query: str = "",
     ) -> Response:
         """Answer one request. Raises `ConnectionRefused` or `ReplyLost` where no answer comes."""
         if self.away:
             raise ConnectionRefused
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
-        request = Request(method=method, path=path, query=dict(query or {}), headers=lowered, body=body)
+        asked = dict(query or {})
+        request = Request(method=method, path=path, query=asked, headers=lowered, body=body, raw_query=raw_query)
         with self._lock:
             self.requests.append(request)
             for rule in tuple(self.rules):
@@ -167,7 +174,7 @@ def handle_url(server: FakeServer, method: str, url: str, headers: Mapping[str, 
     query: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         query.setdefault(name, value)
-    return server.handle(method, parts.path or "/", query, headers, body)
+    return server.handle(method, parts.path or "/", query, headers, body, raw_query=parts.query)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from tests.fakes.orthanc_tags import (
     full,
     orthanc_id,
     parse,
+    raw_value,
     shared,
     shortened,
     simplified,
@@ -166,9 +167,8 @@ class FakeOrthanc(FakeServer):
         if what == "shared-tags" and "short" in request.query:
             return json_response(shared([one.tags for one in self.index.below(resource, INSTANCE)]))
         if what == "instances-tags" and "short" in request.query:
-            ignored = request.query.get("ignore-length", "")
             found = self.index.below(resource, INSTANCE)
-            return json_response({one.id: shortened(one.tags, ignored=ignored) for one in found})
+            return self._shortened(request, {one.id: one.tags for one in found})
         if what in ("series", "instances") and LEVELS.index(_LEVEL_OF[what]) > LEVELS.index(resource.level):
             found = list(self.index.below(resource, _LEVEL_OF[what]))
             if self.modern and request.query.get("expand") == "false":
@@ -179,19 +179,33 @@ class FakeOrthanc(FakeServer):
     def _of_instance(self, request: Request, resource: Resource, what: str) -> Response:
         match what:
             case "file":
-                file = resource.file if resource.file is not None else to_file(resource.tags)
-                return Response(headers={"Content-Type": "application/dicom"}, body=file)
+                return Response(headers={"Content-Type": "application/dicom"}, body=_file(resource))
             case "simplified-tags":
                 return json_response(simplified(shortened(resource.tags)))
             case "tags" if "short" in request.query:
-                return json_response(shortened(resource.tags, ignored=request.query.get("ignore-length", "")))
+                return self._shortened(request, resource.tags)
             case "tags" if "simplify" in request.query:
                 return json_response(simplified(shortened(resource.tags)))
             case "tags":
                 return json_response(full(shortened(resource.tags)))
             case "patient" | "study" | "series":
                 return json_response(expanded(self.index, self.index.above(resource, what.capitalize())))
+        if what.startswith("content/"):
+            value = raw_value(_file(resource), what.split("/")[1:])
+            if isinstance(value, bytes):
+                return Response(headers={"Content-Type": "application/octet-stream"}, body=value)
+            return Response(status=404) if value is None else json_response(value)
         return self._error(request, 404, "Unknown resource", 17)
+
+    def _shortened(self, request: Request, shown: Any) -> Response:
+        """Tags of one instance, or of several by id, with the texts whole that are asked for so."""
+        named = request.query.get("ignore-length", "")
+        if "%" in request.raw_query:
+            return self._error(request, 500, "Unknown DICOM tag", 27, details=named)
+        whole = [tag.replace("-", ",") for tag in named.split(",")]
+        if request.path.endswith("/instances-tags"):
+            return json_response({each: shortened(tags, whole=whole) for each, tags in shown.items()})
+        return json_response(shortened(shown, whole=whole))
 
     def _upload(self, request: Request) -> Response:
         try:
@@ -323,7 +337,7 @@ class FakeOrthanc(FakeServer):
         return json_response(answer)
 
     def _error(self, request: Request, status: int, message: str, code: int, *, details: str = "") -> Response:
-        names = {400: "Bad Request", 404: "Not Found"}
+        names = {400: "Bad Request", 404: "Not Found", 500: "Internal Server Error"}
         shown: dict[str, Any] = {"Details": details} if details else {}
         shown |= {"HttpError": names[status], "HttpStatus": status, "Message": message, "Method": request.method}
         shown |= {"OrthancError": message, "OrthancStatus": code, "Uri": request.path}
@@ -342,3 +356,7 @@ def _object(request: Request) -> Mapping[str, Any] | None:
 
 def _text(value: str) -> Response:
     return Response(headers={"Content-Type": "text/plain"}, body=value.encode())
+
+
+def _file(resource: Resource) -> bytes:
+    return resource.file if resource.file is not None else to_file(resource.tags)

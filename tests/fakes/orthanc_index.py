@@ -14,13 +14,13 @@ from typing import Any
 
 from tests.fakes.orthanc_tags import (
     INSTANCE,
-    LONGEST,
     MAIN_TAGS,
     MORE_MAIN_TAGS,
     PATIENT,
     SERIES,
     STUDY,
     Tags,
+    is_too_long,
     orthanc_id,
     simplified,
 )
@@ -222,4 +222,4 @@ class Index:
 
 
 def _kept(value: Any) -> bool:
-    return value is not None and (not isinstance(value, str) or len(value) <= LONGEST)
+    return value is not None and not (isinstance(value, str) and is_too_long(value))

@@ -1,25 +1,29 @@
 """DICOM values as Orthanc keeps them: `gggg,eeee` → text, null or a list of items, and which of them are main tags.
 
 Orthanc answers texts as they stand in the file (padding removed at the end only), several values joined by a backslash,
-binary values and texts of more than 256 characters as null. Its id of a resource is the SHA-1 over PatientID and UIDs.
+binary values and texts of more than 256 bytes in UTF-8 as null. It decodes by the first character set that it knows of
+those the instance names, in items too, and drops what is not in it. Its id of a resource is the SHA-1 over PatientID and
+UIDs.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
 from pydicom import dcmread
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import decode_bytes, python_encoding
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -27,6 +31,9 @@ Tags = dict[str, Any]
 """`gggg,eeee` → str, None, or a list of `Tags`."""
 
 LONGEST = 256
+_ASCII = ("ISO_IR 6", "ISO 2022 IR 6")
+_ESCAPES_FOLLOWED = ("iso2022_jp", "euc_kr", "iso_ir_58")
+_ESCAPES = re.compile(rb"\x1b(\$[()].|\$[@-Z]|[()\-].)")
 _DELIMITERS = {ord("\\"), ord("^"), ord("=")}
 _TRAILING_PADDING = 0xFFFCFFFC
 _TEXT = frozenset(["AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"])
@@ -132,14 +139,13 @@ def full(tags: Tags) -> Tags:
     return answer
 
 
-def shortened(tags: Tags, *, ignored: str = "") -> Tags:
-    """`/tags?short`: texts beyond `LONGEST` are null, but those of `ignored`, which is `ignore-length` as it was asked."""
-    long = {one.replace("-", ",") for one in ignored.split(",")}
+def shortened(tags: Tags, *, whole: Collection[str] = ()) -> Tags:
+    """`/tags?short`: texts of more than `LONGEST` bytes are null, but for the attributes `whole`, on every level."""
     return {
-        name: [shortened(item, ignored=ignored) for item in value]
+        name: [shortened(item, whole=whole) for item in value]
         if isinstance(value, list)
         else None
-        if value is not None and len(value) > LONGEST and name not in long
+        if value is not None and is_too_long(value) and name not in whole
         else value
         for name, value in sorted(tags.items())
     }
@@ -151,6 +157,37 @@ def shared(instances: Sequence[Tags]) -> Tags:
     return (
         {name: one for name, one in plain[0].items() if all(other.get(name) == one for other in plain[1:])} if plain else {}
     )
+
+
+def is_too_long(text: str) -> bool:
+    """Whether Orthanc keeps it out of main tags, and answers null: by its bytes in UTF-8."""
+    return len(text.encode(errors="replace")) > LONGEST
+
+
+def raw_value(file: bytes, steps: Sequence[str]) -> bytes | list[str] | None:
+    """`/content/gggg-eeee/…`: the bytes of a value, what lies in a sequence or an item, None for what is not there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        level: Any = dcmread(BytesIO(file), force=True)
+        for step in steps:
+            level = _step(level, step)
+    if isinstance(level, Dataset):
+        return [_name(tag).replace(",", "-") for tag in sorted(level.keys())]
+    if isinstance(level, DicomSequence):
+        return [str(number) for number in range(len(level))]
+    return level if isinstance(level, bytes) else None
+
+
+def _step(level: Any, step: str) -> Any:
+    if isinstance(level, DicomSequence):
+        return level[int(step)] if step.isdigit() and int(step) < len(level) else None
+    tag = _as_tag(step.replace("-", ",")) if isinstance(level, Dataset) else None
+    if tag is None or tag not in level:
+        return None
+    element = level.get_item(tag)
+    if isinstance(element, RawDataElement) and element.VR != "SQ" and (element.VR != "UN" or _known_vr(tag) != "SQ"):
+        return element.value or b""
+    return level[tag].value
 
 
 def new_uid() -> str:
@@ -190,8 +227,8 @@ def _value(value: Any) -> Any:
     return str(value)
 
 
-def _from_dataset(dataset: Dataset, inherited: tuple[str, ...] = ("iso8859",)) -> Tags:
-    encodings = _encodings(dataset) or inherited
+def _from_dataset(dataset: Dataset, encodings: tuple[str, ...] = ()) -> Tags:
+    encodings = encodings or _encodings(dataset)
     tags: Tags = {}
     for tag in sorted(dataset.keys()):
         raw = dataset.get_item(tag)
@@ -215,9 +252,14 @@ def _from_dataset(dataset: Dataset, inherited: tuple[str, ...] = ("iso8859",)) -
 
 
 def _text(raw: bytes, encodings: tuple[str, ...]) -> str:
-    text = decode_bytes(raw, list(encodings), _DELIMITERS).rstrip("\0 ")
+    first, *more = encodings
+    if first in _ESCAPES_FOLLOWED:
+        text = decode_bytes(raw, ["iso8859", first], _DELIMITERS)
+    else:
+        text = (_ESCAPES.sub(b"", raw) if more else raw).decode(first, errors="ignore")
+    text = text.partition("\0")[0].rstrip(" ")
     # In the Japanese repertoire of ISO IR 13 this byte is the yen sign, and that is what Orthanc answers.
-    return text.replace("\\", "¥") if encodings[0].startswith("shift_jis") else text
+    return text.replace("\\", "¥").replace("~", "‾") if first.startswith("shift_jis") else text
 
 
 def _number(value: Any, vr: str) -> str:
@@ -229,12 +271,17 @@ def _number(value: Any, vr: str) -> str:
 
 
 def _encodings(dataset: Dataset) -> tuple[str, ...]:
+    """Latin-1 where nothing is named; of several terms the first that is known, and that there are more."""
     raw = dataset.get_item("SpecificCharacterSet") if "SpecificCharacterSet" in dataset else None
     if raw is None or not raw.value:
-        return ()
+        return ("iso8859",)
     text = raw.value.decode("ascii", "replace") if isinstance(raw.value, bytes) else raw.value
-    names = [one.strip("\0 ") for one in text.split("\\")] if isinstance(text, str) else list(text)
-    return tuple(convert_encodings(names))
+    names = text.split("\\") if isinstance(text, str) else list(text)
+    terms = [term for term in (name.strip("\0 ").upper() for name in names) if term]
+    known = [python_encoding[term] for term in terms if term in python_encoding and term not in _ASCII]
+    if len(names) > 1 and terms and terms[0] in _ASCII:
+        known = []
+    return (*(known[:1] or ["ascii"]), *(["more"] if len(names) > 1 else []))
 
 
 def _known_vr(tag: Any) -> str:

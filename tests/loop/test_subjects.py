@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -172,3 +173,60 @@ def test_a_patient_that_is_refused_parks_its_study(world: World) -> None:
     outcome = world.turn()
     assert outcome.parked is not None and outcome.parked.reason == "refused"
     world.published("1.2.276.2", PatientID="P2")
+
+
+def _further(value: str) -> list[dict[str, Any]]:
+    """An item of Other Patient IDs Sequence (0010,1002)."""
+    return [
+        {
+            "PatientID": value,
+            "IssuerOfPatientIDQualifiersSequence": [{"UniversalEntityID": "1.2.99", "UniversalEntityIDType": "ISO"}],
+        }
+    ]
+
+
+def _numbers(world: World) -> list[str]:
+    (patient,) = world.fhir.resources("Patient")
+    return [one["value"] for one in patient["identifier"]]
+
+
+def test_our_patient_keeps_the_identifier_that_only_an_older_study_names(world: World) -> None:
+    """RULES B9, J.1: the greatest study speaks for the name, none for all of the numbers; looked at again, nothing is
+    written."""
+    world.published("1.2.276.1", StudyDate="20240101", PatientName="Old^Name", OtherPatientIDsSequence=_further("P2"))
+    world.published("1.2.276.2", StudyDate="20240102", PatientName="New^Name", OtherPatientIDsSequence=_further("P3"))
+    (patient,) = world.fhir.resources("Patient")
+    assert (_numbers(world), patient["name"][0]["family"]) == (["P", "P3", "P2"], "New")
+    for study in ("1.2.276.1", "1.2.276.2"):
+        world.mark(study)
+        world.turn(study)
+    assert len(world.writes("Patient")) == 2
+
+
+def test_an_older_study_that_comes_later_adds_its_identifier_and_nothing_else(world: World) -> None:
+    """RULES B4, B9: the order of arrival makes no difference."""
+    world.published("1.2.276.2", StudyDate="20240102", PatientName="New^Name")
+    world.published("1.2.276.1", StudyDate="20240101", PatientName="Old^Name", OtherPatientIDsSequence=_further("P2"))
+    (patient,) = world.fhir.resources("Patient")
+    assert (_numbers(world), patient["name"][0]["family"]) == (["P", "P2"], "New")
+    world.published("1.2.276.3", StudyDate="20240103", PatientName="Newest^Name")
+    assert _numbers(world) == ["P", "P2"]
+    assert len(world.writes("Patient")) == 3
+
+
+def test_our_patient_keeps_its_identifiers_after_a_lost_ledger(world: World, tmp_path: Path) -> None:
+    """RULES B9, E7: they are read from the server, for the ledger keeps nothing of a person."""
+    world.published("1.2.276.1", StudyDate="20240101", OtherPatientIDsSequence=_further("P2"))
+    world.lose_ledger(tmp_path)
+    world.connect(accept_target=True)
+    world.published("1.2.276.2", StudyDate="20240102", PatientName="New^Name")
+    assert _numbers(world) == ["P", "P2"]
+
+
+def test_an_identifier_that_was_taken_off_our_patient_stays_off(world: World) -> None:
+    """RULES B9: a wrong one is removed on the FHIR server, once no study in the archive names it any more."""
+    world.published("1.2.276.1", StudyDate="20240101", OtherPatientIDsSequence=_further("P2"))
+    (patient,) = world.fhir.resources("Patient")
+    world.put({**patient, "identifier": patient["identifier"][:1]})
+    world.published("1.2.276.2", StudyDate="20240102", PatientName="New^Name")
+    assert _numbers(world) == ["P"]

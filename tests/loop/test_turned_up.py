@@ -329,6 +329,17 @@ def test_without_a_system_nothing_is_searched(new_world: NewWorld) -> None:
     assert not world.asked("/ServiceRequest")
 
 
+def test_every_order_of_a_study_is_searched(new_orders: Callable[[], World]) -> None:
+    """RULES B9, MAPPING J.3: those of its requests, too; each identifier by itself."""
+    world = new_orders()
+    world.put(order("second") | {"identifier": [{"system": ORDERS, "value": "A-2"}]})
+    world.published(AccessionNumber="A-1", RequestAttributesSequence=[{"AccessionNumber": one} for one in ("A-1", "A-2")])
+    found = world.study()["basedOn"]
+    assert [one["identifier"]["value"] for one in found] == ["A-1", "A-2"]
+    assert [one.get("reference") for one in found] == [None, "ServiceRequest/second"]
+    assert len(world.asked("/ServiceRequest/_search")) == 2
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_what_was_found_is_not_searched_again(new_orders: Callable[[], World], there: bool) -> None:
     """MAPPING J.3: an unchanged study asks nothing; nor does one whose order is not there, until it is read afresh."""

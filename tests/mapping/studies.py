@@ -276,9 +276,9 @@ snapshots = st.builds(
     referrer=st.none() | persons,
     interpreters=people,
     procedure_codes=st.lists(code_entries, max_size=2).map(tuple),
-    procedure_text=texts,
+    procedure_texts=st.lists(texts, max_size=2).map(tuple),
     reason_codes=st.lists(code_entries, max_size=2).map(tuple),
-    reason_text=texts,
+    reason_texts=st.lists(texts, max_size=2).map(tuple),
     location_text=texts,
     series=st.lists(listed_series, max_size=3).map(lambda made: (series(), *made)),
 )

@@ -111,7 +111,7 @@ def test_each_step_is_a_procedure_and_the_study_one_only_without_steps() -> None
     [whole] = of_type("Procedure", "r5", coded)
     assert "identifier" not in whole
     assert (whole["status"], whole["code"]) == ("unknown", LOINC)
-    assert of_type("Procedure", "r5", study(procedure_text="words")) == []
+    assert of_type("Procedure", "r5", study(procedure_texts=("words",))) == []
 
 
 def test_a_step_whose_uid_is_none_is_noted() -> None:

@@ -126,7 +126,8 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
 def test_what_was_done_why_and_who_read_it(version: str, expected: dict[str, Any]) -> None:
     """MAPPING A.1: R6 keeps a procedure's code in a Procedure only; nobody after R4 names the interpreter."""
     said = mapped(
-        study(procedure_codes=(LOINC,), reason_text="cough", interpreters=(person("Lang"), person("Lee"))), dialect=version
+        study(procedure_codes=(LOINC,), reason_texts=("cough",), interpreters=(person("Lang"), person("Lee"))),
+        dialect=version,
     )
     if version in ("r4", "r4b"):
         expected = expected | {"interpreter": [{"display": "Lang"}, {"display": "Lee"}]}

@@ -106,6 +106,30 @@ def test_study_modalities_are_those_of_its_series(tokens: list[str], scope: str,
     assert all(coding["system"] == DCM for coding in resource.get("modality", []))
 
 
+@pytest.mark.parametrize(
+    ("version", "scope", "expected"),
+    [
+        ("r4", "all", ["CT", "PT", "RTSTRUCT", "KO"]),
+        ("r4b", "all", ["CT", "PT", "RTSTRUCT", "KO"]),
+        ("r5", "all", ["CT", "PT", "RTSTRUCT", "KO"]),
+        ("r4", "acquisition", ["CT", "PT"]),
+        ("dstu2", "all", ["CT", "PT"]),
+        ("r6", "all", ["CT", "KO"]),
+    ],
+)
+def test_what_lies_in_a_series_of_another_modality_is_named_with_the_study(
+    version: str, scope: str, expected: list[str]
+) -> None:
+    """MAPPING C.7: after its series' own; R6 names the series' own only (ist-7), which stay what they are."""
+    borrowed = (instance(uid=f"2.25.{number}", modality=of) for number, of in ((91, "RTSTRUCT"), (92, "PT")))
+    mixed = series(instances=(instance(), *borrowed))
+    notes = series(uid="2.25.12", modality="KO", instances=(instance(uid="2.25.99", modality="CT"),))
+    made = mapped(study(series=(mixed, notes)), replace(POLICY, modality_scope=scope), dialect=version)
+    said = made.get("modality", made.get("modalityList"))
+    assert [(one["coding"][0] if "coding" in one else one)["code"] for one in said] == expected
+    assert problems(made, fhir_version=version) == ()
+
+
 def test_an_unknown_modality_is_said_and_a_private_one_shown() -> None:
     """MAPPING C.7: required in a series, so unknown has a reason; never a private token under DCM."""
     resource = mapped(with_series(*of("", "DSA", "CT")))

@@ -47,6 +47,11 @@ ODD: list[tuple[dict[str, Any], MappingPolicy, tuple[str, str, str]]] = [
     ),
     ({"series": (series(modality=""),)}, SILENT, ("0008,0060", "C.7", "modality unknown")),
     ({"series": (series(modality="DSA"),)}, SILENT, ("0008,0060", "C.7", "not a DICOM modality")),
+    (
+        {"series": (series(instances=(instance(modality="RTSTRUCT"),)),)},
+        SILENT,
+        ("0008,0060", "C.7", "SOP class of another modality"),
+    ),
     ({"series": (series(body_part="WEIRD"),)}, SILENT, ("0018,0015", "C.6", "shown as text")),
     (
         {"series": (series(anatomic_region=Code(value="1", scheme="L", meaning="odd")),)},

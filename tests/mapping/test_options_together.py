@@ -88,7 +88,7 @@ def test_a_practitioner_stands_beside_the_slice_of_eu(version: str) -> None:
 def test_a_procedure_that_is_written_is_not_told_as_left_out(version: str, rule: str) -> None:
     """MAPPING A.1, M, J.4: the code stands in the Procedure; words (0032,1060) and a site without Procedures are told."""
     coded = replace(full_study(), procedure_codes=(Code(value="24627-2", scheme="LN", meaning="CT Chest"),))
-    in_words = replace(coded, procedure_codes=(), procedure_text="chest")
+    in_words = replace(coded, procedure_codes=(), procedure_texts=("chest",))
     for snapshot, policy, expected in ((coded, ALL, False), (coded, POLICY, True), (in_words, ALL, True)):
         found = [one for one in notes(snapshot, policy=policy, fhir_version=version) if one.tag == "0008,1032"]
         assert ([one.rule for one in found] == [rule]) is expected

@@ -8,7 +8,7 @@ import pytest
 
 from syncd.mapping.check import problems
 from syncd.mapping.identity import patient_key
-from syncd.mapping.patient import patient, subject
+from syncd.mapping.patient import patient, subject, with_identifiers
 from syncd.mapping.people import human_names, practitioner
 from syncd.mapping.policy import MappingPolicy
 from syncd.model.snapshot import Code, IssuedId, Issuer, NameGroup, PatientFacts, Person, PersonName
@@ -182,3 +182,35 @@ def test_an_unidentified_logical_subject_invents_no_identifier() -> None:
         "type": "Patient",
         "display": "unidentified patient",
     }
+
+
+A, B, NAMED, BARE = (
+    {"system": "urn:a", "value": "1"},
+    {"system": "urn:b", "value": "2", "use": "secondary"},
+    {"value": "3", "assigner": {"display": "C"}},
+    {"value": "2", "assigner": {"display": "B"}},
+)
+
+
+@pytest.mark.parametrize(
+    ("ours", "further", "expected"),
+    [
+        ([A], [A, B], [A, B]),
+        ([A, B], [A], [A, B]),
+        ([A], [A, NAMED], [A, NAMED]),
+        ([A, B], [{**B, "use": "old"}], [A, B]),
+        ([A], [{"system": "urn:a", "value": "2"}], [A, {"system": "urn:a", "value": "2"}]),
+        ([A, B], [BARE], [A, B]),
+        ([A, BARE], [B], [A, BARE, B]),
+        ([A], [], [A]),
+        ([], [B], [B]),
+    ],
+)
+def test_identifiers_of_a_patient_are_a_union(
+    ours: list[dict[str, Any]], further: list[dict[str, Any]], expected: list[dict[str, Any]]
+) -> None:
+    """RULES B9: ours first and as they are; made again it is the same (RULES B3)."""
+    wanted = {"resourceType": "Patient", "identifier": ours}
+    made = with_identifiers(wanted, of={"identifier": further, "gender": "male"})
+    assert made == wanted | {"identifier": expected}
+    assert with_identifiers(wanted, of=made) == made

@@ -12,10 +12,11 @@ from syncd.mapping.check import problems
 from syncd.mapping.dialects import VERSIONS
 from syncd.mapping.endpoints import endpoints
 from syncd.mapping.fingerprint import MAPPING_VERSION, fingerprint
+from syncd.mapping.identifiers import patient_identifiers
 from syncd.mapping.identity import patient_key
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName
-from syncd.model.snapshot import IssuedId, Moment
+from syncd.model.snapshot import IssuedId, Moment, PatientFacts
 from tests.mapping.studies import POLICY, mapped, series, study
 
 EAST, WEST = ArchiveName("east"), ArchiveName("west")
@@ -74,6 +75,19 @@ def test_each_archive_has_its_own_systems_and_time_zone() -> None:
     assert {"system": "http://west.test/acsn", "value": "A"}.items() <= made["identifier"][1].items()
     assert patient_key(one, policy=BOTH).system == "http://west.test"
     assert patient_key(study(archive=EAST), policy=BOTH).system == "http://east.test"
+
+
+def test_a_number_that_another_archive_tells_of_is_under_that_archives_system() -> None:
+    """RULES B9, C8, MAPPING B: never under the system of the archive whose other values are shown."""
+    theirs = IssuedId(value="A2", elsewhere=WEST)
+    patient = PatientFacts(
+        ids=(IssuedId(value="P"), IssuedId(value="P", elsewhere=WEST), IssuedId(value="P2", elsewhere=WEST))
+    )
+    one = study(archive=EAST, accessions=(IssuedId(value="A1"), theirs), patient=patient)
+    orders = [order["identifier"] for order in mapped(one, BOTH)["basedOn"]]
+    assert [(order.get("system"), order["value"]) for order in orders] == [(None, "A1"), ("http://west.test/acsn", "A2")]
+    ids = [(each["system"], each["value"]) for each in patient_identifiers(one, policy=BOTH)]
+    assert ids == [("http://east.test", "P"), ("http://west.test", "P"), ("http://west.test", "P2")]
 
 
 def test_a_series_keeps_the_time_zone_of_its_archive() -> None:

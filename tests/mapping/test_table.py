@@ -118,7 +118,7 @@ def rich_study() -> StudySnapshot:
         admission=IssuedId(value="V1", issuer=hospital),
         interpreters=(person("Lang"),),
         procedure_codes=(Code(value="24627-2", scheme="LN", meaning="CT Chest"),),
-        reason_text="cough",
+        reason_texts=("cough",),
         location_text="Radiology",
         series=(full, ko),
     )

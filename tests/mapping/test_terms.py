@@ -109,7 +109,7 @@ def test_procedures_are_their_codes_or_else_their_words(
     items: tuple[Code, ...], text: str, expected: tuple[Term, ...]
 ) -> None:
     """MAPPING A.1, C.5, I case 48: never a designator as a system; (0032,1060) only where there is no code item."""
-    assert procedures(study(procedure_codes=items, procedure_text=text)) == expected
+    assert procedures(study(procedure_codes=items, procedure_texts=(text,))) == expected
 
 
 REASONS: list[tuple[tuple[Code, ...], str, tuple[Term, ...]]] = [
@@ -124,4 +124,4 @@ REASONS: list[tuple[tuple[Code, ...], str, tuple[Term, ...]]] = [
 @pytest.mark.parametrize(("items", "text", "expected"), REASONS)
 def test_reasons_are_codes_and_words(items: tuple[Code, ...], text: str, expected: tuple[Term, ...]) -> None:
     """MAPPING A.1: one concept for each code item, one for the text that no code repeats."""
-    assert reasons(study(reason_codes=items, reason_text=text)) == expected
+    assert reasons(study(reason_codes=items, reason_texts=(text,))) == expected

@@ -65,7 +65,7 @@ LEFT_OUT: list[tuple[str, dict[str, Any], dict[str, tuple[str, str]]]] = [
             "dstu2": ("I-28", "SOP class is no OID: said as data-absent-reason"),
         },
     ),
-    ("reasons", {"reason_text": "cough"}, {"dstu2": ("M", "reasons left out: DSTU2 cannot say it")}),
+    ("reasons", {"reason_texts": ("cough",)}, {"dstu2": ("M", "reasons left out: DSTU2 cannot say it")}),
     ("location", {"location_text": "Ward"}, {"dstu2": ("M", "location left out: DSTU2 cannot say it")}),
     (
         "encounter",
@@ -107,6 +107,11 @@ LEFT_OUT: list[tuple[str, dict[str, Any], dict[str, tuple[str, str]]]] = [
         {"series": (series(instances=(instance(uid="1.2.003.6"),)),)},
         {"dstu2": ("M", "UID is no OID: said as data-absent-reason")},
     ),
+    (
+        "several accession numbers",
+        {"accessions": (IssuedId(value="A1", issuer=ISO), IssuedId(value="A2", issuer=ISO))},
+        {"dstu2": ("M", "further accession number in words only: DSTU2 has one")},
+    ),
     ("nothing", {}, {}),
 ]
 
@@ -120,3 +125,14 @@ def test_what_a_version_leaves_out_is_noted(
     found = notes(study(**facts), policy=POLICY, fhir_version=version)
     assert [(one.rule, one.done) for one in found] == ([expected[version]] if version in expected else []), what
     assert {one.rule for one in found} <= set(NOTE_RULES)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_modality_that_r6_may_not_name_with_the_study_is_noted(version: str) -> None:
+    """MAPPING A.4 ist-7: the note of the SOP class is the same in each version."""
+    mixed = series(modality="PT", instances=(instance(), instance(uid="2.25.9", modality="CT")))
+    found = [(one.rule, one.done) for one in notes(study(series=(mixed,)), policy=POLICY, fhir_version=version)]
+    assert found[0] == ("C.7", "SOP class of another modality than its series'")
+    left_out = ("A.4 ist-7", "modality of an SOP class left out: R6 names the series' own only")
+    assert found[1:] == ([left_out] if version == "r6" else [])
+    assert {rule for rule, _ in found[1:]} <= set(NOTE_RULES)

@@ -34,6 +34,67 @@ MUTANTS = (
         noticed_by=("tests/snapshot/test_agreement.py", "tests/snapshot/test_laterality.py"),
     ),
     Mutant(
+        name="archives-decoder-trusted",
+        rule="B11",
+        breaks="what the archive decoded by another character set is published as it is",
+        edits=(
+            Edit(
+                "syncd/archive/instance_tags.py",
+                "    places = doubtful(tags, texts=TEXTS | (routes.texts - CODED_STRINGS))\n",
+                "    places: list[Place] = []\n",
+            ),
+        ),
+        noticed_by=("tests/archive/test_instance_tags.py::test_a_doubtful_text_is_put_there_as_bytes",),
+    ),
+    Mutant(
+        name="main-tag-over-the-bytes",
+        rule="B11",
+        breaks="the archive's spoilt main tag hides what was read raw",
+        edits=(
+            Edit("syncd/snapshot/tags.py", "        return not isinstance(value, Undecoded)\n", "        return False\n"),
+        ),
+        noticed_by=("tests/snapshot/test_decoding.py",),
+    ),
+    Mutant(
+        name="half-a-name",
+        rule="B11",
+        breaks="bytes that are not of the set are dropped instead of the text",
+        edits=(
+            Edit(
+                "syncd/snapshot/character_sets.py",
+                "        return value.decode(codec)\n",
+                '        return value.decode(codec, "ignore")\n',
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_decoding.py",),
+    ),
+    Mutant(
+        name="long-texts-cut",
+        rule="B11",
+        breaks="texts above 256 bytes are not asked for",
+        edits=(
+            Edit(
+                "syncd/archive/instance_tags.py",
+                "    tags = routes.tags(instance_id, whole=sorted({*WHOLE, *routes.texts}))\n",
+                "    tags = routes.tags(instance_id)\n",
+            ),
+        ),
+        noticed_by=("tests/archive/test_instance_tags.py::test_texts_are_asked_for_however_long_they_are",),
+    ),
+    Mutant(
+        name="null-taken-for-absence",
+        rule="B11",
+        breaks="a text that could not be had is left out without a note",
+        edits=(
+            Edit(
+                "syncd/snapshot/tags.py",
+                "        if value is None and tag in self.tags and self._is_full:\n",
+                "        if False:\n",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_decoding.py::test_a_text_that_could_not_be_had_is_not_absent",),
+    ),
+    Mutant(
         name="own-writes-taken-for-changes",
         rule="B3",
         breaks="equal resources differ by what the server adds",
@@ -92,8 +153,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/own_patient.py",
-                "        if speaker.dry or (known is not None and speaker.key < known.source_key):",
-                "        if speaker.dry:",
+                "        if known is not None and speaker.key < known.source_key:",
+                "        if False:",
             ),
         ),
         noticed_by=("tests/loop/test_subjects.py::test_only_the_greatest_study_changes_our_patient",),
@@ -156,6 +217,45 @@ MUTANTS = (
             ),
         ),
         noticed_by=("tests/snapshot/test_laterality.py",),
+    ),
+    Mutant(
+        name="first-order-hides-the-others",
+        rule="B9",
+        breaks="an accession number of the study's own level hides those of its requests",
+        edits=(
+            Edit(
+                "syncd/snapshot/orders.py",
+                "    return distinct_numbers([*first, *(one for each in others for one in each)])",
+                "    return distinct_numbers(first or [one for each in others for one in each])",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_build.py::test_orders_of_every_series_are_the_studys",),
+    ),
+    Mutant(
+        name="orders-of-one-series",
+        rule="B9",
+        breaks="the orders of the first series are taken for those of the study",
+        edits=(
+            Edit(
+                "syncd/snapshot/build.py",
+                "    levels += [*(Tagset(tags, notes) for tags in _saying_something_else(series)), *documents]",
+                "    levels += documents",
+            ),
+        ),
+        noticed_by=("tests/snapshot/test_build.py::test_orders_of_every_series_are_the_studys",),
+    ),
+    Mutant(
+        name="identifiers-of-the-greatest-study-only",
+        rule="B9",
+        breaks="an identifier that only an older study names vanishes from our Patient",
+        edits=(
+            Edit(
+                f"{_LOOP}/further_ids.py",
+                "    return wanted if current is None else with_identifiers(wanted, of=current)",
+                "    return wanted",
+            ),
+        ),
+        noticed_by=("tests/loop/test_subjects.py::test_our_patient_keeps_the_identifier_that_only_an_older_study_names",),
     ),
     Mutant(
         name="missing-note-revoked-at-once",

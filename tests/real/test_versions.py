@@ -240,7 +240,7 @@ ODD: list[tuple[str, StudySnapshot]] = [
         study(
             procedure_codes=(Code(value="24627-2", scheme="LN", meaning="CT Chest"), Code(value="X", scheme="99A")),
             reason_codes=(Code(value="J18.9", scheme="I10", meaning="Pneumonia"),),
-            reason_text="cough",
+            reason_texts=("cough",),
         ),
     ),
     ("people", study(referrer=person("Ruiz", identifiers=(Code(value="1", scheme="99A", scheme_uid="2.25.5"),)))),

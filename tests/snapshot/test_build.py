@@ -43,7 +43,8 @@ def test_the_study_level_is_the_archives_and_the_rest_the_representatives() -> N
     assert (snapshot.description, snapshot.study_id) == ("CT Thorax", "77")
     assert snapshot.procedure_codes == (Code(value="P1", scheme="99X"),)
     assert snapshot.reason_codes == (Code(value="R1", scheme="99X"),)
-    assert (snapshot.procedure_text, snapshot.reason_text, snapshot.location_text) == ("Chest", "cough", "Radiology")
+    assert (snapshot.procedure_texts, snapshot.reason_texts) == (("Chest",), ("cough",))
+    assert snapshot.location_text == "Radiology"
     assert len(snapshot.interpreters) == 2
     assert ("0008,1030", "I-62", "differs within the study: the archive's value kept") in noted(snapshot)
 
@@ -274,23 +275,23 @@ def test_an_instance_of_an_unlisted_series_is_said() -> None:
     assert ("0020,000e", "A7", "instances left out: their series was not listed (1)") in noted(snapshot)
 
 
-@pytest.mark.parametrize(("charset", "suspect"), [({}, True), ({"0008,0005": "ISO_IR 100"}, False)])
-def test_mojibake_is_passed_on_and_noted(charset: Tags, suspect: bool) -> None:
-    """MAPPING I.2 case 14."""
+@pytest.mark.parametrize("charset", [{}, {"0008,0005": "ISO_IR 100"}])
+def test_utf8_that_was_read_as_latin_1_is_read_again_and_noted(charset: Tags) -> None:
+    """MAPPING I.2 case 14, RULES B11."""
     name = "Müller^Jörg".encode().decode("latin-1")
     raw = study(series(representative={"0008,0016": CT, **charset}), main={"0010,0010": name})
     snapshot = build(raw)
-    assert [each.alphabetic.family for each in snapshot.patient.names if each.alphabetic] == [name.split("^")[0]]
-    assert (("0010,0010", "C.3", "charset_suspect") in noted(snapshot)) is suspect
+    assert [each.alphabetic.family for each in snapshot.patient.names if each.alphabetic] == ["Müller"]
+    assert ("0010,0010", "C.3", "charset_suspect: read again as UTF-8") in noted(snapshot)
 
 
 def test_a_suspect_character_set_is_noticed_inside_items() -> None:
     """MAPPING C.3: an item's text is in the character set of its instance."""
-    thorax = {"0008,1032": [coded("P1", meaning="Übersicht".encode().decode("latin-1"))]}
-    suspect = build(study(series(representative={"0008,0016": CT, **thorax})))
-    declared = build(study(series(representative={**FULL, **thorax})))
-    assert ("0008,0104", "C.3", "charset_suspect") in noted(suspect)
-    assert declared.notes == ()
+    thorax = {"0008,1032": [coded("P1", meaning="Süd".encode().decode("latin-1"))]}
+    for declared in ({"0008,0016": CT}, FULL):
+        suspect = build(study(series(representative={**declared, **thorax})))
+        assert [each.meaning for each in suspect.procedure_codes] == ["Süd"]
+        assert ("0008,0104", "C.3", "charset_suspect: read again as UTF-8") in noted(suspect)
 
 
 def test_requests_of_documents_are_read_in_a_fixed_order() -> None:
@@ -315,3 +316,98 @@ def test_notes_never_hold_a_value() -> None:
     said = " ".join(note.done for note in snapshot.notes)
     assert len(snapshot.notes) >= 4
     assert [value for value in ("Doe", "Roe", "1981", "Quux", "A1", "P77") if value in said] == []
+
+
+def test_orders_of_every_series_are_the_studys() -> None:
+    """RULES B9, PS3.3 10.6: requests complete each other and (0008,0050); nobody's hides another's."""
+    one = {**FULL, "0008,0050": "A1", "0040,0275": [{"0008,0050": "A1", "0040,1002": "cough", "0040,2016": "P1"}]}
+    two = {
+        **FULL,
+        "0008,0050": "A1",
+        "0008,1032": [coded("P1", scheme="99X")],
+        "0040,0275": [{"0008,0050": "A2", "0040,1002": "pain", "0040,2016": "P2", "0040,100a": [coded("R1")]}],
+    }
+    snapshot = build(
+        study(
+            series(representative=one),
+            series("1.2.3.2", key="s2", representative=two),
+            instances=[image("1.2.3.1.1"), image("1.2.3.2.1", series="s2")],
+            main={"0008,0050": "A1"},
+        )
+    )
+    assert [each.value for each in snapshot.accessions] == ["A1", "A2"]
+    assert [each.value for each in snapshot.placer_orders] == ["P1", "P2"]
+    assert (snapshot.procedure_codes, snapshot.reason_codes) == (
+        (Code(value="P1", scheme="99X"),),
+        (Code(value="R1", scheme="DCM"),),
+    )
+    assert snapshot.reason_texts == ("cough", "pain")
+    assert snapshot.notes == ()
+
+
+def test_an_order_that_one_image_names_is_the_studys() -> None:
+    """RULES B9: where every image of a series was asked, each adds to the lists."""
+    every: list[Tags] = [
+        {**FULL, "0008,0050": "A1", "0040,0275": [{"0008,0050": one}], "0010,0020": "P", "0010,1002": [{"0010,0020": one}]}
+        for one in ("A1", "A2", "A2")
+    ]
+    raw = study(
+        series(representative=every[0], images=every),
+        instances=[image(f"1.2.3.1.{number}") for number in range(3)],
+        main={"0008,0050": "A1", "0010,0020": "P"},
+    )
+    snapshot = build(raw)
+    assert [one.value for one in snapshot.accessions] == ["A1", "A2"]
+    assert [one.value for one in snapshot.patient.ids] == ["P", "A1", "A2"]
+
+
+def test_levels_that_contradict_each_other_are_all_named_with_a_safety_note() -> None:
+    """RULES B9: accession number, procedure codes and words of two series."""
+    first = {**FULL, "0008,0050": "A1", "0008,1032": [coded("P1", meaning="Chest")], "0032,1060": "Chest"}
+    second = {**FULL, "0008,0050": "A2", "0008,1032": [coded("P2")], "0032,1060": "Head"}
+    again = {**FULL, "0008,1032": [coded("P1", meaning="Thorax")]}
+    snapshot = build(
+        study(
+            *(series(f"1.2.3.{n}", key=f"s{n}", representative=each) for n, each in enumerate((first, second, again), 1)),
+            main={"0008,0050": "A1"},
+        )
+    )
+    assert [each.value for each in snapshot.accessions] == ["A1", "A2"]
+    assert [each.value for each in snapshot.procedure_codes] == ["P1", "P2"]
+    assert snapshot.procedure_texts == ("Chest", "Head")
+    assert {note.tag for note in snapshot.notes if note.safety and note.rule == "RULES B9"} == {
+        "0008,0050",
+        "0008,1032",
+        "0032,1060",
+    }
+
+
+def test_an_rtstruct_in_a_ct_series_keeps_its_modality() -> None:
+    """MAPPING C.7: its SOP Class fixes it; a secondary capture fixes none."""
+    found = build(
+        study(
+            series(),
+            instances=[
+                image("1.2.3.1.1"),
+                image("1.2.3.1.2", sop_class="1.2.840.10008.5.1.4.1.1.481.3"),
+                image("1.2.3.1.3", sop_class="1.2.840.10008.5.1.4.1.1.7"),
+            ],
+        )
+    ).series[0]
+    assert (found.modality, found.modalities) == ("CT", ("CT", "RTSTRUCT"))
+
+
+@pytest.mark.parametrize(
+    ("title", "concept", "expected"),
+    [
+        ("", "Radiology report", "Radiology report"),
+        ("Report of May", "Radiology report", "Report of May"),
+        ("Report of May", "", "Report of May"),
+        ("", "", ""),
+    ],
+)
+def test_an_encapsulated_document_without_a_title_has_its_concepts_name(title: str, concept: str, expected: str) -> None:
+    """MAPPING A.3, title; PS3.3 C.24.2: (0042,0010) and (0040,A043) are both type 2."""
+    document = {"0042,0010": title, "0040,a043": [coded("18748-4", scheme="LN", meaning=concept)] if concept else []}
+    raw = study(series(modality="DOC"), instances=[image("1.2.3.1.1", sop_class=PDF)], documents={"i-1.2.3.1.1": document})
+    assert build(raw).series[0].instances[0].title == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from syncd.model.snapshot import Code, IssuedId, Issuer
 from syncd.model.study import Tags
 from syncd.snapshot.codes import code, codes
-from syncd.snapshot.issuers import accessions, admission, filler_orders, patient_ids, placer_orders, retired_ids
+from syncd.snapshot.issuers import patient_ids, retired_ids
+from syncd.snapshot.notes import Notes
+from syncd.snapshot.orders import accessions, admission, filler_orders, placer_orders
 from syncd.snapshot.patient import patient_facts
+from syncd.snapshot.tags import Tagset
 from tests.snapshot.studies import coded, tagset
 
 ISO = {"0040,0032": "1.2.99", "0040,0033": "ISO"}
@@ -46,6 +50,7 @@ LOCAL = {"0040,0031": "RIS"}
             (IssuedId(value="P1", issuer=Issuer(local="A")), IssuedId(value="P1", issuer=Issuer(local="B"))),
         ),
         ({"0010,0020": "P1", "0010,1000": "X\\Y"}, (IssuedId(value="P1"),)),
+        ({"0010,0020": "P1", "0010,0024": [{"0040,0035": "pi"}]}, (IssuedId(value="P1", type_code="PI"),)),
     ],
 )
 def test_patient_ids_travel_with_their_issuer(tags: Tags, expected: tuple[IssuedId, ...]) -> None:
@@ -65,13 +70,77 @@ def test_patient_ids_travel_with_their_issuer(tags: Tags, expected: tuple[Issued
             [IssuedId(value="A3", issuer=Issuer(universal_id="1.2.99", universal_type="ISO")), IssuedId(value="A4")],
         ),
         ({}, {"0040,a370": [{"0008,0050": "A5"}]}, [IssuedId(value="A5")]),
-        ({"0008,0050": "A1"}, {"0040,0275": [{"0008,0050": "A3"}]}, [IssuedId(value="A1")]),
+        (
+            {"0008,0050": "A1"},
+            {"0040,0275": [{"0008,0050": "A2"}, {"0008,0050": "A1"}]},
+            [IssuedId(value="A1"), IssuedId(value="A2")],
+        ),
+        ({"0008,0050": "A9"}, {"0040,0275": [{"0008,0050": "A3"}]}, [IssuedId(value="A9"), IssuedId(value="A3")]),
         ({}, {}, []),
     ],
 )
-def test_accessions_come_from_the_study_else_from_its_requests(study: Tags, series: Tags, expected: list[IssuedId]) -> None:
-    """MAPPING B, several accessions; case I.5 34."""
-    assert list(accessions(tagset(study), everywhere=[tagset(series)])) == expected
+def test_accessions_are_those_of_the_study_and_of_its_requests(study: Tags, series: Tags, expected: list[IssuedId]) -> None:
+    """MAPPING B, several accessions, RULES B9; PS3.3 10.6 and IHE's grouped procedures; case I.5 34."""
+    assert list(accessions([tagset(study), tagset(series)])) == expected
+
+
+BY_RIS, BY_ISO = Issuer(local="RIS"), Issuer(universal_id="1.2.99", universal_type="ISO")
+BY_BOTH = Issuer(local="RIS", universal_id="1.2.99", universal_type="ISO")
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "expected"),
+    [
+        ({}, [LOCAL], [BY_RIS]),
+        (LOCAL, [{}], [BY_RIS]),
+        (LOCAL, [LOCAL | ISO], [BY_BOTH]),
+        (LOCAL, [ISO], [BY_RIS, BY_ISO]),
+        ({}, [LOCAL, ISO], [BY_ISO, BY_RIS]),
+        ({}, [{}, {}], [None]),
+    ],
+)
+def test_a_number_with_and_without_its_issuer_is_one_order_and_of_two_issuers_two(
+    own: Tags, asked: list[Tags], expected: list[Issuer | None]
+) -> None:
+    """RULES B9, MAPPING B: whichever of both the study's level has; one who says more of an issuer is not another."""
+    main = tagset({"0008,0050": "A1"})
+    image = tagset(
+        {
+            "0008,0050": "A1",
+            "0008,0051": [own] if own else [],
+            "0040,0275": [{"0008,0050": "A1", "0008,0051": [each] if each else []} for each in asked],
+        }
+    )
+    assert accessions([main, image]) == tuple(IssuedId(value="A1", issuer=one) for one in expected)
+    assert main.notes.sorted() == ()
+
+
+def test_an_issuer_is_never_given_to_another_level_s_number() -> None:
+    """RULES B9: the archive's main tags have no sequences, and another image's issuer is not theirs."""
+    main, image = tagset({"0008,0050": "A1"}), tagset({"0008,0050": "A2", "0008,0051": [LOCAL]})
+    assert accessions([main, image]) == (IssuedId(value="A1"), IssuedId(value="A2", issuer=BY_RIS))
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        ([{"0008,0050": "A1"}, {"0008,0050": "A2"}], "differs within the study: all named"),
+        (
+            [{}, {"0008,0050": "A1", "0040,0275": [{"0008,0050": "A2"}]}],
+            "none of the study's requests has it: all named",
+        ),
+        ([{"0008,0050": "A1"}, {"0008,0050": "A1", "0040,0275": [{"0008,0050": "A1"}, {"0008,0050": "A2"}]}], ""),
+        ([{"0008,0050": "A1"}, {"0040,0275": [{"0008,0050": "A1"}]}, {"0040,0275": [{"0008,0050": "A2"}]}], ""),
+        ([{"0008,0050": "A1"}, {}], ""),
+    ],
+)
+def test_only_numbers_that_exclude_each_other_are_a_doubt(levels: list[Tags], said: str) -> None:
+    """RULES B9: named all the same, with a safety note; grouped procedures are none."""
+    notes = Notes()
+    assert len(accessions([Tagset(level, notes) for level in levels])) == len(set(re.findall(r"A\d", str(levels))))
+    assert [(one.tag, one.rule, one.done, one.safety) for one in notes.sorted()] == (
+        [("0008,0050", "RULES B9", said, True)] if said else []
+    )
 
 
 def test_orders_and_admission_have_their_own_issuers() -> None:
@@ -86,8 +155,9 @@ def test_orders_and_admission_have_their_own_issuers() -> None:
         }
     )
     request = tagset({"0040,0275": [{"0040,2017": "F1", "0040,0027": [LOCAL]}]})
-    assert placer_orders(study, everywhere=[request]) == (IssuedId(value="PL1", issuer=ris),)
-    assert filler_orders(study, everywhere=[request]) == (IssuedId(value="F1", issuer=ris),)
+    more = tagset({"0040,a370": [{"0040,2016": "PL0", "0040,2017": "F1"}]})
+    assert placer_orders([study, request, more]) == (IssuedId(value="PL1", issuer=ris), IssuedId(value="PL0"))
+    assert filler_orders([study, request, more]) == (IssuedId(value="F1", issuer=ris),)
     assert admission(study) == IssuedId(value="V1", issuer=ris)
     assert admission(tagset({})) is None
 
@@ -125,7 +195,14 @@ def test_a_private_scheme_is_explained_by_its_instance() -> None:
 
 @pytest.mark.parametrize(
     ("sex", "gender", "noted"),
-    [("M", "male", False), ("F ", "female", False), ("O", "other", False), ("", "", False), ("X", "unknown", True)],
+    [
+        ("M", "male", False),
+        ("F ", "female", False),
+        ("O", "other", False),
+        ("", "", False),
+        ("X", "unknown", True),
+        ("m", "male", True),
+    ],
 )
 def test_sex_becomes_a_gender(sex: str, gender: str, noted: bool) -> None:
     """MAPPING C.3."""
@@ -145,3 +222,16 @@ def test_retired_other_patient_ids_are_kept_apart() -> None:
     level = tagset({"0010,0020": "P1", "0010,1000": "X\\P1\\ Y \\X", "0010,1002": [{"0010,0020": "Y"}]})
     assert retired_ids(level) == ("X",)
     assert retired_ids(tagset({})) == ()
+
+
+def test_further_ids_of_any_series_are_the_patients() -> None:
+    """RULES B9: a union, of all that is under the same PatientID and not under another issuer."""
+    first = tagset({"0010,0020": "P1", "0010,0021": "A", "0010,1000": "X"})
+    others = [
+        tagset({"0010,0020": "P1", "0010,0021": "A", "0010,1002": [{"0010,0020": "P2", "0010,0021": "B"}]}),
+        tagset({"0010,0020": "P1", "0010,1000": "Y", "0010,1002": [{"0010,0020": "P3", "0010,0021": "B"}]}),
+        tagset({"0010,0020": "P1", "0010,0021": "C", "0010,1000": "Z", "0010,1002": [{"0010,0020": "P4"}]}),
+        tagset({"0010,0020": "P9", "0010,1002": [{"0010,0020": "P5"}]}),
+    ]
+    assert [one.value for one in patient_ids(first, everywhere=others)] == ["P1", "P2", "P3"]
+    assert retired_ids(first, everywhere=others) == ("X", "Y")

@@ -7,7 +7,15 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 from syncd.snapshot.modality import inferred, token
-from syncd.snapshot.sop_classes import CONCEPT_NAME, CONTENT_LABEL, DOCUMENT_TITLE, MODALITY_OF, STORAGE, title_tag
+from syncd.snapshot.sop_classes import (
+    CONCEPT_NAME,
+    CONTENT_LABEL,
+    DOCUMENT_TITLE,
+    MODALITY_OF,
+    STORAGE,
+    other_modality,
+    title_tag,
+)
 from tests.snapshot.studies import CT, KO, PDF, PR, SR, Heard
 
 NEWER_THAN_CID_33 = {"ANN", "RTINTENT", "RTSEGANN", "XAPROTOCOL"}
@@ -23,10 +31,14 @@ NEWER_THAN_CID_33 = {"ANN", "RTINTENT", "RTSEGANN", "XAPROTOCOL"}
         ("DSA", "DSA", []),
         ("A  B", "A B", []),
         ("", "", []),
+        ("ct", "CT", ["C.3"]),
+        ("rtstruct", "RTSTRUCT", ["C.3"]),
+        ("ds", "DS", ["C.3"]),
+        ("our own", "our own", []),
     ],
 )
 def test_a_token_is_the_first_value(text: str, expected: str, rules: list[str]) -> None:
-    """MAPPING I.3 case 19; whether DICOM knows the token is not asked here."""
+    """MAPPING I.3 case 19; a code string is in upper case (PS3.5 6.2), and what DICOM knows is read so."""
     heard = Heard()
     assert token(text, note=heard) == expected
     assert heard.rules == rules
@@ -58,3 +70,32 @@ def test_the_table_holds_real_sop_classes_and_real_modalities() -> None:
 def test_documents_have_a_title_and_images_none(sop_class: str, tag: str) -> None:
     """MAPPING A.3, title."""
     assert title_tag(sop_class) == tag
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "series", "other"),
+    [
+        (STORAGE + "481.3", "CT", "RTSTRUCT"),
+        (STORAGE + "66.4", "MR", "SEG"),
+        (CT, "PT", "CT"),
+        (CT, "OT", "CT"),
+        (SR, "CT", "SR"),
+        (KO, "US", "KO"),
+        (CT, "CT", ""),
+        (CT, "", ""),
+        (STORAGE + "7", "CT", ""),
+        (STORAGE + "1", "MG", ""),
+        (STORAGE + "1", "CT", ""),
+        (STORAGE + "1.2", "CR", ""),
+        (STORAGE + "3.1", "IVUS", ""),
+        (STORAGE + "6.1", "XA", ""),
+        (STORAGE + "12.2", "XA", ""),
+        (STORAGE + "20", "PT", ""),
+        (STORAGE + "9.1.1", "EPS", ""),
+        (PDF, "OPV", ""),
+        ("1.2.826.0.1.3680043.9.999.1", "CT", ""),
+    ],
+)
+def test_a_sop_class_contradicts_its_series_only_where_it_leaves_no_doubt(sop_class: str, series: str, other: str) -> None:
+    """MAPPING C.7: secondary captures, plates, IVUS and documents may come from anything."""
+    assert other_modality(sop_class, than=series) == other

@@ -36,7 +36,7 @@ def of(*people: dict[str, Any], main: dict[str, Any] | None = None, archive: Arc
 
 
 def safety(snapshot: StudySnapshot) -> list[str]:
-    return [note.tag for note in snapshot.notes if note.safety and note.rule == "B10"]
+    return [note.tag for note in snapshot.notes if note.safety and note.rule == "RULES B10"]
 
 
 def test_series_of_two_people_contradict_each_other() -> None:

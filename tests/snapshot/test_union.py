@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 
 from syncd.model.ids import ArchiveName
-from syncd.model.snapshot import StudySnapshot
+from syncd.model.snapshot import Code, IssuedId, Issuer, PatientFacts, StudySnapshot
 from syncd.snapshot.build import build
 from syncd.snapshot.keyobjects import rejecting
 from syncd.snapshot.union import union
@@ -119,3 +120,31 @@ def test_a_series_that_the_home_has_as_well_is_taken_there() -> None:
     both = union([copy(EAST, s1=["1.1"]), copy(WEST, s1=["1.1"], s2=["2.1"])], order=[EAST, WEST])
     assert both.at_home == WEST
     assert [series.elsewhere for series in both.series] == ["", ""]
+
+
+def test_what_any_copy_says_of_orders_and_identifiers_counts() -> None:
+    """RULES B9, C8: and says which archive tells of it; those that exclude each other leave a safety note."""
+    east = replace(
+        copy(EAST, s1=["1.1", "1.2"]),
+        patient=PatientFacts(ids=(IssuedId(value="P"),)),
+        accessions=(IssuedId(value="A1"),),
+        reason_texts=("cough",),
+    )
+    west = replace(
+        copy(WEST, s1=["1.1"]),
+        patient=PatientFacts(ids=(IssuedId(value="P"), IssuedId(value="P2"))),
+        accessions=(IssuedId(value="A1", issuer=Issuer(local="RIS")), IssuedId(value="A2")),
+        procedure_codes=(Code(value="P1", scheme="99X"),),
+        reason_texts=("pain",),
+    )
+    both = union([east, west], order=[EAST, WEST])
+    assert both.accessions == (
+        IssuedId(value="A1", issuer=Issuer(local="RIS"), elsewhere=WEST),
+        IssuedId(value="A2", elsewhere=WEST),
+    )
+    assert [(one.value, one.elsewhere) for one in both.patient.ids] == [("P", ""), ("P", WEST), ("P2", WEST)]
+    assert [one.value for one in both.procedure_codes] == ["P1"]
+    assert both.reason_texts == ("cough", "pain")
+    assert not [note for note in both.notes if note.safety]
+    other = union([east, replace(west, accessions=(IssuedId(value="A3"),))], order=[EAST, WEST])
+    assert [note.tag for note in other.notes if note.safety] == ["0008,0050"]
