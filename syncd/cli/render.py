@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, StudyGone
 from syncd.loop.connect import Site, public_policy
 from syncd.loop.hooks import finished, load_hooks
-from syncd.loop.look import require_one_patient
+from syncd.loop.look import require_one_patient, require_one_person
 from syncd.loop.odd import odd, require_plain
 from syncd.mapping.companions import companions, references_to
 from syncd.mapping.dialects import VERSIONS
@@ -75,9 +76,13 @@ def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], 
     snapshots = [build(archive.read_study(one), reading=policy.reading) for archive, one in _copies(chosen, study)]
     require_one_patient(snapshots, policy=policy)
     snapshot = union(snapshots, order=tuple(chosen.archives))
+    before = patient_key(snapshot, policy=policy)
+    said = said_by(snapshot, patient=before.resource_id)
+    left = left_of(snapshot, said, patient=before.resource_id, quality=policy.rejected_quality)
+    if not left.nothing:
+        left = replace(left, snapshot=require_one_person(left.snapshot, policy=policy))
+    snapshot = left.snapshot
     key = patient_key(snapshot, policy=policy)
-    said = said_by(snapshot, patient=key.resource_id)
-    left = left_of(snapshot, said, patient=key.resource_id, quality=policy.rejected_quality)
     literal = None if policy.patient == "logical" else f"Patient/{key.resource_id}"
     who = subject(key, snapshot, literal=literal, fhir_version=version)
     found = odd(left.snapshot, policy=policy, fhir_version=version)

@@ -33,6 +33,7 @@ from syncd.ledger import (
 )
 from syncd.ledger.backend import Backend, Hold, backend_of
 from syncd.ledger.meanings import translated
+from syncd.ledger.references import References, mismatched
 from syncd.ledger.rendering import Rendering
 from syncd.ledger.rounds import Rounds, of_subject
 from syncd.ledger.rows import to_row
@@ -111,6 +112,8 @@ class Ledger:
             self._writer = Writer(self._engine, guard=ownership.guard(lambda: self._epoch))
         self.trail = Trail(ways)
         self.rounds = Rounds(ways)
+        self.references = References(ways)
+        """What published studies refer to."""
 
     @classmethod
     def open(cls, url: str, *, clock: Callable[[], float] = time.time, max_pages: int | None = None) -> Ledger:
@@ -242,6 +245,10 @@ class Ledger:
         """Mark, reading FHIR, the studies published under this subject, without the study `but` (RULES B4)."""
         wanted = of_subject(subject, but=but)
         return self._mark_each(wanted, kind=MarkKind.VERIFY, priority=Priority.REPAIR, read_fhir=True)
+
+    def mark_mismatched(self, reference: str) -> int:
+        """Mark the studies parked because they are another person's than this Patient: it says something else now (B10)."""
+        return self._mark_each(mismatched(reference), kind=MarkKind.VERIFY, priority=Priority.REPAIR, read_fhir=False)
 
     def count_outdated(self, fingerprint: str) -> int:
         """How many records were published under another fingerprint."""

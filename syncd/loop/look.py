@@ -17,14 +17,15 @@ from syncd.errors import CopyAway, StudyError, StudyGone, TornRead, Transient
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
-from syncd.mapping.identity import patient_key
+from syncd.mapping.identity import patient_authority, patient_key
 from syncd.mapping.policy import MappingPolicy
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.snapshot import StudySnapshot
+from syncd.model.snapshot import IssuedId, StudySnapshot
 from syncd.model.study import RawStudy, StudyHeader
 from syncd.model.words import ParkedReason
 from syncd.model.work import Copy
 from syncd.snapshot.build import build
+from syncd.snapshot.one_person import agreed, contradicting
 from syncd.snapshot.union import union
 
 RESOLUTION = 2.0
@@ -136,6 +137,21 @@ def require_one_patient(copies: Sequence[StudySnapshot], *, policy: MappingPolic
         raise StudyError(
             ParkedReason.PATIENT_CONFLICT, "copies in several archives, and no identifier system tells who their patient is"
         )
+
+
+def require_one_person(snapshot: StudySnapshot, *, policy: MappingPolicy) -> StudySnapshot:
+    """The study with what all of it says of its patient (RULES B9). Raises `StudyError` (patient-mismatch) where it holds
+    two people's images (RULES B10)."""
+
+    def system_of(issued: IssuedId, archive: ArchiveName) -> str:
+        return patient_authority(issued, archive=policy.of(archive)).system
+
+    two = contradicting(snapshot)
+    if two:
+        of_what = "each other" if len(two) > 1 else "each other, or what is shown of the study"
+        detail = f"birth date and sex of series {' and '.join(two)} contradict {of_what}: two people's images in one study"
+        raise StudyError(ParkedReason.PATIENT_MISMATCH, detail)
+    return agreed(snapshot, system_of=system_of)
 
 
 def foremost(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudyHeader, ...]:

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from syncd.loop.rooms import Rooms
-from syncd.mapping.orders import OrderKey, order_keys, with_orders
-from syncd.model.work import StudyRecord
+from syncd.mapping.orders import TYPE, OrderKey, order_keys, with_orders
+from syncd.model.work import ORDERS, StudyRecord
 from syncd.publish.lookups import service_requests
 
 RULE = "J.3"
 """The rule that a note of several orders names."""
 
-REMEMBERED = "orders"
-"""In `StudyRecord.raw`: digest of an order's identifier → the id of its ServiceRequest, empty where none was found."""
+REMEMBERED = ORDERS
+"""Where `StudyRecord.raw` keeps what was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,10 @@ class Orders:
     resource: dict[str, Any]
     found: Mapping[str, str] = field(default_factory=dict)
     ambiguous: bool = False
+
+    @property
+    def references(self) -> frozenset[str]:
+        return frozenset(f"{TYPE}/{one}" for one in self.found.values() if one)
 
 
 def resolve(resource: Mapping[str, Any], *, rooms: Rooms, record: StudyRecord | None, fresh: bool) -> Orders:

@@ -16,7 +16,16 @@ from syncd.errors import Conflict, CopyAway, StudyError, TornRead, Transient
 from syncd.loop import brake, orders, rejections, selection, subjects
 from syncd.loop.companions import keep_companions
 from syncd.loop.hooks import finished
-from syncd.loop.look import Look, foremost, light, look, only_key_objects, require_one_patient, whole
+from syncd.loop.look import (
+    Look,
+    foremost,
+    light,
+    look,
+    only_key_objects,
+    require_one_patient,
+    require_one_person,
+    whole,
+)
 from syncd.loop.odd import doubts, odd, require_plain, rules
 from syncd.loop.publishing import is_published, publish
 from syncd.loop.rejections import Applied
@@ -33,9 +42,10 @@ from syncd.model.dates import plain_date
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy
 from syncd.model.words import WITHDRAWN, Cause, Decision, ParkedReason
-from syncd.model.work import ATTEMPTS, LONGEST_STREAM, Copy, MarkKind, Outcome, Retraction
+from syncd.model.work import ATTEMPTS, LONGEST_STREAM, NAMED, REFERENCES, Copy, MarkKind, Outcome, Retraction
 from syncd.plan.decide import Wanted, wanted
 from syncd.plan.provenance import REPLACES
+from syncd.plan.references import references_in
 from syncd.snapshot.build import build
 
 CONFLICTS = 5
@@ -45,6 +55,7 @@ SOON, DAILY = 600.0, 86400.0
 """Seconds until a study of which something could not be read is looked at again: at first, and at most."""
 
 _WRITTEN = (Decision.CREATE, Decision.UPDATE)
+_WHOSE = (ParkedReason.PATIENT_MISMATCH, ParkedReason.PATIENT_AMBIGUOUS)
 
 
 def reconcile(task: Task) -> Outcome:
@@ -187,7 +198,7 @@ def _announce(task: Task, seen: Look, identity: str) -> Outcome:
         return task.waiting("nothing but rejected instances so far", due=due)
     if all(only_key_objects(raw) for raw in raws):
         return task.waiting("only key objects so far", due=due)
-    announced = rejections.untouched(copies[0])
+    announced = rejections.untouched(replace(copies[0], patients_elsewhere=tuple(one.patient for one in copies[1:])))
     outcome = _say(task, announced, raws[:1], identity=identity, status="registered")
     return replace(outcome, done=False, due=due, selected=True)
 
@@ -199,17 +210,17 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
     if too_large or (task.record is not None and task.record.summary):
         task = replace(task, summary=True)
     snapshot = applied.left.snapshot
+    if status not in WITHDRAWN:
+        snapshot = require_one_person(snapshot, policy=task.rooms.policy)
     found = odd(snapshot, policy=task.rooms.policy, fhir_version=task.rooms.fhir_version) if status == "available" else ()
     task.witness.read(raws, rejected=applied.left.rejected, notes=found)
     require_plain(found, policy=task.rooms.policy)
     unresolved = False
     while True:
-        subject = subjects.resolve(
-            snapshot, rooms=task.rooms, record=task.record, fresh=task.fresh or unresolved, dry=task.dry
-        )
+        whose = _subject(task, snapshot, status=status, fresh=task.fresh or unresolved)
         reached(Step.SUBJECT_RESOLVED)
-        beside = _companions(task, snapshot, subject, status=status)
-        say = partial(_goal, task, snapshot, subject, identity, status=status, fresh=task.fresh or unresolved)
+        beside = _companions(task, snapshot, whose.reference, status=status)
+        say = partial(_goal, task, snapshot, whose.reference, identity, status=status, fresh=task.fresh or unresolved)
         goal, ordered = say(there=references_to(beside))
         reached(Step.MAPPED)
         if status != "registered":
@@ -225,14 +236,14 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
             )
             if kept.there != references_to(beside):
                 goal, ordered = say(there=kept.there)
-            noted = (*found, *kept.notes)
+            noted = (*found, *whose.notes, *kept.notes)
             outcome = publish(
                 task,
                 goal,
                 snapshot=snapshot,
                 raws=raws,
                 held=partial(_held, task, status=status),
-                remember=_remembered(applied, ordered),
+                remember=_remembered(applied, ordered, whose, goal),
                 notes=len(noted or snapshot.notes) + ordered.ambiguous,
             )
             told = (*rules(noted), *((orders.RULE,) if ordered.ambiguous else ()))
@@ -247,6 +258,17 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
                 unresolved = True
             else:
                 raise
+
+
+def _subject(task: Task, snapshot: StudySnapshot, *, status: str, fresh: bool) -> subjects.Subject:
+    """Whose the study is. A doubt about that keeps nothing back from being withdrawn (RULES B7)."""
+    record = task.record
+    try:
+        return subjects.resolve(snapshot, rooms=task.rooms, record=record, fresh=fresh, dry=task.dry)
+    except StudyError as error:
+        if status in WITHDRAWN and record is not None and record.subject and error.reason in _WHOSE:
+            return subjects.Subject(reference={"reference": record.subject})
+        raise
 
 
 def _companions(
@@ -293,9 +315,15 @@ def _mapped(
     return {**resource, "id": identity}
 
 
-def _remembered(applied: Applied, ordered: orders.Orders) -> dict[str, Any]:
+def _remembered(applied: Applied, ordered: orders.Orders, whose: subjects.Subject, goal: Wanted) -> dict[str, Any]:
     """What the record keeps beside the facts of the archive; nothing where there is nothing to say."""
-    kept = {REPLACES: list(applied.replaces), orders.REMEMBERED: dict(ordered.found)}
+    kept = {
+        REPLACES: list(applied.replaces),
+        orders.REMEMBERED: dict(ordered.found),
+        NAMED: whose.named,
+        # An order is remembered with the identifier that it was found by.
+        REFERENCES: [one for one in references_in(goal.resource) if one not in ordered.references],
+    }
     return {name: value for name, value in kept.items() if value}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -198,7 +198,8 @@ def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[st
         if pending[source.name] and history.is_left_out(ledger, listing, history=of):
             yield listing.study_uid, Decision.SKIP, f"outside the history ({of.text})"
         else:
-            task = Task(claim=_pretended(rooms, source, listing), rooms=rooms, dry=True)
+            claim = _pretended(rooms, source, listing, read_fhir=bool(choice.studies))
+            task = Task(claim=claim, rooms=rooms, dry=True)
             try:
                 outcome = reconcile(task)
             except Transient:
@@ -277,6 +278,18 @@ def _mark(rooms: Rooms, source: Source, report: Report, *, choice: Choice, progr
             progress=listed,
             of=rooms.selection(source.name).history,
         )
+    _ask_again(rooms, source.name, [_uid_of(rooms, one, archive=source.name) for one in choice.studies & report.met])
+
+
+def _ask_again(rooms: Rooms, name: ArchiveName, uids: Iterable[str]) -> int:
+    """Who names a study wants to know: FHIR itself is read, and whatever is remembered of its patient and orders is asked
+    for (RULES B12, C5)."""
+    marks = [
+        Mark(study_uid=uid, kind=MarkKind.RESYNC, archive=name, priority=Priority.REPAIR, read_fhir=True)
+        for uid in uids
+        if not is_orthanc_id(uid)
+    ]
+    return rooms.ledger.mark(marks, settle_after=0.0)
 
 
 def _mark_unlisted(rooms: Rooms, report: Report, *, choice: Choice) -> None:
@@ -284,9 +297,7 @@ def _mark_unlisted(rooms: Rooms, report: Report, *, choice: Choice) -> None:
     unlisted = {study: _uid_of(rooms, study) for study in choice.studies - report.met}
     published = {study: uid for study, uid in unlisted.items() if rooms.ledger.record(uid) is not None}
     report.unknown = tuple(sorted(unlisted.keys() - published.keys()))
-    name = next(iter(rooms.archives))
-    marks = [Mark(study_uid=uid, kind=MarkKind.RESYNC, archive=name, priority=Priority.REPAIR) for uid in published.values()]
-    report.marked += rooms.ledger.mark(marks, settle_after=0.0)
+    report.marked += _ask_again(rooms, next(iter(rooms.archives)), published.values())
 
 
 def _uid_of(rooms: Rooms, study: str, *, archive: ArchiveName | None = None) -> str:
@@ -308,8 +319,8 @@ def _sort_in(report: Report, outcome: Outcome) -> None:
         report.waiting[uid] = outcome.reason
 
 
-def _pretended(rooms: Rooms, source: Source, listing: StudyListing) -> Claim:
+def _pretended(rooms: Rooms, source: Source, listing: StudyListing, *, read_fhir: bool) -> Claim:
     uid, held = listing.study_uid, [(source.name, listing.orthanc_id)]
     if len(rooms.archives) > 1:  # the ledger may know nothing yet of what the others hold
         held += [(name, one) for name, other in rooms.archives.items() for one in other.archive.lookup(uid)]
-    return pretended(rooms, uid, held=held)
+    return pretended(rooms, uid, held=held, read_fhir=read_fhir)

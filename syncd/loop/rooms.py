@@ -11,6 +11,7 @@ from syncd.archive.interface import Archive
 from syncd.errors import ServerReset
 from syncd.ledger.ledger import Ledger
 from syncd.loop.hooks import Hook
+from syncd.loop.judged import Judged
 from syncd.loop.locks import Locks
 from syncd.mapping.policy import MappingPolicy
 from syncd.model.ids import ArchiveName
@@ -70,6 +71,7 @@ class Rooms:
     observer: Observer = field(default_factory=Nobody)
     clock: Callable[[], float] = time.time
     locks: Locks = field(default_factory=Locks)
+    judged: Judged = field(default_factory=Judged)
     selections: Mapping[ArchiveName, Selection] = field(default_factory=dict)
 
     def selection(self, archive: ArchiveName) -> Selection:

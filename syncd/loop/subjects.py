@@ -1,121 +1,149 @@
-"""The subject of a study: somebody else's Patient, our own, or a logical reference (RULES B4).
+"""The subject of a study: somebody else's Patient, our own, or a logical reference (RULES B4, B10).
 
 Looking a Patient up costs two requests, so it is done once per study and patient; afterwards the record remembers the
-subject as long as the study's patient stays the same, unless the server itself must be read again. The difficulty is the
-Patient of somebody else that turns up beside ours: every study moves over, ours gives way to it, and stays so.
+subject as long as the study's patient stays the same, unless the server itself must be read again. What is remembered is
+judged all the same: the study may be another person's by now. The difficulty is the Patient of somebody else that turns up
+beside ours: every study moves over, ours gives way to it, and stays so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from syncd.errors import StudyError
-from syncd.loop.further_ids import added, completed
+from syncd.loop.odd import require_plain
+from syncd.loop.own_patient import Speaker, give_way, keep_own, mismatch
 from syncd.loop.rooms import Rooms
-from syncd.loop.steps import Step, reached
 from syncd.mapping.identity import patient_key, source_key
-from syncd.mapping.patient import patient, replaced, subject, with_identifiers
-from syncd.model.snapshot import StudySnapshot
+from syncd.mapping.patient import patient, subject
+from syncd.mapping.policy import PatientKey
+from syncd.model.person import Trait, are_two, differing
+from syncd.model.snapshot import Note, StudySnapshot
 from syncd.model.words import ParkedReason
-from syncd.model.work import Companion, StudyRecord
+from syncd.model.work import NAMED, Companion, StudyRecord
 from syncd.plan.decide import Found
-from syncd.plan.essence import digest
-from syncd.plan.ownership import installation_of
-from syncd.plan.subject import RefusePatient, UsePatient, choose
-from syncd.publish.lookups import patients
-from syncd.publish.own import ForeignResource, keep
+from syncd.plan.subject import RefusePatient, UsePatient, choose, said
+from syncd.publish.lookups import carries, is_in_use, patients
 
-log = structlog.get_logger(__name__)
+_DONE = "differs from the Patient that is the subject: published all the same"
 
 
-def resolve(
-    snapshot: StudySnapshot, *, rooms: Rooms, record: StudyRecord | None, fresh: bool, dry: bool = False
-) -> dict[str, Any]:
-    """The Reference to write as `subject`. `fresh`: ask the server again whatever the record remembers; `dry`: write
-    nothing. Raises `StudyError` (patient-ambiguous, patient-mismatch, reference-refused)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """`reference` is what to write. `notes`: what the Patient says otherwise than the study. `named`: it is somebody else's
+    and carries the study's own identifier."""
+
+    reference: dict[str, Any]
+    notes: tuple[Note, ...] = ()
+    named: bool = False
+
+
+def resolve(snapshot: StudySnapshot, *, rooms: Rooms, record: StudyRecord | None, fresh: bool, dry: bool = False) -> Subject:
+    """Who the study's subject is. `fresh`: ask the server again whatever the record remembers; `dry`: write nothing.
+
+    Raises `StudyError` (patient-ambiguous, patient-mismatch, reference-refused, and what the site does not want to be
+    published in doubt)."""
     key = patient_key(snapshot, policy=rooms.policy)
-    version = rooms.fhir_version
-    wanted = patient(snapshot, key=key, policy=rooms.policy, fhir_version=version)
-    own = f"Patient/{key.resource_id}"
     if rooms.policy.patient == "logical":
-        return subject(key, snapshot, literal=None, fhir_version=version)
-    known = rooms.ledger.companion("Patient", key.resource_id)
-    gave_way = known is not None and bool(known.replaced_by) and record is not None and record.subject == own
-    remembered = record is not None and record.raw.get("patient") == key.resource_id and bool(record.subject)
-    if record is not None and remembered and not fresh and not gave_way:
-        if record.subject == own and not dry:
-            _keep_own(wanted, rooms=rooms, source=source_key(snapshot))
-        return subject(key, snapshot, literal=record.subject, fhir_version=version)
-    if key.system and not key.unidentified:
-        candidates = patients(rooms.server, system=key.system, value=key.value)
-        match choose(candidates, wanted, own_id=key.resource_id):
-            case UsePatient(resource_id=resource_id):
-                literal = f"Patient/{resource_id}"
-                beside = any(one.get("id") == key.resource_id for one in candidates)
-                if not dry and (beside or (known is not None and known.replaced_by != literal)):
-                    _give_way(key.resource_id, to=literal, rooms=rooms, study_uid=snapshot.study_uid)
-                return subject(key, snapshot, literal=literal, fhir_version=version)
-            case RefusePatient(reason=reason, detail=detail):
-                raise StudyError(reason, detail)
-    if rooms.policy.patient == "match":
-        return subject(key, snapshot, literal=None, fhir_version=version)
-    if not dry:
-        _keep_own(wanted, rooms=rooms, source=source_key(snapshot), fresh=fresh)
-    return subject(key, snapshot, literal=own, fhir_version=version)
+        return Subject(reference=subject(key, snapshot, literal=None, fhir_version=rooms.fhir_version))
+    asked = _Asked(
+        rooms=rooms,
+        snapshot=snapshot,
+        key=key,
+        wanted=patient(snapshot, key=key, policy=rooms.policy, fhir_version=rooms.fhir_version),
+        known=rooms.ledger.companion("Patient", key.resource_id),
+        speaker=Speaker(study_uid=snapshot.study_uid, key=source_key(snapshot), fresh=fresh, dry=dry),
+    )
+    return (None if fresh else _remembered(asked, record)) or _looked_up(asked) or _ours(asked)
 
 
-def _keep_own(wanted: Mapping[str, Any], *, rooms: Rooms, source: str, fresh: bool = False) -> None:
-    """Write our Patient if this study may speak for it: the greatest study so far, or that study itself."""
-    resource_id = str(wanted["id"])
-    with rooms.locks.holding(resource_id):
-        known = rooms.ledger.companion("Patient", resource_id)
-        if known is not None and known.replaced_by:
-            known = replace(known, source_key="", replaced_by="")  # nobody stands for it any more: it speaks again
-        if known is not None and fresh and not isinstance(rooms.server.read("Patient", resource_id), Found):
-            known = None  # lost on the server: whoever needs it writes it again
-        try:
-            if known is not None and source < known.source_key:
-                kept = added(wanted, rooms=rooms, known=known)
-            else:
-                whole = completed(wanted, rooms=rooms, known=known)
-                kept = keep(
-                    rooms.server,
-                    whole,
-                    known=known,
-                    installation_id=rooms.installation_id,
-                    source_key=source,
-                    completed=lambda current: with_identifiers(wanted, of=current),
-                )
-        except ForeignResource as error:
-            raise StudyError(ParkedReason.REFERENCE_REFUSED, "the id of our Patient is taken by another writer") from error
-        if kept != known:
-            reached(Step.PATIENT_SENT)
-            rooms.ledger.save_companion(kept)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One question: whose the study is. `wanted` is the Patient that it describes, `known` what we wrote of it."""
+
+    rooms: Rooms
+    snapshot: StudySnapshot
+    key: PatientKey
+    wanted: Mapping[str, Any]
+    known: Companion | None
+    speaker: Speaker
+
+    @property
+    def own(self) -> str:
+        return f"Patient/{self.key.resource_id}"
+
+    def accept(self, traits: frozenset[Trait]) -> None:
+        require_plain(_notes(traits), policy=self.rooms.policy)
+
+    def settled(self, literal: str | None, traits: frozenset[Trait] = frozenset(), *, named: bool = False) -> Subject:
+        reference = subject(self.key, self.snapshot, literal=literal, fhir_version=self.rooms.fhir_version)
+        return Subject(reference=reference, notes=_notes(traits), named=named)
+
+    def refused(self, literal: str) -> StudyError:
+        other = self.rooms.ledger.references.standing_by(literal, but=self.speaker.study_uid)
+        return mismatch(self.speaker.study_uid, literal, other=other)
 
 
-def _give_way(resource_id: str, *, to: str, rooms: Rooms, study_uid: str) -> None:
-    """Ours is no longer to be used, and every other study under it is marked to move (RULES B4).
+def _remembered(asked: _Asked, record: StudyRecord | None) -> Subject | None:
+    """The subject that the record remembers; None where it must be asked for."""
+    if record is None or record.raw.get("patient") != asked.key.resource_id or not record.subject:
+        return None
+    if record.subject == asked.own:
+        gave_way = asked.known is not None and bool(asked.known.replaced_by)
+        return None if gave_way else asked.settled(asked.own, _kept(asked))
+    who, judged = said(asked.wanted), asked.rooms.judged
+    traits = judged.known(record.subject, "", who)
+    if traits is None:
+        resource_type, _, resource_id = record.subject.partition("/")
+        current = asked.rooms.server.read(resource_type, resource_id)
+        if not isinstance(current, Found) or not is_in_use(current.resource):
+            return None
+        traits = differing(said(current.resource), who)
+        judged.keep(record.subject, "", who, traits)
+    if are_two(traits):
+        raise asked.refused(record.subject)
+    asked.accept(traits)
+    return asked.settled(record.subject, traits, named=record.raw.get(NAMED) is True)
 
-    The marks come first: killed after them, whichever study comes next finds ours active still, and marks again. A server
-    that refuses the change keeps an active Patient too many; the studies move all the same."""
-    with rooms.locks.holding(resource_id):
-        current = rooms.server.read("Patient", resource_id)
-        if not isinstance(current, Found) or installation_of(current.resource) != rooms.installation_id:
-            return
-        wanted = replaced(current.resource, by=to, policy=rooms.policy, fhir_version=rooms.fhir_version)
-        said = digest(current.resource, base_url=rooms.server.base_url)
-        standing = Companion(resource_type="Patient", resource_id=resource_id, version=current.version, digest=said)
-        if said != digest(wanted):
-            rooms.ledger.mark_subject(f"Patient/{resource_id}", but=study_uid)
-        try:
-            kept = keep(rooms.server, wanted, known=standing, installation_id=rooms.installation_id)
-        except (StudyError, ForeignResource) as error:
-            log.warning("patient_not_replaced", patient=resource_id, reason=str(error))
-            return
-        reached(Step.PATIENT_SENT)
-        rooms.ledger.save_companion(replace(kept, replaced_by=to))
-        log.info("patient_replaced", patient=resource_id)
+
+def _looked_up(asked: _Asked) -> Subject | None:
+    """Somebody else's Patient that carries the identifier, if there is exactly one (RULES B4)."""
+    key, rooms = asked.key, asked.rooms
+    if not key.system or key.unidentified:
+        return None
+    candidates = patients(rooms.server, system=key.system, value=key.value)
+    match choose(candidates, asked.wanted, own_id=key.resource_id):
+        case UsePatient(resource_id=resource_id):
+            literal = f"Patient/{resource_id}"
+            chosen = next(one for one in candidates if one.get("id") == resource_id)
+            who = said(asked.wanted)
+            traits = differing(said(chosen), who)
+            rooms.judged.keep(literal, "", who, traits)
+            asked.accept(traits)
+            beside = any(one.get("id") == key.resource_id for one in candidates)
+            replaced_by = asked.known.replaced_by if asked.known is not None else literal
+            if not asked.speaker.dry and (beside or replaced_by != literal):
+                give_way(key.resource_id, to=literal, rooms=rooms, study_uid=asked.speaker.study_uid)
+            return asked.settled(literal, traits, named=carries(chosen, key.system, key.value))
+        case RefusePatient(reason=ParkedReason.PATIENT_MISMATCH, resource_id=resource_id):
+            raise asked.refused(f"Patient/{resource_id}")
+        case RefusePatient(reason=reason, detail=detail):
+            raise StudyError(reason, detail)
+    return None
+
+
+def _ours(asked: _Asked) -> Subject:
+    """Nobody else's: our own, or a logical reference, as the site decided."""
+    if asked.rooms.policy.patient == "match":
+        return asked.settled(None)
+    return asked.settled(asked.own, _kept(asked))
+
+
+def _kept(asked: _Asked) -> frozenset[Trait]:
+    return keep_own(asked.wanted, rooms=asked.rooms, speaker=asked.speaker, accept=asked.accept)
+
+
+def _notes(traits: frozenset[Trait]) -> tuple[Note, ...]:
+    return tuple(Note(tag=trait.value, rule="RULES B10", done=_DONE, safety=True) for trait in sorted(traits))

@@ -18,11 +18,22 @@ import structlog
 from syncd.errors import Transient
 from syncd.ledger.ledger import NOWHERE, Ledger
 from syncd.ledger.verification import LISTED, RECORDS, Drift, Stranger
+from syncd.loop.asked_again import outdated_studies, outdated_subjects
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
 from syncd.loop.target import keep_endpoints, probe
 from syncd.model.ids import is_uid
-from syncd.model.inventories import DRIFTED, LOWER, MISSING, Finding, FindingKind, Inventory, ListedResource, Walk
+from syncd.model.inventories import (
+    DRIFTED,
+    LOWER,
+    MISSING,
+    OUTDATED,
+    Finding,
+    FindingKind,
+    Inventory,
+    ListedResource,
+    Walk,
+)
 from syncd.model.words import Priority
 from syncd.model.work import Mark, MarkKind
 from syncd.plan.decide import Found
@@ -44,7 +55,7 @@ _ELEMENTS = "identifier,status,meta"
 _ELEMENTS_DSTU2 = "identifier,uid,availability,meta"
 
 
-_NOTHING = dict.fromkeys((MISSING, DRIFTED, LOWER, *(kind.value for kind in FindingKind)), 0)
+_NOTHING = dict.fromkeys((MISSING, DRIFTED, LOWER, OUTDATED, *(kind.value for kind in FindingKind)), 0)
 
 
 class Phase(StrEnum):
@@ -60,6 +71,12 @@ class Phase(StrEnum):
     """Reports resources that are no record's."""
     UNHINDERED = "unhindered"
     """Marks studies that somebody's resource kept from being published, and keeps no more."""
+    DOUBTED = "doubted"
+    """Marks studies that are parked for what a Patient, or what else they refer to, was then."""
+    SUBJECTS = "subjects"
+    """Marks studies whose Patient is gone, or not to be used any more."""
+    REFERRED = "referred"
+    """Marks studies that refer to something else that is gone, or does not stand any more."""
 
 
 def tick(
@@ -110,8 +127,14 @@ def _further(rooms: Rooms, walk: Walk) -> Walk | None:
             return _compare(rooms, walk)
         case Phase.STRANGE:
             return _look_for_strangers(rooms, walk)
-        case _:
+        case Phase.UNHINDERED:
             return _look_for_unhindered(rooms, walk)
+        case Phase.DOUBTED:
+            return _mark_doubted(rooms, walk)
+        case Phase.SUBJECTS:
+            return _ask_for_subjects(rooms, walk)
+        case _:
+            return _ask_for_references(rooms, walk)
 
 
 def _list_tagged(rooms: Rooms, walk: Walk) -> Walk:
@@ -185,13 +208,41 @@ def _look_for_strangers(rooms: Rooms, walk: Walk) -> Walk:
     return following
 
 
-def _look_for_unhindered(rooms: Rooms, walk: Walk) -> Walk | None:
+def _look_for_unhindered(rooms: Rooms, walk: Walk) -> Walk:
     verification = rooms.ledger.verification
     uids = verification.unhindered(walk.after, most=SEARCHED_AT_ONCE)
-    if not uids:
-        return None
     _mark(rooms, uids)
-    following = replace(walk, after=uids[-1])
+    following = _next(walk, after=uids[-1] if uids else "", phase=Phase.DOUBTED)
+    verification.advance(following)
+    return following
+
+
+def _mark_doubted(rooms: Rooms, walk: Walk) -> Walk:
+    """Whom the Patient kept out is asked again: another program may have corrected it, and nothing told of that."""
+    uids = rooms.ledger.references.doubted(walk.after, most=SEARCHED_AT_ONCE)
+    _mark(rooms, uids)
+    following = _next(walk, after=uids[-1] if uids else "", phase=Phase.SUBJECTS)
+    rooms.ledger.verification.advance(following)
+    return following
+
+
+def _ask_for_subjects(rooms: Rooms, walk: Walk) -> Walk:
+    subjects = rooms.ledger.references.subjects(walk.after, most=SEARCHED_AT_ONCE)
+    marked = sum(rooms.ledger.mark_subject(one) for one in outdated_subjects(rooms, subjects))
+    following = _next(walk, after=subjects[-1] if subjects else "", phase=Phase.REFERRED)
+    following = replace(following, found=_sum(walk.found, {OUTDATED: marked}))
+    rooms.ledger.verification.advance(following)
+    return following
+
+
+def _ask_for_references(rooms: Rooms, walk: Walk) -> Walk | None:
+    verification = rooms.ledger.verification
+    upto = verification.window_of(RECORDS, walk.after)
+    if upto is None:
+        return None
+    uids = outdated_studies(rooms, rooms.ledger.references.referring(walk.after, upto))
+    _mark(rooms, uids)
+    following = replace(walk, after=upto, found=_sum(walk.found, {OUTDATED: len(uids)}))
     verification.advance(following)
     return following
 

@@ -8,6 +8,7 @@ the issuer's name are part of the key, and without a PatientID the study is.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from syncd.errors import StudyError
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy, PatientKey
@@ -39,13 +40,13 @@ def patient_key(snapshot: StudySnapshot, *, policy: MappingPolicy) -> PatientKey
     assigned = patient_authority(primary, archive=policy.of(snapshot.archive))
     issuer = issuer_text(primary.issuer)
     parts = [assigned.system, primary.value] if assigned.system else [snapshot.archive, issuer, primary.value]
-    key = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    return PatientKey(
-        system=assigned.system,
-        value=primary.value,
-        resource_id=hashed_id("pat-", key=key, digits=PATIENT_DIGITS),
-        issuer=issuer,
-    )
+    return PatientKey(system=assigned.system, value=primary.value, resource_id=patient_id(parts), issuer=issuer)
+
+
+def patient_id(parts: Sequence[str]) -> str:
+    """The id of our Patient: of (system, value), or of (archive, issuer, value) where no system is known."""
+    key = json.dumps(list(parts), ensure_ascii=False, separators=(",", ":"))
+    return hashed_id("pat-", key=key, digits=PATIENT_DIGITS)
 
 
 def primary_id(snapshot: StudySnapshot) -> IssuedId | None:

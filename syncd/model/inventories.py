@@ -38,8 +38,9 @@ class FindingKind(StrEnum):
     """Carries our tag, and the ledger remembers nothing of it (RULES E7)."""
 
 
-MISSING, DRIFTED, LOWER = "missing", "drifted", "lower"
-"""What else a FHIR inventory counts: records without resource, with another version, with a version below the record's."""
+MISSING, DRIFTED, LOWER, OUTDATED = "missing", "drifted", "lower", "outdated"
+"""What else a FHIR inventory counts: records without resource, with another version, with a version below the record's;
+studies that refer to what is gone, not in use any more, or replaced (RULES B12)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,6 +123,8 @@ class InstanceFacts:
     number: int | None = None
     title: str = ""
     frames: int | None = None
+    patient: PatientFacts | None = None
+    """What it says of the patient, where the images of its series differ in that (RULES B10)."""
     modality: str = ""
     """What its SOP Class fixes, where that is not the modality of its series (MAPPING C.7)."""
 
@@ -178,6 +180,10 @@ class SeriesFacts:
     """Where the series was made (0008,0080), (0008,0082)."""
     custodian: Institution | None = None
     """Who keeps a document, as it says itself: Custodial Organization Sequence (0040,A07C)."""
+    patient: PatientFacts | None = None
+    """What its images say of the patient (RULES B10); None where none was read, or where they say it each for itself."""
+    unshared: tuple[str, ...] = ()
+    """Tags of the patient that its images are known not to agree on, where nobody asked each of them."""
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -242,6 +248,8 @@ class StudySnapshot:
     is_stable: bool = True
     home: ArchiveName = NOWHERE
     """The archive that holds most of its series, where that is not `archive`."""
+    patients_elsewhere: tuple[PatientFacts, ...] = ()
+    """What the other copies say of the patient (RULES B10, C8)."""
 
     @property
     def at_home(self) -> ArchiveName:

@@ -46,6 +46,15 @@ BUDGET_WINDOW = 86400.0
 """Seconds for which a retraction counts against the budget (RULES D3)."""
 
 
+NAMED, ORDERS, REFERENCES = "named", "orders", "references"
+"""In `StudyRecord.raw`: whether somebody else's Patient carries the study's own identifier (and was not only led to);
+digest of an order's identifier → the id of its ServiceRequest, empty where none was found; the other literal references
+(`Type/id`) that were written."""
+
+REFERS_TO = (ORDERS, REFERENCES)
+"""The raw facts that tell what a study refers to beside its subject."""
+
+
 class MarkKind(StrEnum):
     EVENT = "event"
     """A durable feed event: something was stored."""

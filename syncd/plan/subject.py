@@ -1,11 +1,12 @@
-"""Which Patient a study's subject is (RULES B4): a choice among confirmed matches, made without touching a server."""
+"""Which Patient a study's subject is (RULES B4, B10): a choice among confirmed matches, made without touching a server."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from syncd.model.person import Said, are_two, differing
 from syncd.model.words import ParkedReason
 
 
@@ -23,8 +24,11 @@ class NoMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusePatient:
+    """`resource_id`: the Patient that is another person's; empty where it is not about one."""
+
     reason: str
     detail: str
+    resource_id: str = ""
 
 
 def choose(
@@ -38,16 +42,28 @@ def choose(
     if len(foreign) > 1:
         return RefusePatient(reason=ParkedReason.PATIENT_AMBIGUOUS, detail=f"{len(foreign)} Patients carry the identifier")
     (resource_id, patient) = next(iter(foreign.items()))
-    if _contradicts(patient, ours, "birthDate") and _contradicts(patient, ours, "gender"):
+    if are_two(differing(said(patient), said(ours))):
         return RefusePatient(
-            reason=ParkedReason.PATIENT_MISMATCH, detail="birth date and gender contradict the matching Patient"
+            reason=ParkedReason.PATIENT_MISMATCH,
+            detail="birth date and gender contradict the matching Patient",
+            resource_id=resource_id,
         )
     return UsePatient(resource_id=resource_id)
 
 
-def _contradicts(theirs: Mapping[str, Any], ours: Mapping[str, Any], element: str) -> bool:
-    """Both say something, and a partial date that the other one refines is no contradiction."""
-    one, other = str(theirs.get(element) or ""), str(ours.get(element) or "")
-    if not one or not other or "unknown" in (one, other):
-        return False
-    return not (one.startswith(other) or other.startswith(one))
+def said(patient: Mapping[str, Any]) -> Said:
+    """What a Patient of any FHIR version says of the person."""
+    return Said(
+        birth_date=str(patient.get("birthDate") or ""),
+        gender=str(patient.get("gender") or ""),
+        names=frozenset(_texts(patient.get("name"))),
+    )
+
+
+def _texts(names: object) -> Iterator[str]:
+    """The parts of HumanNames; DSTU2 has lists of family names."""
+    for name in names if isinstance(names, list | tuple) else ():
+        if isinstance(name, Mapping):
+            for part in ("family", "given", "text"):
+                value = name.get(part)
+                yield from (str(one) for one in (value if isinstance(value, list | tuple) else [value]) if one)

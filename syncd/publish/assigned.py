@@ -70,6 +70,8 @@ class AssigningServer(FhirServer):
         if self.create_form == ASSIGNED and set(params) == {"_id", "_elements"}:
             named = (self._assigned(resource_type, one) for one in params["_id"].split(","))
             params = {**params, "_id": ",".join(named)}
+        if self.create_form == ASSIGNED and "patient" in params:
+            params = {**params, "patient": self._reference_outward(params["patient"])}
         page = super().search_page(resource_type, params, following=following)
         for found in page.resources:
             self._learn(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from syncd.plan.decide import Current, Found
+from syncd.plan.decide import Found
 from syncd.plan.essence import reference_of
 from syncd.publish.server import FhirServer, escaped, token
 
@@ -17,6 +17,9 @@ BATCH = 50
 """Studies per lookup (RULES C2); 100 identifiers in one search took HAPI 25 ms (FHIR-SERVERS.md)."""
 
 _LONGEST_CHAIN = 5
+
+_NO_ORDER = ("entered-in-error", "revoked")
+"""Statuses of a ServiceRequest that orders nothing."""
 
 _REPLACED = ("replaced-by", "replace")
 """The link from a merged Patient to the one that is left; the second is DSTU2's word for it."""
@@ -81,7 +84,7 @@ def patients(server: FhirServer, *, system: str, value: str) -> tuple[Mapping[st
     ]
     for resource_id in dict.fromkeys(hits):
         current = server.read("Patient", resource_id)
-        if not isinstance(current, Found) or not _carries(current.resource, system, value):
+        if not isinstance(current, Found) or not carries(current.resource, system, value):
             continue
         patient = _surviving(server, current.resource)
         if patient is not None and patient.get("active") is not False:
@@ -89,22 +92,36 @@ def patients(server: FhirServer, *, system: str, value: str) -> tuple[Mapping[st
     return tuple(confirmed[key] for key in sorted(confirmed))
 
 
+def is_in_use(patient: Mapping[str, Any]) -> bool:
+    """Whether a Patient may be a subject: active, and not replaced by another (RULES B4)."""
+    return patient.get("active") is not False and not any(link.get("type") in _REPLACED for link in patient.get("link", ()))
+
+
 def service_requests(server: FhirServer, *, system: str, value: str) -> tuple[str, ...]:
-    """Ids of the ServiceRequests that carry exactly (`system`, `value`), but those entered in error (MAPPING J.3)."""
+    """Ids of the ServiceRequests in use that carry exactly (`system`, `value`) (MAPPING J.3)."""
     hits = [
         str(resource.get("id", ""))
         for resource in server.search("ServiceRequest", {"identifier": token(system, value), "_elements": "identifier"})
     ]
-    return tuple(one for one in sorted(set(hits)) if _is_order(server.read("ServiceRequest", one), system, value))
+    confirmed = (server.read("ServiceRequest", one) for one in sorted(set(hits)))
+    orders = [one.resource for one in confirmed if isinstance(one, Found) and carries(one.resource, system, value)]
+    return orders_in_use(orders, base_url=server.base_url)
 
 
-def _is_order(current: Current, system: str, value: str) -> bool:
-    if not isinstance(current, Found) or current.resource.get("status") == "entered-in-error":
-        return False
-    return _carries(current.resource, system, value)
+def orders_in_use(orders: Sequence[Mapping[str, Any]], *, base_url: str) -> tuple[str, ...]:
+    """Of the orders under one identifier the ids of those that stand: neither entered in error nor revoked, nor replaced
+    by another of them (ServiceRequest.replaces, RULES B12)."""
+    standing = [one for one in orders if one.get("status") not in _NO_ORDER]
+    replaced = {
+        reference_of(str(replaces.get("reference", "")), base_url=base_url)
+        for one in standing
+        for replaces in one.get("replaces", ())
+    }
+    return tuple(str(one["id"]) for one in standing if f"ServiceRequest/{one['id']}" not in replaced)
 
 
-def _carries(resource: Mapping[str, Any], system: str, value: str) -> bool:
+def carries(resource: Mapping[str, Any], system: str, value: str) -> bool:
+    """Whether exactly this is one of its identifiers."""
     pairs: Sequence[Mapping[str, Any]] = resource.get("identifier", ())
     return any(item.get("system") == system and item.get("value") == value for item in pairs)
 

@@ -34,7 +34,7 @@ def keep(
     completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
 ) -> Companion:
     """Make the server hold `resource`; `known` is what we wrote last. Returns what is there now. `completed`: what to write
-    instead over a resource of ours that turned out to be there, and something else than we knew.
+    instead over a resource of ours that turned out to be there, and something else than we knew; it may raise.
 
     Raises `ForeignResource` when the id is taken by another writer, `ServerReset` when an update had to create.
     """

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from syncd.model.agreement import PATIENT
+from syncd.model.reading import Reading
 from syncd.model.snapshot import PatientFacts
+from syncd.model.study import RawSeries, Tags
 from syncd.snapshot.code_strings import upper_case
 from syncd.snapshot.dates import birth_date
 from syncd.snapshot.issuers import patient_ids, retired_ids
 from syncd.snapshot.names import person_name, person_names
-from syncd.snapshot.tags import PATIENT_NAME, Tagset
+from syncd.snapshot.notes import Notes
+from syncd.snapshot.tags import PATIENT_NAME, SOP_INSTANCE_UID, Tagset, has_value
+from syncd.snapshot.text import clean
 
 _OTHER_PATIENT_NAMES = "0010,1001"
 _BIRTH_DATE = "0010,0030"
@@ -29,6 +35,37 @@ def patient_facts(patient: Tagset, *, everywhere: Sequence[Tagset] = ()) -> Pati
         birth_date=birth_date(patient.raw(_BIRTH_DATE), note=patient.at(_BIRTH_DATE)),
         retired_ids=retired_ids(patient, everywhere=everywhere),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """What a series says of its patient: `all` of it the same, or `each` image by its SOPInstanceUID; `unshared` are the
+    tags of which it is only known that not all images say the same."""
+
+    all: PatientFacts | None = None
+    each: Mapping[str, PatientFacts] = field(default_factory=dict)
+    unshared: tuple[str, ...] = ()
+
+
+def people(series: RawSeries, *, uids: Sequence[str], reading: Reading) -> People:
+    """Whose the images of a series are, `uids` being theirs. What is odd about the values was noted of the study's."""
+
+    def of(tags: Tags) -> PatientFacts:
+        return patient_facts(Tagset(tags, Notes(reading)))
+
+    own = series.representative
+    if not own:
+        return People()
+    distinct = {tuple(clean(image.get(tag)) for tag in PATIENT) for image in series.images}
+    if len(distinct) > 1:
+        said = {clean(image.get(SOP_INSTANCE_UID)): of(image) for image in series.images}
+        if said.keys() >= set(uids):
+            return People(each={uid: said[uid] for uid in uids})
+    shared = series.shared
+    if shared is not None:
+        unshared = tuple(tag for tag in PATIENT if has_value(own.get(tag)) and not has_value(shared.get(tag)))
+        return People(all=of(own), unshared=unshared)
+    return People(all=of(own))
 
 
 def _gender(patient: Tagset) -> str:

@@ -21,6 +21,7 @@ from syncd.snapshot.laterality import laterality
 from syncd.snapshot.modality import inferred, token
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.numbers import unsigned_int
+from syncd.snapshot.patient import people
 from syncd.snapshot.persons import persons
 from syncd.snapshot.region import anatomic_region
 from syncd.snapshot.tags import (
@@ -85,6 +86,7 @@ def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...]
     tags = reading.tags
     # Display only, and by default not even that: what is odd about it is no reason to call the study odd.
     about = Tagset(tags.tags, Notes(tags.notes.reading))
+    whose = people(reading.raw, uids=[each.uid for each in instances], reading=tags.notes.reading)
     return SeriesFacts(
         uid=reading.uid,
         number=reading.number,
@@ -98,9 +100,11 @@ def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...]
         operators=persons(tags, names=_OPERATORS, identification=_OPERATOR_IDENTIFICATION),
         equipment=equipment(tags),
         performed_step=performed_step(tags),
-        instances=instances,
+        instances=tuple(replace(each, patient=whose.each[each.uid]) for each in instances) if whose.each else instances,
         institution=institution(about),
         custodian=custodian(about),
+        patient=whose.all,
+        unshared=whose.unshared,
     )
 
 

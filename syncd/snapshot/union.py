@@ -52,6 +52,7 @@ def union(copies: Sequence[StudySnapshot], *, order: Sequence[ArchiveName]) -> S
         notes=tuple(sorted(notes, key=lambda note: (note.tag, note.rule, note.done))),
         is_stable=all(copy.is_stable for copy in by_weight),
         home=home if home != by_weight[0].archive else NOWHERE,
+        patients_elsewhere=tuple(sorted({copy.patient for copy in by_weight[1:]} - {by_weight[0].patient}, key=repr)),
     )
 
 

@@ -36,7 +36,8 @@ SHAPE = {
     "target.reason": "why",
     "target.inventory.at": "when what was published was last listed and compared (`inventory` is null before that)",
     "target.inventory.listed": "how many resources that were",
-    "target.inventory.found.<kind>": "marked then: `missing`, `drifted`, `lower` (a restored backup), `unknown`; "
+    "target.inventory.found.<kind>": "marked then: `missing`, `drifted`, `lower` (a restored backup), `unknown`, "
+    "`outdated` (refers to what is gone or replaced); "
     "reported then: `duplicate`, `foreign`, `elsewhere`",
     "studies.dirty": "studies to be looked at again",
     "studies.due": "those of them that wait for nothing else",

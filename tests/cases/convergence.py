@@ -15,6 +15,25 @@ def _error(says: str, *tests: tuple[str, ...], missing: str = "") -> Row:
 
 CONVERGENCE = (
     _case(
+        "A Patient of another writer is merged, set inactive, deleted, or given another identifier",
+        at("loop/test_asked_again", "old_studies_follow_a_merged_patient", "a_patient_that_is_none_any_more_is_left"),
+        at("loop/test_asked_again", "resync_of_a_study_asks_again", "explain_says_what_would_be_done"),
+        at("real/test_provenance", "old_studies_follow_a_merged_patient"),
+    ),
+    _case(
+        "An order is revoked, replaced, deleted, or one of two",
+        at("loop/test_asked_again", "an_order_that_stands_no_more_is_words_again"),
+        at("loop/test_asked_again", "an_order_that_another_replaces_is_followed"),
+        at("real/test_provenance", "an_order_that_was_revoked_is_words_again"),
+    ),
+    _case(
+        "What else a study refers to is gone",
+        at(
+            "loop/test_asked_again", "a_companion_that_is_gone_is_written_again", "our_patient_that_is_gone_is_written_again"
+        ),
+        at("loop/test_asked_again", "what_may_not_be_listed_is_taken_as_it_is"),
+    ),
+    _case(
         "Whatever happens, in whatever order",
         at("machine/test_convergence", "both_sides_agree_whatever_happened"),
         at("crash/test_any_point", "a_death_after_any_change_leaves_enough_to_go_on"),

@@ -127,8 +127,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/subjects.py",
-                "    if key.system and not key.unidentified:",
-                "    if not key.unidentified:",
+                "    if not key.system or key.unidentified:",
+                "    if key.unidentified:",
             ),
         ),
         noticed_by=("tests/loop/test_subjects.py",),
@@ -140,7 +140,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/publish/lookups.py",
-                "if not isinstance(current, Found) or not _carries(current.resource, system, value):",
+                "if not isinstance(current, Found) or not carries(current.resource, system, value):",
                 "if not isinstance(current, Found):",
             ),
         ),
@@ -152,8 +152,8 @@ MUTANTS = (
         breaks="an older study overwrites what a newer one said of the patient",
         edits=(
             Edit(
-                f"{_LOOP}/subjects.py",
-                "        if known is not None and source < known.source_key:",
+                f"{_LOOP}/own_patient.py",
+                "        if known is not None and speaker.key < known.source_key:",
                 "        if False:",
             ),
         ),
@@ -166,11 +166,44 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/plan/subject.py",
-                '    if _contradicts(patient, ours, "birthDate") and _contradicts(patient, ours, "gender"):',
+                "    if are_two(differing(said(patient), said(ours))):",
                 "    if False:",
             ),
         ),
         noticed_by=("tests/plan/test_subject.py::test_birth_date_and_gender_together_contradict",),
+    ),
+    Mutant(
+        name="our-patient-turns-into-another-person",
+        rule="B10",
+        breaks="our own Patient is rewritten by a study of somebody else",
+        edits=(
+            Edit(
+                f"{_LOOP}/own_patient.py",
+                "        if are_two(traits):\n            _require_free(",
+                "        if False:\n            _require_free(",
+            ),
+        ),
+        noticed_by=("tests/loop/test_one_person.py::test_the_study_that_came_later_is_parked",),
+    ),
+    Mutant(
+        name="two-people-in-one-study",
+        rule="B10",
+        breaks="series of two people are published as one patient's",
+        edits=(Edit(f"{_LOOP}/look.py", "    if two:\n        of_what", "    if False:\n        of_what"),),
+        noticed_by=("tests/loop/test_one_person.py::test_series_of_two_people_in_one_study_are_parked",),
+    ),
+    Mutant(
+        name="remembered-for-ever",
+        rule="B12",
+        breaks="the Patients of published studies are never asked for again",
+        edits=(
+            Edit(
+                f"{_LOOP}/verify.py",
+                "sum(rooms.ledger.mark_subject(one) for one in outdated_subjects(rooms, subjects))",
+                "0 * len(outdated_subjects(rooms, subjects))",
+            ),
+        ),
+        noticed_by=("tests/loop/test_asked_again.py::test_old_studies_follow_a_merged_patient",),
     ),
     Mutant(
         name="side-of-one-image",

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from syncd.loop import verify
 from syncd.loop.provenance import FIRST_DUE, pay_due
 from syncd.loop.turned_up import DAY, look_around
 from syncd.mapping.patient import replaced
@@ -235,3 +236,93 @@ def test_an_order_that_turns_up_is_named(new_site: Callable[..., RealWorld]) -> 
     assert order["reference"] == f"ServiceRequest/order-{site.number}"
     site.mark(site.uid, read_fhir=True)
     assert [one.decision for one in site.work()] == ["Skip"]
+
+
+ANNA = {"PatientName": "Hello^Anna", "PatientBirthDate": "19700101", "PatientSex": "F", "StudyDate": "20200101"}
+BERT = {"PatientName": "World^Bert", "PatientBirthDate": "19331111", "PatientSex": "M", "StudyDate": "20210101"}
+
+
+def _inventory(site: RealWorld) -> int:
+    """A FHIR inventory; returns how many studies it marked for what they refer to."""
+    site.clock.advance(100)
+    site.ledger.verification.want("a test")
+    finished = None
+    while finished is None:
+        finished = verify.tick(site.rooms, interval=DAY)
+    return finished.found["outdated"]
+
+
+def test_two_people_of_one_number_are_never_one_patient(new_site: Callable[..., RealWorld]) -> None:
+    """PS3.3 C.7.1.1, RULES B10: the study that came later is parked; a correction of the first one lets it in."""
+    site = new_site()
+    first, later = f"{site.uid}.1", f"{site.uid}.2"
+    site.published(first, **ANNA)
+    (ours,) = site.find(f"Patient?_tag=urn:syncd:installation%7Csite-{site.number}")
+    site.store(later, **BERT)
+    site.settle()
+    site.poll()
+    (outcome,) = site.work()
+    assert outcome.parked is not None and outcome.parked.reason == "patient-mismatch"
+    assert first in outcome.parked.detail and later in outcome.parked.detail
+    assert site.get(f"Patient/{ours['id']}")["meta"]["versionId"] == "1"
+    site.delete(site.ledger.copies(first)[0].orthanc_id)
+    site.store(first, **{**BERT, "StudyDate": "20200101"})
+    site.settle()
+    site.poll()
+    site.work()
+    assert site.get(f"Patient/{ours['id']}")["birthDate"] == "1933-11-11"
+    assert site.get(f"ImagingStudy/{later}")["subject"] == site.get(f"ImagingStudy/{first}")["subject"]
+    assert not site.ledger.parked_list()
+
+
+def test_a_lost_ledger_asks_the_server_who_stands_by_the_patient(new_site: Callable[..., RealWorld], tmp_path: Path) -> None:
+    """RULES B10, E7: our Patient as the server holds it, and the study that it shows under it."""
+    site = new_site()
+    first, later = f"{site.uid}.1", f"{site.uid}.2"
+    site.published(first, **ANNA)
+    site.lose_ledger(tmp_path)
+    site.connect(accept_target=True)
+    site.store(later, **BERT)
+    site.settle()
+    site.poll()
+    site.turn(later)
+    parked = site.ledger.parked(later)
+    assert parked is not None and first in parked.detail
+
+
+def test_old_studies_follow_a_merged_patient(new_site: Callable[..., RealWorld]) -> None:
+    """RULES B12, FHIR R4 Patient.link: within one FHIR inventory, and then nothing is marked any more."""
+    site = new_site()
+    identifier = [{"system": site.system, "value": "P"}]
+    old, new = f"old-{site.number}", f"new-{site.number}"
+    site.foreign({"resourceType": "Patient", "id": old, "identifier": identifier})
+    site.published(site.uid)
+    site.foreign({"resourceType": "Patient", "id": new})
+    link = [{"other": {"reference": f"Patient/{new}"}, "type": "replaced-by"}]
+    site.foreign({"resourceType": "Patient", "id": old, "identifier": identifier, "active": False, "link": link})
+    assert _inventory(site) == 1
+    site.work()
+    assert site.get(f"ImagingStudy/{site.uid}")["subject"]["reference"] == f"Patient/{new}"
+    assert _inventory(site) == 0
+
+
+def test_an_order_that_was_revoked_is_words_again(new_site: Callable[..., RealWorld]) -> None:
+    """RULES B12, MAPPING J.3."""
+    site = new_site(service_request="match")
+    order = {
+        "resourceType": "ServiceRequest",
+        "id": f"order-{site.number}",
+        "status": "active",
+        "intent": "order",
+        "subject": {"display": "somebody"},
+        "identifier": [{"system": ORDERS, "value": f"A-{site.number}"}],
+    }
+    site.foreign(order)
+    site.published(site.uid, AccessionNumber=f"A-{site.number}")
+    assert _inventory(site) == 0
+    site.foreign({**order, "status": "revoked"})
+    assert _inventory(site) == 1
+    site.work()
+    (named,) = site.get(f"ImagingStudy/{site.uid}")["basedOn"]
+    assert "reference" not in named
+    assert _inventory(site) == 0

@@ -1,0 +1,108 @@
+"""What published studies refer to, and who stands by a Patient (RULES B10, B12).
+
+The ledger knows which study names which Patient, and nothing of the person. Both questions are asked of it: whose Patient
+would be rewritten, and which remembered answers are to be asked again. The second goes over everything once per FHIR
+inventory, so it is read in pages and windows (RULES E8); what a study refers to beside its subject lies in its raw facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, Text, bindparam, or_, select, type_coerce
+
+from syncd.ledger.records import every_uid
+from syncd.ledger.rows import slices
+from syncd.ledger.schema import parked, records
+from syncd.ledger.ways import Ways
+from syncd.model.words import ParkedReason, Tombstone
+from syncd.model.work import NAMED, REFERS_TO
+
+_SHOWN = ("", Tombstone.KEPT.value)
+"""`StudyRecord.retracted` of a study that FHIR still shows."""
+
+_DOUBTED = (
+    ParkedReason.PATIENT_MISMATCH.value,
+    ParkedReason.PATIENT_AMBIGUOUS.value,
+    ParkedReason.REFERENCE_REFUSED.value,
+)
+"""Parked for what another resource was then."""
+
+
+class References:
+    """`ledger.references`: each method one short read."""
+
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
+
+    def standing_by(self, subject: str, *, but: str) -> str:
+        """A study, not `but`, that is shown under this subject and in no doubt about it; empty where there is none."""
+        wanted = _STANDING.params(subject=subject, but=but)
+        return str(self._ways.read(lambda connection: connection.execute(wanted).scalar()) or "")
+
+    def subjects(self, after: str, *, most: int) -> list[str]:
+        """The next subjects that shown studies have, in order, each once."""
+        page = {"after": after, "most": most}
+        return self._ways.read(lambda connection: list(connection.execute(_SUBJECTS, page).scalars()))
+
+    def patients(self, subjects: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """By subject, the ids that our own Patient would have: which identifiers these subjects were found by."""
+        return self._ways.read(lambda connection: _patients(connection, subjects))
+
+    def referring(self, after: str, upto: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """The shown studies of a window of records that refer to more than their subject, with their raw facts."""
+        wanted = _REFERRING.params(after=after, upto=upto)
+        rows = self._ways.read(lambda connection: connection.execute(wanted).all())
+        return [(row.study_uid, row.raw) for row in rows]
+
+    def doubted(self, after: str, *, most: int) -> list[str]:
+        """The next studies that are parked for what a Patient, or what else they refer to, was then."""
+        page = {"after": after, "most": most}
+        return self._ways.read(lambda connection: list(connection.execute(_DOUBTFUL, page).scalars()))
+
+
+_MISMATCHED = (
+    select(parked.c.study_uid)
+    .where(parked.c.study_uid == records.c.study_uid, parked.c.reason == ParkedReason.PATIENT_MISMATCH.value)
+    .exists()
+)
+_STANDING = (
+    select(records.c.study_uid)
+    .where(records.c.subject == bindparam("subject"), records.c.study_uid != bindparam("but"))
+    .where(records.c.retracted.in_(_SHOWN), ~_MISMATCHED)
+    .order_by(records.c.study_uid)
+    .limit(1)
+)
+_SUBJECTS = (
+    select(records.c.subject)
+    .distinct()
+    .where(records.c.subject > bindparam("after"), records.c.retracted == "")
+    .order_by(records.c.subject)
+    .limit(bindparam("most"))
+)
+_RAW = type_coerce(records.c.raw, Text)
+_REFERRING = (
+    select(records.c.study_uid, records.c.raw)
+    .where(records.c.study_uid > bindparam("after"), records.c.study_uid <= bindparam("upto"))
+    .where(records.c.retracted == "", or_(*(_RAW.contains(f'"{name}":') for name in REFERS_TO)))
+    .order_by(records.c.study_uid)
+)
+_DOUBTFUL = every_uid(parked).where(parked.c.reason.in_(_DOUBTED), ~parked.c.dropped)
+
+
+def mismatched(reference: str) -> Select[Any]:
+    """The studies parked because they are another person's than this Patient, as `records.every_uid`."""
+    named = parked.c.detail.contains(f"{reference} ", autoescape=True)
+    return every_uid(parked).where(parked.c.reason == ParkedReason.PATIENT_MISMATCH.value, named)
+
+
+def _patients(connection: Connection, subjects: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for some in slices(subjects):
+        wanted = select(records.c.subject, records.c.raw).where(
+            records.c.subject.in_(some), records.c.retracted == "", _RAW.contains(f'"{NAMED}":true')
+        )
+        for row in connection.execute(wanted):
+            found.setdefault(row.subject, set()).add(str(row.raw.get("patient", "")))
+    return {subject: frozenset(ids) for subject, ids in found.items()}
