@@ -17,7 +17,8 @@ from syncd.errors import Conflict, Transient
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
 from syncd.publish.answers import Verdict
-from syncd.publish.server import FhirServer, Page, Written, token
+from syncd.publish.pages import Page
+from syncd.publish.server import FhirServer, Written, token
 
 ASSIGNED = "server-ids"
 """The create-only form of such a server: a conditional POST."""
