@@ -34,7 +34,7 @@ const statement = {
 
 function typesOf(dataTypes) {
   return Object.values(dataTypes)
-    .filter((one) => one.kind === 'resource' && !one.parentType)
+    .filter((one) => one.kind === 'resource' && !one.parentType && !['Resource', 'DomainResource'].includes(one.name))
     .map((one) => ({ type: one.name, versioning: 'versioned' }));
 }
 
