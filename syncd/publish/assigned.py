@@ -67,11 +67,13 @@ class AssigningServer(FhirServer):
         resource = self._inward(current.resource)
         return Found(resource=resource, version=current.version, last_updated=current.last_updated)
 
-    def search_page(self, resource_type: str, params: Mapping[str, str], *, following: str = "") -> Page:
+    def search_page(
+        self, resource_type: str, params: Mapping[str, str], *, following: str = "", count: int | None = None
+    ) -> Page:
         if self.create_form == ASSIGNED and set(params) == {"_id", "_elements"}:
             named = (self._assigned(resource_type, one) for one in params["_id"].split(","))
             params = {**params, "_id": ",".join(named)}
-        page = super().search_page(resource_type, params, following=following)
+        page = super().search_page(resource_type, params, following=following, count=count)
         for found in page.resources:
             self._learn(found)
         return Page(resources=tuple(self._inward(found) for found in page.resources), following=page.following)

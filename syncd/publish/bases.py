@@ -42,16 +42,15 @@ class Bases:
                 self.learn(str(entry.get("fullUrl", "")), asked=f"{resource_type}/{found['id']}")
                 return  # they all lie at the same place
 
-    def below(self, link: str, *, self_link: str = "", asked: str = "") -> str:
-        """Path and query of a link to a further page, below the base; `self_link` is what the server calls `asked`.
+    def below(self, link: str) -> str:
+        """Path and query of a link to a further page, below the base.
 
         Raises `Unsuitable` where nothing tells what of its path is the base."""
         parts = urlsplit(link)
         query = f"?{parts.query}" if parts.query else ""
         if not parts.netloc and not parts.path.startswith("/"):
             return _safe(parts.path) + query  # relative to the base already
-        known = (*reversed(self._own), _base(self_link, asked), self.ours)
-        for before in sorted((urlsplit(base).path.rstrip("/") for base in known if base), key=len, reverse=True):
+        for before in sorted((urlsplit(base).path.rstrip("/") for base in (self.ours, *self._own)), key=len, reverse=True):
             if parts.path == before or parts.path.startswith(before + "/"):
                 return _safe(parts.path[len(before) :].strip("/")) + query
         raise Unsuitable(
@@ -110,13 +109,13 @@ def _base(address: str, asked: str) -> str:
     """What stands before `asked` in the address; empty where it does not end so."""
     parts = urlsplit(address)
     path = parts.path.rstrip("/")
-    if not parts.netloc or (asked and not path.endswith("/" + asked)):
+    if not parts.netloc or not path.endswith("/" + asked):
         return ""
-    return f"{parts.scheme}://{parts.netloc}{path[: len(path) - len(asked)].rstrip('/') if asked else path}"
+    return f"{parts.scheme}://{parts.netloc}{path.removesuffix(asked).rstrip('/')}"
 
 
 def _safe(path: str) -> str:
     """The path of a page, which must not climb out of the base that it is asked below (RULES S2)."""
-    if any(unquote(part) in (".", "..") for part in path.split("/")):
+    if {".", ".."} & set(unquote(path).replace("\\", "/").split("/")):
         raise Unsuitable("The FHIR server's next page lies outside of its own base URL", server="fhir")
     return path

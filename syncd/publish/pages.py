@@ -42,13 +42,12 @@ class Pages:
         self._named: dict[str, float] = {}
         self._lost = 0
 
-    def after(self, bundle: Mapping[str, Any], *, asked: str) -> str:
-        """Where a Bundle goes on, below the base URL; empty: nowhere. `asked` is the path of this page, below it too."""
+    def after(self, bundle: Mapping[str, Any]) -> str:
+        """Where a Bundle goes on, below the base URL; empty: nowhere."""
         following = next(iter(links(bundle, "next")), "")
         if not following:
             return ""
-        now, own = time.monotonic(), next(iter(links(bundle, "self")), "")
-        page = self._bases.below(following, self_link=own, asked=asked)
+        now, page = time.monotonic(), self._bases.below(following)
         self._named = {name: at for name, at in self._named.items() if now - at < _REMEMBERED} | {page: now}
         return page
 
@@ -63,7 +62,12 @@ class Pages:
         self._lost += 1
         if self._lost == 1:
             return PageGone()
-        return PageGone(
-            f"The FHIR server names further pages of a search, but below {self._bases.ours} nobody serves them: "
-            "a gateway before it must let through what lies at the base URL itself, query and all"
-        )
+        return PageGone(nobody_serves(self._bases.ours))
+
+
+def nobody_serves(base_url: str) -> str:
+    """Cause and cure of a page that is not where the server says."""
+    return (
+        f"The FHIR server names further pages of a search, but below {base_url} nobody serves them: "
+        "a gateway before it must let through what lies at the base URL itself, query and all"
+    )

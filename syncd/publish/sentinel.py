@@ -58,6 +58,12 @@ def present(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_
     )
 
 
+def version_of(server: FhirServer, sentinel_id: str, *, fhir_version: str = "r4") -> str:
+    """The version of the sentinel as the server tells it; empty where it is not there."""
+    current = server.read(sentinel_type(fhir_version), sentinel_id)
+    return current.version if isinstance(current, Found) else ""
+
+
 def prove(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str = "r4", ids: str = CLIENT) -> str:
     """Write the sentinel, and find the create-only form that refuses to write it twice. `ids` is FHIR__IDS; with `auto`,
     a server that refuses our ids gives its own (RULES C1)."""

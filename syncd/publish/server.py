@@ -145,15 +145,18 @@ class FhirServer:
             read.add(page.following)
             page = self.search_page(resource_type, params, following=page.following)
 
-    def search_page(self, resource_type: str, params: Mapping[str, str], *, following: str = "") -> Page:
+    def search_page(
+        self, resource_type: str, params: Mapping[str, str], *, following: str = "", count: int | None = None
+    ) -> Page:
         """The first page of a search, or the one that `following` of the page before names. Raises `PageGone`."""
         if following:
+            self._learn_base(resource_type)
             reply = self._http.exchange("GET", following, headers=_NO_CACHE)
             if reply.status in (404, 410):
                 raise self._pages.gone(following)
             self._pages.served()
         else:
-            form = {**params, "_count": PAGE}
+            form = {**params, "_count": str(count or PAGE)}
             reply = self._http.exchange("POST", f"{resource_type}/_search", form=form, headers=_NO_CACHE)
         self._raise_unless_ok(reply)
         bundle = reply.body or {}
@@ -169,17 +172,20 @@ class FhirServer:
                 for found, mode in entries
                 if found.get("resourceType") == resource_type and mode != "outcome"
             ),
-            following=self._pages.after(bundle, asked=following.partition("?")[0]),
+            following=self._pages.after(bundle),
         )
 
     def _local(self, found: Found) -> Found:
         """What was read, its references to the server itself made relative, whatever the server calls itself."""
         if not has_absolute(found.resource):
             return found
-        if not self._told_its_base:  # only a search tells
-            resource_type, resource_id = str(found.resource["resourceType"]), str(found.resource["id"])
-            FhirServer.search_page(self, resource_type, {"_id": resource_id, "_elements": "identifier"})
+        self._learn_base(str(found.resource["resourceType"]))
         return replace(found, resource=self._bases.localised(found.resource))
+
+    def _learn_base(self, resource_type: str) -> None:
+        """Know what the server calls itself: the first page of any search tells, and a restart forgot it."""
+        if not self._told_its_base:
+            FhirServer.search_page(self, resource_type, {"_id": "none", "_elements": "identifier"})
 
     def put(self, resource: Mapping[str, Any], *, expected_version: str, create_form: str = "") -> Written:
         """PUT under `expected_version`: `CREATE_ONLY` (in `create_form`, else the proved one), or the version that must
