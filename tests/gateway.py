@@ -15,13 +15,16 @@ class Gateway:
     inside: str
     keeps_host: bool = False
     etag: Callable[[str], str | None] = lambda etag: etag
+    bare: bool = True
+    """Whether the base URL itself, without anything below it, is let through."""
     drops: frozenset[str] = frozenset()
     """Further headers of answers, in lower case, that do not come through."""
 
     def inward(self, path: str) -> str | None:
         """The path at the target; None where nothing is let through."""
         rest = path.removeprefix(self.outside)
-        return self.inside + rest if path.startswith(self.outside) and rest[:1] in ("", "/", "?") else None
+        let_through = ("", "/", "?") if self.bare else ("/",)
+        return self.inside + rest if path.startswith(self.outside) and rest[:1] in let_through else None
 
     def outward(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The headers of an answer as the client gets them."""

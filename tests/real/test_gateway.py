@@ -92,3 +92,21 @@ def test_a_changed_etag_misleads_nobody(
     assert [(one.status, one.headers.get("if-match")) for one in site.puts(uid)] == [(201, 'W/"0"'), (200, 'W/"1"')]
     site.assert_equal()
     site.syncd.command("audit", "--deep", expect=0)
+
+
+@pytest.mark.parametrize("bare", [True, False], ids=["good", "lets no page through"])
+def test_check_turns_a_page_through_the_gateway(
+    archive: Archive, hapi: FhirServer, install: Callable[..., Installation], bare: bool
+) -> None:
+    """Issue 9, line 10: cause and cure before the daemon would meet it, exit 3."""
+    site = install(archive, hapi)
+    made = [study(f"page of {'good' if bare else 'bad'} gateway {number}") for number in range(2)]
+    for _, files in made:
+        site.send(*files)
+    site.wait_stable(*(uid for uid, _ in made))
+    site.before_fhir.gateway = Gateway(outside="/r4", inside="/fhir", bare=bare)
+    site.syncd.variables["SYNCD_FHIR__URL"] = f"{site.before_fhir.url}/r4"
+    site.syncd.command("resync", expect=0)
+    said = site.syncd.command("check", expect=0 if bare else 3).out
+    assert site.before_fhir.count(method="GET", path=r"^/r4/?\?_getpages") == 1
+    assert ("a gateway before it must let through what lies at the base URL itself" in said) is not bare
