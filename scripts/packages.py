@@ -49,6 +49,10 @@ SERVERS = (
     Package("default-jdk-headless", _java_is_new_enough),
     Package("maven", lambda: program("mvn") is not None),
 )
+NODE = (
+    Package("nodejs", lambda: program("node") is not None),
+    Package("npm", lambda: program("npm") is not None),
+)
 POSTGRESQL = Package("postgresql", lambda: any(Path("/usr/lib/postgresql").glob("1[5-9]/bin/initdb")))
 COMPOSE = Package("docker-compose", lambda: program("docker-compose") is not None)
 FAKETIME = Package("faketime", lambda: program("faketime") is not None)

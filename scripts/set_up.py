@@ -19,12 +19,13 @@ from pathlib import Path
 from deploy.native.process import program
 from deploy.native.servers import HAPI_JAR, STARTS_FAST, Hapi, HapiConfig, StartFailed, installed_orthanc
 from scripts.apt_sources import debian_mirror
-from scripts.packages import COMPOSE, DEBOOTSTRAP, FAKETIME, POSTGRESQL, SERVERS, VENV, install
+from scripts.packages import COMPOSE, DEBOOTSTRAP, FAKETIME, NODE, POSTGRESQL, SERVERS, VENV, install
 from scripts.steps import ROOT, WORK, Step, StepFailed, carry_out, run
 
 VENV_DIRECTORY = ROOT / ".venv"
 PYTHON = VENV_DIRECTORY / "bin" / "python"
 TRIXIE = WORK / "trixie"
+MEDPLUM_LOCK = ROOT / "tests" / "medplum" / "package-lock.json"
 SECOND_ORTHANC = "trixie"
 """The Debian release whose Orthanc (1.12) is the second one of the tests."""
 
@@ -65,6 +66,8 @@ def _test_steps() -> list[Step]:
         _hapi(),
         _classes(),
         *_second_orthanc(),
+        install("Node, for the second FHIR server", *NODE, optional=True),
+        _second_fhir_server(),
     ]
 
 
@@ -155,6 +158,30 @@ def _second_orthanc() -> list[Step]:
         optional=True,
     )
     return [install("debootstrap", DEBOOTSTRAP, optional=True), make]
+
+
+def _second_fhir_server() -> Step:
+    """Medplum's router at the versions of the lock, each of which npm holds to its SHA-512; no package's script is run."""
+    named = (MEDPLUM_LOCK.with_name("package.json"), MEDPLUM_LOCK)
+    place = WORK / "medplum"
+    stamp = place / ".installed"
+    wanted = _digest(*named)
+
+    def do() -> None:
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        for file in named:
+            shutil.copy(file, place)
+        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], directory=place)
+        stamp.write_text(wanted, encoding="utf-8")
+
+    return Step(
+        name="the second FHIR server (npm)",
+        is_done=lambda: _read(stamp) == wanted,
+        do=do,
+        advice="the tests of another FHIR server than HAPI are skipped without it; is npm's registry reachable?",
+        optional=True,
+    )
 
 
 def _debootstrap() -> None:

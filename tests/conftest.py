@@ -15,13 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.servers import VERSIONS, Archive, FhirServer, Unavailable, start_hapi, start_orthanc, versions_seen
+from tests.servers import (
+    VERSIONS,
+    Archive,
+    FhirServer,
+    Unavailable,
+    start_hapi,
+    start_medplum,
+    start_orthanc,
+    versions_seen,
+)
 
 if TYPE_CHECKING:
     from tests.postgres import Postgres
     from tests.proxy import RecordingProxy
 
-REAL_FIXTURES = frozenset({"postgres", "orthanc", "orthanc_version", "new_orthanc", "hapi", "new_hapi"})
+REAL_FIXTURES = frozenset({"postgres", "orthanc", "orthanc_version", "new_orthanc", "hapi", "new_hapi", "medplum"})
 """A test that uses one of these is marked `real`, wherever it lies."""
 
 ALLOWED_IN_CI = "container engine"
@@ -64,6 +73,14 @@ def new_orthanc() -> Iterator[Callable[..., Archive]]:
 def hapi() -> Iterator[FhirServer]:
     """One HAPI R4 for the whole session, in memory. Use ids of your own; never restart it."""
     server = _available(start_hapi)
+    yield server
+    server.discard()
+
+
+@pytest.fixture(scope="session")
+def medplum() -> Iterator[FhirServer]:
+    """One Medplum R4 for the whole session, in memory. Use ids of your own; never restart it."""
+    server = _available(start_medplum)
     yield server
     server.discard()
 

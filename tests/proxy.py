@@ -21,6 +21,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.gateway import Gateway
+
 UPSTREAM_TIMEOUT = 120.0
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"})
 """Headers that concern one connection only (RFC 9110 7.6.1)."""
@@ -100,8 +102,9 @@ Rule = Callable[[Request], Fault | None]
 class RecordingProxy:
     """Stands on a loopback port of its own before `target` (`http://host:port`, a path in it is ignored)."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, gateway: Gateway | None = None) -> None:
         self.target = target
+        self.gateway = gateway
         self._changed = threading.Condition()
         self._exchanges: list[Exchange] = []
         self._rules: list[Rule] = []
@@ -269,8 +272,17 @@ class _Handler(BaseHTTPRequestHandler):
         target = urlsplit(proxy.target)
         upstream = http.client.HTTPConnection(target.hostname or "", target.port or 80, timeout=UPSTREAM_TIMEOUT)
         headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
+        gateway, path = proxy.gateway, request.path
+        if gateway is not None:
+            inside = gateway.inward(path)
+            if inside is None:
+                proxy._record(request, status=404)
+                return self._reply(404, headers={}, body=b"")
+            path = inside
+            if not gateway.keeps_host:
+                headers["host"] = target.netloc
         try:
-            upstream.request(request.method, request.path, body=request.body or None, headers=headers)
+            upstream.request(request.method, path, body=request.body or None, headers=headers)
             answer = upstream.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException):
@@ -282,6 +294,8 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(fault, LoseReply):
             return self._hang_up()
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP}
+        if gateway is not None:
+            kept = gateway.outward(kept)
         return self._reply(answer.status, headers=kept, body=body, cut=fault.after if isinstance(fault, CutReply) else None)
 
     def _request(self) -> Request:

@@ -32,6 +32,7 @@ from deploy.native.servers import (
     basic_authorization,
     installed_orthanc,
 )
+from tests import medplum
 
 VERSIONS = ("1.10.1", "1.12.7")
 """Both must be supported (ORTHANC.md): Debian bookworm's, and trixie's in a chroot. Other patch levels are accepted."""
@@ -192,7 +193,7 @@ class Archive(Site):
 
 
 class FhirServer(Site):
-    """A real HAPI; paths are below its base URL (`ImagingStudy/1.2.3`)."""
+    """A real HAPI or Medplum; paths are below its base URL (`ImagingStudy/1.2.3`)."""
 
     def put(self, path: str, resource: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> Reply:
         return self.request("PUT", path, body=json.dumps(resource).encode(), headers={**_FHIR_JSON, **(headers or {})})
@@ -264,6 +265,13 @@ def start_hapi(*, fhir: str = "r4", durable: bool = False, validate: bool = Fals
         raise Unavailable("HAPI is not built here: run `make test` (it installs Java and Maven, and builds it)")
     directory = Path(tempfile.mkdtemp(prefix="syncd-test-hapi-"))
     return FhirServer(Hapi(HapiConfig(directory=directory, fhir=fhir, durable=durable, validate=validate, ids=ids)).start())
+
+
+def start_medplum() -> FhirServer:
+    """A Medplum of its own, R4, in memory. Raises Unavailable. End it with its `discard`."""
+    if not medplum.is_installed() or shutil.which("node") is None:
+        raise Unavailable("Medplum's router is not installed here: run `make test` (it installs Node and the packages)")
+    return FhirServer(medplum.Medplum(directory=Path(tempfile.mkdtemp(prefix="syncd-test-medplum-")), port=0).start())
 
 
 def wait_until(holds: Any, *, timeout: float = 60.0, what: str = "", every: float = 0.1) -> None:

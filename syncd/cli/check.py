@@ -14,7 +14,7 @@ from rich.console import Console
 from syncd.cli.exits import Exit, code_of, told
 from syncd.cli.rerender import rerendering
 from syncd.cli.wiring import site
-from syncd.errors import ConfigurationError, SyncdError
+from syncd.errors import ConfigurationError, StudyError, SyncdError, Unsuitable
 from syncd.ledger.ledger import Ledger
 from syncd.loop import removed
 from syncd.loop.companions import require_sayable
@@ -24,7 +24,11 @@ from syncd.loop.rooms import Source
 from syncd.loop.selection import count_concerned, require_answerable
 from syncd.mapping.fingerprint import fingerprint
 from syncd.mapping.sentinel import sentinel_type
+from syncd.model.work import Target
 from syncd.publish import sentinel
+from syncd.publish.assigned import ASSIGNED
+from syncd.publish.pages import PageGone, nobody_serves
+from syncd.publish.server import GET_THEN_PUT, VERSION_IN_BODY, FhirServer
 from syncd.settings import Settings, load
 from syncd.settings.schema import ArchiveSettings
 
@@ -41,6 +45,21 @@ class Mark(Enum):
     OK = "ok"
     WARNING = "warn"
     BAD = "BAD"
+
+
+_FORMS = {
+    "": ("the first run tries out how it creates only what is not there", Mark.OK),
+    "if-match-0": ('creates only what is not there, by If-Match: W/"0" (tried out)', Mark.OK),
+    "if-none-match": ("creates only what is not there, by If-None-Match: * (tried out)", Mark.OK),
+    VERSION_IN_BODY: ("creates only what is not there, by meta.versionId of what is sent (tried out)", Mark.OK),
+    ASSIGNED: ("gives ids of its own: what is not there is created by If-None-Exist", Mark.OK),
+    GET_THEN_PUT: (
+        "has no way to create only what is not there (tried out): it is asked before each first write, and what somebody "
+        "else creates at the same id between the two is overwritten (docs/guarantees.md)",
+        Mark.WARNING,
+    ),
+}
+"""What the create-only form of the ledger means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,12 +188,40 @@ def _fhir(chosen: Site) -> Iterator[Line]:
     if missing:
         raise ConfigurationError(f"{chosen.server.base_url} does not serve {', '.join(missing)}")
     require_sayable(chosen.server, policy=chosen.policy, fhir_version=version)
+    _turn_a_page(chosen.server)
     # One search with our credentials: a server may show its CapabilityStatement to everybody.
     present = sentinel.known_to(chosen.server, installation_id=chosen.policy.installation_id, fhir_version=version)
     if present:
         yield Line(
             mark=Mark.OK, about="FHIR server", text=f"an installation {chosen.policy.installation_id!r} publishes here"
         )
+
+
+def _turn_a_page(server: FhirServer) -> None:
+    """Read the second page of a search, where the server holds two studies: behind a gateway its address may lead nowhere.
+
+    Raises `Unsuitable` with the cause and the cure."""
+    try:
+        first = server.search_page("ImagingStudy", {"_elements": "identifier"}, count=1)
+    except StudyError:
+        return  # a server may refuse a search for everything
+    if not first.following:
+        return
+    try:
+        server.search_page("ImagingStudy", {}, following=first.following)
+    except PageGone as error:
+        raise Unsuitable(nobody_serves(server.base_url), server="fhir") from error
+
+
+def _habits(chosen: Site, target: Target) -> Iterator[Line]:
+    """What the server was found to be able to do, and what follows from it (docs/fhir-servers.md)."""
+    text, mark = _FORMS.get(target.create_form, ("", Mark.OK))
+    if text:
+        yield Line(mark=mark, about="FHIR server", text=text)
+    version = sentinel.version_of(chosen.server, target.sentinel_id, fhir_version=target.fhir_version)
+    if version and not version.isdecimal():
+        text = "its versions have no order: a restored backup is not told as one, only what differs in each study"
+        yield Line(mark=Mark.OK, about="FHIR server", text=text)
 
 
 def _selection(ledger: Ledger, chosen: Site) -> Iterator[Line]:
@@ -200,6 +247,8 @@ def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
         target = ledger.target()
         if owner is None:
             yield Line(mark=Mark.OK, about="ledger", text=f"{place}, no daemon is running")
+        if target is not None and target.url == chosen.server.base_url:
+            yield from _tried("FHIR server", partial(_habits, chosen, target))
         if target is not None and target.url != chosen.server.base_url:
             yield Line(
                 mark=Mark.WARNING,

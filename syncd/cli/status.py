@@ -84,7 +84,7 @@ def _code(document: dict[str, Any]) -> Exit:
         return Exit.WORK_LEFT
     if any(one["brake"] == BrakeState.CLOSED for one in archives):
         return Exit.WORK_LEFT
-    return Exit.UNREACHABLE if any(archive["reason"] for archive in archives) else Exit.DONE
+    return Exit.UNREACHABLE if document["target"]["reason"] or any(one["reason"] for one in archives) else Exit.DONE
 
 
 def _show(document: dict[str, Any]) -> None:

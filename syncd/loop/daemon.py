@@ -114,7 +114,7 @@ class Daemon:
         starting = self._troubles.of("start")
         target = {
             "state": (TargetState.OPEN if starting else self._fhir.state).value,
-            "reason": starting or self._fhir.reason,
+            "reason": starting or self._fhir.reason or self._troubles.of("verify"),
             "inventory": _told(self._clockwork.verified if self._clockwork else None),
         }
         return Heartbeat(

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from syncd.errors import ServerReset, StudyError
+from syncd.errors import Conflict, ServerReset, StudyError
 from syncd.loop.adopted import marked
 from syncd.loop.steps import Step, reached
 from syncd.loop.task import Task
 from syncd.model.work import Intent
-from syncd.plan.decide import Wanted
+from syncd.plan.decide import CREATE_ONLY, Absent, Wanted
 from syncd.plan.ownership import owned_values
 from syncd.publish.server import Written
 
@@ -52,6 +52,10 @@ def sent(
         written = rooms.server.put(resource, expected_version=expected_version)
     except StudyError as error:
         error.digest = goal.digest
+        raise
+    except Conflict:
+        if expected_version == CREATE_ONLY and isinstance(rooms.server.read("ImagingStudy", resource_id), Absent):
+            rooms.server.refused_creations += 1
         raise
     reached(Step.SENT)
     if updates and written.created:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import structlog
 
-from syncd.errors import ConfigurationError, LedgerRefused, ServerReset, Unsuitable
+from syncd.errors import ConfigurationError, LedgerRefused, ServerReset, Transient, Unsuitable
 from syncd.ledger.ledger import Ledger
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
@@ -26,6 +26,9 @@ from syncd.publish.own import ForeignResource, keep
 from syncd.publish.server import FhirServer
 
 log = structlog.get_logger(__name__)
+
+DOUBTFUL = 3
+"""Refused creations in a row, of what was not there, after which the create-only form is proved again."""
 
 SUPPORTED = ("dstu2", "r4", "r4b", "r5", "r6")
 """The versions in which a server can be written to."""
@@ -104,6 +107,8 @@ def restore(rooms: Rooms) -> None:
 
 def probe(rooms: Rooms) -> None:
     """The server answers, and still holds our sentinel; a missing one is dealt with as a reset. Raises when it is unfit."""
+    if rooms.server.refused_creations >= DOUBTFUL:
+        _prove_anew(rooms)
     if _intact(rooms):
         return
     with rooms.locks.holding("restore"):
@@ -141,10 +146,34 @@ def _prove(server: FhirServer, ledger: Ledger, target: Target, *, installation_i
     return proved
 
 
+def _prove_anew(rooms: Rooms) -> None:
+    """The create-only form creates nothing: it was believed too easily, or the server changed (RULES C2)."""
+    target = rooms.ledger.target()
+    rooms.server.refused_creations = 0
+    if target is None or target.create_form in ("", ASSIGNED):
+        return
+    before, target = (
+        target.create_form,
+        _prove(rooms.server, rooms.ledger, target, installation_id=rooms.installation_id, ids=rooms.ids),
+    )
+    rooms.server.create_form = target.create_form
+    log.warning("create_form_changed", before=before, now=target.create_form)
+
+
 def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
     """Write our Endpoints where they differ; with `verify`, also where the server lost them.
 
     Raises `ConfigurationError` when an id of ours is taken (RULES B5)."""
+    try:
+        _keep_endpoints(rooms, verify=verify)
+    except Transient:
+        if rooms.server.refused_creations < DOUBTFUL:
+            raise
+        _prove_anew(rooms)
+        _keep_endpoints(rooms, verify=verify)
+
+
+def _keep_endpoints(rooms: Rooms, *, verify: bool) -> None:
     for resource in endpoints(rooms.policy, fhir_version=rooms.fhir_version):
         known = rooms.ledger.companion("Endpoint", str(resource["id"]))
         if verify and not isinstance(rooms.server.read("Endpoint", str(resource["id"])), Found):

@@ -41,7 +41,8 @@ from syncd.plan.elements import elements
 from syncd.plan.ownership import TAG_SYSTEM, installation_of
 from syncd.publish.confirmed import is_below, second
 from syncd.publish.lookups import by_uid, study_named
-from syncd.publish.server import PageGone, token
+from syncd.publish.pages import PageGone
+from syncd.publish.server import token
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +144,7 @@ def _list_tagged(rooms: Rooms, walk: Walk) -> Walk:
         page = rooms.server.search_page("ImagingStudy", params, following=walk.after)
     except PageGone as error:
         rooms.ledger.verification.begin(reason=walk.reason, phase=Phase.TAGGED)
-        raise Transient("The FHIR server forgot its listing; it is begun anew", server="fhir") from error
+        raise Transient(str(error), server="fhir") from error
     resources = [_listed(one, rooms=rooms) for one in page.resources]
     following = _next(walk, after=page.following, phase=Phase.NAMED)
     following = replace(following, listed=walk.listed + len(resources))

@@ -17,7 +17,8 @@ from syncd.errors import Conflict, Transient
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
 from syncd.publish.answers import Verdict
-from syncd.publish.server import FhirServer, Page, Written, token
+from syncd.publish.pages import Page
+from syncd.publish.server import FhirServer, Written, token
 
 ASSIGNED = "server-ids"
 """The create-only form of such a server: a conditional POST."""
@@ -66,13 +67,15 @@ class AssigningServer(FhirServer):
         resource = self._inward(current.resource)
         return Found(resource=resource, version=current.version, last_updated=current.last_updated)
 
-    def search_page(self, resource_type: str, params: Mapping[str, str], *, following: str = "") -> Page:
+    def search_page(
+        self, resource_type: str, params: Mapping[str, str], *, following: str = "", count: int | None = None
+    ) -> Page:
         if self.create_form == ASSIGNED and set(params) == {"_id", "_elements"}:
             named = (self._assigned(resource_type, one) for one in params["_id"].split(","))
             params = {**params, "_id": ",".join(named)}
         if self.create_form == ASSIGNED and "patient" in params:
             params = {**params, "patient": self._reference_outward(params["patient"])}
-        page = super().search_page(resource_type, params, following=following)
+        page = super().search_page(resource_type, params, following=following, count=count)
         for found in page.resources:
             self._learn(found)
         return Page(resources=tuple(self._inward(found) for found in page.resources), following=page.following)

@@ -12,7 +12,7 @@ from typing import Any
 
 from syncd.errors import Conflict, ServerReset, SyncdError, Transient
 from syncd.model.work import Companion
-from syncd.plan.decide import CREATE_ONLY, Absent, Deleted
+from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted
 from syncd.plan.essence import digest, essence
 from syncd.plan.ownership import installation_of
 from syncd.publish.server import FhirServer
@@ -43,12 +43,14 @@ def keep(
         return replace(known, source_key=source_key)
     expected = known.version if known is not None else CREATE_ONLY
     updating = known is not None
+    current: Current | None = None
     for _ in range(_TRIES):
         try:
             written = server.put(resource, expected_version=expected)
         except Conflict:
             current = server.read(str(resource["resourceType"]), str(resource["id"]))
             if isinstance(current, Absent):
+                server.refused_creations += expected == CREATE_ONLY
                 expected, updating = CREATE_ONLY, False
             elif isinstance(current, Deleted):
                 expected, updating = current.version, False
@@ -66,6 +68,10 @@ def keep(
         if updating and written.created:
             raise ServerReset()
         return _companion(resource, written.version, wanted, source_key)
+    if isinstance(current, Absent):
+        raise Transient(
+            f"The FHIR server refuses to create {resource['resourceType']}, though it is not there", server="fhir"
+        )
     raise Transient(f"{resource['resourceType']} is being written by somebody else again and again", server="fhir")
 
 

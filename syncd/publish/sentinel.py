@@ -2,26 +2,25 @@
 
 If it is missing, the server was wiped or is another one, whatever its address says. It also proves, once, which
 create-only form the server honours (RULES C2): HAPI takes `If-Match: W/"0"` and ignores `If-None-Match: *`; in DSTU2 it
-ignores both, and compares the version in the body instead.
+ignores both, and compares the version in the body instead; Medplum has none, though it refuses version 0.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from syncd.errors import Conflict, StudyError, SyncdError, TargetPaused
 from syncd.mapping.sentinel import sentinel, sentinel_type
 from syncd.mapping.systems import SENTINEL
-from syncd.plan.decide import CREATE_ONLY, Found
+from syncd.plan.decide import CREATE_ONLY, Absent, Found
 from syncd.plan.ownership import TAG_SYSTEM, installation_of
 from syncd.publish.assigned import ASSIGNED
-from syncd.publish.server import VERSION_IN_BODY, FhirServer, token
+from syncd.publish.server import GET_THEN_PUT, VERSION_IN_BODY, FhirServer, token
 
 _FORMS = ("if-match-0", "if-none-match", VERSION_IN_BODY)
-_FORMS_WHERE_THERE = ("if-none-match", "if-match-0", VERSION_IN_BODY)
-GET_THEN_PUT = "get-then-put"
 AUTO, CLIENT, SERVER = "auto", "client", "server"
 """FHIR__IDS."""
 METHOD_NOT_ALLOWED = 405
@@ -59,6 +58,12 @@ def present(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_
     )
 
 
+def version_of(server: FhirServer, sentinel_id: str, *, fhir_version: str = "r4") -> str:
+    """The version of the sentinel as the server tells it; empty where it is not there."""
+    current = server.read(sentinel_type(fhir_version), sentinel_id)
+    return current.version if isinstance(current, Found) else ""
+
+
 def prove(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str = "r4", ids: str = CLIENT) -> str:
     """Write the sentinel, and find the create-only form that refuses to write it twice. `ids` is FHIR__IDS; with `auto`,
     a server that refuses our ids gives its own (RULES C1)."""
@@ -93,29 +98,39 @@ def _prove_assigned(server: FhirServer, sentinel_id: str, *, installation_id: st
 
 
 def _prove_chosen(server: FhirServer, sentinel_id: str, *, installation_id: str, fhir_version: str) -> str:
-    """With an id of ours.
-
-    Where it is there already (a crash, a lost ledger) the standard's form is tried first: a strict server refuses version
-    0 of anything, so only a sentinel that `If-Match: W/"0"` created shows that this form can create.
-    """
+    """With an id of ours."""
     wanted = sentinel(sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
-    there = present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version)
-    for form in _FORMS_WHERE_THERE if there else _FORMS:
-        try:
-            server.put(wanted, expected_version=CREATE_ONLY, create_form=form)
-        except Conflict:
-            pass  # it is there: written before a crash, or by the form tried first
-        except StudyError:
-            continue  # the server does not understand the header at all
-        try:
-            server.put(wanted, expected_version=CREATE_ONLY, create_form=form)
-        except Conflict:
-            if present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version):
-                return form
-            # Refused although it is not there: a tombstone, which this form cannot write over.
+    form = next((one for one in _FORMS if _creates_only(server, one, wanted=wanted)), GET_THEN_PUT)
     if not present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version):
         server.put(wanted, expected_version=CREATE_ONLY, create_form=GET_THEN_PUT)
-    return GET_THEN_PUT
+    return form
+
+
+def _creates_only(server: FhirServer, form: str, *, wanted: Mapping[str, Any]) -> bool:
+    """Whether a PUT in this form creates what is not there, and then refuses to do it again.
+
+    A refusal alone proves nothing: strict servers find no version 0 of anything. So where the sentinel is there already (a
+    crash, a lost ledger, the form tried before), a trial that never was there is created, and deleted at once."""
+    kind = str(wanted["resourceType"])
+    is_new = isinstance(server.read(kind, str(wanted["id"])), Absent)
+    subject = (
+        wanted if is_new else {name: value for name, value in wanted.items() if name != "identifier"} | {"id": new_id()}
+    )
+    try:
+        written = server.put(subject, expected_version=CREATE_ONLY, create_form=form)
+    except (Conflict, StudyError):
+        return False  # it cannot create, or is not understood at all
+    try:
+        written = server.put(subject, expected_version=CREATE_ONLY, create_form=form)
+    except Conflict:
+        return True
+    except StudyError:
+        return False
+    finally:
+        if not is_new:
+            with suppress(SyncdError):  # a server that deletes nothing keeps an Endpoint that is off
+                server.delete(kind, str(subject["id"]), expected_version=written.version)
+    return False
 
 
 def _is_sentinel(found: Mapping[str, Any]) -> bool:

@@ -11,17 +11,18 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from syncd.errors import Conflict, StudyError, TargetPaused, Transient, Unsuitable
 from syncd.model.words import ParkedReason
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
 from syncd.publish.answers import DELETE_TABLE, Verdict, issue_codes, verdict
-from syncd.publish.confirmed import second
+from syncd.publish.bases import Bases, has_absolute
+from syncd.publish.confirmed import moment_of, second, version_of
 from syncd.publish.http import ANY_VERSION, FhirHttp, Reply, media_type
+from syncd.publish.pages import Page, Pages
 
 _PASS = 5.0
 """Seconds for which the CapabilityStatement is believed: without it, every absent resource would cost one."""
@@ -31,9 +32,11 @@ PAGE = "500"
 
 _NO_CACHE = {"Cache-Control": "no-cache"}
 
+GET_THEN_PUT = "get-then-put"
+"""Of a server without any create-only form: it is asked before, and the write carries no condition."""
+
 VERSION_IN_BODY = "version-in-body"
 """The form of a server that overlooks `If-Match` and compares `meta.versionId` of what is sent: HAPI 8.8 in DSTU2."""
-_VERSION = re.compile(r"/_history/([A-Za-z0-9\-.]{1,64})")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
@@ -59,21 +62,6 @@ class Written:
     created: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """One page of a search. `following` names the next one, below the base URL; empty: there is none."""
-
-    resources: tuple[Mapping[str, Any], ...]
-    following: str
-
-
-class PageGone(Transient):
-    """The FHIR server does not know the page any more that it told us to go on with; the search must begin anew."""
-
-    def __init__(self) -> None:
-        super().__init__(server="fhir")
-
-
 class FhirServer:
     """Reads and writes on one FHIR server. `create_form` is set once the target was proved."""
 
@@ -81,7 +69,12 @@ class FhirServer:
         self._http = http
         self.base_url = http.base_url
         self.create_form = ""
+        self.refused_creations = 0
+        """How often in a row nothing was there, and the server refused to create it all the same."""
+        self._bases = Bases(http.base_url)
         self._types_seen: tuple[float, frozenset[str]] = (-math.inf, frozenset())
+        self._pages = Pages(self._bases)
+        self._told_its_base = False
 
     def guard_writes(self, check: Callable[[], None]) -> None:
         """Have `check` asked immediately before every write, of whatever kind; it raises when we must not (RULES E4)."""
@@ -114,9 +107,9 @@ class FhirServer:
         reply = self._http.exchange("GET", f"{resource_type}/{_checked(resource_id)}", headers=_NO_CACHE)
         match verdict(reply.status, outcome=reply.outcome):
             case Verdict.OK:
-                return _found(reply, resource_type, resource_id)
+                return self._local(_found(reply, resource_type, resource_id))
             case Verdict.GONE:
-                return Deleted(version=_tombstone_version(reply))
+                return Deleted(version=version_of(reply))
             case Verdict.ABSENT:
                 self._require_served(resource_type)
                 return Absent()
@@ -152,28 +145,47 @@ class FhirServer:
             read.add(page.following)
             page = self.search_page(resource_type, params, following=page.following)
 
-    def search_page(self, resource_type: str, params: Mapping[str, str], *, following: str = "") -> Page:
+    def search_page(
+        self, resource_type: str, params: Mapping[str, str], *, following: str = "", count: int | None = None
+    ) -> Page:
         """The first page of a search, or the one that `following` of the page before names. Raises `PageGone`."""
         if following:
+            self._learn_base(resource_type)
             reply = self._http.exchange("GET", following, headers=_NO_CACHE)
             if reply.status in (404, 410):
-                raise PageGone
+                raise self._pages.gone(following)
+            self._pages.served()
         else:
-            form = {**params, "_count": PAGE}
+            form = {**params, "_count": str(count or PAGE)}
             reply = self._http.exchange("POST", f"{resource_type}/_search", form=form, headers=_NO_CACHE)
         self._raise_unless_ok(reply)
         bundle = reply.body or {}
         if bundle.get("resourceType") != "Bundle":
             raise Transient("The FHIR server answered a search with something else than a Bundle", server="fhir")
         entries = [(entry.get("resource") or {}, entry.get("search", {}).get("mode")) for entry in bundle.get("entry", ())]
-        links = [link.get("url", "") for link in bundle.get("link", ()) if link.get("relation") == "next"]
+        if not following:
+            self._bases.learn_from_search(bundle, resource_type=resource_type)
+            self._told_its_base = True
         return Page(
             resources=tuple(
-                found for found, mode in entries if found.get("resourceType") == resource_type and mode != "outcome"
+                self._bases.localised(found)
+                for found, mode in entries
+                if found.get("resourceType") == resource_type and mode != "outcome"
             ),
-            # The server may know itself by another name; only path and query of its link are used, on our base URL.
-            following=self._below_base(links[0]) if links else "",
+            following=self._pages.after(bundle),
         )
+
+    def _local(self, found: Found) -> Found:
+        """What was read, its references to the server itself made relative, whatever the server calls itself."""
+        if not has_absolute(found.resource):
+            return found
+        self._learn_base(str(found.resource["resourceType"]))
+        return replace(found, resource=self._bases.localised(found.resource))
+
+    def _learn_base(self, resource_type: str) -> None:
+        """Know what the server calls itself: the first page of any search tells, and a restart forgot it."""
+        if not self._told_its_base:
+            FhirServer.search_page(self, resource_type, {"_id": "none", "_elements": "identifier"})
 
     def put(self, resource: Mapping[str, Any], *, expected_version: str, create_form: str = "") -> Written:
         """PUT under `expected_version`: `CREATE_ONLY` (in `create_form`, else the proved one), or the version that must
@@ -181,26 +193,32 @@ class FhirServer:
 
         Raises `Conflict`, `StudyError`, `TargetPaused`, `Transient`.
         """
-        path = f"{resource['resourceType']}/{_checked(str(resource['id']))}"
+        resource_type, resource_id = str(resource["resourceType"]), _checked(str(resource["id"]))
+        path = f"{resource_type}/{resource_id}"
         form = create_form or self.create_form
+        if not expected_version:  # a tombstone whose version nobody tells: nothing else can be demanded
+            expected_version, form = CREATE_ONLY, GET_THEN_PUT
         headers = {"Prefer": "return=minimal", **self._condition(path, expected_version, form)}
         sent = _versioned(resource, expected_version) if form == VERSION_IN_BODY else resource
         reply = self._http.exchange("PUT", path, resource=sent, headers=headers)
         found = verdict(reply.status, outcome=reply.outcome, references=_references(resource))
         if found is Verdict.ABSENT:
             self._types_seen = (-math.inf, frozenset())  # rare for a write, and what was served a moment ago may be why
-            self._require_served(str(resource["resourceType"]))
+            self._require_served(resource_type)
         if found is not Verdict.OK:
             self._raise_for_write(found, reply)
-        version = _version_of(reply)
-        if not version:
-            current = self.read(str(resource["resourceType"]), str(resource["id"]))
-            if not isinstance(current, Found):
-                raise Conflict("The resource vanished behind its own write")
-            return Written(version=current.version, last_updated=current.last_updated, created=reply.status == 201)
-        return Written(
-            version=version, last_updated=second(reply.headers.get("Last-Modified", "")), created=reply.status == 201
-        )
+        if expected_version == CREATE_ONLY:
+            self.refused_creations = 0
+        created = reply.status == 201
+        version = version_of(reply, resource_type=resource_type, resource_id=resource_id)
+        if version:
+            return Written(version=version, last_updated=moment_of(reply), created=created)
+        current = self.read(resource_type, resource_id)
+        if not isinstance(current, Found):
+            raise Conflict("The resource vanished behind its own write")
+        if not current.version:
+            raise Unsuitable("The FHIR server tells no versions, so that no update can be conditional", server="fhir")
+        return Written(version=current.version, last_updated=current.last_updated, created=created)
 
     def delete(self, resource_type: str, resource_id: str, *, expected_version: str) -> Deleted | None:
         """DELETE what was just written as `expected_version`; the tombstone, or None where the server keeps it.
@@ -235,7 +253,7 @@ class FhirServer:
             return {"If-Match": f'W/"{expected_version}"'}
         if create_form == "if-none-match":
             return {"If-None-Match": "*"}
-        if create_form == "get-then-put":
+        if create_form == GET_THEN_PUT:
             resource_type, _, resource_id = path.partition("/")
             if isinstance(self.read(resource_type, resource_id), Found):
                 raise Conflict("The resource exists already")
@@ -279,12 +297,6 @@ class FhirServer:
             outcome=dict(reply.outcome) if reply.outcome else None,
         )
 
-    def _below_base(self, link: str) -> str:
-        parts = urlsplit(link)
-        own = urlsplit(self.base_url).path
-        path = parts.path.removeprefix(own).strip("/")
-        return f"{path}?{parts.query}" if parts.query else path
-
 
 def token(system: str, value: str) -> str:
     """`system|value` as a search parameter."""
@@ -308,29 +320,15 @@ def _checked(resource_id: str) -> str:
     return resource_id
 
 
-def _found(reply: Reply, resource_type: str, resource_id: str) -> Current:
+def _found(reply: Reply, resource_type: str, resource_id: str) -> Found:
     if reply.body is None or (reply.body.get("resourceType"), reply.body.get("id")) != (resource_type, resource_id):
         raise Transient("The FHIR server answered a read with something else than the resource", server="fhir")
     meta = reply.body.get("meta", {})
     return Found(
         resource=reply.body,
-        version=str(meta.get("versionId") or _version_of(reply)),
+        version=version_of(reply, resource_type=resource_type, resource_id=resource_id),
         last_updated=second(str(meta.get("lastUpdated", ""))),
     )
-
-
-def _version_of(reply: Reply) -> str:
-    """The version that the answer confirms: the ETag (`W/"2"`, or bare), else the Location's history part."""
-    tag = reply.headers.get("ETag", "").strip().removeprefix("W/").strip('"')
-    if tag:
-        return tag
-    match = _VERSION.search(f"{reply.headers.get('Content-Location', '')} {reply.headers.get('Location', '')}")
-    return match.group(1) if match else ""
-
-
-def _tombstone_version(reply: Reply) -> str:
-    match = _VERSION.search(reply.headers.get("Location", ""))
-    return match.group(1) if match else _version_of(reply)
 
 
 def _references(resource: Mapping[str, Any]) -> frozenset[str]:

@@ -218,4 +218,18 @@ CONVERGENCE = (
         at("faults/test_clock", "set_back_an_hour_a_new_study_is_there_within_seconds"),
         at("faults/test_clock", "set_back_while_no_daemon_runs_nothing_waits_for_it"),
     ),
+    _case(
+        "A FHIR server of another make: versions without order, 200 for a creation, no create-only form, no tombstones",
+        at("loop/test_unordered", "a_wiped_server_is_noticed_by_the_sentinel", "a_study_is_taken_back_and_returns"),
+        at("loop/test_unordered", "a_restored_backup_is_repaired_study_by_study"),
+        at("real/test_medplum", "pydicoms_files_end_equal_and_unchanged_ones_cost_no_write"),
+        at("real/test_medplum", "what_others_do_there_is_found_and_put_right"),
+        at("real/test_medplum", "a_server_that_lost_everything_gets_it_back"),
+    ),
+    _case(
+        "A FHIR server behind a gateway, under another base URL than its own",
+        at("publish/test_bases", "references_to_the_server_itself_are_read_as_relative_ones"),
+        at("cli/test_check", "check_turns_a_page_and_names_the_gateway"),
+        at("real/test_gateway", "all_pages_are_read_at_our_base", "a_changed_etag_misleads_nobody"),
+    ),
 )

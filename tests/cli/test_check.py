@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -236,3 +237,59 @@ def test_check_refuses_a_label_where_there_are_none(place: Place, syncd: Syncd, 
     result = syncd("check")
     assert "keeps none: use Orthanc 1.12 or later" in result.stdout
     assert result.exit_code == 2
+
+
+def _two_studies(place: Place) -> None:
+    for study in (STUDY, OTHER):
+        place.store(study)
+
+
+def test_check_turns_a_page_and_names_the_gateway(place: Place, syncd: Syncd) -> None:
+    """Issue 9, line 10: what the daemon would only meet in its inventory; cause and cure, exit 3."""
+    _two_studies(place)
+    assert syncd("resync").exit_code == 0
+    assert syncd("check").exit_code == 0
+    assert [one for one in place.fhir.requests if "_getpages" in one.query]
+    place.fhir.rules.append(lambda request: Response(status=404) if "_getpages" in request.query else None)
+    result = syncd("check")
+    assert result.exit_code == 3
+    assert "a gateway before it must let through what lies at the base URL itself" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("form", "mark", "words"),
+    [
+        ("if-match-0", "ok", 'by If-Match: W/"0"'),
+        ("if-none-match", "ok", "by If-None-Match: *"),
+        ("version-in-body", "ok", "by meta.versionId"),
+        ("server-ids", "ok", "gives ids of its own"),
+        ("get-then-put", "warn", "no way to create only what is not there"),
+        ("", "ok", "the first run tries out"),
+    ],
+)
+def test_check_says_which_create_only_form_was_proved_and_what_it_means(
+    place: Place, syncd: Syncd, form: str, mark: str, words: str
+) -> None:
+    """RULES C2, issue 9 line 11: from the ledger; check itself writes nothing."""
+    assert syncd("resync").exit_code == 0
+    with Ledger.open(place.ledger_url) as ledger:
+        target = ledger.target()
+        assert target is not None and target.create_form == "if-match-0"
+        ledger.save_target(replace(target, create_form=form))
+    before = len(place.writes)
+    lines = [line for line in syncd("check").stdout.splitlines() if words in line]
+    assert [line[:16] for line in lines] == [f"{mark:5}FHIR server"]
+    assert len(place.writes) == before
+
+
+def test_check_says_that_versions_have_no_order(place: Place, syncd: Syncd) -> None:
+    """RULES E3: of numbers it says nothing."""
+    assert syncd("resync").exit_code == 0
+    assert "versions have no order" not in syncd("check").stdout
+    with Ledger.open(place.ledger_url) as ledger:
+        target = ledger.target()
+    assert target is not None
+    held = next(one for one in place.fhir.resources("Endpoint") if one["id"] == target.sentinel_id)
+    other = json_response({**held, "meta": {**held["meta"], "versionId": "6a3ed52d-9999"}})
+    place.fhir.rules.append(lambda request: other if request.path.endswith(target.sentinel_id) else None)
+    assert "versions have no order" in syncd("check").stdout

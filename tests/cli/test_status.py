@@ -65,6 +65,7 @@ def test_status_without_a_daemon_is_exit_3(place: Place, syncd: Syncd) -> None:
         ({"archives": {"main": {"state": "ok", "reason": "no connection"}}}, 3),
         ({"archives": {"main": {"state": "paused", "reason": EXCHANGED}}}, 1),
         ({"target": {"state": "paused", "reason": "refused"}}, 1),
+        ({"target": {"state": "ok", "reason": "further pages that nobody serves"}}, 3),
         ({"archives": {"main": {"state": "ok", "reason": "", "brake": "open"}}}, 0),
         ({"archives": {"main": {"state": "ok", "reason": "", "brake": "closed", "brake_reason": "too many"}}}, 1),
         ({"target": {"state": "open", "reason": "away"}, "archives": {"main": {"state": "paused", "reason": "x"}}}, 3),

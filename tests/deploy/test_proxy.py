@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.gateway import Gateway
 from tests.proxy import Answer, CutReply, Drop, Fault, Hold, LoseReply, RecordingProxy
 
 ProxyBefore = Callable[[str], RecordingProxy]
@@ -155,3 +156,17 @@ def test_healing_forgetting_and_waiting_too_long(echo: tuple[str, list[str]], pr
     assert proxy.count() == 1
     with pytest.raises(TimeoutError, match="1 exchanges"):
         proxy.wait_for(lambda exchanges: len(exchanges) > 1, timeout=0.05)
+
+
+def test_a_gateway_maps_the_base_and_lets_nothing_else_through(echo: tuple[str, list[str]]) -> None:
+    """Issue 9, line 10: what lies below its own path, and the path itself with a query; the server by its own name."""
+    url, seen = echo
+    gateway = Gateway(outside="/r4", inside="/fhir", etag=lambda etag: f"{etag}-gzip", drops=frozenset({"x-dropped"}))
+    with RecordingProxy(url, gateway=gateway) as proxy, requests.Session() as session:
+        session.trust_env = False
+        for path in ("/r4/Patient/1", "/r4?page=2", "/r4"):
+            answer = session.get(proxy.url + path)
+            assert (answer.status_code, answer.headers["X-Host"]) == (200, urlsplit(url).netloc)
+        assert [session.get(proxy.url + path).status_code for path in ("/fhir/Patient/1", "/r4x", "/")] == [404, 404, 404]
+    assert seen == ["GET /fhir/Patient/1", "GET /fhir?page=2", "GET /fhir"]
+    assert gateway.outward({"ETag": "1", "X-Dropped": "x", "A": "b"}) == {"ETag": "1-gzip", "A": "b"}

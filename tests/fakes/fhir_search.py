@@ -104,7 +104,7 @@ class Searches:
         return tuple(
             str(resource["id"])
             for resource in self._candidates(resource_type, filters)
-            if all(_matches(resource, name, value, base) for name, value in filters.items())
+            if all(matches(resource, name, value, base) for name, value in filters.items())
         )
 
     def _candidates(self, resource_type: str, filters: Mapping[str, str]) -> Iterable[Resource]:
@@ -159,7 +159,8 @@ def subset(resource: Resource, elements: list[str]) -> Resource:
     return {"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta} | kept
 
 
-def _matches(resource: Resource, name: str, value: str, base_url: str) -> bool:
+def matches(resource: Resource, name: str, value: str, base_url: str) -> bool:
+    """Whether the resource is found by this parameter."""
     if name == "_lastUpdated":
         return value[:2] not in ("ge", "gt") or str(resource["meta"]["lastUpdated"]) >= value[2:]
     return any(_matches_one(resource, name, one, base_url) for one in _split(value))

@@ -11,6 +11,7 @@ from tests.contracts.fhir_bundles import BundleContract
 from tests.contracts.fhir_client import FhirClient
 from tests.contracts.fhir_contract import WriteContract, fhir
 from tests.contracts.fhir_ids import IdsContract
+from tests.contracts.fhir_relied import ReliedContract
 from tests.contracts.fhir_searches import SearchContract
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.http import Clock, RequestsAdapter, Response, listening
@@ -23,6 +24,10 @@ def server() -> Iterator[FakeFhir]:
     fake = FakeFhir(clock=Clock())
     with listening(fake):
         yield fake
+
+
+class TestRelied(ReliedContract):
+    """docs/fhir-servers.md on the fake."""
 
 
 class TestWriting(WriteContract):

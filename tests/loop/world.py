@@ -288,7 +288,7 @@ class World:
     def put(self, resource: dict[str, Any]) -> None:
         """Another program writes."""
 
-        path = f"/fhir/{resource['resourceType']}/{resource['id']}"
+        path = f"{self.fhir.mount}/{resource['resourceType']}/{resource['id']}"
         answer = self.fhir.handle("PUT", path, body=json.dumps(resource).encode())
         assert answer.status in (200, 201), answer.body
 
@@ -300,7 +300,7 @@ class World:
 
     def remove(self, path: str) -> None:
         """Another program deletes."""
-        answer = self.fhir.handle("DELETE", f"/fhir/{path}")
+        answer = self.fhir.handle("DELETE", f"{self.fhir.mount}/{path}")
         assert answer.status == 200, answer.body
 
     def lose_patient(self, resource_id: str) -> None:

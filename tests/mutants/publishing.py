@@ -29,6 +29,26 @@ MUTANTS = (
         noticed_by=("tests/loop/test_writing.py::test_the_first_write_is_never_unconditional",),
     ),
     Mutant(
+        name="refusal-proves-a-create-form",
+        rule="C2",
+        breaks="a form that refuses version 0 of anything counts as create-only, though it created nothing",
+        edits=(
+            Edit(
+                f"{_PUBLISH}/sentinel.py",
+                "        return False  # it cannot create, or is not understood at all\n",
+                "        return not is_new\n",
+            ),
+        ),
+        noticed_by=("tests/publish/test_own.py::test_refusing_version_0_of_anything_is_no_create_only_form",),
+    ),
+    Mutant(
+        name="changed-etag-believed",
+        rule="C4",
+        breaks="the ETag, which a proxy may have changed, wins over the location",
+        edits=(Edit(f"{_PUBLISH}/confirmed.py", "    if located:\n", '    if located and "ETag" not in reply.headers:\n'),),
+        noticed_by=("tests/publish/test_server.py::test_a_changed_etag_does_not_hide_the_version",),
+    ),
+    Mutant(
         name="foreign-study-adopted",
         rule="C2",
         breaks="another writer's ImagingStudy is taken over, whatever it is",
@@ -73,11 +93,6 @@ MUTANTS = (
         rule="C4",
         breaks="after a conflict the old resource is sent again under the newer version",
         edits=(
-            Edit(
-                f"{_LOOP}/sending.py",
-                "from syncd.errors import ServerReset, StudyError",
-                "from syncd.errors import Conflict, ServerReset, StudyError",
-            ),
             Edit(
                 f"{_LOOP}/sending.py",
                 "        written = rooms.server.put(resource, expected_version=expected_version)\n",
@@ -244,6 +259,17 @@ MUTANTS = (
             "tests/loop/test_archives_waiting.py::test_a_published_study_is_never_published_with_fewer_series_for_an_outage",
             "tests/loop/test_archives_waiting.py::test_a_copy_that_becomes_known_in_an_archive_that_is_away_goes_back",
         ),
+    ),
+    Mutant(
+        name="pages-by-our-own-base-only",
+        rule="C9",
+        breaks="what the server calls itself is not heeded, so that further pages are asked at an address that is none",
+        edits=(
+            Edit(
+                f"{_PUBLISH}/bases.py", "for base in (self.ours, *self._own)), key=len", "for base in (self.ours,)), key=len"
+            ),
+        ),
+        noticed_by=("tests/publish/test_bases.py::test_a_page_is_asked_at_our_base",),
     ),
     Mutant(
         name="search-cache-trusted",

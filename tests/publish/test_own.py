@@ -17,6 +17,7 @@ from syncd.publish.lookups import imaging_studies, patients
 from syncd.publish.own import ForeignResource, keep
 from syncd.publish.server import FhirServer
 from tests.fakes.fhir import FakeFhir
+from tests.fakes.fhir_medplum import FakeMedplum
 from tests.fakes.http import Clock, Request, Response, json_response
 from tests.publish.scripted import outcome, server
 
@@ -276,6 +277,34 @@ def test_proving_again_after_a_crash_gives_the_same(
     fake.rules.append(_server_that(fake, zero=zero, none_match=none_match))
     sentinel.prove(asked, "syncd-1", installation_id="syncd")
     assert sentinel.prove(asked, "syncd-1", installation_id="syncd") == form
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["a first start", "the sentinel is there already"])
+def test_refusing_version_0_of_anything_is_no_create_only_form(fake: FakeFhir, asked: FhirServer, there: bool) -> None:
+    """RULES C2, issue 9 line 11: it must have created what it then refuses to create again; no trial is left."""
+    strict = FakeMedplum(clock=Clock())
+    asked = server(strict)
+    if there:
+        sentinel.prove(asked, "syncd-1", installation_id="syncd")
+    assert sentinel.prove(asked, "syncd-1", installation_id="syncd") == "get-then-put"
+    assert [one["id"] for one in strict.resources("Endpoint")] == ["syncd-1"]
+
+
+def test_a_trial_that_cannot_be_deleted_is_no_sentinel(fake: FakeFhir, asked: FhirServer) -> None:
+    """RULES E3: a server that deletes nothing keeps an Endpoint that is off, and nobody takes it for ours to know."""
+    sentinel.prove(asked, "syncd-1", installation_id="syncd")
+    fake.rules.append(lambda request: outcome(status=405) if request.method == "DELETE" else None)
+    assert sentinel.prove(asked, "syncd-1", installation_id="syncd") == "if-match-0"
+    assert sentinel.known_to(asked, installation_id="syncd") == ("syncd-1",)
+    assert {one["status"] for one in fake.resources("Endpoint")} == {"off"}
+
+
+def test_what_is_refused_though_it_is_not_there_is_told_as_that(fake: FakeFhir, asked: FhirServer) -> None:
+    """Issue 9, line 11: no word of somebody else who writes again and again."""
+    fake.rules.append(lambda request: outcome(status=412) if request.method == "PUT" else None)
+    with pytest.raises(Transient, match="refuses to create Patient, though it is not there"):
+        _kept(asked)
+    assert asked.refused_creations >= 3
 
 
 def test_a_server_that_does_not_understand_the_headers_is_read_first(fake: FakeFhir, asked: FhirServer) -> None:

@@ -10,7 +10,8 @@ import pytest
 from syncd.errors import Conflict, StudyError, TargetPaused, Transient, Unsuitable
 from syncd.plan.decide import CREATE_ONLY, Absent, Deleted, Found
 from syncd.publish.confirmed import is_below, second
-from syncd.publish.server import PageGone, token
+from syncd.publish.pages import PageGone
+from syncd.publish.server import token
 from tests.fakes.http import Response, json_response
 from tests.publish.scripted import Scripted, bundle, fhir, outcome, paths, server, statement
 
@@ -246,6 +247,56 @@ def test_the_version_is_taken_from_where_the_server_says_it(headers: dict[str, s
     assert len(fake.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "version"),
+    [
+        ({"ETag": 'W/"1-gzip"', "Content-Location": "http://x/fhir/ImagingStudy/1.2.3/_history/2"}, None, "2"),
+        ({"ETag": 'W/"2-gzip"'}, None, "2"),
+        ({"ETag": '"2--gzip"'}, None, "2"),
+        ({"ETag": '"2;br"'}, None, "2"),
+        ({"ETag": 'W/"6a3ed52d-9999-4735-b897-59a96e3a0d6b-gzip"'}, None, "6a3ed52d-9999-4735-b897-59a96e3a0d6b"),
+        ({"ETag": '"0123abcd"'}, {**STUDY, "meta": {"versionId": "2", "lastUpdated": "2026-01-01T00:00:00Z"}}, "2"),
+        ({}, {**STUDY, "meta": {"versionId": "2"}}, "2"),
+        ({"ETag": 'W/"2"'}, {"resourceType": "OperationOutcome", "id": "ok", "meta": {"versionId": "9"}}, "2"),
+        ({"ETag": 'W/"2"'}, STUDY, "2"),
+    ],
+)
+def test_a_changed_etag_does_not_hide_the_version(
+    headers: dict[str, str], body: dict[str, Any] | None, version: str
+) -> None:
+    """Issue 9, line 10; RULES C4: body, then location, then the ETag without what a packing proxy put behind it."""
+    answer = (
+        json_response(body, headers={"Content-Type": "application/fhir+json", **headers})
+        if body
+        else Response(headers=headers)
+    )
+    fake = Scripted(answer)
+    assert server(fake).put(STUDY, expected_version="1").version == version
+    assert len(fake.requests) == 1
+
+
+def test_the_moment_of_a_write_is_the_resources_own_where_it_is_answered() -> None:
+    """RULES E3: a proxy may change `Last-Modified`."""
+    body = {**STUDY, "meta": {"versionId": "2", "lastUpdated": "2026-01-01T00:00:00.123Z"}}
+    fake = Scripted(fhir(body, Last_Modified="Tue, 14 Nov 2023 22:13:20 GMT"))
+    assert server(fake).put(STUDY, expected_version="1").last_updated == "2026-01-01T00:00:00Z"
+
+
+def test_a_tombstone_without_a_version_is_read_and_written_over() -> None:
+    """RULES C2: `If-Match: W/""` would be no condition, or an error."""
+    fake = Scripted(outcome(status=410), Response(status=200, headers={"ETag": 'W/"5"'}))
+    assert server(fake).put(STUDY, expected_version="").version == "5"
+    assert not {name for name in fake.requests[1].headers if name.startswith("if-")}
+    with pytest.raises(Conflict):
+        server(Scripted(fhir(STUDY))).put(STUDY, expected_version="")
+
+
+def test_a_server_without_versions_is_unsuitable() -> None:
+    """RULES C4, docs/fhir-servers.md: no update could be conditional."""
+    with pytest.raises(Unsuitable, match="no versions"):
+        server(Scripted(Response(status=201), fhir(STUDY))).put(STUDY, expected_version=CREATE_ONLY)
+
+
 def test_a_version_that_nobody_says_is_read() -> None:
     """RULES C4: without the version the next update could not be conditional."""
     fake = Scripted(Response(status=201), fhir({**STUDY, "meta": {"versionId": "8", "lastUpdated": "x"}}))
@@ -377,7 +428,7 @@ def test_only_numbers_can_be_below(version: str, confirmed: str, below: bool) ->
 def test_a_forgotten_page_is_no_end_of_the_search(status: int) -> None:
     """RULES C9: what the page would have shown is not missing."""
     with pytest.raises(PageGone):
-        server(Scripted(outcome(status=status))).search_page("ImagingStudy", {}, following="?_getpages=1")
+        server(Scripted(bundle(), outcome(status=status))).search_page("ImagingStudy", {}, following="?_getpages=1")
 
 
 def test_a_404_to_a_write_means_absence_only_where_the_type_is_served() -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.contracts.fhir_bundles import BundleContract
 from tests.contracts.fhir_client import FhirUnderTest
 from tests.contracts.fhir_contract import WriteContract, fhir
+from tests.contracts.fhir_relied import ReliedContract
 from tests.contracts.fhir_searches import SearchContract
 from tests.servers import FhirServer
 
@@ -19,6 +20,10 @@ __all__ = ["fhir"]
 def server(hapi: FhirServer) -> FhirUnderTest:
     under_test: FhirUnderTest = SimpleNamespace(url=hapi.base_url.rstrip("/"))
     return under_test
+
+
+class TestRelied(ReliedContract):
+    """docs/fhir-servers.md on the real one."""
 
 
 class TestWriting(WriteContract):

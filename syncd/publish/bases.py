@@ -1,0 +1,121 @@
+"""The FHIR server's own base URL, where it is not the one that we reach it at.
+
+Behind a gateway a server may know itself by another address: `https://gateway/r4` is ours, `http://inside:8080/fhir` its
+own. Its links to further pages and its absolute references name that one. The difficulty is that nobody says so; but the
+`self` link of a search is the address that we asked, in the server's own words, so what stands before `ImagingStudy/_search`
+in it is its base. Only what lies below a base is ever taken over, on our own base: never another host (RULES S2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from syncd.errors import Unsuitable
+
+_MOST = 8
+"""Own bases that are remembered: a gateway may lead to several servers, but what names itself anew each time is none."""
+
+
+class Bases:
+    """Our base URL, and what else the server calls it. From any thread."""
+
+    def __init__(self, base_url: str) -> None:
+        self.ours = base_url.rstrip("/")
+        self._own: tuple[str, ...] = ()
+
+    def learn(self, address: str, *, asked: str) -> None:
+        """`address` is what the server calls the thing that we know as `asked`, below our base."""
+        base = _base(address, asked)
+        if base and base != self.ours and base not in self._own:
+            self._own = (*self._own, base)[-_MOST:]
+
+    def learn_from_search(self, bundle: Mapping[str, Any], *, resource_type: str) -> None:
+        """From the `self` link of a search's first page, and from where its matches are said to lie."""
+        for link in links(bundle, "self"):
+            self.learn(link, asked=f"{resource_type}/_search")
+            self.learn(link, asked=resource_type)
+        for entry in bundle.get("entry", ()):
+            found = entry.get("resource") or {}
+            if found.get("resourceType") == resource_type and found.get("id"):
+                self.learn(str(entry.get("fullUrl", "")), asked=f"{resource_type}/{found['id']}")
+                return  # they all lie at the same place
+
+    def below(self, link: str) -> str:
+        """Path and query of a link to a further page, below the base.
+
+        Raises `Unsuitable` where nothing tells what of its path is the base."""
+        parts = urlsplit(link)
+        query = f"?{parts.query}" if parts.query else ""
+        if not parts.netloc and not parts.path.startswith("/"):
+            return _safe(parts.path) + query  # relative to the base already
+        for before in sorted((urlsplit(base).path.rstrip("/") for base in (self.ours, *self._own)), key=len, reverse=True):
+            if parts.path == before or parts.path.startswith(before + "/"):
+                return _safe(parts.path[len(before) :].strip("/")) + query
+        raise Unsuitable(
+            f"The FHIR server's further pages lie at {parts.path}, and nothing tells how that belongs to {self.ours}: "
+            "let the gateway before it rewrite its links, or set the server's own base URL to the gateway's address",
+            server="fhir",
+        )
+
+    def relative(self, reference: str) -> str:
+        """A literal reference below a base of the server as `Type/id`; any other as it is."""
+        for base in (self.ours, *self._own):
+            if reference.startswith(base + "/"):
+                return reference[len(base) + 1 :]
+        return reference
+
+    def localised(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The resource with its references to the server itself as relative ones; instances hold none, and are many."""
+        if not has_absolute(resource):
+            return resource
+        translated = _translated(resource, self)
+        assert isinstance(translated, dict)  # noqa: S101 - for the type checker: a dictionary stays one
+        return translated
+
+
+def links(bundle: Mapping[str, Any], relation: str) -> Sequence[str]:
+    """The addresses that a Bundle gives for a relation (`self`, `next`)."""
+    return [str(link.get("url", "")) for link in bundle.get("link", ()) if link.get("relation") == relation]
+
+
+def has_absolute(value: object) -> bool:
+    """Whether a literal reference in it names a server."""
+    if isinstance(value, Mapping):
+        return any(
+            (isinstance(item, str) and "://" in item) if name == "reference" else name != "instance" and has_absolute(item)
+            for name, item in value.items()
+        )
+    return isinstance(value, list | tuple) and any(has_absolute(item) for item in value)
+
+
+def _translated(value: Any, bases: Bases) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: bases.relative(item)
+            if name == "reference" and isinstance(item, str)
+            else item
+            if name == "instance"
+            else _translated(item, bases)
+            for name, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_translated(item, bases) for item in value]
+    return value
+
+
+def _base(address: str, asked: str) -> str:
+    """What stands before `asked` in the address; empty where it does not end so."""
+    parts = urlsplit(address)
+    path = parts.path.rstrip("/")
+    if not parts.netloc or not path.endswith("/" + asked):
+        return ""
+    return f"{parts.scheme}://{parts.netloc}{path.removesuffix(asked).rstrip('/')}"
+
+
+def _safe(path: str) -> str:
+    """The path of a page, which must not climb out of the base that it is asked below (RULES S2)."""
+    if {".", ".."} & set(unquote(path).replace("\\", "/").split("/")):
+        raise Unsuitable("The FHIR server's next page lies outside of its own base URL", server="fhir")
+    return path
