@@ -164,4 +164,16 @@ FOLLOWING = (
         at("crash/test_trail", "a_provenance_that_is_owed_is_written_once"),
         at("real/test_provenance", "a_withdrawn_study_leaves_one"),
     ),
+    _rule(
+        "B11",
+        "Absent, unreadable, cut: a text is what its bytes say, or left out and noted",
+        at(
+            "archive/test_instance_tags",
+            "a_doubtful_text_is_put_there_as_bytes",
+            "texts_are_asked_for_however_long_they_are",
+        ),
+        at("snapshot/test_decoding", "the_bytes_of_a_name_win_over_what_the_archive_made_of_them"),
+        at("snapshot/test_decoding", "a_text_that_could_not_be_had_is_not_absent"),
+        at("real/test_texts", "a_name_is_what_its_bytes_say_or_left_out", "long_texts_are_there_on_every_level"),
+    ),
 )

@@ -38,7 +38,7 @@ def test_there_are_enough_and_each_names_a_rule() -> None:
     """Issue 5: at least 20 named faults, of every part of the rules."""
     assert len(MUTANTS) >= 20
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
-    assert all(re.fullmatch(r"[A-ES]\d|C\.\d-\d+", mutant.rule) for mutant in MUTANTS)
+    assert all(re.fullmatch(r"[A-ES]\d+|C\.\d-\d+", mutant.rule) for mutant in MUTANTS)
     assert {mutant.rule[0] for mutant in MUTANTS} == set("ABCDES")
 
 
