@@ -151,8 +151,8 @@ FOLLOWING = (
         "B6",
         "Laterality: every image of the series, or none is said",
         at("snapshot/test_laterality", "the_side_of_a_series_of_two_images", "an_omitted_side_is_noted"),
-        at("archive/test_study_pass", "every_instance_is_asked_where_one_names_its_side"),
-        at("archive/test_study_pass", "a_series_too_long_to_ask_has_no_sides"),
+        at("archive/test_study_pass", "every_image_is_asked_where_one_names_what_only_each_can_say"),
+        at("archive/test_study_pass", "a_series_too_long_to_ask_for_everything_has_what_it_shares"),
     ),
     _rule(
         "B7",
@@ -192,6 +192,18 @@ FOLLOWING = (
         at("loop/test_one_person", "an_unchanged_study_asks_and_writes_nothing", "every_fhir_version_judges"),
         at("snapshot/test_one_person", "images_of_two_people_in_one_series_contradict_each_other"),
         at("real/test_provenance", "two_people_of_one_number_are_never_one_patient"),
+    ),
+    _rule(
+        "B11",
+        "Absent, unreadable, cut: a text is what its bytes say, or left out and noted",
+        at(
+            "archive/test_instance_tags",
+            "a_doubtful_text_is_put_there_as_bytes",
+            "texts_are_asked_for_however_long_they_are",
+        ),
+        at("snapshot/test_decoding", "the_bytes_of_a_name_win_over_what_the_archive_made_of_them"),
+        at("snapshot/test_decoding", "a_text_that_could_not_be_had_is_not_absent"),
+        at("real/test_texts", "a_name_is_what_its_bytes_say_or_left_out", "long_texts_are_there_on_every_level"),
     ),
     _rule(
         "B12",

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from syncd.model.ids import OrthancId
-from syncd.model.study import RawInstance, RawSeries, RawStudy, StudyHeader
+from syncd.model.study import RawInstance, RawSeries, RawStudy, StudyHeader, Undecoded
 from tests.snapshot.studies import ARCHIVE, KO, MG, PR
 
 STUDY_TAGS = """
@@ -57,8 +57,10 @@ ODD = st.sampled_from(
     ]
 )
 TEXT = ODD | st.text(max_size=12) | st.characters(codec=None)
-ITEM = st.dictionaries(st.sampled_from(ITEM_TAGS.split()), st.none() | TEXT | st.just([{}]), max_size=4)
-VALUE = st.none() | TEXT | st.lists(ITEM, max_size=2) | st.integers() | st.lists(TEXT, max_size=2)
+CHARSETS = st.sampled_from(["", "ISO_IR 192", "ISO IR 192", "ISO_IR 13", "\\ISO 2022 IR 87", "\\ISO 2022 IR 149", "GB18030"])
+RAW = st.builds(Undecoded, value=st.binary(max_size=12), character_set=CHARSETS | TEXT)
+ITEM = st.dictionaries(st.sampled_from(ITEM_TAGS.split()), st.none() | TEXT | RAW | st.just([{}]), max_size=4)
+VALUE = st.none() | TEXT | RAW | st.lists(ITEM, max_size=2) | st.integers() | st.lists(TEXT, max_size=2)
 UIDS = st.sampled_from(["1.2.1", "1.2.2", "1.2.2 ", "1.2.3\x00", "1.2.003", "", "1.2_4", "1." + "3" * 64]) | TEXT
 
 
