@@ -170,6 +170,8 @@ class FakeOrthanc(FakeServer):
         return self._error(request, 404, "Unknown resource", 17)
 
     def _of_instance(self, request: Request, resource: Resource, what: str) -> Response:
+        if what.split("/")[0] == "content":
+            return self._content(request, resource, [each for each in what.split("/")[1:] if each])
         match what:
             case "file":
                 file = resource.file if resource.file is not None else to_file(resource.tags)
@@ -185,6 +187,22 @@ class FakeOrthanc(FakeServer):
             case "patient" | "study" | "series":
                 return json_response(expanded(self.index, self.index.above(resource, what.capitalize())))
         return self._error(request, 404, "Unknown resource", 17)
+
+    def _content(self, request: Request, resource: Resource, path: list[str]) -> Response:
+        """One value, or the names of what lies below: tags of a level, items of a sequence."""
+        value: Any = resource.tags
+        for step in path:
+            if isinstance(value, list):
+                value = dict(enumerate(value))
+            value = value.get(int(step) if step.isdigit() else step.replace("-", ","))
+            if value is None:
+                return Response(status=404)
+        if isinstance(value, list):
+            return json_response([str(number) for number in range(len(value))])
+        if isinstance(value, Mapping):
+            return json_response([tag.replace(",", "-") for tag in sorted(value)])
+        text = value.encode()
+        return Response(headers={"Content-Type": "application/octet-stream"}, body=text + b" " * (len(text) % 2))
 
     def _upload(self, request: Request) -> Response:
         try:
