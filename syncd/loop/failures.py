@@ -53,6 +53,11 @@ class Failures:
         with self._guard:
             self._last.pop(study_uid, None)
 
+    def torn(self, study_uid: str, *, attempts: int) -> None:
+        """It cannot be read as a whole: it waits for its archive, and nobody for it."""
+        with self._guard:
+            self._last[study_uid] = _Last(written=self._written, attempts=attempts, tries=OWN_ATTEMPTS + 1)
+
     def in_a_row(self, study_uid: str, *, server: str) -> bool:
         """Whether this failure is one too many of different studies; then counting begins anew, as the gate closes."""
         with self._guard:

@@ -130,6 +130,8 @@ class Turn:
             self._succeeded_at = time.monotonic()
             self._failures.written(task.study_uid)
             self._fhir.worked()
+        elif outcome.attempts:
+            self._failures.torn(task.study_uid, attempts=outcome.attempts)
         else:
             self._failures.settled(task.study_uid)
         for copy in outcome.found_copies:  # named only where the archive answered to the end

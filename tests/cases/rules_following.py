@@ -69,6 +69,7 @@ FOLLOWING = (
         at("loop/test_arriving", "a_torn_read_is_read_again", "a_study_that_is_torn_again_and_again_stays_dirty"),
         at("real/test_archive", "a_study_that_changes_while_it_is_read_is_unknown"),
         at("real/test_archive", "one_pass_costs_what_the_rule_says", "a_site_that_cuts_finds_loses_no_instance"),
+        at("loop/test_unread", "a_study_that_is_never_read_consistently_is_named_and_parked"),
     ),
     _rule(
         "A8",
@@ -162,6 +163,7 @@ FOLLOWING = (
         at("loop/test_rejections", "a_withdrawn_study_keeps_its_status_until_it_is_stable"),
         at("loop/test_rejections", "a_deleted_note_counts_for_a_sweep_interval_and_then_no_more"),
         at("ledger/test_rejections", "what_was_said_survives_a_restart", "every_other_change_marks_those_whom_it_named"),
+        at("loop/test_unread", "a_rejection_note_that_cannot_be_read_rejects_what_it_rejected"),
         at("real/test_rejection", "a_rejection_note_takes_its_images_back_until_it_is_deleted"),
     ),
     _rule(

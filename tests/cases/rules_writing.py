@@ -85,6 +85,8 @@ WRITING = (
         at("loop/test_errors", "five_studies_in_a_row_open_the_breaker_and_the_fifth_pays_nothing"),
         at("loop/test_errors", "studies_that_fail_again_and_again_share_one_slot"),
         at("loop/test_failures", "an_attempt_counts_only_if_another_was_written_since"),
+        at("loop/test_unread", "studies_that_cannot_be_read_cost_the_archive_nothing_while_it_serves_others"),
+        at("loop/test_unread", "an_archive_that_serves_nobody_is_closed_at_the_first_study"),
         at("loop/test_workers", "an_outage_costs_no_attempt", "a_target_that_refuses_a_write_is_paused"),
         at("loop/test_workers", "the_backoff_grows_and_ends_in_the_parking_lot", "a_new_mark_does_not_shorten_a_backoff"),
         at("loop/test_refusals", "after_a_reset_everything_is_back", "too_large_becomes_a_summary"),

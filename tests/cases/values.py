@@ -26,6 +26,27 @@ VALUES = (
         at("snapshot/test_any_bytes", "no_instance_is_lost_whatever_the_values_are"),
     ),
     _case(
+        "A file that is lost, damaged, too large or too late",
+        at("archive/test_unread", "an_instance_in_trouble_of_its_own_is_left_unread"),
+        at("archive/test_unread", "an_archive_that_reads_no_neighbour_either_is_in_trouble_itself"),
+        at("loop/test_unread", "a_study_whose_only_file_is_lost_is_published_from_the_index"),
+        at("loop/test_unread", "what_was_lost_is_looked_at_again_and_said_when_it_is_back"),
+        at("loop/test_unread", "what_was_published_is_not_said_anew_with_nothing_to_read"),
+        at("real/test_unread", "a_file_that_is_lost_costs_its_series_side_and_nobody_the_study"),
+        at("real/test_unread", "a_study_of_which_every_file_is_damaged_says_what_the_index_knows"),
+        at("real/test_unread", "a_lost_key_object_costs_nobody_the_study"),
+    ),
+    _case(
+        "A slide of 126,280 frames",
+        at("archive/test_unread", "a_slide_of_many_frames_is_asked_value_by_value"),
+        at("archive/test_unread", "what_costs_the_archive_much_is_not_asked_again"),
+        at("real/test_unread", "a_slide_of_many_frames_is_published_without_its_frames"),
+    ),
+    _case(
+        "Sequences nested 40 deep",
+        at("real/test_unread", "forty_sequences_within_each_other_are_read"),
+    ),
+    _case(
         "Numbers: 1.0, abc, empty, beyond 31 bits",
         at("snapshot/test_text", "a_number_is_an_unsigned_int_or_omitted"),
         at("snapshot/test_text", "an_empty_number_is_absent_without_a_rejection"),

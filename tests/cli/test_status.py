@@ -12,8 +12,8 @@ import pytest
 from syncd.ledger.ledger import Ledger
 from syncd.loop.identity import EXCHANGED
 from syncd.model.ids import ArchiveName
-from syncd.model.words import Priority
-from syncd.model.work import Heartbeat, Mark, MarkKind
+from syncd.model.words import Decision, Priority
+from syncd.model.work import Heartbeat, Mark, MarkKind, Outcome
 from syncd.web.status import SHAPE
 from tests.cli.conftest import Place, Syncd
 
@@ -114,6 +114,31 @@ def test_status_as_json_has_the_documented_shape(place: Place, syncd: Syncd, mon
     assert document["studies"]["parked"] == {"uid-not-oid": 1}
     assert document["studies"]["unselected"] == {"excluded": 1}
     assert [one["study"] for one in document["parked_studies"]] == ["not-a-uid"]
+
+
+def test_status_names_what_fails_and_why(place: Place, syncd: Syncd) -> None:
+    """RULES C6: no study fails again and again without being named, with what the last try met."""
+    with Ledger.open(place.ledger_url) as ledger:
+        for study, attempts in ((STUDY, 2), (OTHER, 0)):
+            ledger.mark([Mark(study_uid=study, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=30.0)
+            claim = ledger.claim_study(study)
+            assert claim is not None
+            outcome = Outcome(
+                study_uid=study,
+                generation=claim.row.generation,
+                decision=Decision.WAIT,
+                reason="try 2 failed: HTTP 500",
+                done=False,
+                due=time.time() + 300,
+                attempts=attempts,
+            )
+            ledger.commit(outcome)
+        _beat(ledger)
+        (named,) = json.loads(syncd("status", "--json").stdout)["failing_studies"]
+        assert (named["study"], named["attempts"], named["reason"]) == (STUDY, 2, "try 2 failed: HTTP 500")
+        shown = syncd("status")
+    assert shown.exit_code == 0
+    assert f"{STUDY} (2 counted): try 2 failed" in " ".join(shown.stdout.split())
 
 
 def test_status_without_a_ledger_says_what_to_do(place: Place, syncd: Syncd) -> None:

@@ -283,6 +283,27 @@ class ReadingContract:
         [item] = archive.get(f"{stored['Path']}/tags?short")["0040,0275"]
         assert item == {"0008,0005": "ISO_IR 144", "0032,1060": ""}
 
+    def test_the_values_of_an_instance_come_one_by_one(self, archive: ArchiveClient) -> None:
+        """RULES B11: what of an instance can be had without all of it: names of tags and items, and padded values."""
+        item = {"AccessionNumber": "A2", "RequestedProcedureDescription": "None of ours"}
+        stored = archive.upload(
+            archive.new_uid(),
+            IssuerOfPatientID="CLINIC",
+            RequestAttributesSequence=[item, item],
+            ReferencedPerformedProcedureStepSequence=[],
+        )
+        content = f"{stored['Path']}/content/"
+        there = archive.get(content)
+        assert {"0010-0021", "0040-0275", "0008-1111"} <= set(there)
+        assert "0010-0024" not in there
+        assert archive.ask("GET", f"{content}0010-0021").content == b"CLINIC"
+        assert archive.ask("GET", f"{content}0010-0024").status_code == 404
+        assert archive.get(f"{content}0040-0275") == ["0", "1"]
+        assert archive.get(f"{content}0008-1111") == []
+        assert archive.get(f"{content}0040-0275/1/") == ["0008-0050", "0032-1060"]
+        assert archive.ask("GET", f"{content}0040-0275/1/0008-0050").content == b"A2"
+        assert archive.ask("GET", f"{content}0040-0275/2/").status_code == 404
+
     def test_the_file_comes_back_as_it_was_sent(self, archive: ArchiveClient) -> None:
         """RULES A7: reading the header by pydicom is the kinder way on a large 1.12."""
         stored = archive.upload(archive.new_uid(), InstitutionName="Here")

@@ -198,8 +198,8 @@ class FakeOrthanc(FakeServer):
                 return json_response(full(shortened(resource.tags)))
             case "patient" | "study" | "series":
                 return json_response(expanded(self.index, self.index.above(resource, what.capitalize())))
-        if what.startswith("content/"):
-            value = raw_value(_file(resource), what.split("/")[1:])
+        if what.split("/")[0] == "content":
+            value = raw_value(_file(resource), [each for each in what.split("/")[1:] if each])
             if isinstance(value, bytes):
                 return Response(headers={"Content-Type": "application/octet-stream"}, body=value)
             return Response(status=404) if value is None else json_response(value)

@@ -59,3 +59,20 @@ def test_a_one_shot_run_does_not_wait_for_what_never_counts() -> None:
     assert failures.given_up == 1
     failures.settled("1")
     assert failures.given_up == 0
+
+
+def test_nobody_waits_for_a_study_that_is_torn() -> None:
+    """CONTRACT.md, resync: only the first few tries of a backoff are waited for."""
+    failures = Failures()
+    failures.torn("1", attempts=1)
+    assert failures.given_up == 1
+    failures.torn("1", attempts=4)
+    assert failures.given_up == 0
+    failures.settled("1")
+    assert failures.given_up == 0
+
+
+def test_a_failure_known_to_be_its_own_counts_whatever_is_written() -> None:
+    """RULES C6: the archive served its neighbours at that moment."""
+    failures = Failures()
+    assert [failures.failed("1", attempts=before, own=True).attempts for before in range(3)] == [1, 2, 3]

@@ -194,6 +194,17 @@ def test_a_study_that_is_never_read_consistently_is_named_and_parked(world: Worl
     assert "do not fit" in outcome.parked.detail
 
 
+def test_a_one_shot_run_does_not_wait_for_a_torn_study(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONTRACT.md, resync: it ends, and says that work is left."""
+    _ready(world, PatientID="P1")
+
+    def torn(*_: object) -> None:
+        raise TornRead
+
+    monkeypatch.setattr(world.archive, "read_study", torn)
+    assert [one.decision for one in world.work()] == [Decision.WAIT]
+
+
 def test_a_study_that_changes_while_it_arrives_pays_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES A5, A7: it is torn because it is alive."""
     _ready(world, PatientID="P1")
