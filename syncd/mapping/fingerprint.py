@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 
 from syncd.mapping.policy import MappingPolicy
 
-MAPPING_VERSION = 3
+MAPPING_VERSION = 4
 """Raised whenever the same snapshot and settings give another resource than before."""
 
 

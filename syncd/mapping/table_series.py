@@ -92,7 +92,7 @@ SERIES = (
         r6="",
         tags="0020,0060 0020,0062 0020,9072",
         rule="What all images say, each of its own (0020,0062) or the series' (0020,0060), by the table below; left out and"
-        " noted where one says none, where they contradict the series' side, or where only (0020,0060) differs.",
+        " noted where one says none, or where (0020,0060) of any says otherwise than all together.",
         clause="C.6, RULES B6, B9",
     ),
     row(

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from syncd.model.agreement import BODY_PART, LATERALITY, SERIES
-from syncd.model.study import RawSeries, Tags
+from syncd.model.reading import Reading
+from syncd.model.study import RawSeries, Tags, Undecoded
+from syncd.snapshot.decoding import decode
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.tags import MODALITY, Tagset, has_value, overlay
 from syncd.snapshot.text import clean, values
@@ -106,6 +108,8 @@ def _among_shared(shared: Tags, tag: str) -> str:
 
 def _comparable(value: object) -> object:
     """Padding is no difference; items are compared by what they hold."""
+    if isinstance(value, Undecoded):
+        value = decode(value, reading=Reading()).text
     if isinstance(value, str):
         return values(value) or clean(value)
     if isinstance(value, list | tuple):

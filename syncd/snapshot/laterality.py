@@ -3,8 +3,8 @@
 The difficulty is that a wrong side harms more than none. (0020,0060) is one per series by the standard, and not in real
 files; Image Laterality (0020,0062) and Frame Laterality (0020,9072) are said per image, and bilateral mammograms often lie
 in one series. So every image is asked, and unless all were read and each says a side, nothing is written. Images that name
-their own sides and differ are both sides; images that differ only in (0020,0060) are nobody's, and so are images that
-contradict it.
+their own sides and differ are both sides, unless (0020,0060) says otherwise of them; images that differ only in (0020,0060)
+are nobody's.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def laterality(series: Tagset, *, images: Sequence[Tags], expected: int) -> str:
         return _omitted(series.notes, "not every image was read")
     if not of_images:
         return _of_one_side([_series_side(image) for image in everyone], notes=series.notes)
-    return _combined(own, said=[side for image in everyone for side in _said_by(image)], notes=series.notes)
+    whole = own.union(*(_series_side(image) for image in everyone))
+    return _combined(whole, said=[side for image in everyone for side in _said_by(image)], notes=series.notes)
 
 
 def frame_anatomies(instance: Tagset) -> tuple[Tagset, ...]:
@@ -64,7 +65,7 @@ def _of_one_side(said: Sequence[Sides], *, notes: Notes) -> str:
 
 def _combined(own: Sides, *, said: Sequence[Sides], notes: Notes) -> str:
     together = frozenset[str]().union(*said)
-    if own and not own & together:
+    if own and own != together:
         return _omitted(notes, "series and images contradict each other", tag=SERIES_LATERALITY)
     if together and not all(said):
         return _omitted(notes, "not every image has one")

@@ -51,14 +51,16 @@ def frames(*sides: str) -> dict[str, Any]:
         ("series L, but not all images read", {"0020,0060": "L"} | dict(said("L")), [], ""),
         ("series L, images agree", {"0020,0060": "L"} | dict(said("L")), [said("L"), of_series("L")], "L"),
         ("series L, one image says nothing", {"0020,0060": "L"} | dict(said("L")), [said("L"), said("")], ""),
-        ("series L, images on both sides", {"0020,0060": "L"} | dict(said("L")), [said("L"), said("R")], "B"),
+        ("series L, images on both sides", {"0020,0060": "L"} | dict(said("L")), [said("L"), said("R")], ""),
+        ("series R, one image of both", of_series("R") | dict(said("B")), [of_series("R") | dict(said("B"))] * 2, ""),
+        ("series R, unpaired images", of_series("R") | dict(said("U")), [said("U"), said("U")], ""),
         ("series L, images R", {"0020,0060": "L"} | dict(said("R")), [said("R"), said("R")], ""),
         ("no side at all in spite of a token", said("X"), [said("X"), said("X")], ""),
         ("enhanced, shared", shared("R"), [shared("R"), shared("R")], "R"),
         ("enhanced, every frame L", frames("L", "L"), [frames("L", "L"), frames("L")], "L"),
         ("enhanced, frames on both sides", frames("L", "R"), [frames("L", "R"), frames("L")], "B"),
         ("enhanced, a frame without a side", frames("L", ""), [frames("L", ""), frames("L")], ""),
-        ("the series' value of an image that says nothing", said("L"), [said("L"), {"0020,0060": "R"}], "B"),
+        ("one image's own, the other's series value", said("L"), [said("L"), {"0020,0060": "R"}], ""),
     ],
 )
 def test_the_side_of_a_series_of_two_images(case: str, series: Tags, images: list[Tags], expected: str) -> None:
