@@ -101,7 +101,7 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/failures.py",
-                "            counts = attempts == 0 or self._written > before\n",
+                "            counts = own or attempts == 0 or self._written > before\n",
                 "            counts = True\n",
             ),
         ),

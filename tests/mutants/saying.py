@@ -75,8 +75,8 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/archive/instance_tags.py",
-                "    tags = routes.tags(instance_id, whole=sorted({*WHOLE, *routes.texts}))\n",
-                "    tags = routes.tags(instance_id)\n",
+                "    return routes.tags(instance_id, whole=sorted({*WHOLE, *routes.texts}))\n",
+                "    return routes.tags(instance_id)\n",
             ),
         ),
         noticed_by=("tests/archive/test_instance_tags.py::test_texts_are_asked_for_however_long_they_are",),
@@ -212,8 +212,8 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/snapshot/laterality.py",
-                "    if not images or len(images) < expected:",
-                "    if not images:",
+                "    if not everyone or len(everyone) < expected:",
+                "    if not everyone:",
             ),
         ),
         noticed_by=("tests/snapshot/test_laterality.py",),
