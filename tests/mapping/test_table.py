@@ -297,8 +297,8 @@ def test_the_page_has_every_table() -> None:
     "line",
     [
         "| `series.laterality` | (0020,0060) (0020,0062) (0020,9072) | What all images say, each of its own (0020,0062) or"
-        " the series' (0020,0060), by the table below; left out and noted where one says none, or where (0020,0060) of any says"
-        " otherwise than all together. [C.6, RULES B6, B9] | Coding | Coding | CodeableConcept | – |",
+        " the series' (0020,0060), by the table below; left out and noted where one says none, or where (0020,0060) of any"
+        " says otherwise than all together. [C.6, RULES B6, B9] | Coding | Coding | CodeableConcept | – |",
         "| `main-wado-rs` | `dicom-wado-rs` | WADO-RS | DICOM WADO-RS | `application/dicom` |",
         "| `B` | `51440002` | Bilateral |",
         "| it is no more | `cancelled` | `cancelled` | `inactive` |",
