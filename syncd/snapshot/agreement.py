@@ -37,6 +37,8 @@ _OF_STUDY = {
 }
 """What a study has one of, the sequence that goes with it, and whether it says whose the study is."""
 
+_DIFFER = "the images differ"
+
 _UNASKED = (BODY_PART, *_PERFORMERS)
 """Who and where: of these no image speaks for others that were not asked."""
 
@@ -47,7 +49,7 @@ def denied(series: RawSeries, *, expected: int, notes: Notes) -> frozenset[str]:
     tags = overlay(series.representative, lower=series.tags)
     if expected <= 1:
         return frozenset()
-    judge = _judge(series, expected=expected)
+    judge = _judge(series, expected=expected, reading=notes.reading)
     why_not = {tag: why for tag in SERIES if tag != LATERALITY and has_value(tags.get(tag)) and (why := judge(tag))}
     if MODALITY in why_not:  # FHIR demands one (1..1)
         notes.add(MODALITY, rule=_RULE, done="modality differs within the series: that of the lowest image kept")
@@ -68,8 +70,9 @@ def agreed_in_study(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -
     everywhere = list(series)
     gone: set[str] = set()
     for tag, (partner, safety) in _OF_STUDY.items():
-        said = {Tagset(tags, Notes()).text(tag) for tags in (study, *(one.representative for one in everywhere))} - {""}
-        if len(said) > 1 or any(_among_images(one, tag).endswith("differ") for one in everywhere):
+        levels = (study, *(one.representative for one in everywhere))
+        said = {Tagset(tags, Notes(notes.reading)).text(tag) for tags in levels} - {""}
+        if len(said) > 1 or any(_among_images(one, tag, reading=notes.reading) == _DIFFER for one in everywhere):
             notes.add(tag, rule=_RULE, done="left out: the series differ", safety=safety)
             gone |= {tag, partner}
     return {tag: value for tag, value in study.items() if tag not in gone}
@@ -80,21 +83,21 @@ def all_asked(series: RawSeries, *, expected: int) -> bool:
     return bool(series.images) and len(series.images) >= expected
 
 
-def _judge(series: RawSeries, *, expected: int) -> Callable[[str], str]:
+def _judge(series: RawSeries, *, expected: int, reading: Reading) -> Callable[[str], str]:
     """Why a tag of the representative is not the series'; empty where it is."""
     if all_asked(series, expected=expected):
-        return lambda tag: _among_images(series, tag)
+        return lambda tag: _among_images(series, tag, reading=reading)
     shared = series.shared
     if shared is not None:
         return lambda tag: _among_shared(shared, tag)
     return lambda tag: "not every image could be asked" if tag in _UNASKED else ""
 
 
-def _among_images(series: RawSeries, tag: str) -> str:
+def _among_images(series: RawSeries, tag: str, *, reading: Reading) -> str:
     said = [image.get(tag) for image in series.images]
-    carried = [_comparable(value) for value in said if has_value(value)]
+    carried = [_comparable(value, reading) for value in said if has_value(value)]
     if any(value != carried[0] for value in carried[1:]):
-        return "the images differ"
+        return _DIFFER
     if tag == BODY_PART and len(carried) < len(said):
         return "not every image has one"
     return "" if carried else "no image could be asked for it"
@@ -106,13 +109,13 @@ def _among_shared(shared: Tags, tag: str) -> str:
     return "the images differ, or not all have it"
 
 
-def _comparable(value: object) -> object:
+def _comparable(value: object, reading: Reading) -> object:
     """Padding is no difference; items are compared by what they hold."""
     if isinstance(value, Undecoded):
-        value = decode(value, reading=Reading()).text
+        value = decode(value, reading=reading).text
     if isinstance(value, str):
         return values(value) or clean(value)
     if isinstance(value, list | tuple):
         items = (item for item in value if isinstance(item, Mapping))
-        return tuple(tuple(sorted((tag, repr(_comparable(one))) for tag, one in item.items())) for item in items)
+        return tuple(tuple(sorted((tag, repr(_comparable(one, reading))) for tag, one in item.items())) for item in items)
     return value

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from syncd.model.agreement import PATIENT
 from syncd.model.reading import Reading
 from syncd.model.snapshot import PatientFacts
-from syncd.model.study import RawSeries, Tags
+from syncd.model.study import RawSeries, Tags, Undecoded
 from syncd.snapshot.code_strings import upper_case
 from syncd.snapshot.dates import birth_date
 from syncd.snapshot.issuers import patient_ids, retired_ids
@@ -56,7 +56,7 @@ def people(series: RawSeries, *, uids: Sequence[str], reading: Reading) -> Peopl
     own = series.representative
     if not own:
         return People()
-    distinct = {tuple(clean(image.get(tag)) for tag in PATIENT) for image in series.images}
+    distinct = {tuple(_told(image.get(tag)) for tag in PATIENT) for image in series.images}
     if len(distinct) > 1:
         said = {clean(image.get(SOP_INSTANCE_UID)): of(image) for image in series.images}
         if said.keys() >= set(uids):
@@ -66,6 +66,11 @@ def people(series: RawSeries, *, uids: Sequence[str], reading: Reading) -> Peopl
         unshared = tuple(tag for tag in PATIENT if has_value(own.get(tag)) and not has_value(shared.get(tag)))
         return People(all=of(own), unshared=unshared)
     return People(all=of(own))
+
+
+def _told(value: object) -> object:
+    """What came as bytes is told apart by them: whether two of these are one text shows when they are decoded."""
+    return value if isinstance(value, Undecoded) else clean(value)
 
 
 def _gender(patient: Tagset) -> str:

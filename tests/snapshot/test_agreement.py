@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from syncd.model.reading import Reading
 from syncd.model.snapshot import SeriesFacts, StudySnapshot
-from syncd.model.study import Tags
+from syncd.model.study import Tags, Undecoded
 from syncd.snapshot.build import build
 from tests.snapshot.studies import coded, image, series, study
 
@@ -190,3 +191,32 @@ def test_what_the_series_of_a_study_agree_on_is_the_studys() -> None:
     held = [image("1.2.3.1.1"), image("1.2.3.2.1", series="s2")]
     found = build(study(series(representative=one, main=one), second, instances=held, main={"0008,0090": "Referrer^Rita"}))
     assert found.referrer is not None and found.admission is not None
+
+
+UNDECLARED = Reading(undeclared_charset="ISO_IR 100")
+
+
+def in_latin_1(text: str) -> Undecoded:
+    """A text whose images declare no character set."""
+    return Undecoded(value=text.encode("latin-1"), character_set="")
+
+
+def test_undeclared_texts_are_compared_in_the_set_of_the_site() -> None:
+    """RULES B9, B11: two operators are two, whoever has to say in which set they were written."""
+    first = FIRST | {"0008,1070": in_latin_1("Müller^Jörg")}
+    for other, number in (("Müller^Jörg", 1), ("Möller^Jörg", 0)):
+        images = (first, first | {"0008,1070": in_latin_1(other)})
+        held = [image(f"1.2.3.1.{at}", number=str(at)) for at in (1, 2)]
+        raw = study(series(representative=first, main=FIRST, images=images, modality="DX"), instances=held)
+        assert len(of(build(raw, reading=UNDECLARED)).operators) == number
+
+
+def test_series_with_undeclared_referrers_agree_or_not_in_the_set_of_the_site() -> None:
+    """RULES B9, B11: a study has one referrer, or none."""
+    one, other = (FIRST | {"0008,0090": in_latin_1(name)} for name in ("Müller^Jörg", "Möller^Jörg"))
+    raw = study(
+        series("1.2.3.1", key="s1", representative=one),
+        series("1.2.3.2", key="s2", representative=other),
+        instances=[image(f"1.2.3.{at}.1", series=f"s{at}") for at in (1, 2)],
+    )
+    assert build(raw, reading=UNDECLARED).referrer is None

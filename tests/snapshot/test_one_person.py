@@ -9,6 +9,7 @@ import pytest
 
 from syncd.model.ids import ArchiveName
 from syncd.model.snapshot import StudySnapshot
+from syncd.model.study import Undecoded
 from syncd.snapshot.build import build
 from syncd.snapshot.one_person import agreed, contradicting
 from syncd.snapshot.union import union
@@ -174,3 +175,24 @@ def test_nothing_of_the_person_is_in_a_note() -> None:
     """RULES S1."""
     said = " ".join(note.done for note in agreed(of(ANNA, ANNA | {"0010,0030": "19331111"})).notes)
     assert "1970" not in said and "1933" not in said
+
+
+def test_issuers_that_came_as_bytes_are_told_apart_image_by_image() -> None:
+    """RULES B10, B11: under a set with escape sequences every text comes as bytes, plain ones too."""
+
+    def text(value: str) -> Undecoded:
+        return Undecoded(value=value.encode(), character_set="\\ISO 2022 IR 87")
+
+    shown = ANNA | {"0010,0010": text("Hello^Anna"), "0010,0020": text("COMMON1")}
+    images = [
+        shown | {"0010,0021": text(issuer), "0008,0018": f"1.2.3.1.{number}"} for number, issuer in enumerate("AB", 1)
+    ]
+    found = build(
+        study(
+            series(representative=images[0], images=images),
+            instances=[image(f"1.2.3.1.{number}", number=str(number)) for number in (1, 2)],
+            main=ANNA,
+        )
+    )
+    assert agreed(found).patient.ids == ()
+    assert safety(agreed(found)) == ["0010,0021"]
