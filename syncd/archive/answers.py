@@ -123,6 +123,11 @@ def number_of_instances(study: Mapping[str, Any]) -> int | None:
     return _count(_tags(study.get("RequestedTags")).get(NUMBER_OF_STUDY_RELATED_INSTANCES))
 
 
+def counted(study: Mapping[str, Any]) -> tuple[OrthancId, int | None]:
+    """An entry of a find that was asked for the number of instances."""
+    return an_id(study.get("ID")), number_of_instances(study)
+
+
 def counted_instances(value: Any) -> int:
     """`GET /studies/{id}/statistics`."""
     count = _count(an_object(value).get("CountInstances"))

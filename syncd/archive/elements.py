@@ -8,9 +8,10 @@ not understood here, and then nothing counts as known: half of a patient's ident
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from syncd.archive.doubt import Place
 from syncd.archive.routes import Routes
 from syncd.model.ids import OrthancId
 from syncd.model.study import Tags
@@ -60,7 +61,7 @@ class NotPlain(Exception):
 
 def read_elements(routes: Routes, instance_id: OrthancId) -> Tags:
     """Those of `WANTED` that the instance has. Raises `NotPlain`, and whatever a call raises: then nothing is known."""
-    return _Reading(routes, instance_id).level("", WANTED)
+    return _Reading(routes, instance_id).level((), WANTED)
 
 
 class _Reading:
@@ -69,17 +70,17 @@ class _Reading:
         self._instance_id = instance_id
         self._calls = 0
 
-    def level(self, path: str, wanted: Wanted) -> dict[str, Any]:
-        there = {each.replace("-", ",") for each in self._listed(path)}
-        return {tag: self._value(f"{path}{tag.replace(',', '-')}", wanted[tag]) for tag in wanted if tag in there}
+    def level(self, place: Place, wanted: Wanted) -> dict[str, Any]:
+        there = {each.replace("-", ",") for each in self._names(place)}
+        return {tag: self._value((*place, tag), wanted[tag]) for tag in wanted if tag in there}
 
-    def _value(self, path: str, wanted: Wanted | None) -> Any:
+    def _value(self, place: Place, wanted: Wanted | None) -> Any:
         if wanted is None:
-            return _plain(self._routes.element(self._counted(), path))
-        return [self.level(f"{path}/{item}/", wanted) for item in self._listed(path)]
+            return _plain(self._routes.content(self._counted(), place))
+        return [self.level((*place, number), wanted) for number in range(len(self._names(place)))]
 
-    def _listed(self, path: str) -> Iterator[str]:
-        return iter(self._routes.elements(self._counted(), path))
+    def _names(self, place: Place) -> list[str]:
+        return self._routes.names(self._counted(), place)
 
     def _counted(self) -> OrthancId:
         self._calls += 1
