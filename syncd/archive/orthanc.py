@@ -134,8 +134,9 @@ class OrthancArchive:
         )
 
     def read_study(self, orthanc_id: OrthancId) -> RawStudy:
-        """One pass of RULES A7. Calls: header, instances, (count,) header, and one per series, per document, and per
-        instance where RULES B6 asks; an instance that is two of these is read once."""
+        """One pass of RULES A7. Calls: header, instances, (count,) header, up to three for a series, more pages for one of
+        thousands, one for a document, one for a text in doubt (RULES B9, B11); an instance that is several of these is read
+        once."""
         try:
             return study_pass(self._routes, orthanc_id, counts=self._header_counts(), unreadable=self._unreadable)
         except Uncounted as error:

@@ -77,9 +77,7 @@ def audit(
     --repair marks what differs. A running daemon then does the work and is watched; without one it is done here. A duplicate
     and a parked study need you: remove the other one, or see `syncd parked`.
 
-    --notes compares nothing: it lists the published studies with safety notes, exit 0.
-
-    Exit 0: in sync. 1: something differs or is parked. 3: a server cannot be reached.
+    Exit 0: in sync, or with --notes. 1: something differs or is parked. 3: a server cannot be reached.
     """
     with told():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -97,10 +95,8 @@ def audit(
         if accept_retractions:
             _accept(settings, archive, accepted or [], as_json=as_json)
         with _audited(settings, archive=archive or "", deep=deep, repair=repair) as (done, plans):
-            if as_json:
-                _print_json(done, repaired=repair, plans=plans)
-            else:
-                _show(done, repaired=repair, plans=plans)
+            tell = _print_json if as_json else _show
+            tell(done, repaired=repair, plans=plans)
             raise typer.Exit(Exit.DONE if in_sync(done.staging.counts()) else Exit.WORK_LEFT)
 
 

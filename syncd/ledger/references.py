@@ -16,11 +16,8 @@ from syncd.ledger.records import every_uid
 from syncd.ledger.rows import slices
 from syncd.ledger.schema import parked, records
 from syncd.ledger.ways import Ways
-from syncd.model.words import ParkedReason, Tombstone
+from syncd.model.words import SHOWN, ParkedReason
 from syncd.model.work import NAMED, REFERS_TO
-
-_SHOWN = ("", Tombstone.KEPT.value)
-"""`StudyRecord.retracted` of a study that FHIR still shows."""
 
 _DOUBTED = (
     ParkedReason.PATIENT_MISMATCH.value,
@@ -70,7 +67,7 @@ _MISMATCHED = (
 _STANDING = (
     select(records.c.study_uid)
     .where(records.c.subject == bindparam("subject"), records.c.study_uid != bindparam("but"))
-    .where(records.c.retracted.in_(_SHOWN), ~_MISMATCHED)
+    .where(records.c.retracted.in_(SHOWN), ~_MISMATCHED)
     .order_by(records.c.study_uid)
     .limit(1)
 )

@@ -17,14 +17,11 @@ from syncd.ledger.schema import safety_notes, upsert
 from syncd.ledger.ways import Ways
 from syncd.ledger.writer import Transaction
 from syncd.model.snapshot import Note
-from syncd.model.words import Tombstone
+from syncd.model.words import SHOWN
 from syncd.model.work import DoubtfulStudy, Outcome
 
 TALLY = "safety"
 """How many studies have such notes; counted, so that nothing counts them (RULES E8)."""
-
-_SHOWN = ("", Tombstone.KEPT.value)
-"""Records of studies that FHIR still shows."""
 
 _PAGE = (
     select(safety_notes)
@@ -63,7 +60,7 @@ def keep(tx: Transaction, outcome: Outcome, *, before: Sequence[Any] | None, now
 
 def _told(outcome: Outcome) -> tuple[Note, ...] | None:
     """Nothing is in doubt of what is not shown any more; None: the outcome says nothing of it."""
-    if outcome.record is not None and outcome.record.retracted not in _SHOWN:
+    if outcome.record is not None and outcome.record.retracted not in SHOWN:
         return ()
     return outcome.safety
 

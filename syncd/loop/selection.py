@@ -21,7 +21,7 @@ from syncd.loop.task import Task
 from syncd.model.ids import ArchiveName
 from syncd.model.selection import UnselectedStudy
 from syncd.model.study import ArchiveInfo, RawStudy, StudyHeader
-from syncd.model.words import Cause, Decision, Priority, StudyState, Tombstone
+from syncd.model.words import SHOWN, Cause, Decision, Priority, StudyState
 from syncd.model.work import Copy, MarkKind, Outcome
 from syncd.selection.facts import facts, selected
 from syncd.selection.rules import AET, LABEL, Excluded
@@ -159,7 +159,7 @@ def _unchanged(task: Task, headers: Sequence[StudyHeader]) -> bool:
 
 def _is_shown(task: Task, how: str) -> bool:
     """Whether the site shows it, as far as is remembered: what was taken back before is not shown anew to be kept."""
-    withdrawn = task.record is not None and task.record.retracted not in ("", Tombstone.KEPT)
+    withdrawn = task.record is not None and task.record.retracted not in SHOWN
     return how != KEEP or not withdrawn or task.claim.intent is not None
 
 

@@ -71,6 +71,10 @@ class Tombstone(StrEnum):
     """Another writer had withdrawn it already, and their word stands (RULES C4)."""
 
 
+SHOWN = ("", Tombstone.KEPT.value)
+"""`StudyRecord.retracted` of a study that FHIR still shows."""
+
+
 WITHDRAWN = frozenset({"entered-in-error", "cancelled", "inactive"})
 """The statuses of ImagingStudy that say: this is no more."""
 
@@ -105,11 +109,10 @@ class ParkedReason(StrEnum):
 
 
 NOTE_RULES = (
-    *("A.1", "A.2", "A.2 unencodable", "A.3", "A7", "B", "B11"),
+    *("A.1", "A.2", "A.2 unencodable", "A.3", "A7", "B"),
     *("C.1", "C.1-1", "C.1-2", "C.1-3", "C.1-4", "C.1-7", "C.1-8", "C.1-9", "C.1-10", "C.1-11", "C.1-13"),
     *("C.2", "C.3", "C.4", "C.6", "C.7", "C8", "D.2", "D.2-5", "F.6", "I-11", "I-27", "I-62", "J.3", "RULES B8", "RULES C1"),
-    "RULES B9",
-    "RULES B10",
+    *("RULES B9", "RULES B10", "RULES B11"),
     *("J.2", "J.4", "J.7"),
     *("A.1 R5", "A.1 R6", "A.2 R6", "A.3 title", "A.4 ist-7", "A.4 ist-8", "B (0010,1000)", "H eu", "H mado", "I-28", "M"),
 )

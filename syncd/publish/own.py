@@ -56,14 +56,11 @@ def keep(
                 expected, updating = current.version, False
             elif installation_of(current.resource) != installation_id:
                 raise ForeignResource(f"{resource['resourceType']}/{resource['id']} belongs to another writer") from None
-            elif completed is not None and (made := completed(current.resource)) != resource:
-                resource, wanted, expected = made, digest(made), current.version
+            else:
+                resource = completed(current.resource) if completed is not None else resource
+                wanted, expected = digest(resource), current.version
                 if essence(current.resource, base_url=server.base_url) == essence(resource):
                     return _companion(resource, current.version, wanted, source_key)
-            elif essence(current.resource, base_url=server.base_url) == essence(resource):
-                return _companion(resource, current.version, wanted, source_key)
-            else:
-                expected = current.version
             continue
         if updating and written.created:
             raise ServerReset()

@@ -21,7 +21,7 @@ _DOCUMENT_MODALITIES = frozenset({"KO", "PR", "SR", "DOC"})
 _ISSUED = {"0010,0020": "patient ids", "0010,1000": "other patient ids", "0008,0050": "accession number"}
 """Numbers that mean nothing without their issuer, which only a file can name; and what a note calls them."""
 
-_RULE = "B11"
+_RULE = "RULES B11"
 
 
 def note_unread(raw: RawStudy, *, notes: Notes) -> None:

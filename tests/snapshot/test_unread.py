@@ -35,7 +35,7 @@ def test_side_and_region_are_left_out_and_noted() -> None:
     (one,) = snapshot.series
     assert (one.laterality, one.anatomic_region, one.body_part) == ("", None, "BREAST")
     assert "0020,0060" in _safety(snapshot)
-    assert any(note.rule == "B11" and Unread.SLOW.value in note.done for note in snapshot.notes)
+    assert any(note.rule == "RULES B11" and Unread.SLOW.value in note.done for note in snapshot.notes)
 
 
 def test_with_nothing_read_the_index_speaks_for_words_only() -> None:
