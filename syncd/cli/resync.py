@@ -37,7 +37,9 @@ def resync(
         ),
     ] = None,
     since: Annotated[str | None, typer.Option(help="Only studies from this StudyDate on.", metavar="YYYY-MM-DD")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every decision, and what rendering again would change; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show every decision and what rendering again changes; write nothing.")
+    ] = False,
     accept_target: Annotated[
         bool, typer.Option("--accept-target", help="Take the FHIR server as this ledger's own although it was another one.")
     ] = False,

@@ -17,6 +17,7 @@ from syncd.errors import Conflict, Transient
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
 from syncd.publish.answers import Verdict
+from syncd.publish.bases import translated
 from syncd.publish.pages import Page
 from syncd.publish.server import FhirServer, Written, token
 
@@ -154,7 +155,7 @@ class AssigningServer(FhirServer):
 
     def _outward(self, resource: Mapping[str, Any]) -> dict[str, Any]:
         """The resource as the server shall hold it: its references by the server's names, our id among its identifiers."""
-        sent = dict(_translated(resource, self._reference_outward))
+        sent = dict(translated(resource, self._reference_outward))
         held, named = _keys(sent)
         value = self._prefix + str(resource["id"])
         key = {"system": KEY, "code" if named == "tag" else "value": value}
@@ -164,7 +165,7 @@ class AssigningServer(FhirServer):
         """The resource in our ids, without what only this layer needs."""
         if self.create_form != ASSIGNED:
             return dict(resource)
-        said = dict(_translated(resource, self._reference_inward))
+        said = dict(translated(resource, self._reference_inward))
         own_id = self._names.own(str(resource.get("resourceType")), str(resource.get("id")))
         if own_id is not None:
             said["id"] = own_id
@@ -205,19 +206,3 @@ def _with_keys(resource: Mapping[str, Any], items: list[Mapping[str, Any]]) -> d
 def _listed(value: object) -> list[Mapping[str, Any]]:
     """Identifiers; what else stands there is not ours."""
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []
-
-
-def _translated(value: Any, translate: Callable[[str], str]) -> Any:
-    """The same with every literal reference translated; instances hold none of ours, and are many."""
-    if isinstance(value, Mapping):
-        return {
-            name: translate(item)
-            if name == "reference" and isinstance(item, str)
-            else item
-            if name == "instance"
-            else _translated(item, translate)
-            for name, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_translated(item, translate) for item in value]
-    return value

@@ -8,7 +8,7 @@ in it is its base. Only what lies below a base is ever taken over, on our own ba
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -70,9 +70,7 @@ class Bases:
         """The resource with its references to the server itself as relative ones; instances hold none, and are many."""
         if not has_absolute(resource):
             return resource
-        translated = _translated(resource, self)
-        assert isinstance(translated, dict)  # noqa: S101 - for the type checker: a dictionary stays one
-        return translated
+        return dict(translated(resource, self.relative))
 
 
 def links(bundle: Mapping[str, Any], relation: str) -> Sequence[str]:
@@ -90,18 +88,19 @@ def has_absolute(value: object) -> bool:
     return isinstance(value, list | tuple) and any(has_absolute(item) for item in value)
 
 
-def _translated(value: Any, bases: Bases) -> Any:
+def translated(value: Any, translate: Callable[[str], str]) -> Any:
+    """The same with every literal reference translated; instances hold none, and are many."""
     if isinstance(value, Mapping):
         return {
-            name: bases.relative(item)
+            name: translate(item)
             if name == "reference" and isinstance(item, str)
             else item
             if name == "instance"
-            else _translated(item, bases)
+            else translated(item, translate)
             for name, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_translated(item, bases) for item in value]
+        return [translated(item, translate) for item in value]
     return value
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from pydicom.charset import python_encoding
 
+from syncd.snapshot.text import is_broken
+
 UTF_8, LATIN_1 = "ISO_IR 192", "ISO_IR 100"
 _STAND_ALONE = {UTF_8: "utf-8", "GB18030": "gb18030", "GBK": "gbk"}
 """Those that allow no code extension (PS3.3 Table C.12-5)."""
@@ -91,14 +93,14 @@ def read_in(sets: CharacterSets, value: bytes) -> InSet | None:
     first = sets.sets[0]
     if first in _STAND_ALONE:
         text = _strictly(value, _STAND_ALONE[first])
-        return None if text is None or _is_spoilt(text) or _has_escape(value) else InSet(text=text)
+        return None if text is None or is_broken(text) or _has_escape(value) else InSet(text=text)
     return _read_iso_2022(value, first=first, named=frozenset(sets.sets))
 
 
 def read_as_utf8(value: bytes) -> str | None:
     """`value`, which is not ASCII, as UTF-8; None if it is not."""
     text = _strictly(value, "utf-8")
-    return None if text is None or _is_spoilt(text) or _has_escape(value) else text
+    return None if text is None or is_broken(text) or _has_escape(value) else text
 
 
 def _set(term: str) -> str | None:
@@ -177,11 +179,6 @@ def _strictly(value: bytes, codec: str) -> str | None:
         return value.decode(codec)
     except UnicodeError:
         return None
-
-
-def _is_spoilt(text: str) -> bool:
-    """Whether it was spoilt before it was written: C1 controls and replacement characters are no text."""
-    return any("\x80" <= character <= "\x9f" or character == "\ufffd" for character in text)
 
 
 def _has_escape(value: bytes) -> bool:

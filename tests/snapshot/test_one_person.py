@@ -184,9 +184,7 @@ def test_issuers_that_came_as_bytes_are_told_apart_image_by_image() -> None:
         return Undecoded(value=value.encode(), character_set="\\ISO 2022 IR 87")
 
     shown = ANNA | {"0010,0010": text("Hello^Anna"), "0010,0020": text("COMMON1")}
-    images = [
-        shown | {"0010,0021": text(issuer), "0008,0018": f"1.2.3.1.{number}"} for number, issuer in enumerate("AB", 1)
-    ]
+    images = [shown | {"0010,0021": text(issuer), "0008,0018": f"1.2.3.1.{number}"} for number, issuer in enumerate("AB", 1)]
     found = build(
         study(
             series(representative=images[0], images=images),
