@@ -213,14 +213,21 @@ def test_an_order_that_became_one_of_two_is_nobodys(ordered: World) -> None:
     assert basis(ordered) == ""
 
 
-def test_a_companion_that_is_gone_is_written_again(new_world: NewWorld) -> None:
+@pytest.mark.parametrize("kind", ["Device", "Practitioner"])
+def test_a_companion_that_is_gone_is_written_again(new_world: NewWorld, kind: str) -> None:
     """RULES B12: what else a study refers to."""
-    world = new_world(write_devices=True)
-    world.published(Manufacturer="Acme", ManufacturerModelName="One", DeviceSerialNumber="7", StationName="CT1")
-    (device,) = world.fhir.resources("Device")
-    del world.fhir.store.versions["Device", device["id"]]
+    world = new_world(write_devices=True, practitioner_from_name="resource")
+    machine = {"Manufacturer": "Acme", "ManufacturerModelName": "One", "DeviceSerialNumber": "7", "StationName": "CT1"}
+    who = {"CodeValue": "4711", "CodingSchemeDesignator": "99STAFF", "CodingSchemeUID": "2.25.5", "CodeMeaning": "id"}
+    world.published(
+        **machine,
+        ReferringPhysicianName="Ruiz^Ana",
+        ReferringPhysicianIdentificationSequence=[{"PersonIdentificationCodeSequence": [who]}],
+    )
+    (written,) = world.fhir.resources(kind)
+    del world.fhir.store.versions[kind, written["id"]]
     assert inventory(world) == 1
-    assert [one["id"] for one in world.fhir.resources("Device")] == [device["id"]]
+    assert [one["id"] for one in world.fhir.resources(kind)] == [written["id"]]
     assert inventory(world) == 0
 
 
