@@ -17,7 +17,7 @@ from syncd.ledger.rows import slices
 from syncd.ledger.schema import parked, records
 from syncd.ledger.ways import Ways
 from syncd.model.words import ParkedReason, Tombstone
-from syncd.model.work import NAMED, REFERS_TO
+from syncd.model.work import NAMED, REFERS_TO, UNLIKE
 
 _SHOWN = ("", Tombstone.KEPT.value)
 """`StudyRecord.retracted` of a study that FHIR still shows."""
@@ -62,15 +62,17 @@ class References:
         return self._ways.read(lambda connection: list(connection.execute(_DOUBTFUL, page).scalars()))
 
 
-_MISMATCHED = (
-    select(parked.c.study_uid)
-    .where(parked.c.study_uid == records.c.study_uid, parked.c.reason == ParkedReason.PATIENT_MISMATCH.value)
-    .exists()
+_IN_DISPUTE = or_(
+    parked.c.reason == ParkedReason.PATIENT_MISMATCH.value,
+    (parked.c.reason == ParkedReason.VALUES_STRICT.value) & parked.c.detail.contains(UNLIKE, autoescape=True),
 )
+"""Parked for what a Patient says otherwise (`ParkedStudy.disputes_patient`)."""
+
+_DISPUTES = select(parked.c.study_uid).where(parked.c.study_uid == records.c.study_uid, _IN_DISPUTE).exists()
 _STANDING = (
     select(records.c.study_uid)
     .where(records.c.subject == bindparam("subject"), records.c.study_uid != bindparam("but"))
-    .where(records.c.retracted.in_(_SHOWN), ~_MISMATCHED)
+    .where(records.c.retracted.in_(_SHOWN), ~_DISPUTES)
     .order_by(records.c.study_uid)
     .limit(1)
 )
@@ -88,13 +90,12 @@ _REFERRING = (
     .where(records.c.retracted == "", or_(*(_RAW.contains(f'"{name}":') for name in REFERS_TO)))
     .order_by(records.c.study_uid)
 )
-_DOUBTFUL = every_uid(parked).where(parked.c.reason.in_(_DOUBTED), ~parked.c.dropped)
+_DOUBTFUL = every_uid(parked).where(or_(parked.c.reason.in_(_DOUBTED), _IN_DISPUTE), ~parked.c.dropped)
 
 
 def mismatched(reference: str) -> Select[Any]:
-    """The studies parked because they are another person's than this Patient, as `records.every_uid`."""
-    named = parked.c.detail.contains(f"{reference} ", autoescape=True)
-    return every_uid(parked).where(parked.c.reason == ParkedReason.PATIENT_MISMATCH.value, named)
+    """The studies parked because they say something else than this Patient, as `records.every_uid`."""
+    return every_uid(parked).where(_IN_DISPUTE, parked.c.detail.contains(f"{reference} ", autoescape=True))
 
 
 def _patients(connection: Connection, subjects: Iterable[str]) -> Mapping[str, frozenset[str]]:
