@@ -14,13 +14,16 @@ from sqlalchemy import Connection, Select, Text, bindparam, or_, select, type_co
 
 from syncd.ledger.records import every_uid
 from syncd.ledger.rows import slices
-from syncd.ledger.schema import parked, records
+from syncd.ledger.schema import parked, records, safety_notes
 from syncd.ledger.ways import Ways
 from syncd.model.words import ParkedReason, Tombstone
 from syncd.model.work import NAMED, REFERS_TO, UNLIKE
 
 _SHOWN = ("", Tombstone.KEPT.value)
 """`StudyRecord.retracted` of a study that FHIR still shows."""
+
+RULE = "RULES B10"
+"""Of a note of what a Patient says otherwise."""
 
 _DOUBTED = (
     ParkedReason.PATIENT_MISMATCH.value,
@@ -57,9 +60,10 @@ class References:
         return [(row.study_uid, row.raw) for row in rows]
 
     def doubted(self, after: str, *, most: int) -> list[str]:
-        """The next studies that are parked for what a Patient, or what else they refer to, was then."""
+        """The next studies that are parked for what a Patient, or what else they refer to, was then, or published although
+        somebody else's Patient said otherwise."""
         page = {"after": after, "most": most}
-        return self._ways.read(lambda connection: list(connection.execute(_DOUBTFUL, page).scalars()))
+        return self._ways.read(lambda connection: _doubted(connection, page)[:most])
 
 
 _IN_DISPUTE = or_(
@@ -90,7 +94,20 @@ _REFERRING = (
     .where(records.c.retracted == "", or_(*(_RAW.contains(f'"{name}":') for name in REFERS_TO)))
     .order_by(records.c.study_uid)
 )
+_IS_THEIRS = ~records.c.subject.startswith("Patient/pat-") & (records.c.subject != "")
 _DOUBTFUL = every_uid(parked).where(or_(parked.c.reason.in_(_DOUBTED), _IN_DISPUTE), ~parked.c.dropped)
+
+
+_NOTED = (
+    every_uid(safety_notes)
+    .where(type_coerce(safety_notes.c.notes, Text).contains(f'"{RULE}"'))
+    .where(select(records.c.subject).where(records.c.study_uid == safety_notes.c.study_uid, _IS_THEIRS).exists())
+)
+"""Of our own Patient whoever changes it marks them."""
+
+
+def _doubted(connection: Connection, page: Mapping[str, Any]) -> list[str]:
+    return sorted({uid for wanted in (_DOUBTFUL, _NOTED) for uid in connection.execute(wanted, page).scalars()})
 
 
 def mismatched(reference: str) -> Select[Any]:

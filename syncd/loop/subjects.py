@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from syncd.errors import StudyError
+from syncd.ledger.references import RULE
 from syncd.loop.odd import require_plain
 from syncd.loop.own_patient import Speaker, give_way, keep_own, mismatch, speaking_key
 from syncd.loop.rooms import Rooms
@@ -149,4 +150,4 @@ def _kept(asked: _Asked) -> frozenset[Trait]:
 
 
 def _notes(traits: frozenset[Trait]) -> tuple[Note, ...]:
-    return tuple(Note(tag=trait.value, rule="RULES B10", done=_DONE, safety=True) for trait in sorted(traits))
+    return tuple(Note(tag=trait.value, rule=RULE, done=_DONE, safety=True) for trait in sorted(traits))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from syncd.errors import Transient
+from syncd.loop import verify
 from syncd.loop.steps import Step, observe
 from syncd.model.words import Decision
 from syncd.model.work import Outcome
@@ -407,3 +408,20 @@ def test_the_study_that_speaks_may_become_an_older_one(world: World) -> None:
     corrected(world, OTHER, **ANNA | {"PatientName": "Hello^Annette"}, StudyDate="20190101")
     world.work()
     assert ours(world)["name"][0]["given"] == ["Anna"]
+
+
+@pytest.mark.parametrize("values", ["lenient", "safe"])
+def test_a_foreign_patient_that_was_corrected_leaves_no_doubt(new_world: NewWorld, values: str) -> None:
+    """RULES B12: it was their Patient that was wrong; the next FHIR inventory asks again."""
+    world = new_world(values=values)
+    theirs = {"resourceType": "Patient", "id": "his-1", "identifier": [{"system": SYSTEM, "value": "P"}]}
+    world.put(theirs | {"gender": "male"})
+    outcome = arrived(world, STUDY, **ANNA)
+    assert (outcome.parked is not None) is (values == "safe")
+    world.put(theirs | {"gender": "female"})
+    world.ledger.verification.want("a test")
+    while verify.tick(world.rooms, interval=86400.0) is None:
+        pass
+    world.work()
+    assert (world.ledger.parked(STUDY), doubts(world)) == (None, {})
+    assert world.study()["subject"]["reference"] == "Patient/his-1"
