@@ -64,8 +64,8 @@ def _differ(one: Person, other: Person, *, surely: bool) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquaintance:
-    """What all studies of one patient say together. `written_by`: the greatest, which writes the Patient (B4); several
-    where a study's own date differs from image to image."""
+    """What all studies of one patient say together. `written_by`: the greatest of those that say most of birth date and
+    sex, which writes the Patient (B4, B10); several where a study's own words differ from image to image."""
 
     written_by: tuple[Copy, ...]
     copies: tuple[Copy, ...]
@@ -80,9 +80,21 @@ def acquainted(studies: Iterable[tuple[list[tuple[str, str, str]], Copy]]) -> Ma
 
 
 def _acquaintance(found: list[tuple[list[tuple[str, str, str]], Copy]]) -> Acquaintance:
-    surely = max(keys[0] for keys, _ in found)
-    writers = tuple(copy for keys, copy in found if keys[-1] >= surely)
+    surely = max((_told(copy)[0], keys[0]) for keys, copy in found)
+    writers = tuple(copy for keys, copy in found if (_told(copy)[1], keys[-1]) >= surely)
     return Acquaintance(written_by=writers, copies=tuple(copy for _, copy in found))
+
+
+def _told(copy: Copy) -> tuple[int, int]:
+    """How many of birth date and sex the study names: surely, and at most."""
+    least = most = 0
+    for tag, how in ((0x00100030, values.birth_date), (0x00100040, values.gender)):
+        said = [how(header.text(tag)) for header in copy.headers]
+        known = {one for one in said if one not in ("", "unknown")}
+        least += len(known) == 1 and known == set(said)
+        one_thing = all(a.startswith(b) or b.startswith(a) for a, b in product(known, known))
+        most += (bool(known) and one_thing) or any(header.untold(tag) for header in copy.headers)
+    return least, most
 
 
 def subject(copy: Copy) -> dict[str, Any]:

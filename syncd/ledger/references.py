@@ -14,10 +14,13 @@ from sqlalchemy import Connection, Select, Text, bindparam, or_, select, type_co
 
 from syncd.ledger.records import every_uid
 from syncd.ledger.rows import slices
-from syncd.ledger.schema import parked, records
+from syncd.ledger.schema import parked, records, safety_notes
 from syncd.ledger.ways import Ways
 from syncd.model.words import SHOWN, ParkedReason
-from syncd.model.work import NAMED, REFERS_TO
+from syncd.model.work import NAMED, REFERS_TO, UNLIKE
+
+RULE = "RULES B10"
+"""Of a note of what a Patient says otherwise."""
 
 _DOUBTED = (
     ParkedReason.PATIENT_MISMATCH.value,
@@ -54,20 +57,23 @@ class References:
         return [(row.study_uid, row.raw) for row in rows]
 
     def doubted(self, after: str, *, most: int) -> list[str]:
-        """The next studies that are parked for what a Patient, or what else they refer to, was then."""
+        """The next studies that are parked for what a Patient, or what else they refer to, was then, or published although
+        somebody else's Patient said otherwise."""
         page = {"after": after, "most": most}
-        return self._ways.read(lambda connection: list(connection.execute(_DOUBTFUL, page).scalars()))
+        return self._ways.read(lambda connection: _doubted(connection, page)[:most])
 
 
-_MISMATCHED = (
-    select(parked.c.study_uid)
-    .where(parked.c.study_uid == records.c.study_uid, parked.c.reason == ParkedReason.PATIENT_MISMATCH.value)
-    .exists()
+_IN_DISPUTE = or_(
+    parked.c.reason == ParkedReason.PATIENT_MISMATCH.value,
+    (parked.c.reason == ParkedReason.VALUES_STRICT.value) & parked.c.detail.contains(UNLIKE, autoescape=True),
 )
+"""Parked for what a Patient says otherwise (`ParkedStudy.disputes_patient`)."""
+
+_DISPUTES = select(parked.c.study_uid).where(parked.c.study_uid == records.c.study_uid, _IN_DISPUTE).exists()
 _STANDING = (
     select(records.c.study_uid)
     .where(records.c.subject == bindparam("subject"), records.c.study_uid != bindparam("but"))
-    .where(records.c.retracted.in_(SHOWN), ~_MISMATCHED)
+    .where(records.c.retracted.in_(SHOWN), ~_DISPUTES)
     .order_by(records.c.study_uid)
     .limit(1)
 )
@@ -85,13 +91,25 @@ _REFERRING = (
     .where(records.c.retracted == "", or_(*(_RAW.contains(f'"{name}":') for name in REFERS_TO)))
     .order_by(records.c.study_uid)
 )
-_DOUBTFUL = every_uid(parked).where(parked.c.reason.in_(_DOUBTED), ~parked.c.dropped)
+_IS_THEIRS = ~records.c.subject.startswith("Patient/pat-") & (records.c.subject != "")
+_DOUBTFUL = every_uid(parked).where(or_(parked.c.reason.in_(_DOUBTED), _IN_DISPUTE), ~parked.c.dropped)
+
+
+_NOTED = (
+    every_uid(safety_notes)
+    .where(type_coerce(safety_notes.c.notes, Text).contains(f'"{RULE}"'))
+    .where(select(records.c.subject).where(records.c.study_uid == safety_notes.c.study_uid, _IS_THEIRS).exists())
+)
+"""Of our own Patient whoever changes it marks them."""
+
+
+def _doubted(connection: Connection, page: Mapping[str, Any]) -> list[str]:
+    return sorted({uid for wanted in (_DOUBTFUL, _NOTED) for uid in connection.execute(wanted, page).scalars()})
 
 
 def mismatched(reference: str) -> Select[Any]:
-    """The studies parked because they are another person's than this Patient, as `records.every_uid`."""
-    named = parked.c.detail.contains(f"{reference} ", autoescape=True)
-    return every_uid(parked).where(parked.c.reason == ParkedReason.PATIENT_MISMATCH.value, named)
+    """The studies parked because they say something else than this Patient, as `records.every_uid`."""
+    return every_uid(parked).where(_IN_DISPUTE, parked.c.detail.contains(f"{reference} ", autoescape=True))
 
 
 def _patients(connection: Connection, subjects: Iterable[str]) -> Mapping[str, frozenset[str]]:

@@ -22,13 +22,12 @@ from syncd.plan.ownership import installation_of
 from syncd.publish.own import keep
 
 
-def completed(wanted: Mapping[str, Any], *, rooms: Rooms, known: Companion | None) -> Mapping[str, Any]:
-    """`wanted`, our Patient as its greatest study describes it, with the identifiers that it has on the server. Asks only
-    where something else was written there before; `known` without a digest was another person's, and gives nothing."""
+def before_it(wanted: Mapping[str, Any], *, rooms: Rooms, known: Companion | None) -> Mapping[str, Any] | None:
+    """Our Patient as it is before `wanted`, what its greatest study says, is written there. Asks only where something else
+    was written before; `known` without a digest was another person's, and gives nothing."""
     if known is None or not known.digest or known.digest == digest(wanted):
-        return wanted
-    current = _current(wanted, rooms=rooms)
-    return wanted if current is None else with_identifiers(wanted, of=current)
+        return None
+    return _current(wanted, rooms=rooms)
 
 
 def added(wanted: Mapping[str, Any], *, rooms: Rooms, known: Companion) -> Companion:

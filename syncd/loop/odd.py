@@ -37,16 +37,18 @@ def odd(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str) ->
     return (*snapshot.notes, *notes(snapshot, policy=policy, fhir_version=fhir_version))
 
 
-def require_plain(found: Iterable[Note], *, policy: MappingPolicy) -> None:
+def require_plain(found: Iterable[Note], *, policy: MappingPolicy, unlike: str = "") -> None:
     """Raise `StudyError` (`values-strict`) where the site wants no study of which anything is in doubt (`safe`), or with
-    anything odd (`strict`, which is never less)."""
+    anything odd (`strict`, which is never less). `unlike`: the Patient that says something else; it is named, so that the
+    study is asked again when that one changes (RULES B12)."""
     parking = [note for note in found if _parks(note, policy.values)]
     pairs = list(dict.fromkeys(f"{note.tag or '-'} {note.rule}" for note in parking))
     if not pairs:
         return
     more = f" and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
     by = f"{SAFE}: " if policy.values == SAFE else ""
-    raise StudyError(ParkedReason.VALUES_STRICT, by + ", ".join(pairs[:_NAMED]) + more)
+    whose = f" as {unlike} says otherwise" if unlike else ""
+    raise StudyError(ParkedReason.VALUES_STRICT, by + ", ".join(pairs[:_NAMED]) + more + whose)
 
 
 def _parks(note: Note, values: str) -> bool:

@@ -16,11 +16,11 @@ import structlog
 
 from syncd.errors import StudyError
 from syncd.ledger.ledger import NOWHERE
-from syncd.loop.further_ids import added, completed
+from syncd.loop.further_ids import added, before_it
 from syncd.loop.rooms import Rooms
 from syncd.loop.steps import Step, reached
 from syncd.mapping.patient import replaced, with_identifiers
-from syncd.model.person import Trait, are_two, differing
+from syncd.model.person import Said, Trait, are_two, differing, learns
 from syncd.model.words import WITHDRAWN, ParkedReason, Priority
 from syncd.model.work import Companion, Mark, MarkKind
 from syncd.plan.decide import Found
@@ -37,6 +37,17 @@ Accept = Callable[[frozenset[Trait]], None]
 """Told in what the Patient that is there says otherwise, before anything is written; may raise `StudyError`."""
 
 
+def speaking_key(source_key: str, told: Said) -> str:
+    """By which key a study is compared with the others of its patient: one that names birth date and sex before one that
+    does not. Else a study that names neither would stand between two people, and contradict none of them (RULES B10)."""
+    number = bool(told.birth_date) + told.tells_gender
+    return source_key if number == len(_LESS) else f"{_LESS[number]}{source_key}"
+
+
+_LESS = ("!", "-")
+"""Below any digit, with which the key of a study begins that names both; in this order."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaker:
     """The study that would use our Patient, and its key among the others (RULES B4). `fresh`: what is remembered is looked
@@ -50,7 +61,7 @@ class Speaker:
 
 def keep_own(wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, accept: Accept) -> frozenset[Trait]:
     """Write our Patient if this study may speak for it: the greatest study so far, or that study itself. Returns in what
-    the Patient that was there says otherwise.
+    the Patient that was there says otherwise, and another study with it.
 
     Raises `StudyError` (patient-mismatch) where it is another person's, and what `accept` raises."""
     reference = f"Patient/{wanted['id']}"
@@ -62,14 +73,16 @@ def keep_own(wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, accep
         known, traits = _compared(wanted, known, rooms=rooms, fresh=speaker.fresh)
         if known is None:
             _leave_it_to_others(reference, rooms=rooms, speaker=speaker)
+        doubts = traits
         if are_two(traits):
             _require_free(reference, rooms=rooms, speaker=speaker, known=known)
-            traits = frozenset()
-            known = known and replace(known, digest="", source_key="")
-        accept(traits)
+            doubts, known = frozenset(), known and replace(known, digest="", source_key="")
+        elif traits and not _shared_with(reference, rooms=rooms, speaker=speaker, known=known):
+            doubts, known = frozenset(), known and replace(known, source_key="")  # it was corrected
+        accept(doubts)
         if not speaker.dry:
-            _keep(wanted, rooms=rooms, speaker=speaker, known=known, traits=traits)
-    return traits
+            _keep(wanted, rooms=rooms, speaker=speaker, known=known, traits=traits, doubts=doubts)
+    return doubts
 
 
 def _compared(
@@ -95,14 +108,24 @@ def _compared(
 
 
 def _keep(
-    wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, known: Companion | None, traits: frozenset[Trait]
+    wanted: Mapping[str, Any],
+    *,
+    rooms: Rooms,
+    speaker: Speaker,
+    known: Companion | None,
+    traits: frozenset[Trait],
+    doubts: frozenset[Trait],
 ) -> None:
     """Write what this study may say; remember in what our Patient, as it is then, says otherwise than the study."""
+    if known is not None and speaker.key < known.source_key and _speaker_of(known) == speaker.study_uid:
+        # It said more, or was later, when it spoke: now others may speak before it.
+        _mark_others(f"Patient/{wanted['id']}", rooms=rooms, but=speaker.study_uid)
+        known = replace(known, source_key=speaker.key)
     try:
         if known is not None and speaker.key < known.source_key:
             kept = added(wanted, rooms=rooms, known=known)
         else:
-            kept = _written(wanted, rooms=rooms, speaker=speaker, known=known, traits=traits)
+            kept = _written(wanted, rooms=rooms, speaker=speaker, known=known, traits=traits, doubts=doubts)
             traits = frozenset()
     except ForeignResource as error:
         raise StudyError(ParkedReason.REFERENCE_REFUSED, "the id of our Patient is taken by another writer") from error
@@ -113,10 +136,17 @@ def _keep(
 
 
 def _written(
-    wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, known: Companion | None, traits: frozenset[Trait]
+    wanted: Mapping[str, Any],
+    *,
+    rooms: Rooms,
+    speaker: Speaker,
+    known: Companion | None,
+    traits: frozenset[Trait],
+    doubts: frozenset[Trait],
 ) -> Companion:
     """Send it. Where it says something else of the person from now on, all others that refer to it are marked before:
-    killed after them, whoever comes next finds it as it was, and marks again."""
+    killed after them, whoever comes next finds it as it was, and marks again. So is the study itself, where it is in doubt
+    because of the others: what it says stands there then, and they are."""
     reference, who = f"Patient/{wanted['id']}", said(wanted)
 
     def judged(current: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -128,11 +158,12 @@ def _written(
             _mark_others(reference, rooms=rooms, but=speaker.study_uid)
         return wanted if are_two(found) else with_identifiers(wanted, of=current)
 
-    if traits or _is_void(known):
-        _mark_others(reference, rooms=rooms, but=speaker.study_uid)
+    before = before_it(wanted, rooms=rooms, known=known)
+    if traits or _is_void(known) or (before is not None and learns(said(before), who)):
+        _mark_others(reference, rooms=rooms, but="" if doubts else speaker.study_uid)
     return keep(
         rooms.server,
-        completed(wanted, rooms=rooms, known=known),
+        wanted if before is None else with_identifiers(wanted, of=before),
         known=known,
         installation_id=rooms.installation_id,
         source_key=speaker.key,
@@ -148,10 +179,12 @@ def _is_void(known: Companion | None) -> bool:
 def _leave_it_to_others(reference: str, *, rooms: Rooms, speaker: Speaker) -> None:
     """Our Patient is not there, so nothing can be compared: a study that was another person's waits for its users."""
     parked = rooms.ledger.parked(speaker.study_uid)
-    if parked is not None and parked.reason == ParkedReason.PATIENT_MISMATCH:
+    if parked is not None and parked.disputes_patient:
         other = rooms.ledger.references.standing_by(reference, but=speaker.study_uid)
-        if other:
+        if other and parked.reason == ParkedReason.PATIENT_MISMATCH:
             raise mismatch(speaker.study_uid, reference, other=other)
+        if other:
+            raise StudyError(parked.reason, parked.detail)
 
 
 def _require_free(reference: str, *, rooms: Rooms, speaker: Speaker, known: Companion | None) -> None:
@@ -159,10 +192,8 @@ def _require_free(reference: str, *, rooms: Rooms, speaker: Speaker, known: Comp
 
     Then this one is another person's. Where nobody does, it was corrected, and the others are marked to be asked again.
     Whoever contradicts it is parked and stands by it no more; so when the last of its studies was corrected, it is free."""
-    other = (
-        rooms.ledger.references.standing_by(reference, but=speaker.study_uid)
-        or _writer(reference, rooms=rooms, speaker=speaker, known=known)
-        or _shown_under(reference, rooms=rooms, but=speaker.study_uid)
+    other = _shared_with(reference, rooms=rooms, speaker=speaker, known=known) or _shown_under(
+        reference, rooms=rooms, but=speaker.study_uid
     )
     if other:
         raise mismatch(speaker.study_uid, reference, other=other)
@@ -175,16 +206,26 @@ def mismatch(study_uid: str, reference: str, *, other: str) -> StudyError:
     return StudyError(ParkedReason.PATIENT_MISMATCH, detail)
 
 
-def _writer(reference: str, *, rooms: Rooms, speaker: Speaker, known: Companion | None) -> str:
+def _shared_with(reference: str, *, rooms: Rooms, speaker: Speaker, known: Companion | None) -> str:
+    """Another study that stands by our Patient, as far as the ledger knows."""
+    standing = rooms.ledger.references.standing_by(reference, but=speaker.study_uid)
+    return standing or _writer(rooms=rooms, speaker=speaker, known=known)
+
+
+def _speaker_of(known: Companion) -> str:
+    return known.source_key.rpartition(" ")[2]
+
+
+def _writer(*, rooms: Rooms, speaker: Speaker, known: Companion | None) -> str:
     """The study that spoke last for our Patient, where it is still on its way to be published under it."""
-    uid = known.source_key.rpartition(" ")[2] if known is not None else ""
+    uid = _speaker_of(known) if known is not None else ""
     if not uid or uid == speaker.study_uid:
         return ""
     study = rooms.ledger.standing([uid])[uid]
     if study.record is not None:
         return ""  # what is published was asked for already
     if study.parked is not None:
-        return "" if study.parked.reason == ParkedReason.PATIENT_MISMATCH else uid
+        return "" if study.parked.disputes_patient else uid
     return uid if study.intent or study.dirty else ""
 
 

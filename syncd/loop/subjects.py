@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from syncd.errors import StudyError
+from syncd.ledger.references import RULE
 from syncd.loop.odd import require_plain
-from syncd.loop.own_patient import Speaker, give_way, keep_own, mismatch
+from syncd.loop.own_patient import Speaker, give_way, keep_own, mismatch, speaking_key
 from syncd.loop.rooms import Rooms
 from syncd.mapping.identity import patient_key, source_key
 from syncd.mapping.patient import patient, subject
@@ -48,13 +50,15 @@ def resolve(snapshot: StudySnapshot, *, rooms: Rooms, record: StudyRecord | None
     key = patient_key(snapshot, policy=rooms.policy)
     if rooms.policy.patient == "logical":
         return Subject(reference=subject(key, snapshot, literal=None, fhir_version=rooms.fhir_version))
+    described = patient(snapshot, key=key, policy=rooms.policy, fhir_version=rooms.fhir_version)
+    spoken_by = speaking_key(source_key(snapshot), said(described))
     asked = _Asked(
         rooms=rooms,
         snapshot=snapshot,
         key=key,
-        wanted=patient(snapshot, key=key, policy=rooms.policy, fhir_version=rooms.fhir_version),
+        wanted=described,
         known=rooms.ledger.companion("Patient", key.resource_id),
-        speaker=Speaker(study_uid=snapshot.study_uid, key=source_key(snapshot), fresh=fresh, dry=dry),
+        speaker=Speaker(study_uid=snapshot.study_uid, key=spoken_by, fresh=fresh, dry=dry),
     )
     return (None if fresh else _remembered(asked, record)) or _looked_up(asked) or _ours(asked)
 
@@ -74,8 +78,8 @@ class _Asked:
     def own(self) -> str:
         return f"Patient/{self.key.resource_id}"
 
-    def accept(self, traits: frozenset[Trait]) -> None:
-        require_plain(_notes(traits), policy=self.rooms.policy)
+    def accept(self, literal: str, traits: frozenset[Trait]) -> None:
+        require_plain(_notes(traits), policy=self.rooms.policy, unlike=literal)
 
     def settled(self, literal: str | None, traits: frozenset[Trait] = frozenset(), *, named: bool = False) -> Subject:
         reference = subject(self.key, self.snapshot, literal=literal, fhir_version=self.rooms.fhir_version)
@@ -104,7 +108,7 @@ def _remembered(asked: _Asked, record: StudyRecord | None) -> Subject | None:
         judged.keep(record.subject, "", who, traits)
     if are_two(traits):
         raise asked.refused(record.subject)
-    asked.accept(traits)
+    asked.accept(record.subject, traits)
     return asked.settled(record.subject, traits, named=record.raw.get(NAMED) is True)
 
 
@@ -121,7 +125,7 @@ def _looked_up(asked: _Asked) -> Subject | None:
             who = said(asked.wanted)
             traits = differing(said(chosen), who)
             rooms.judged.keep(literal, "", who, traits)
-            asked.accept(traits)
+            asked.accept(literal, traits)
             beside = any(one.get("id") == key.resource_id for one in candidates)
             replaced_by = asked.known.replaced_by if asked.known is not None else literal
             if not asked.speaker.dry and (beside or replaced_by != literal):
@@ -142,8 +146,8 @@ def _ours(asked: _Asked) -> Subject:
 
 
 def _kept(asked: _Asked) -> frozenset[Trait]:
-    return keep_own(asked.wanted, rooms=asked.rooms, speaker=asked.speaker, accept=asked.accept)
+    return keep_own(asked.wanted, rooms=asked.rooms, speaker=asked.speaker, accept=partial(asked.accept, asked.own))
 
 
 def _notes(traits: frozenset[Trait]) -> tuple[Note, ...]:
-    return tuple(Note(tag=trait.value, rule="RULES B10", done=_DONE, safety=True) for trait in sorted(traits))
+    return tuple(Note(tag=trait.value, rule=RULE, done=_DONE, safety=True) for trait in sorted(traits))

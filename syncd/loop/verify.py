@@ -73,7 +73,7 @@ class Phase(StrEnum):
     UNHINDERED = "unhindered"
     """Marks studies that somebody's resource kept from being published, and keeps no more."""
     DOUBTED = "doubted"
-    """Marks studies that are parked for what a Patient, or what else they refer to, was then."""
+    """Marks studies that are parked, or noted, for what a Patient, or what else they refer to, was then."""
     SUBJECTS = "subjects"
     """Marks studies whose Patient is gone, or not to be used any more."""
     REFERRED = "referred"
@@ -219,7 +219,8 @@ def _look_for_unhindered(rooms: Rooms, walk: Walk) -> Walk:
 
 
 def _mark_doubted(rooms: Rooms, walk: Walk) -> Walk:
-    """Whom the Patient kept out is asked again: another program may have corrected it, and nothing told of that."""
+    """Whom the Patient kept out, or left in doubt, is asked again: another program may have corrected it, and nothing told
+    of that."""
     uids = rooms.ledger.references.doubted(walk.after, most=SEARCHED_AT_ONCE)
     _mark(rooms, uids)
     following = _next(walk, after=uids[-1] if uids else "", phase=Phase.SUBJECTS)

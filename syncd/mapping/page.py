@@ -73,7 +73,7 @@ Attributes of the study are what the archive shows for it; codes, issuers and th
 are read from one instance per series.""",
     "Patient": """\
 Written only where the server has no active Patient with exactly this identifier; another writer's Patient is never changed.
-It shows what the newest study says of the patient.""",
+It shows what the newest study says of the patient, of those that name birth date and sex.""",
     "Endpoint": """\
 One per service that has an address. A further one, the sentinel, is off and leads nowhere: by it syncd tells whether the
 server is still the same. DSTU2 has no Endpoint; the sentinel there is a Basic.""",

@@ -35,6 +35,10 @@ class Said:
     gender: str = ""
     names: frozenset[str] = frozenset()
 
+    @property
+    def tells_gender(self) -> bool:
+        return self.gender not in ("", _UNKNOWN)
+
 
 def differing(one: Said, other: Said) -> frozenset[Trait]:
     """In what the two contradict each other. Both must say something: a partial date that the other one refines, an
@@ -51,6 +55,15 @@ def differing_among(many: Iterable[Said]) -> frozenset[Trait]:
     """In what any two of them contradict each other."""
     found = (differing(one, other) for one, other in combinations(sorted(set(many), key=repr), 2))
     return frozenset(trait for traits in found for trait in traits)
+
+
+def learns(before: Said, after: Said) -> bool:
+    """Whether `after` says what `before` left open: then others, whom that one did not contradict, it may contradict."""
+    return (
+        bool(after.birth_date and not before.birth_date.startswith(after.birth_date))
+        or (after.tells_gender and not before.tells_gender)
+        or bool(after.names and not before.names)
+    )
 
 
 def are_two(traits: Collection[Trait]) -> bool:

@@ -18,7 +18,7 @@ from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.provenance import OwedProvenance
 from syncd.model.selection import UnselectedStudy
 from syncd.model.snapshot import Note
-from syncd.model.words import ArchiveState, BrakeState, Cause, Decision, Priority
+from syncd.model.words import ArchiveState, BrakeState, Cause, Decision, ParkedReason, Priority
 
 LONGEST_STREAM = 600.0
 """Seconds of unbroken streaming after which `available` is published although instances still arrive (RULES A5)."""
@@ -50,6 +50,9 @@ NAMED, ORDERS, REFERENCES = "named", "orders", "references"
 """In `StudyRecord.raw`: whether somebody else's Patient carries the study's own identifier (and was not only led to);
 digest of an order's identifier → the id of its ServiceRequest, empty where none was found; the other literal references
 (`Type/id`) that were written."""
+
+UNLIKE = " as Patient/"
+"""In the detail of a study that is parked because a Patient says something else than it (`values-strict`)."""
 
 REFERS_TO = (ORDERS, REFERENCES)
 """The raw facts that tell what a study refers to beside its subject."""
@@ -236,6 +239,12 @@ class ParkedStudy:
     outcome: Mapping[str, Any] | None = None
     parked_at: float = 0.0
     dropped: bool = False
+
+    @property
+    def disputes_patient(self) -> bool:
+        """Whether it is parked for what a Patient says otherwise: it stands by that one no more (RULES B10)."""
+        strict = self.reason == ParkedReason.VALUES_STRICT and UNLIKE in self.detail
+        return strict or self.reason == ParkedReason.PATIENT_MISMATCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

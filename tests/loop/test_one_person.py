@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from syncd.errors import Transient
+from syncd.loop import verify
 from syncd.loop.steps import Step, observe
 from syncd.model.words import Decision
 from syncd.model.work import Outcome
@@ -303,3 +304,124 @@ def test_every_fhir_version_judges(new_world: NewWorld, fhir_version: str) -> No
     assert outcome.parked is not None and outcome.parked.reason == "patient-mismatch"
     assert corrected(world, STUDY, **BERT, **OLDER).record is not None
     assert ours(world)["birthDate"] == "1933-11-11"
+
+
+def doubts(world: World) -> dict[str, set[str]]:
+    return {one.study_uid: {note.tag for note in one.notes} for one in world.ledger.safety.page()}
+
+
+ANNA_2 = ANNA | {"PatientBirthDate": "19710101"}
+UNKNOWN = {"PatientName": "Hello^Anna", "PatientBirthDate": "", "PatientSex": ""}
+
+
+@pytest.mark.parametrize("values", ["lenient", "safe"])
+def test_one_value_of_the_only_study_may_be_corrected(new_world: NewWorld, values: str) -> None:
+    """RULES B10: nobody else says otherwise, so nothing is in doubt, and a safe site publishes it."""
+    world = new_world(values=values)
+    world.published(STUDY, **ANNA)
+    assert corrected(world, STUDY, **ANNA_2).record is not None
+    world.work()
+    assert (ours(world)["birthDate"], doubts(world)) == ("1971-01-01", {})
+
+
+@pytest.mark.parametrize("corrects", [STUDY, OTHER], ids=["the older", "the newer"])
+def test_a_doubt_goes_with_the_correction_of_either(world: World, corrects: str) -> None:
+    """README, `audit --notes`: correct the DICOM, and they leave the list; whichever of the two was wrong."""
+    world.published(STUDY, **ANNA, **OLDER)
+    world.published(OTHER, **ANNA_2, **NEWER)
+    world.work()
+    assert doubts(world) == {STUDY: {"0010,0030"}}  # the newer speaks for the Patient, and says what that one says
+    corrected(world, corrects, **(ANNA_2 | OLDER if corrects == STUDY else ANNA | NEWER))
+    world.work()
+    assert doubts(world) == {}
+
+
+def test_a_value_of_a_study_that_is_gone_is_corrected_by_those_that_are_left(world: World) -> None:
+    """RULES B4, B10: the greatest study, which was wrong, was deleted: the one that is left speaks for the Patient."""
+    world.published(STUDY, **ANNA, **OLDER)
+    world.published(OTHER, **ANNA_2, **NEWER)
+    world.work()
+    world.delete(world.ledger.copies(OTHER)[0].orthanc_id)
+    world.sweep()
+    world.mark(OTHER)
+    assert world.turn(OTHER).decision is Decision.RETRACT
+    world.mark(STUDY, read_fhir=True)
+    world.turn(STUDY)
+    assert (ours(world)["birthDate"], doubts(world)) == ("1970-01-01", {})
+
+
+def test_a_safe_site_lets_in_what_every_study_says_now(new_world: NewWorld) -> None:
+    """RULES B10: as for two people, the last correction frees the Patient, and whoever waited for it is asked again."""
+    world = new_world(values="safe")
+    world.published(STUDY, **ANNA, **OLDER)
+    world.published(OTHER, **ANNA, **NEWER)
+    third = arrived(world, THIRD, **ANNA_2, StudyDate="20220101")
+    assert third.parked is not None and third.parked.detail.startswith("safe: 0010,0030 RULES B10")
+    assert corrected(world, STUDY, **ANNA_2, **OLDER).parked is not None
+    assert corrected(world, OTHER, **ANNA_2, **NEWER).parked is None
+    world.work()
+    assert not any(world.ledger.parked(study) for study in (STUDY, OTHER, THIRD))
+    assert (ours(world)["birthDate"], doubts(world)) == ("1971-01-01", {})
+
+
+def test_after_a_reset_a_safe_site_asks_first_those_who_used_the_patient(new_world: NewWorld) -> None:
+    """RULES C6, B10: what was parked does not take the Patient that is gone."""
+    world = new_world(values="safe")
+    world.published(OTHER, **ANNA, **OLDER)
+    arrived(world, STUDY, **ANNA_2, **NEWER)
+    world.fhir.wipe()
+    world.ledger.forget_target_state()
+    world.connect()
+    assert world.turn(STUDY).decision is Decision.PARK
+    assert world.turn(OTHER).record is not None
+    assert ours(world)["birthDate"] == "1970-01-01"
+
+
+@pytest.mark.parametrize("bridge", [OLDER, {"StudyDate": "20200601"}], ids=["oldest", "between"])
+def test_a_study_that_knows_nobody_does_not_stand_between_two_people(world: World, bridge: dict[str, str]) -> None:
+    """RULES B10: a study without birth date and sex contradicts nobody, and must not make the Patient forget whose it is,
+    nor let it become another person's."""
+    world.published(THIRD, **UNKNOWN, **bridge)
+    world.published(STUDY, **ANNA, **OLDER)
+    world.work()
+    world.mark(THIRD, read_fhir=True)
+    world.turn(THIRD)
+    outcome = arrived(world, OTHER, **BERT, **NEWER)
+    assert outcome.parked is not None and outcome.parked.reason == "patient-mismatch"
+    assert (ours(world)["birthDate"], ours(world)["gender"]) == ("1970-01-01", "female")
+
+
+def test_what_the_patient_learns_is_held_against_those_who_were_there(world: World) -> None:
+    """RULES B10: each said one thing, and neither contradicted the other; the third says both."""
+    world.published(STUDY, PatientName="Hello^Anna", PatientSex="F", **OLDER)
+    world.published(THIRD, PatientName="Hello^Anna", PatientBirthDate="19330101", StudyDate="20200601")
+    world.published(OTHER, PatientName="Hello^Anna", PatientBirthDate="19330101", PatientSex="M", **NEWER)
+    world.work()
+    assert doubts(world) == {STUDY: {"0010,0040"}}
+
+
+def test_the_study_that_speaks_may_become_an_older_one(world: World) -> None:
+    """RULES B4: "or that study itself": its StudyDate was corrected together with a name; and those it was greater than
+    may speak now."""
+    world.published(STUDY, **ANNA, **OLDER)
+    world.published(OTHER, **ANNA | {"PatientName": "Hello^Ann"}, **NEWER)
+    corrected(world, OTHER, **ANNA | {"PatientName": "Hello^Annette"}, StudyDate="20190101")
+    world.work()
+    assert ours(world)["name"][0]["given"] == ["Anna"]
+
+
+@pytest.mark.parametrize("values", ["lenient", "safe"])
+def test_a_foreign_patient_that_was_corrected_leaves_no_doubt(new_world: NewWorld, values: str) -> None:
+    """RULES B12: it was their Patient that was wrong; the next FHIR inventory asks again."""
+    world = new_world(values=values)
+    theirs = {"resourceType": "Patient", "id": "his-1", "identifier": [{"system": SYSTEM, "value": "P"}]}
+    world.put(theirs | {"gender": "male"})
+    outcome = arrived(world, STUDY, **ANNA)
+    assert (outcome.parked is not None) is (values == "safe")
+    world.put(theirs | {"gender": "female"})
+    world.ledger.verification.want("a test")
+    while verify.tick(world.rooms, interval=86400.0) is None:
+        pass
+    world.work()
+    assert (world.ledger.parked(STUDY), doubts(world)) == (None, {})
+    assert world.study()["subject"]["reference"] == "Patient/his-1"

@@ -245,14 +245,27 @@ MUTANTS = (
         noticed_by=("tests/snapshot/test_build.py::test_orders_of_every_series_are_the_studys",),
     ),
     Mutant(
+        name="unknown-study-between-two-people",
+        rule="B10",
+        breaks="a later study without birth date and sex makes our Patient forget whose it is",
+        edits=(
+            Edit(
+                f"{_LOOP}/own_patient.py",
+                "    return source_key if number == len(_LESS) else",
+                "    return source_key if True else",
+            ),
+        ),
+        noticed_by=("tests/loop/test_one_person.py::test_a_study_that_knows_nobody_does_not_stand_between_two_people",),
+    ),
+    Mutant(
         name="identifiers-of-the-greatest-study-only",
         rule="B9",
         breaks="an identifier that only an older study names vanishes from our Patient",
         edits=(
             Edit(
-                f"{_LOOP}/further_ids.py",
-                "    return wanted if current is None else with_identifiers(wanted, of=current)",
-                "    return wanted",
+                f"{_LOOP}/own_patient.py",
+                "        wanted if before is None else with_identifiers(wanted, of=before),",
+                "        wanted,",
             ),
         ),
         noticed_by=("tests/loop/test_subjects.py::test_our_patient_keeps_the_identifier_that_only_an_older_study_names",),

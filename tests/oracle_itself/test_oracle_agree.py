@@ -189,7 +189,7 @@ def test_what_people_disagree_on_is_left_out_of_the_patient() -> None:
     """RULES B9, B10; the other ids of all studies are kept (issue 9, line 12)."""
     other_id = [{"PatientID": "X", "IssuerOfPatientID": "", "IssuerOfPatientIDQualifiersSequence": [
         {"UniversalEntityID": "2.25.7", "UniversalEntityIDType": "ISO"}]}]  # fmt: skip
-    older = copy(image(StudyDate="20200101", **ANNA, OtherPatientIDsSequence=other_id))
+    older = copy(image(StudyDate="20200101", **{**ANNA, "PatientSex": ""}, OtherPatientIDsSequence=other_id))
     newer = copy(image(StudyDate="20210101", **{**ANNA, "PatientSex": "M"}), image(**ANNA))
     (known,) = people.acquainted([([("2020", "", "")], older), ([("2021", "", "")], newer)]).values()
     told = people.patient(known)
@@ -210,3 +210,11 @@ def test_the_greatest_study_is_that_of_the_greatest_date() -> None:
     dates = {"2.25.2": "20200101", "2.25.1": "2021.01.01"}
     found = studies(copy(image(study_uid=one, StudyDate=date)) for one, date in dates.items())
     assert max(found.values(), key=lambda one: one.sort_keys).uid == "2.25.1"
+
+
+def test_a_study_that_names_birth_date_and_sex_speaks_before_a_later_one() -> None:
+    """RULES B10."""
+    older = copy(image(patient_id="1", PatientName="A", PatientBirthDate="19700101", PatientSex="F"))
+    newer = copy(image(patient_id="1", study_uid="2.25.2", PatientName="B", PatientBirthDate="", PatientSex="F"))
+    (known,) = people.acquainted([([("2020", "", "")], older), ([("2021", "", "")], newer)]).values()
+    assert known.written_by == (older,)
