@@ -137,6 +137,7 @@ HAND, FOOT = (
         ((HAND, FOOT), None),
         (({"5200,9229": [{"0020,9071": [FOOT]}]},), None),
         (({"5200,9229": [{"0020,9071": [HAND]}]},), "T-D8700"),
+        (({**HAND, "5200,9229": [{"0020,9071": [FOOT]}]},), None),
     ],
 )
 def test_a_region_is_the_series_where_every_image_names_it(others: tuple[Tags, ...], region: str | None) -> None:
@@ -146,6 +147,31 @@ def test_a_region_is_the_series_where_every_image_names_it(others: tuple[Tags, .
     assert (known.value if known else None) == region
     assert ("0008,2218" in noted(found)) is (region is None)
     assert noted(found).get("0008,2218", ("", True))[1]
+
+
+@pytest.mark.parametrize(
+    ("frames", "more", "known"),
+    [
+        ((True, True), {}, True),
+        ((True, False), {}, False),
+        ((True, False), HAND, True),
+        ((True, False), {"5200,9229": [{"0020,9071": [HAND]}]}, True),
+    ],
+)
+def test_a_region_of_some_frames_is_not_the_images(frames: tuple[bool, ...], more: Tags, known: bool) -> None:
+    """PS3.3 C.7.6.16.2.8: each frame names its own, unless the image does."""
+    first = {**FIRST, **more, "5200,9230": [{"0020,9071": [HAND]} if one else {} for one in frames]}
+    found = said(first, first=first)
+    assert (of(found).anatomic_region is not None) is known
+    assert ("0008,2218" in noted(found)) is not known
+
+
+@pytest.mark.parametrize(("words", "region"), [(("Hand", "Hand"), "Hand"), (("Hand", "Foot"), None)])
+def test_regions_in_mere_words_are_told_by_these(words: tuple[str, str], region: str | None) -> None:
+    """Without a code a region is its meaning; one hand's word is not the foot's."""
+    first, other = ({**FIRST, "0008,2218": [{"0008,0104": word}]} for word in words)
+    known = of(said(other, first=first)).anatomic_region
+    assert (known.meaning if known else None) == region
 
 
 def test_a_region_that_only_another_image_names_is_not_the_series() -> None:
