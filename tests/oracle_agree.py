@@ -15,6 +15,7 @@ from tests.oracle_archive import Header, Series
 
 REGIONS, FRAMES, SIDE, IMAGE_SIDE, FRAME_SIDE = 0x00082218, 0x00209071, 0x00200060, 0x00200062, 0x00209072
 MIXED = "differs"
+CONTRADICTED = "contradicted"
 
 
 def carried(headers: list[Header], tag: int) -> list[tuple[str, ...]]:
@@ -117,7 +118,7 @@ def body_site(headers: list[Header]) -> Any:
     coded, worded = [_region(one) for one in headers], [values.body_part(one) for one in headers]
     resolved = {one or other for one, other in zip(coded, worded, strict=True)}
     word = worded[0] if len(set(worded)) == 1 else ""
-    if len(resolved) == 1 and all(resolved):
+    if len(resolved) == 1 and all(resolved) and MIXED not in resolved:
         (said,) = resolved
         contradicted = any(one and one != said and one in values.region_codes() for one in worded)
         return either(None, said) if contradicted or len(set(map(bool, coded))) > 1 else said
@@ -126,16 +127,19 @@ def body_site(headers: list[Header]) -> Any:
 
 
 def _region(header: Header) -> str:
-    own = [values.coded(item) for item in header.items(REGIONS)[:1]]
-    frames = [values.coded(item) for anatomy in _anatomies(header) for item in anatomy.items(REGIONS)[:1]]
-    found = set(own or frames)
+    """Of the image and of its frames alike; of some frames only it is nothing's."""
+    whole = [values.coded(item) for item in header.items(REGIONS)[:1]]
+    whole += [one for group in header.items(0x52009229) for one in _regions_of(group)]
+    frames = [_regions_of(group) for group in header.items(0x52009230)]
+    found = {*whole, *(one for said in frames for one in said)}
+    if not whole and found and not all(frames):
+        return MIXED
     return found.pop() if len(found) == 1 else MIXED if found else ""
 
 
-def _anatomies(header: Header) -> list[Header]:
-    """The items of Frame Anatomy Sequence in the shared and per-frame functional groups."""
-    groups = [*header.items(0x52009229), *header.items(0x52009230)]
-    return [anatomy for group in groups for anatomy in group.items(FRAMES)]
+def _regions_of(group: Header) -> list[str]:
+    """What an item of a functional group says of the frames that it holds for."""
+    return [values.coded(item) for anatomy in group.items(FRAMES) for item in anatomy.items(REGIONS)[:1]]
 
 
 def laterality(headers: list[Header]) -> Any:
@@ -144,6 +148,8 @@ def laterality(headers: list[Header]) -> Any:
     Nothing where image and series contradict each other.
     """
     image, series = [_sides(one) for one in headers], [one.text(SIDE) for one in headers]
+    if any(CONTRADICTED in sides for sides in image):
+        return None
     given = {one for one in series if one}
     if not any(image):
         return _code(given.pop()) if all(series) and len(given) == 1 else None
@@ -155,12 +161,21 @@ def laterality(headers: list[Header]) -> Any:
 
 
 def _sides(header: Header) -> list[str]:
-    """What an image says itself; of frames `U` stands for one that says nothing where others do."""
-    image = header.text(IMAGE_SIDE)
-    if image:
-        return [image]
-    frames = [one.text(FRAME_SIDE) for one in _anatomies(header)]
-    return [side or "U" for side in frames] if any(frames) else []
+    """What an image says itself, all its frames or each of them; of frames `U` stands for one that says nothing where
+    others do. What says one thing of the image and another of its frames contradicts itself."""
+    image = ["\\".join(said)] if (said := header.texts(IMAGE_SIDE)) else []
+    shared, frames = (
+        [[side.text(FRAME_SIDE) for side in group.items(FRAMES)] for group in header.items(groups)]
+        for groups in (0x52009229, 0x52009230)
+    )
+    everywhere = [side for sides in shared for side in sides if side]
+    each = [next(iter(sides), "") or "U" for sides in frames] if any(any(sides) for sides in frames) else []
+    told = {_both(sides) for sides in (image, everywhere, each) if sides}
+    return [CONTRADICTED] if len(told) > 1 else image or everywhere or each
+
+
+def _both(sides: list[str]) -> frozenset[str]:
+    return frozenset(one for side in sides for one in ("LR" if side == "B" else side) if one in "LR")
 
 
 def _code(side: str) -> str | None:

@@ -29,7 +29,7 @@ from syncd.model.agreement import (
     SHARED_GROUPS,
 )
 from syncd.model.ids import OrthancId
-from syncd.model.study import RawInstance, RawSeries, Tags
+from syncd.model.study import RawInstance, RawSeries, Tags, Undecoded
 
 FEW = 8
 """Images of which everything is asked at once: cheaper than two calls, and it tells who lacks a value."""
@@ -92,15 +92,17 @@ class _Series:
         if at_once is not None:
             return at_once, None
         if len(self.members) == 1 or self.is_of_documents:
-            return tuple(_kept(self.reader.tags(each)) for each in self.members), None
+            return self._one_by_one(), None
         if self._is_too_large:
             return (), None
+        if len(self.members) <= FEW:
+            return self._one_by_one(), None
         if len(self.members) > MANY:
             return (self._found() or (), None) if self.finds else ((), self._shared())
         if speaks_for_itself(tags) or any(_has_own_region(each) for each in self.members):
             return self.everything() or (), None
         shared = self._shared()
-        if shared is not None and all(shared.get(tag) for tag in PLAIN if tags.get(tag)):
+        if shared is not None and all(_is_shared(tag, tags=tags, shared=shared) for tag in PLAIN if tag in tags):
             return (), shared
         return self.everything() or (), None
 
@@ -116,6 +118,9 @@ class _Series:
             return tuple(_kept(tags if not doubtful(tags, texts=TEXTS) else _unlisted(tags)) for tags in said)
         for each, tags in zip(self.members, said, strict=True):
             self.reader.put(each, tags)
+        return self._one_by_one()
+
+    def _one_by_one(self) -> tuple[Tags, ...]:
         return tuple(_kept(self.reader.tags(each)) for each in self.members)
 
     def _shared(self) -> Tags | None:
@@ -144,6 +149,14 @@ class _Series:
     @property
     def _is_too_large(self) -> bool:
         return sum(number_of_frames(each) or 1 for each in self.members) > MOST_FRAMES
+
+
+def _is_shared(tag: str, *, tags: Tags, shared: Tags) -> bool:
+    """Whether what the representative says is shared; if it says nothing, whether nobody else does: what is empty in all of
+    them is shared as well."""
+    own = tags[tag]
+    says_nothing = not (own.value.strip(b" \0") if isinstance(own, Undecoded) else own)
+    return bool(shared.get(tag)) or (says_nothing and tag in shared)
 
 
 def _kept(tags: Tags) -> Tags:

@@ -14,8 +14,13 @@ FRAME_ANATOMY = "0020,9071"
 SHARED_GROUPS = "5200,9229"
 PER_FRAME_GROUPS = "5200,9230"
 
+OFFSET = "0008,0201"
+
 PATIENT = ("0010,0010", "0010,0020", "0010,0021", "0010,0030", "0010,0040")
 """PatientName, PatientID and its issuer, birth date, sex."""
+
+QUALIFIERS = "0010,0024"
+"""Issuer of Patient ID Qualifiers Sequence, which says more of the issuer."""
 
 STUDY = (
     "0008,0020",  # Study Date
@@ -23,6 +28,7 @@ STUDY = (
     "0008,0090",  # Referring Physician's Name
     "0008,1030",  # Study Description
     "0008,1040",  # Institutional Department Name
+    "0008,1060",  # Name of Physician(s) Reading Study
     "0020,0010",  # Study ID
     "0032,1060",  # Requested Procedure Description
     "0038,0010",  # Admission ID
@@ -36,6 +42,7 @@ SERIES = (
     "0008,0080",  # Institution Name
     "0008,103e", "0018,1030",  # Series Description, Protocol Name
     "0008,1050", "0008,1070",  # Performing Physician's Name, Operators' Name
+    OFFSET,
     BODY_PART,
     "0018,1000", "0018,1002", "0018,1020",  # Device Serial Number, Device UID, Software Versions
     "0020,0011",  # Series Number
@@ -45,6 +52,9 @@ SERIES = (
 
 PEOPLE = ("0008,1052", "0008,1072")
 """Performing Physician and Operator Identification Sequence."""
+
+OF_STUDY = ("0008,0096", "0008,1041", "0008,1062", "0038,0014")
+"""Who the referrer and the readers are, what kind the department is, who issued the admission's number."""
 
 PLAIN = (*PATIENT, *STUDY, *SERIES, IMAGE_LATERALITY)
 """What a list of shared values can tell: everything but sequences."""
@@ -59,5 +69,5 @@ LISTED = (
 )  # fmt: skip
 """What is never left out for a difference: a study says all that any image adds to these lists."""
 
-COMPARED = (*PLAIN, ANATOMIC_REGION, SHARED_GROUPS, PER_FRAME_GROUPS, *PEOPLE)
+COMPARED = (*PLAIN, ANATOMIC_REGION, SHARED_GROUPS, PER_FRAME_GROUPS, QUALIFIERS, *PEOPLE, *OF_STUDY)
 """All that is compared, image by image."""

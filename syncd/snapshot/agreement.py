@@ -8,9 +8,9 @@ the series itself (modality, number, description, equipment) is then taken as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-from syncd.model.agreement import BODY_PART, LATERALITY, SERIES
+from syncd.model.agreement import BODY_PART, LATERALITY, OFFSET, PEOPLE, SERIES, STUDY
 from syncd.model.reading import Reading
 from syncd.model.study import RawSeries, Tags, Undecoded
 from syncd.snapshot.decoding import decode
@@ -31,16 +31,23 @@ _TOGETHER = (
 
 _OF_STUDY = {
     "0008,0090": ("0008,0096", False),  # Referring Physician's Name and Identification
+    "0008,1060": ("0008,1062", False),  # Name and Identification of the physicians who read it
     "0008,1040": ("0008,1041", False),  # Institutional Department Name and Type
-    "0040,0243": ("0040,0243", False),  # Performed Location
+    "0040,0243": ("", False),  # Performed Location
     "0038,0010": ("0038,0014", True),  # Admission ID and its issuer
 }
-"""What a study has one of, the sequence that goes with it, and whether it says whose the study is."""
+"""What a study has one of, the sequence that goes with it, and whether it says whose the study is: then neither means
+anything without the other."""
 
-_DIFFER = "the images differ"
+_ZONED = ("0008,0031", "0040,0245", "0040,0251")
+"""Times of a series, which say when only with their offset."""
 
 _UNASKED = (BODY_PART, *_PERFORMERS)
 """Who and where: of these no image speaks for others that were not asked."""
+
+_DIFFER = "the images differ"
+_UNREAD = "an image's text could not be read"
+_NOT_ASKED = "not every image could be asked"
 
 
 def denied(series: RawSeries, *, expected: int, notes: Notes) -> frozenset[str]:
@@ -54,13 +61,16 @@ def denied(series: RawSeries, *, expected: int, notes: Notes) -> frozenset[str]:
     if MODALITY in why_not:  # FHIR demands one (1..1)
         notes.add(MODALITY, rule=_RULE, done="modality differs within the series: that of the lowest image kept")
         del why_not[MODALITY]
+    zone = why_not.pop(OFFSET, "")
+    if zone:  # the offset itself stays: it is that of the lowest image's acquisition
+        notes.add(OFFSET, rule=_RULE, done=f"times left out: {zone}")
     for tag, why in why_not.items():
         site = tag == BODY_PART
         notes.add(tag, rule="C.6" if site else _RULE, done=f"left out: {why}", safety=site)
     gone = {*why_not, *(_PERFORMERS[tag] for tag in _PERFORMERS if tag in why_not or judge(_PERFORMERS[tag]))}
     for pair in _TOGETHER:
         gone |= set(pair) if gone & set(pair) else set()
-    return frozenset(gone)
+    return frozenset(gone.union(_ZONED if zone else ()))
 
 
 def agreed_in_study(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -> Tags:
@@ -70,11 +80,10 @@ def agreed_in_study(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -
     everywhere = list(series)
     gone: set[str] = set()
     for tag, (partner, safety) in _OF_STUDY.items():
-        levels = (study, *(one.representative for one in everywhere))
-        said = {Tagset(tags, Notes(notes.reading)).text(tag) for tags in levels} - {""}
-        if len(said) > 1 or any(_among_images(one, tag, reading=notes.reading) == _DIFFER for one in everywhere):
-            notes.add(tag, rule=_RULE, done="left out: the series differ", safety=safety)
-            gone |= {tag, partner}
+        differing = [each for each in (tag, partner) if each and _differs(each, study, everywhere, reading=notes.reading)]
+        if differing:
+            notes.add(differing[0], rule=_RULE, done="left out: the series differ", safety=safety)
+            gone |= {partner} if differing == [partner] and not safety else {tag, partner}
     return {tag: value for tag, value in study.items() if tag not in gone}
 
 
@@ -83,39 +92,74 @@ def all_asked(series: RawSeries, *, expected: int) -> bool:
     return bool(series.images) and len(series.images) >= expected
 
 
+def is_spoilt_alike(tag: str, *, series: RawSeries) -> bool:
+    """Whether the archive dropped what it cannot decode of a text, and may have dropped another thing of another image's: of
+    a long series only the representative's text was read raw (RULES B11)."""
+    own = series.representative.get(tag)
+    others = [image.get(tag) for image in series.images] or [(series.shared or {}).get(tag)]
+    spoilt = any(isinstance(other, str) and other.isascii() for other in others)
+    return spoilt and isinstance(own, Undecoded) and not own.value.isascii()
+
+
+def _differs(tag: str, study: Tags, series: Sequence[RawSeries], *, reading: Reading) -> bool:
+    """Whether the archive, a series or an image of one says something else than another."""
+    told = {_said(tag, tags, reading=reading) for tags in (study, *(one.representative for one in series))} - {"", ()}
+    return len(told) > 1 or any(
+        _among_images(one, tag, reading=reading) in (_DIFFER, _UNREAD)
+        or (one.shared is not None and tag in STUDY and has_value(one.representative.get(tag)) and not _is_shared(one, tag))
+        for one in series
+    )
+
+
+def _said(tag: str, tags: Tags, *, reading: Reading) -> Hashable:
+    value = tags.get(tag)
+    if isinstance(value, list | tuple):
+        return _comparable(value, reading=reading)
+    return Tagset(tags, Notes(reading)).text(tag)
+
+
 def _judge(series: RawSeries, *, expected: int, reading: Reading) -> Callable[[str], str]:
     """Why a tag of the representative is not the series'; empty where it is."""
-    if all_asked(series, expected=expected):
-        return lambda tag: _among_images(series, tag, reading=reading)
-    shared = series.shared
-    if shared is not None:
-        return lambda tag: _among_shared(shared, tag)
-    return lambda tag: "not every image could be asked" if tag in _UNASKED else ""
+
+    def judge(tag: str) -> str:
+        if all_asked(series, expected=expected):
+            why = _among_images(series, tag, reading=reading)
+        elif series.shared is None:
+            return _NOT_ASKED if tag in _UNASKED else ""
+        else:
+            why = "" if tag in PEOPLE or _is_shared(series, tag) else f"{_DIFFER}, or not all have it"
+        if not why and tag in _UNASKED and is_spoilt_alike(tag, series=series):
+            return _NOT_ASKED
+        return why
+
+    return judge
+
+
+def _is_shared(series: RawSeries, tag: str) -> bool:
+    return series.shared is not None and has_value(series.shared.get(tag))
 
 
 def _among_images(series: RawSeries, tag: str, *, reading: Reading) -> str:
     said = [image.get(tag) for image in series.images]
-    carried = [_comparable(value, reading) for value in said if has_value(value)]
+    carried = [_comparable(value, reading=reading) for value in said if has_value(value)]
     if any(value != carried[0] for value in carried[1:]):
         return _DIFFER
+    if any(image.get(tag, "") is None for image in series.images):
+        return _UNREAD
     if tag == BODY_PART and len(carried) < len(said):
         return "not every image has one"
     return "" if carried else "no image could be asked for it"
 
 
-def _among_shared(shared: Tags, tag: str) -> str:
-    if tag in _PERFORMERS.values() or has_value(shared.get(tag)):
-        return ""
-    return "the images differ, or not all have it"
-
-
-def _comparable(value: object, reading: Reading) -> object:
+def _comparable(value: object, *, reading: Reading) -> Hashable:
     """Padding is no difference; items are compared by what they hold."""
     if isinstance(value, Undecoded):
-        value = decode(value, reading=reading).text
+        value = decode(value, reading=reading).text or value.value
     if isinstance(value, str):
         return values(value) or clean(value)
     if isinstance(value, list | tuple):
         items = (item for item in value if isinstance(item, Mapping))
-        return tuple(tuple(sorted((tag, repr(_comparable(one, reading))) for tag, one in item.items())) for item in items)
-    return value
+        return tuple(
+            tuple(sorted((tag, repr(_comparable(one, reading=reading))) for tag, one in item.items())) for item in items
+        )
+    return repr(value)

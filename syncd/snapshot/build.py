@@ -20,6 +20,7 @@ from syncd.snapshot.agreement import agreed_in_study
 from syncd.snapshot.dates import date, moment, sort_digits
 from syncd.snapshot.instances import instance_facts, is_encodable, note_series_left_out, ordered
 from syncd.snapshot.keyobjects import key_objects
+from syncd.snapshot.main_tags import believed
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.orders import (
     accessions,
@@ -71,10 +72,11 @@ def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
     series = _ordered_series(raw, members=members, notes=notes)
     documents = [Tagset(raw.documents[orthanc_id], notes) for orthanc_id in sorted(raw.documents)]
     note_unread(raw, notes=notes)
-    _note_contradictions(raw, notes=notes)
 
     lead = _lead(series)
-    known = main_tags_shown(raw, notes=notes)
+    everybody = (tags for each in series for tags in _read_of(each))
+    known = believed(main_tags_shown(raw, notes=notes), read=(lead, *everybody, *raw.documents.values()))
+    _note_contradictions(raw, known=known, notes=notes)
     speakers = [each.raw for each in _speakers(series)]
     study = Tagset(agreed_in_study(overlay(known, lower=lead), series=speakers, notes=notes), notes)
     # A date and its time are a pair of one source; series dates are never promoted (MAPPING I case 1).
@@ -211,10 +213,10 @@ def _note_shared_instances(series: Iterable[SeriesFacts], *, notes: Notes) -> No
             notes.count(SOP_INSTANCE_UID, rule="A.3", done="SOPInstanceUID in several series: kept in each")
 
 
-def _note_contradictions(raw: RawStudy, *, notes: Notes) -> None:
+def _note_contradictions(raw: RawStudy, *, known: Tags, notes: Notes) -> None:
     """Values that should be one per study and are not (MAPPING I case 62): the archive's stands."""
+    said = (known, *(each.representative for each in raw.series))
     for tag in (STUDY_DESCRIPTION, PATIENT_NAME, STUDY_DATE):
-        kept = clean(raw.header.main_tags.get(tag))
-        others = {clean(each.representative.get(tag)) for each in raw.series} - {"", kept}
-        if kept and others:
+        kept, *others = (Tagset(tags, Notes(notes.reading)).text(tag) for tags in said)
+        if kept and {*others} - {"", kept}:
             notes.add(tag, rule="I-62", done="differs within the study: the archive's value kept")

@@ -23,7 +23,6 @@ from syncd.model.agreement import (
 from syncd.model.study import Tags
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.tags import Tagset
-from syncd.snapshot.text import values
 
 FRAME_LATERALITY = "0020,9072"
 
@@ -48,12 +47,6 @@ def laterality(series: Tagset, *, images: Sequence[Tags], expected: int) -> str:
         return _of_one_side([_series_side(image) for image in everyone], notes=series.notes)
     whole = own.union(*(_series_side(image) for image in everyone))
     return _combined(whole, said=[side for image in everyone for side in _said_by(image)], notes=series.notes)
-
-
-def frame_anatomies(instance: Tagset) -> tuple[Tagset, ...]:
-    """The items of (0020,9071) of an enhanced image: the shared one, and those of its frames."""
-    groups = (*instance.items(SHARED_GROUPS), *instance.items(PER_FRAME_GROUPS))
-    return tuple(item for group in groups for item in group.items(FRAME_ANATOMY))
 
 
 def _of_one_side(said: Sequence[Sides], *, notes: Notes) -> str:
@@ -88,33 +81,38 @@ def _series_side(series: Tagset) -> Sides:
 
 
 def _names_its_own(image: Tagset) -> bool:
-    if image.text(IMAGE_LATERALITY):
-        return True
-    return any(item.text(FRAME_LATERALITY) for item in frame_anatomies(image))
+    groups = (*image.items(SHARED_GROUPS), *image.items(PER_FRAME_GROUPS))
+    return bool(image.text(IMAGE_LATERALITY) or _frame_sides(groups))
 
 
 def _said_by(image: Tagset) -> list[Sides]:
-    """What one image says: of itself, else of its frames (one answer each), else (0020,0060) as it holds it."""
-    own = values(image.raw(IMAGE_LATERALITY))
-    shared = _frame_tokens(image.items(SHARED_GROUPS))
-    if own or shared:
-        return [_union(own or shared, notes=image.notes)]
-    frames = [_union(_frame_tokens([group]), notes=image.notes) for group in image.items(PER_FRAME_GROUPS)]
-    return frames if any(frames) else [_series_side(image)]
+    """What one image says: of itself, of all its frames or of each of them (one answer each), else (0020,0060) as it holds
+    it. Who says one thing of the image and another of its frames says neither."""
+    named = [_texts([image], IMAGE_LATERALITY), _frame_sides(image.items(SHARED_GROUPS))]
+    of_frames = [_frame_sides([group]) for group in image.items(PER_FRAME_GROUPS)]
+    whole = [_union(each, notes=image.notes) for each in named if each]
+    frames = [_union(each, notes=image.notes) for each in of_frames] if any(of_frames) else []
+    if len({*whole, *([frozenset[str]().union(*frames)] if frames else [])}) > 1:
+        image.notes.add(IMAGE_LATERALITY, rule="C.6", done="laterality ignored: image and frames differ", safety=True)
+        return [frozenset()]
+    return whole[:1] or frames or [_series_side(image)]
 
 
-def _frame_tokens(groups: Iterable[Tagset]) -> list[str]:
-    anatomies = (item for group in groups for item in group.items(FRAME_ANATOMY))
-    return [token for item in anatomies for token in values(item.raw(FRAME_LATERALITY))]
+def _frame_sides(groups: Iterable[Tagset]) -> list[str]:
+    return _texts((item for group in groups for item in group.items(FRAME_ANATOMY)), FRAME_LATERALITY)
 
 
-def _union(tokens: Iterable[str], *, notes: Notes) -> Sides:
-    sides: Sides = frozenset()
-    for each in tokens:
+def _texts(levels: Iterable[Tagset], tag: str) -> list[str]:
+    return [text for level in levels if (text := level.text(tag))]
+
+
+def _union(sides: Iterable[str], *, notes: Notes) -> Sides:
+    found: Sides = frozenset()
+    for each in sides:
         if each.upper() not in _SIDES and each.upper() != _UNPAIRED:
             notes.add(IMAGE_LATERALITY, rule="C.6", done="laterality ignored: not L, R, B or U", safety=True)
-        sides |= _SIDES.get(each.upper(), frozenset())
-    return sides
+        found |= _SIDES.get(each.upper(), frozenset())
+    return found
 
 
 def _word(sides: Sides) -> str:

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from syncd.model.agreement import PATIENT
+from syncd.model.agreement import PATIENT, QUALIFIERS
 from syncd.model.reading import Reading
 from syncd.model.snapshot import PatientFacts
-from syncd.model.study import RawSeries, Tags, Undecoded
+from syncd.model.study import RawSeries, Tags
+from syncd.snapshot.agreement import is_spoilt_alike
 from syncd.snapshot.code_strings import upper_case
 from syncd.snapshot.dates import birth_date
 from syncd.snapshot.issuers import patient_ids, retired_ids
 from syncd.snapshot.names import person_name, person_names
 from syncd.snapshot.notes import Notes
-from syncd.snapshot.tags import PATIENT_NAME, SOP_INSTANCE_UID, Tagset, has_value
+from syncd.snapshot.tags import PATIENT_NAME, SOP_INSTANCE_UID, Tagset, has_value, only, readable
 from syncd.snapshot.text import clean
 
 _OTHER_PATIENT_NAMES = "0010,1001"
 _BIRTH_DATE = "0010,0030"
 _SEX = "0010,0040"
 
+_PERSON = (*PATIENT, QUALIFIERS)
+_IDENTIFYING = ("0010,0020", "0010,0021")
 _GENDERS = {"M": "male", "F": "female", "O": "other"}
 
 
@@ -56,21 +59,24 @@ def people(series: RawSeries, *, uids: Sequence[str], reading: Reading) -> Peopl
     own = series.representative
     if not own:
         return People()
-    distinct = {tuple(_told(image.get(tag)) for tag in PATIENT) for image in series.images}
+    distinct = {_compared(readable(only(image, wanted=_PERSON), reading=reading)) for image in series.images}
     if len(distinct) > 1:
         said = {clean(image.get(SOP_INSTANCE_UID)): of(image) for image in series.images}
         if said.keys() >= set(uids):
             return People(each={uid: said[uid] for uid in uids})
-    shared = series.shared
-    if shared is not None:
-        unshared = tuple(tag for tag in PATIENT if has_value(own.get(tag)) and not has_value(shared.get(tag)))
-        return People(all=of(own), unshared=unshared)
-    return People(all=of(own))
+    unshared = (tag for tag in PATIENT if has_value(own.get(tag)) and _is_unshared(tag, series=series))
+    return People(all=of(own), unshared=tuple(unshared))
 
 
-def _told(value: object) -> object:
-    """What came as bytes is told apart by them: whether two of these are one text shows when they are decoded."""
-    return value if isinstance(value, Undecoded) else clean(value)
+def _compared(said: Tags) -> tuple[str, ...]:
+    return (*(clean(said.get(tag)) for tag in PATIENT), repr(said.get(QUALIFIERS) or ""))
+
+
+def _is_unshared(tag: str, *, series: RawSeries) -> bool:
+    """Whether images are known not to share it, or not known to share an identifier."""
+    if series.shared is not None and not has_value(series.shared.get(tag)):
+        return True
+    return tag in _IDENTIFYING and is_spoilt_alike(tag, series=series)
 
 
 def _gender(patient: Tagset) -> str:

@@ -18,6 +18,7 @@ from syncd.snapshot.agreement import denied
 from syncd.snapshot.dates import moment
 from syncd.snapshot.institutions import custodian, institution
 from syncd.snapshot.laterality import laterality
+from syncd.snapshot.main_tags import believed
 from syncd.snapshot.modality import inferred, token
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.numbers import unsigned_int
@@ -68,6 +69,7 @@ class SeriesReading:
 def read_series(raw: RawSeries, *, sop_classes: Sequence[str], notes: Notes) -> SeriesReading:
     """Lay both sources of a series over each other, as far as its images agree (RULES B9); `sop_classes` are those of its
     instances, in a fixed order."""
+    raw = replace(raw, tags=believed(raw.tags, read=[raw.representative]))
     gone = denied(raw, expected=len(sop_classes), notes=notes)
     raw = replace(raw, representative=without(raw.representative, gone), tags=without(raw.tags, gone))
     archive = only(raw.tags, wanted=_ARCHIVE_WINS)

@@ -17,7 +17,7 @@ from syncd.model.study import Tags, Undecoded
 from syncd.snapshot.character_sets import character_sets
 from syncd.snapshot.decoding import LEFT_OUT, decode
 from syncd.snapshot.notes import Notes, Noting
-from syncd.snapshot.text import charset_suspect, clean, is_broken, is_spoilt, joined
+from syncd.snapshot.text import charset_suspect, clean, is_broken, joined
 
 SOP_CLASS_UID = "0008,0016"
 SOP_INSTANCE_UID = "0008,0018"
@@ -120,19 +120,8 @@ def has_value(value: object) -> bool:
 
 
 def overlay(upper: Tags, *, lower: Tags) -> Tags:
-    """`lower`, with every value of `upper` that says anything laid over it; but not over a text that was read raw, nor
-    with one that shows that it was decoded wrongly (RULES B11)."""
-    return {**lower, **{tag: value for tag, value in upper.items() if has_value(value) and not _yields(tag, value, lower)}}
-
-
-def _yields(tag: str, value: object, lower: Tags) -> bool:
-    """Main tags have no character set to judge them by. What the instance says is better known where it was read raw, or
-    where its text could not be had, for then the archive's is the same text, cut or spoilt."""
-    if tag not in lower:
-        return False
-    if isinstance(lower[tag], Undecoded) or (lower[tag] is None and has_value(lower.get(SOP_CLASS_UID))):
-        return not isinstance(value, Undecoded)
-    return isinstance(value, str) and is_spoilt(value) and has_value(lower[tag])
+    """`lower`, with every value of `upper` that says anything laid over it."""
+    return {**lower, **{tag: value for tag, value in upper.items() if has_value(value)}}
 
 
 def _is_of_default_repertoire(tag: str) -> bool:

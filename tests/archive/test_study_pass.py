@@ -240,6 +240,27 @@ def test_every_image_is_asked_where_the_representative_says_what_is_not_shared()
 
 
 @pytest.mark.parametrize(
+    ("said", "shared", "asked"),
+    [
+        ({"0010,0030": ""}, {"0010,0030": ""}, ["SHARED"]),
+        ({"0010,0030": ""}, {}, ["SHARED", "ALL"]),
+        ({"0008,0050": ""}, {}, ["SHARED", "ALL"]),
+        ({"0008,0005": "ISO_IR 6", "0008,0050": ""}, {"0008,0050": ""}, ["SHARED"]),
+    ],
+)
+def test_every_image_is_asked_where_only_others_may_say_something(
+    said: dict[str, str], shared: dict[str, str], asked: list[str]
+) -> None:
+    """RULES B9, B10: who has an attribute empty that is not empty in all may hide two people, or an order."""
+    routes = study_routes(LONG_SERIES, tags=said)
+    routes |= {f"GET /series/{orthanc_id(11)}/shared-tags": answering(shared)}
+    routes |= {f"GET /instances/{orthanc_id(100)}/content/0008-0050": lambda request: httpx.Response(200, content=b"")}
+    orthanc, scripted = archive(routes)
+    orthanc.read_study(STUDY)
+    assert [KINDS[each.rsplit("/", 1)[1]] for each in scripted.asked if each.endswith("-tags")] == asked
+
+
+@pytest.mark.parametrize(
     ("sop_class", "asked"),
     [
         ("1.2.840.10008.5.1.4.1.1.1", "ALL"),  # CR

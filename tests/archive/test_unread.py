@@ -159,6 +159,25 @@ def test_another_instance_of_the_series_speaks_for_it() -> None:
     assert (raw.series[0].images, raw.series[0].shared) == ((), None)
 
 
+@pytest.mark.parametrize("lost", [21, 23])
+def test_a_short_series_that_does_not_answer_at_once_is_read_image_by_image(lost: int) -> None:
+    """RULES B9, B11: which one cannot be read is known then, and noted, whether or not it is the representative."""
+    images = [instance(each, series=11, position=str(each)) for each in (21, 22, 23)]
+    routes = {**study_routes(images), SERIES: answering([]), "GET /statistics": answering({"CountStudies": 0})}
+    file = f"GET /instances/{orthanc_id(lost)}"
+    broken = {
+        f"GET /series/{orthanc_id(11)}/instances-tags": failing(500),
+        f"{file}/tags": failing(500),
+        file: answering({}),
+    }
+    orthanc, scripted = archive({**routes, **broken})
+    raw = orthanc.read_study(STUDY)
+    assert raw.unread == {orthanc_id(lost): Unread.BROKEN}
+    assert (raw.series[0].images, raw.series[0].shared) == ((), None)
+    assert sum(each.endswith("/instances-tags") for each in scripted.asked) == 1
+    assert not any(each.endswith("/shared-tags") for each in scripted.asked)
+
+
 def test_a_document_that_cannot_be_read_is_no_document_that_says_nothing() -> None:
     """RULES B7, B11: a key object without a title would reject nothing."""
     images = [instance(21, series=11, sop_class=KO), instance(22, series=12)]

@@ -150,11 +150,11 @@ class ReadingContract:
         uid, long = archive.new_uid(), "x" * 300
         item = {"CodeValue": "T-1", "CodingSchemeDesignator": "99X", "CodeMeaning": "Lung"}
         same = {"AnatomicRegionSequence": [item], "DerivationDescription": long, "BodyPartExamined": "CHEST"}
-        archive.upload(uid, Laterality="L", OperatorsName="A^B", **same)
-        stored = archive.upload(uid, number=2, Laterality="R", **same)
+        archive.upload(uid, Laterality="L", OperatorsName="A^B", ProtocolName="", PatientComments="", **same)
+        stored = archive.upload(uid, number=2, Laterality="R", ProtocolName="P", PatientComments="", **same)
         shared = archive.get(f"/series/{stored['ParentSeries']}/shared-tags?short&ignore-length=0008-2111")
-        assert shared["0018,0015"] == "CHEST"
-        assert not shared.keys() & {"0020,0060", "0008,1070", "0008,2218", "0008,2111", "0008,0018"}
+        assert (shared["0018,0015"], shared["0010,4000"]) == ("CHEST", "")
+        assert not shared.keys() & {"0020,0060", "0008,1070", "0008,2218", "0008,2111", "0008,0018", "0018,1030"}
 
     def test_what_each_image_of_a_series_says(self, archive: ArchiveClient) -> None:
         """RULES B9: one call; long texts where they are asked for."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from syncd.model.reading import Reading
-from syncd.model.snapshot import SeriesFacts, StudySnapshot
+from syncd.model.snapshot import Moment, SeriesFacts, StudySnapshot
 from syncd.model.study import Tags, Undecoded
 from syncd.snapshot.build import build
 from tests.snapshot.studies import coded, image, series, study
@@ -138,6 +140,7 @@ HAND, FOOT = (
         ((HAND, FOOT), None),
         (({"5200,9229": [{"0020,9071": [FOOT]}]},), None),
         (({"5200,9229": [{"0020,9071": [HAND]}]},), "T-D8700"),
+        (({**HAND, "5200,9229": [{"0020,9071": [FOOT]}]},), None),
     ],
 )
 def test_a_region_is_the_series_where_every_image_names_it(others: tuple[Tags, ...], region: str | None) -> None:
@@ -147,6 +150,31 @@ def test_a_region_is_the_series_where_every_image_names_it(others: tuple[Tags, .
     assert (known.value if known else None) == region
     assert ("0008,2218" in noted(found)) is (region is None)
     assert noted(found).get("0008,2218", ("", True))[1]
+
+
+@pytest.mark.parametrize(
+    ("frames", "more", "known"),
+    [
+        ((True, True), {}, True),
+        ((True, False), {}, False),
+        ((True, False), HAND, True),
+        ((True, False), {"5200,9229": [{"0020,9071": [HAND]}]}, True),
+    ],
+)
+def test_a_region_of_some_frames_is_not_the_images(frames: tuple[bool, ...], more: Tags, known: bool) -> None:
+    """PS3.3 C.7.6.16.2.8: each frame names its own, unless the image does."""
+    first = {**FIRST, **more, "5200,9230": [{"0020,9071": [HAND]} if one else {} for one in frames]}
+    found = said(first, first=first)
+    assert (of(found).anatomic_region is not None) is known
+    assert ("0008,2218" in noted(found)) is not known
+
+
+@pytest.mark.parametrize(("words", "region"), [(("Hand", "Hand"), "Hand"), (("Hand", "Foot"), None)])
+def test_regions_in_mere_words_are_told_by_these(words: tuple[str, str], region: str | None) -> None:
+    """Without a code a region is its meaning; one hand's word is not the foot's."""
+    first, other = ({**FIRST, "0008,2218": [{"0008,0104": word}]} for word in words)
+    known = of(said(other, first=first)).anatomic_region
+    assert (known.meaning if known else None) == region
 
 
 def test_a_region_that_only_another_image_names_is_not_the_series() -> None:
@@ -167,10 +195,11 @@ def test_two_sides_in_one_series_are_no_side() -> None:
     [
         ("0008,0090", lambda found: found.referrer, False),
         ("0038,0010", lambda found: found.admission, True),
+        ("0008,1060", lambda found: found.interpreters, False),
         ("0008,1040", lambda found: found.location_text, False),
     ],
 )
-@pytest.mark.parametrize("where", ["series", "images", "archive"])
+@pytest.mark.parametrize("where", ["series", "images", "shared", "archive"])
 def test_what_a_study_has_one_of_is_left_out_where_its_series_differ(
     tag: str, read: object, safety: bool, where: str
 ) -> None:
@@ -178,11 +207,93 @@ def test_what_a_study_has_one_of_is_left_out_where_its_series_differ(
     assert callable(read)
     one, other = {**FIRST, tag: "One"}, {**FIRST, "0020,000e": "1.2.3.2", tag: "Other"}
     held = [image("1.2.3.1.1"), image("1.2.3.1.2", number="2"), image("1.2.3.2.1", series="s2")]
-    first = series(representative=one, main=one, images=(one, other) if where == "images" else ())
+    shared = {name: value for name, value in one.items() if name != tag} if where == "shared" else None
+    first = series(representative=one, main=one, images=(one, other) if where == "images" else (), shared=shared)
     second = series("1.2.3.2", key="s2", representative=other if where == "series" else {**other, tag: ""})
     found = build(study(first, second, instances=held, main={tag: "Other" if where == "archive" else "One"}))
     assert not read(found)
     assert noted(found)[tag] == ("left out: the series differ", safety)
+
+
+@pytest.mark.parametrize("where", ["series", "images"])
+@pytest.mark.parametrize(
+    ("name", "sequence", "item"),
+    [
+        ("0008,0090", "0008,0096", {"0040,1101": [coded("{}", scheme="99H")]}),
+        ("0008,1060", "0008,1062", {"0040,1101": [coded("{}", scheme="99H")]}),
+        ("0038,0010", "0038,0014", {"0040,0031": "{}"}),
+    ],
+)
+def test_codes_and_issuers_that_the_series_of_a_study_differ_in_are_left_out(
+    name: str, sequence: str, item: Tags, where: str
+) -> None:
+    """One name with two codes is nobody's code; one number of two issuers is nobody's number (RULES B9, B10)."""
+    one, other = (
+        {**FIRST, name: "One", sequence: [json.loads(json.dumps(item).replace("{}", code))]} for code in ("1", "2")
+    )
+    held = [image("1.2.3.1.1"), image("1.2.3.1.2", number="2"), image("1.2.3.2.1", series="s2")]
+    first = series(representative=one, main=one, images=(one, other) if where == "images" else ())
+    second = series("1.2.3.2", key="s2", representative={**(one if where == "images" else other), "0020,000e": "1.2.3.2"})
+    found = build(study(first, second, instances=held, main={name: "One"}))
+    people = [*found.interpreters, *([found.referrer] if found.referrer else [])]
+    assert not any(person.identifiers for person in people)
+    assert found.admission is None
+    assert noted(found)[sequence] == ("left out: the series differ", name == "0038,0010")
+    assert len(people) == (name != "0038,0010")
+
+
+ZONED: Tags = {**FIRST, "0040,0244": "20260301", "0040,0245": "101400", "0008,0201": "+0100"}
+
+
+@pytest.mark.parametrize("how", ["asked", "shared"])
+def test_times_of_images_in_different_zones_are_left_out_and_the_days_stay(how: str) -> None:
+    """MAPPING C.1: a time without its offset is another moment."""
+    rest = {name: value for name, value in ZONED.items() if name != "0008,0201"}
+    found = said({**rest, "0008,0201": "+0200"}, first=ZONED) if how == "asked" else said(first=ZONED, shared=rest)
+    assert of(found).started == Moment(date="2026-03-01")
+    step = of(found).performed_step
+    assert step is not None and step.started is not None and not step.started.time
+    assert noted(found)["0008,0201"][0].startswith("times left out: the images differ")
+    agreeing = of(said(ZONED, first=ZONED)).started
+    assert agreeing is not None and agreeing.offset == "+01:00"
+
+
+def undecoded(text: str, *, charset: str) -> Undecoded:
+    return Undecoded(value=text.encode("utf-8" if charset else "latin-1"), character_set=charset)
+
+
+def test_texts_read_by_the_sites_character_set_are_compared_in_it() -> None:
+    """MAPPING C.3: two operators under no character set are two, also for a site that says which it means."""
+    first, other = ({**FIRST, "0008,1070": undecoded(name, charset="")} for name in ("Müller", "Möller"))
+    held = [image(f"1.2.3.1.{at}", number=str(at)) for at in (1, 2)]
+    raw = study(series(representative=first, main=first, images=(first, other)), instances=held)
+    found = build(raw, reading=Reading(undeclared_charset="ISO_IR 100"))
+    assert (of(found).operators, noted(found)["0008,1070"][0]) == ((), "left out: the images differ")
+
+
+def test_a_performer_whom_the_archive_could_not_tell_of_another_image_is_not_the_series() -> None:
+    """RULES B11: null is there, and not known."""
+    found = said({**FIRST, "0008,1070": None})
+    assert of(found).operators == ()
+    assert noted(found)["0008,1070"][0] == "left out: an image's text could not be read"
+
+
+@pytest.mark.parametrize("how", ["asked", "shared"])
+def test_names_of_a_long_series_of_which_the_archive_shows_a_part_are_not_compared(how: str) -> None:
+    """RULES B9, B11: under a set that it does not know, `Müller` and `Möller` are both `Mller` to the archive."""
+    spoilt = {**FIRST, "0008,1070": "Mller", "0008,1050": "Doe", "0008,103e": "Hfte"}
+    first = {
+        **spoilt,
+        "0008,1070": undecoded("Müller", charset="ISO IR 192"),
+        "0008,1050": undecoded("Doe", charset="ISO IR 192"),
+        "0008,103e": undecoded("Hüfte", charset="ISO IR 192"),
+    }
+    held = [image(f"1.2.3.1.{at}", number=str(at)) for at in (1, 2)]
+    known = {"images": (spoilt, spoilt)} if how == "asked" else {"shared": spoilt}
+    found = build(study(series(representative=first, main=first, **known), instances=held))  # type: ignore[arg-type]
+    assert (of(found).operators, len(of(found).performing_physicians)) == ((), 1)
+    assert of(found).description == "Hüfte"
+    assert noted(found)["0008,1070"][0] == "left out: not every image could be asked"
 
 
 def test_what_the_series_of_a_study_agree_on_is_the_studys() -> None:

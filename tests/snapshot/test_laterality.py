@@ -11,11 +11,11 @@ from syncd.snapshot.laterality import laterality
 from tests.snapshot.studies import tagset
 
 
-def said(side: str) -> Tags:
+def said(side: str) -> dict[str, Any]:
     return {"0020,0062": side}
 
 
-def of_series(side: str) -> Tags:
+def of_series(side: str) -> dict[str, Any]:
     return {"0020,0060": side}
 
 
@@ -60,6 +60,17 @@ def frames(*sides: str) -> dict[str, Any]:
         ("enhanced, every frame L", frames("L", "L"), [frames("L", "L"), frames("L")], "L"),
         ("enhanced, frames on both sides", frames("L", "R"), [frames("L", "R"), frames("L")], "B"),
         ("enhanced, a frame without a side", frames("L", ""), [frames("L", ""), frames("L")], ""),
+        ("enhanced, shared L and a frame R", shared("L") | frames("R"), [shared("L") | frames("R"), shared("L")], ""),
+        ("enhanced, the image L and a frame R", said("L") | frames("L", "R"), [said("L") | frames("L", "R"), said("L")], ""),
+        (
+            "enhanced, the image L and all frames",
+            said("L") | frames("L", "L"),
+            [said("L") | frames("L", "L"), said("L")],
+            "L",
+        ),
+        ("enhanced, the image L and a frame L", said("L") | frames("L", ""), [said("L") | frames("L", ""), said("L")], "L"),
+        ("series L, frames unpaired", of_series("L") | frames("U"), [of_series("L") | frames("U"), of_series("L")], ""),
+        ("two values in one", said("L\\R"), [said("L\\R"), said("L\\R")], ""),
         ("one image's own, the other's series value", said("L"), [said("L"), {"0020,0060": "R"}], ""),
     ],
 )

@@ -171,6 +171,37 @@ def test_of_a_long_series_what_is_not_shared_is_left_out_or_parked() -> None:
     assert not safety(agreed(one_series(ANNA, ANNA, shared=ANNA)))
 
 
+def undecoded(text: str, *, charset: str = "\\ISO 2022 IR 87") -> Undecoded:
+    return Undecoded(value=text.encode(), character_set=charset)
+
+
+@pytest.mark.parametrize(
+    ("tag", "ours", "theirs"),
+    [
+        ("0010,0021", "A", "B"),
+        ("0010,0021", undecoded("A"), undecoded("B")),
+        ("0010,0020", undecoded("P1"), undecoded("P2")),
+        ("0010,0024", [{"0040,0031": "A"}], [{"0040,0031": "B"}]),
+    ],
+    ids=["plain", "issuers read raw", "numbers read raw", "issuers in a sequence"],
+)
+def test_images_of_one_series_that_name_other_ids_leave_the_number_to_nobody(tag: str, ours: Any, theirs: Any) -> None:
+    """RULES B10, B11: where texts are read raw (several sets are named), they are compared as texts."""
+    found = agreed(one_series(ANNA | {tag: ours}, ANNA | {tag: theirs}))
+    assert found.patient.ids == ()
+    assert len(safety(found)) == 1
+    assert not safety(agreed(one_series(ANNA | {tag: ours}, ANNA | {tag: ours})))
+
+
+@pytest.mark.parametrize("tag", ["0010,0020", "0010,0021"])
+def test_an_id_of_a_long_series_of_which_the_archive_shows_a_part_is_nobodys(tag: str) -> None:
+    """RULES B10, B11: `Ä1` and `Ö1` are both `1` to an archive that drops what it cannot decode."""
+    spoilt = ANNA | {tag: "1", "0008,0016": "1.2.840.10008.5.1.4.1.1.2"}
+    first = spoilt | {tag: undecoded("Ä1", charset="ISO IR 192")}
+    assert agreed(one_series(first, spoilt, shared=spoilt)).patient.ids == ()
+    assert agreed(one_series(first, first)).patient.ids
+
+
 def test_nothing_of_the_person_is_in_a_note() -> None:
     """RULES S1."""
     said = " ".join(note.done for note in agreed(of(ANNA, ANNA | {"0010,0030": "19331111"})).notes)
