@@ -51,9 +51,13 @@ MUTANTS = (
         rule="B11",
         breaks="the archive's spoilt main tag hides what was read raw",
         edits=(
-            Edit("syncd/snapshot/tags.py", "        return not isinstance(value, Undecoded)\n", "        return False\n"),
+            Edit(
+                "syncd/snapshot/main_tags.py",
+                "if has_value(one) and (isinstance(one, Undecoded) or is_spoilt(value)))\n",
+                "if has_value(one) and is_spoilt(value))\n",
+            ),
         ),
-        noticed_by=("tests/snapshot/test_decoding.py",),
+        noticed_by=("tests/snapshot/test_decoding.py", "tests/snapshot/test_main_tags.py"),
     ),
     Mutant(
         name="half-a-name",
