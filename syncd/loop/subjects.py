@@ -27,7 +27,7 @@ from syncd.model.words import ParkedReason
 from syncd.model.work import NAMED, Companion, StudyRecord
 from syncd.plan.decide import Found
 from syncd.plan.subject import RefusePatient, UsePatient, choose, said
-from syncd.publish.lookups import carries, is_in_use, patients
+from syncd.publish.lookups import carries, is_in_use, patients, surviving
 
 _DONE = "differs from the Patient that is the subject: published all the same"
 
@@ -60,7 +60,7 @@ def resolve(snapshot: StudySnapshot, *, rooms: Rooms, record: StudyRecord | None
         known=rooms.ledger.companion("Patient", key.resource_id),
         speaker=Speaker(study_uid=snapshot.study_uid, key=spoken_by, fresh=fresh, dry=dry),
     )
-    return (None if fresh else _remembered(asked, record)) or _looked_up(asked) or _ours(asked)
+    return (None if fresh else _remembered(asked, record)) or _looked_up(asked) or _led_on(asked, record) or _ours(asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +136,27 @@ def _looked_up(asked: _Asked) -> Subject | None:
         case RefusePatient(reason=reason, detail=detail):
             raise StudyError(reason, detail)
     return None
+
+
+def _led_on(asked: _Asked, record: StudyRecord | None) -> Subject | None:
+    """Where the links of the remembered Patient lead, although nobody carries the identifier any more: many servers delete
+    a merged Patient in the end, and the one that is left need not know its number."""
+    if record is None or record.raw.get("patient") != asked.key.resource_id or record.subject in ("", asked.own):
+        return None
+    rooms, (resource_type, _, resource_id) = asked.rooms, record.subject.partition("/")
+    current = rooms.server.read(resource_type, resource_id)
+    left = surviving(rooms.server, current.resource) if isinstance(current, Found) else None
+    if left is None or left.get("active") is False:
+        return None
+    # One that was found by the identifier, and carries it no more, is somebody else's by now.
+    was_led_to = record.fingerprint == rooms.fingerprint and record.raw.get(NAMED) is not True
+    if left.get("id") == resource_id and not was_led_to:
+        return None
+    literal, traits = f"Patient/{left['id']}", differing(said(left), said(asked.wanted))
+    if are_two(traits):
+        raise asked.refused(literal)
+    asked.accept(literal, traits)
+    return asked.settled(literal, traits)
 
 
 def _ours(asked: _Asked) -> Subject:

@@ -86,7 +86,7 @@ def patients(server: FhirServer, *, system: str, value: str) -> tuple[Mapping[st
         current = server.read("Patient", resource_id)
         if not isinstance(current, Found) or not carries(current.resource, system, value):
             continue
-        patient = _surviving(server, current.resource)
+        patient = surviving(server, current.resource)
         if patient is not None and patient.get("active") is not False:
             confirmed[str(patient["id"])] = patient
     return tuple(confirmed[key] for key in sorted(confirmed))
@@ -126,7 +126,8 @@ def carries(resource: Mapping[str, Any], system: str, value: str) -> bool:
     return any(item.get("system") == system and item.get("value") == value for item in pairs)
 
 
-def _surviving(server: FhirServer, patient: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def surviving(server: FhirServer, patient: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The Patient that is left at the end of its `replaced-by` links; None where they lead nowhere."""
     for _ in range(_LONGEST_CHAIN):
         links = [
             reference_of(str(link.get("other", {}).get("reference", "")), base_url=server.base_url)

@@ -120,6 +120,21 @@ def test_a_patient_reached_by_a_link_need_not_carry_the_identifier(merged: World
     assert inventory(merged) == 0
 
 
+def test_links_are_followed_when_the_first_one_is_gone(merged: World) -> None:
+    """RULES B12: A was merged into B and deleted, B into C; neither B nor C carries the identifier of the images."""
+    inventory(merged)
+    merged.remove("Patient/a")
+    for study in (STUDY, OTHER):
+        merged.mark(study, read_fhir=True)
+        assert merged.turn(study).decision is Decision.SKIP
+    other_number = [{"system": "http://else.test", "value": "B"}]
+    merged.put(theirs("c", identifier=other_number))
+    merged.put(theirs("b", identifier=other_number, **merged_into("c")))
+    assert inventory(merged) == 2
+    assert subject(merged) == subject(merged, OTHER) == "Patient/c"
+    assert inventory(merged) == 0
+
+
 def test_our_patient_that_somebody_merged_is_left(world: World) -> None:
     """RULES B4: the site merged ours into its own."""
     world.published()
