@@ -113,11 +113,6 @@ def study_listing(study: Mapping[str, Any]) -> StudyListing:
     )
 
 
-def requested_tags(instance: Mapping[str, Any]) -> tuple[OrthancId, Tags]:
-    """An entry of a find that was asked for tags."""
-    return an_id(instance.get("ID")), _tags(instance.get("RequestedTags"))
-
-
 def number_of_instances(study: Mapping[str, Any]) -> int | None:
     """The requested tag of `GET /studies/{id}`; None where the server does not know requested tags."""
     return _count(_tags(study.get("RequestedTags")).get(NUMBER_OF_STUDY_RELATED_INSTANCES))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from syncd.archive.routes import Routes
+from syncd.archive.routes import Routes, dashed
 from syncd.model.ids import OrthancId
 from syncd.model.study import Tags
 
@@ -71,11 +71,11 @@ class _Reading:
 
     def level(self, path: str, wanted: Wanted) -> dict[str, Any]:
         there = {each.replace("-", ",") for each in self._listed(path)}
-        return {tag: self._value(f"{path}{tag.replace(',', '-')}", wanted[tag]) for tag in wanted if tag in there}
+        return {tag: self._value(path + dashed(tag), wanted[tag]) for tag in wanted if tag in there}
 
     def _value(self, path: str, wanted: Wanted | None) -> Any:
         if wanted is None:
-            return _plain(self._routes.element(self._counted(), path))
+            return _plain(self._routes.content(self._counted(), path))
         return [self.level(f"{path}/{item}/", wanted) for item in self._listed(path)]
 
     def _listed(self, path: str) -> Iterator[str]:

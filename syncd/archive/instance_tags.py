@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from syncd.archive.doubt import CHARACTER_SET, Place, doubtful
-from syncd.archive.routes import Routes
+from syncd.archive.routes import Routes, dashed
 from syncd.archive.texts import CODED_STRINGS, TEXTS, WHOLE
 from syncd.model.ids import OrthancId
 from syncd.model.study import Tags, Undecoded
@@ -36,9 +36,13 @@ def mended(routes: Routes, instance_id: OrthancId, tags: Tags) -> Tags:
         return tags
     put: dict[str, Any] = dict(tags)
     for number, place in enumerate(places):
-        value = routes.content(instance_id, place) if number < MOST_ASKED else None
+        value = routes.content(instance_id, _path(place)) if number < MOST_ASKED else None
         _put(put, place, None if value is None or len(value) > LONGEST else value, named="")
     return put
+
+
+def _path(place: Place) -> str:
+    return "/".join(dashed(step) if isinstance(step, str) else str(step) for step in place)
 
 
 def _put(level: dict[str, Any], place: Place, value: bytes | None, *, named: str) -> None:

@@ -115,7 +115,7 @@ class Routes:
         torn = TornRead(f"instance {instance_id} is gone, or its file is")
         _check(instance_id, absent=torn)
         # Orthanc 1.10 and 1.12 do not read an escaped comma in `ignore-length` (500), so the query is written here.
-        query = "short" + ("&ignore-length=" + ",".join(map(_dashed, whole)) if whole else "")
+        query = "short" + ("&ignore-length=" + ",".join(map(dashed, whole)) if whole else "")
         return self._ask(
             lambda orthanc: orthanc.get(f"{orthanc.url}/instances/{instance_id}/tags?{query}"),
             answers.an_object,
@@ -134,7 +134,7 @@ class Routes:
         def read(value: Any) -> dict[OrthancId, Tags]:
             return {answers.an_id(each): answers.an_object(tags) for each, tags in answers.an_object(value).items()}
 
-        more = "&ignore-length=" + ",".join(map(_dashed, whole)) if whole else ""
+        more = "&ignore-length=" + ",".join(map(dashed, whole)) if whole else ""
         return self._of_series(series_id, "instances-tags", more=more, read=read)
 
     def find_values(self, series_id: OrthancId, wanted: Sequence[str], *, since: int, limit: int) -> dict[OrthancId, Tags]:
@@ -157,15 +157,6 @@ class Routes:
             },
             what="POST /tools/find",
         )
-
-    def content(self, instance_id: OrthancId, place: Sequence[str | int]) -> bytes:
-        """`GET /instances/{id}/content/…`: a value as it stands in the file; `place` is its tag, or those of the sequences
-        around it, each with the item's number, and its own."""
-        torn = TornRead(f"instance {instance_id} is gone, or its file is")
-        _check(instance_id, absent=torn)
-        path = "/".join(_dashed(step) if isinstance(step, str) else str(step) for step in place)
-        what = "GET /instances/{id}/content"
-        return self._calls.content(f"/instances/{instance_id}/content/{path}", what=what, absent=torn)
 
     def is_listed(self, instance_id: OrthancId) -> bool:
         """`GET /instances/{id}`: whether the index has it, whatever became of its file."""
@@ -190,8 +181,9 @@ class Routes:
             absent=torn,
         )
 
-    def element(self, instance_id: OrthancId, path: str) -> bytes:
-        """`GET /instances/{id}/content/{tag}`: the bytes of one value, as they are in the file."""
+    def content(self, instance_id: OrthancId, path: str) -> bytes:
+        """`GET /instances/{id}/content/…`: a value as it stands in the file; `path` is its tag, or those of the sequences
+        around it, each with the item's number, and its own."""
         torn = TornRead(f"instance {instance_id} is gone, or its file is")
         _check(instance_id, absent=torn)
         route = f"/instances/{instance_id}/content/{_checked(path)}"
@@ -338,7 +330,7 @@ class Routes:
             raise self._calls.not_orthanc(what) from error
 
 
-def _dashed(tag: str) -> str:
+def dashed(tag: str) -> str:
     """`gggg-eeee`, as Orthanc wants tags in addresses."""
     return tag.replace(",", "-")
 

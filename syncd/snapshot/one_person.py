@@ -47,11 +47,6 @@ def contradicting(snapshot: StudySnapshot) -> tuple[str, ...]:
     return ()
 
 
-def are_people(one: PatientFacts, other: PatientFacts) -> bool:
-    """Whether these are of two people."""
-    return are_two(differing(said(one), said(other)))
-
-
 def agreed(snapshot: StudySnapshot, *, system_of: SystemOf = lambda _issued, _archive: "") -> StudySnapshot:
     """The study with what all of it says of its patient, and a note of the class safety for what it does not.
 

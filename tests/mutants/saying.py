@@ -50,10 +50,8 @@ MUTANTS = (
         name="main-tag-over-the-bytes",
         rule="B11",
         breaks="the archive's spoilt main tag hides what was read raw",
-        edits=(
-            Edit("syncd/snapshot/tags.py", "        return not isinstance(value, Undecoded)\n", "        return False\n"),
-        ),
-        noticed_by=("tests/snapshot/test_decoding.py",),
+        edits=(Edit("syncd/snapshot/main_tags.py", "    told = next(better, None)\n", "    told: object = None\n"),),
+        noticed_by=("tests/snapshot/test_decoding.py", "tests/snapshot/test_main_tags.py"),
     ),
     Mutant(
         name="half-a-name",
