@@ -27,6 +27,7 @@ NAME_REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-repre
 SOURCE = "urn:syncd"
 INSTALLATION = "urn:syncd:installation"
 SENTINEL = "urn:syncd:sentinel"
+TRIAL = "urn:syncd:trial"
 SUMMARY_EXTENSION = "urn:syncd:extension:summary"
 UNIDENTIFIED_EXTENSION = "urn:syncd:extension:unidentified"
 

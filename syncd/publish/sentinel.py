@@ -14,7 +14,7 @@ from typing import Any
 
 from syncd.errors import Conflict, StudyError, SyncdError, TargetPaused
 from syncd.mapping.sentinel import sentinel, sentinel_type
-from syncd.mapping.systems import SENTINEL
+from syncd.mapping.systems import SENTINEL, TRIAL
 from syncd.plan.decide import CREATE_ONLY, Absent, Found
 from syncd.plan.ownership import TAG_SYSTEM, installation_of
 from syncd.publish.assigned import ASSIGNED
@@ -103,35 +103,45 @@ def _prove_chosen(server: FhirServer, sentinel_id: str, *, installation_id: str,
     form = next((one for one in _FORMS if _creates_only(server, one, wanted=wanted)), GET_THEN_PUT)
     if not present(server, sentinel_id, installation_id=installation_id, fhir_version=fhir_version):
         server.put(wanted, expected_version=CREATE_ONLY, create_form=GET_THEN_PUT)
+    _clear_trials(server, wanted)
     return form
+
+
+def _clear_trials(server: FhirServer, wanted: Mapping[str, Any]) -> None:
+    """Delete what was created to try a form out, now or before a crash: the proof is kept only after this."""
+    kind = str(wanted["resourceType"])
+    with suppress(SyncdError):  # a server that deletes nothing keeps an Endpoint that is off
+        for found in list(server.search(kind, {"identifier": token(TRIAL, str(wanted["id"]))})):
+            current = server.read(kind, str(found["id"]))
+            if isinstance(current, Found) and _carries(current.resource, TRIAL):
+                server.delete(kind, str(found["id"]), expected_version=current.version)
 
 
 def _creates_only(server: FhirServer, form: str, *, wanted: Mapping[str, Any]) -> bool:
     """Whether a PUT in this form creates what is not there, and then refuses to do it again.
 
     A refusal alone proves nothing: strict servers find no version 0 of anything. So where the sentinel is there already (a
-    crash, a lost ledger, the form tried before), a trial that never was there is created, and deleted at once."""
+    crash, a lost ledger, the form tried before), a trial that never was there is created instead."""
     kind = str(wanted["resourceType"])
     is_new = isinstance(server.read(kind, str(wanted["id"])), Absent)
-    subject = (
-        wanted if is_new else {name: value for name, value in wanted.items() if name != "identifier"} | {"id": new_id()}
-    )
+    trial = {**wanted, "id": new_id(), "identifier": [{"system": TRIAL, "value": str(wanted["id"])}]}
+    subject = wanted if is_new else trial
     try:
-        written = server.put(subject, expected_version=CREATE_ONLY, create_form=form)
+        server.put(subject, expected_version=CREATE_ONLY, create_form=form)
     except (Conflict, StudyError):
         return False  # it cannot create, or is not understood at all
     try:
-        written = server.put(subject, expected_version=CREATE_ONLY, create_form=form)
+        server.put(subject, expected_version=CREATE_ONLY, create_form=form)
     except Conflict:
         return True
     except StudyError:
-        return False
-    finally:
-        if not is_new:
-            with suppress(SyncdError):  # a server that deletes nothing keeps an Endpoint that is off
-                server.delete(kind, str(subject["id"]), expected_version=written.version)
+        pass
     return False
 
 
 def _is_sentinel(found: Mapping[str, Any]) -> bool:
-    return any(item.get("system") == SENTINEL for item in found.get("identifier", ()))
+    return _carries(found, SENTINEL)
+
+
+def _carries(found: Mapping[str, Any], system: str) -> bool:
+    return any(item.get("system") == system for item in found.get("identifier", ()))

@@ -22,6 +22,7 @@ CODES: dict[str, Exit] = {
     "ServerReset": Exit.WORK_LEFT,
     "StudyGone": Exit.WORK_LEFT,
     "TornRead": Exit.WORK_LEFT,
+    "CopyAway": Exit.WORK_LEFT,
     "ConfigurationError": Exit.SETTINGS,
     "LedgerRefused": Exit.LEDGER,
     "LedgerUnavailable": Exit.LEDGER,

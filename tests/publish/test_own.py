@@ -290,6 +290,17 @@ def test_refusing_version_0_of_anything_is_no_create_only_form(fake: FakeFhir, a
     assert [one["id"] for one in strict.resources("Endpoint")] == ["syncd-1"]
 
 
+def test_a_trial_that_a_crash_left_behind_is_cleared_by_the_next_proof(fake: FakeFhir, asked: FhirServer) -> None:
+    """RULES E3: killed between the creation of a trial and its deletion."""
+    sentinel.prove(asked, "syncd-1", installation_id="syncd")
+    fake.rules.append(lambda request: Response(status=503) if request.method == "DELETE" else None)
+    sentinel.prove(asked, "syncd-1", installation_id="syncd")
+    fake.rules.clear()
+    assert len(fake.resources("Endpoint")) == 2
+    assert sentinel.prove(asked, "syncd-1", installation_id="syncd") == "if-match-0"
+    assert [one["id"] for one in fake.resources("Endpoint")] == ["syncd-1"]
+
+
 def test_a_trial_that_cannot_be_deleted_is_no_sentinel(fake: FakeFhir, asked: FhirServer) -> None:
     """RULES E3: a server that deletes nothing keeps an Endpoint that is off, and nobody takes it for ours to know."""
     sentinel.prove(asked, "syncd-1", installation_id="syncd")
