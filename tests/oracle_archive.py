@@ -7,6 +7,7 @@ stable, and which StudyDescription of several it shows (MAPPING I-62).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -199,7 +200,10 @@ class Archive:
 
     def _instance(self, orthanc_id: str) -> Instance:
         file = self._get(f"/instances/{orthanc_id}/file").content
-        return Instance(header=Header.of(pydicom.dcmread(BytesIO(file), stop_before_pixels=True, force=True)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a false name of a character set makes pydicom say
+            dataset = pydicom.dcmread(BytesIO(file), stop_before_pixels=True, force=True)
+        return Instance(header=Header.of(dataset))
 
     def _json(self, path: str) -> Any:
         return self._get(path).json()

@@ -11,6 +11,7 @@ from typing import Any
 from syncd.model.agreement import (
     ANATOMIC_REGION,
     FRAME_ANATOMY,
+    FRAME_LATERALITY,
     IMAGE_LATERALITY,
     LATERALITY,
     PEOPLE,
@@ -31,7 +32,6 @@ _DOCUMENTS = (
     f"{_STORAGE}88.",  # structured reports (SR) and Key Object Selection (KO)
     f"{_STORAGE}104.",  # encapsulated PDF, CDA, STL, OBJ, MTL
 )
-_FRAME_LATERALITY = "0020,9072"
 
 
 def representative(instances: Iterable[RawInstance]) -> RawInstance:
@@ -56,7 +56,7 @@ def speaks_for_itself(tags: Tags) -> bool:
         return True
     frames = (frame for group in (SHARED_GROUPS, PER_FRAME_GROUPS) for frame in items(tags, group))
     anatomies = (item for frame in frames for item in items(frame, FRAME_ANATOMY))
-    return any(item.get(_FRAME_LATERALITY) or item.get(ANATOMIC_REGION) for item in anatomies)
+    return any(item.get(FRAME_LATERALITY) or item.get(ANATOMIC_REGION) for item in anatomies)
 
 
 def items(tags: Mapping[str, Any], tag: str) -> Iterator[Mapping[str, Any]]:

@@ -104,18 +104,18 @@ class Reader:
         self._found: dict[OrthancId, Tags] = {}
         self.unread: dict[OrthancId, Unread] = {}
 
-    def tags(self, instance: RawInstance, *, in_part: bool = True) -> Tags:
-        """Its full tags; where they cannot be had, and it may be known `in_part`, the few of `elements`, or nothing."""
+    def tags(self, instance: RawInstance) -> Tags:
+        """Its full tags; where they cannot be had, the few of `elements`, or nothing."""
         found = self._found.get(instance.orthanc_id)
         if found is None:
-            found = self._found[instance.orthanc_id] = self._tags(instance, in_part=in_part)
+            found = self._found[instance.orthanc_id] = self._tags(instance)
         return found
 
-    def _tags(self, instance: RawInstance, *, in_part: bool) -> Tags:
+    def _tags(self, instance: RawInstance) -> Tags:
         before = self._known.find(instance.orthanc_id, last_update=self._last_update)
         if before is not None:
             self.unread[instance.orthanc_id], elements = before
-            return elements if in_part else {}
+            return elements
         why = Unread.FORESEEN if number_of_frames(instance) > MOST_FRAMES else None
         if why is None and self._slow >= MOST_SLOW:
             self.unread[instance.orthanc_id] = Unread.SLOW
@@ -128,7 +128,7 @@ class Reader:
                 return found
             why = found
         self.unread[instance.orthanc_id] = why
-        elements = self._elements(instance.orthanc_id) if in_part and why is not Unread.BROKEN else {}
+        elements = self._elements(instance.orthanc_id) if why is not Unread.BROKEN else {}
         if why in _COSTLY:
             self._known.keep(instance.orthanc_id, why, elements, last_update=self._last_update)
         return elements

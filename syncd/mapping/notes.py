@@ -22,7 +22,7 @@ from syncd.mapping.people import practitioner
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.procedure import ends_before_it_starts, procedure_ids
 from syncd.mapping.systems import authority
-from syncd.mapping.terms import body_site, coded_procedures
+from syncd.mapping.terms import body_site, coded_procedures, is_site_contradicted
 from syncd.mapping.unsaid import unsaid
 from syncd.model.ids import is_uid
 from syncd.model.snapshot import IssuedId, Moment, Note, Person, SeriesFacts, StudySnapshot
@@ -134,6 +134,8 @@ def _of_series(series: SeriesFacts, *, zone: str, policy: MappingPolicy) -> Iter
     for instance in series.instances:
         if instance.modality:
             yield Note(tag="0008,0060", rule="C.7", done="SOP class of another modality than its series'")
+    if is_site_contradicted(series):
+        yield Note(tag="0018,0015", rule="C.6", done="left out: an image names another region by code", safety=True)
     site = body_site(series)
     if site is not None and not site.code:
         tag = "0008,2218" if series.anatomic_region else "0018,0015"

@@ -89,11 +89,22 @@ def body_site(series: SeriesFacts) -> Term | None:
     coded = coded_entry(region) if region else None
     if coded:
         return coded
+    if is_site_contradicted(series):
+        return None
     coded = body_part(series.body_part)
     if coded:
         return coded
     words = (region.meaning if region else "") or series.body_part
     return Term(display=words) if words else None
+
+
+def is_site_contradicted(series: SeriesFacts) -> bool:
+    """Whether an image of the series names a region by code that is not the body part in words (RULES B9)."""
+    if not series.body_part:
+        return False
+    part = body_part(series.body_part)
+    named = [coded_entry(region) for region in series.regions_denied]
+    return any(part is None or one is None or (one.system, one.code) != (part.system, part.code) for one in named)
 
 
 def body_part(text: str) -> Term | None:

@@ -166,6 +166,8 @@ class SeriesFacts:
     body_part: str = ""
     """Body Part Examined (0018,0015), cleaned."""
     anatomic_region: Code | None = None
+    regions_denied: tuple[Code, ...] = ()
+    """What single images or frames name where the series has no region: no body part in words may contradict them."""
     laterality: str = ""
     """`L`, `R`, `B` or empty (MAPPING C.6, RULES B6)."""
     started: Moment | None = None

@@ -87,7 +87,7 @@ def agreed_in_study(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -
     return {tag: value for tag, value in study.items() if tag not in gone}
 
 
-def all_asked(series: RawSeries, *, expected: int) -> bool:
+def _all_asked(series: RawSeries, *, expected: int) -> bool:
     """Whether every image of the series was asked for what it says."""
     return bool(series.images) and len(series.images) >= expected
 
@@ -122,7 +122,7 @@ def _judge(series: RawSeries, *, expected: int, reading: Reading) -> Callable[[s
     """Why a tag of the representative is not the series'; empty where it is."""
 
     def judge(tag: str) -> str:
-        if all_asked(series, expected=expected):
+        if _all_asked(series, expected=expected):
             why = _among_images(series, tag, reading=reading)
         elif series.shared is None:
             return _NOT_ASKED if tag in _UNASKED else ""

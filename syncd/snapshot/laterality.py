@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from syncd.model.agreement import (
     FRAME_ANATOMY,
+    FRAME_LATERALITY,
     IMAGE_LATERALITY,
     PER_FRAME_GROUPS,
     SHARED_GROUPS,
@@ -23,8 +24,6 @@ from syncd.model.agreement import (
 from syncd.model.study import Tags
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.tags import Tagset
-
-FRAME_LATERALITY = "0020,9072"
 
 _SIDES = {"L": frozenset("L"), "R": frozenset("R"), "B": frozenset("LR")}
 _UNPAIRED = "U"

@@ -19,19 +19,21 @@ Regions = Mapping[tuple[str, str], Code]
 """By what a region is told by: its value and scheme, or, of mere words, these."""
 
 
-def anatomic_region(series: Tagset, *, images: Sequence[Tags], expected: int) -> Code | None:
-    """The region that every image of the series names; `images` hold what all of them say, or none was asked."""
+def anatomic_region(series: Tagset, *, images: Sequence[Tags], expected: int) -> tuple[Code | None, tuple[Code, ...]]:
+    """The region that every image of the series names, else what single images name; `images` hold what all of them say, or
+    none was asked."""
     everyone = [Tagset(image, Notes(), series.tags) for image in images]
     own, said = _regions(series), [_regions(image) for image in everyone]
     if not own and not any(said):
-        return None
+        return None, ()
     why = _doubt(own, said=said, expected=expected)
     if not why and any(_only_in_some_frames(image) for image in (series, *everyone)):
         why = "not every frame has one"
-    if why:
-        series.notes.add(ANATOMIC_REGION, rule="C.6", done=f"region omitted: {why}", safety=True)
-        return None
-    return next(iter(own.values()))
+    if not why:
+        return next(iter(own.values())), ()
+    series.notes.add(ANATOMIC_REGION, rule="C.6", done=f"region omitted: {why}", safety=True)
+    named = {identity: code for regions in (own, *said) for identity, code in regions.items()}
+    return None, tuple(named[identity] for identity in sorted(named))
 
 
 def _doubt(own: Regions, *, said: Sequence[Regions], expected: int) -> str:

@@ -88,6 +88,7 @@ def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...]
     tags = reading.tags
     # Display only, and by default not even that: what is odd about it is no reason to call the study odd.
     about = Tagset(tags.tags, Notes(tags.notes.reading))
+    region, denied_regions = anatomic_region(tags, images=reading.raw.images, expected=expected)
     whose = people(reading.raw, uids=[each.uid for each in instances], reading=tags.notes.reading)
     return SeriesFacts(
         uid=reading.uid,
@@ -95,7 +96,8 @@ def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...]
         modality=reading.modality,
         description=tags.free_text(SERIES_DESCRIPTION) or tags.free_text(_PROTOCOL_NAME),
         body_part=_body_part(tags),
-        anatomic_region=anatomic_region(tags, images=reading.raw.images, expected=expected),
+        anatomic_region=region,
+        regions_denied=denied_regions,
         laterality=laterality(tags, images=reading.raw.images, expected=expected),
         started=_started(reading),
         performing_physicians=persons(tags, names=_PERFORMING, identification=_PERFORMING_IDENTIFICATION),

@@ -58,6 +58,11 @@ ODD: list[tuple[dict[str, Any], MappingPolicy, tuple[str, str, str]]] = [
         SILENT,
         ("0008,2218", "C.6", "shown as text"),
     ),
+    (
+        {"series": (series(body_part="FOOT", regions_denied=(Code(value="85562004", scheme="SCT", meaning="Hand"),)),)},
+        SILENT,
+        ("0018,0015", "C.6", "an image names another region"),
+    ),
     ({"series": (series(instances=(instance(sop_class=""),)),)}, SILENT, ("0008,0016", "I-27", "data-absent-reason")),
     ({"series": (series(), series(uid="a_b", instances=()))}, SILENT, ("0020,000e", "A.2", "unencodable: series")),
     (

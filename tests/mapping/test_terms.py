@@ -87,6 +87,29 @@ def test_words_of_the_region_are_shown_if_nothing_has_a_code() -> None:
     assert body_site(series()) is None
 
 
+HAND, FOOT = (Code(value=code, scheme="SRT", meaning=word) for code, word in (("T-D8700", "Hand"), ("T-D9700", "Foot")))
+
+
+@pytest.mark.parametrize(
+    ("part", "denied", "shown"),
+    [
+        ("HAND", (), True),
+        ("HAND", (HAND,), True),
+        ("HAND", (FOOT,), False),
+        ("HAND", (FOOT, HAND), False),
+        ("HAND", (Code(value="", scheme="", meaning="Foot"),), False),
+        ("WEIRDHAND", (HAND,), False),
+        ("", (HAND,), False),
+    ],
+)
+def test_a_body_part_that_an_image_contradicts_by_code_is_not_shown(
+    part: str, denied: tuple[Code, ...], shown: bool
+) -> None:
+    """RULES B9: all say FOOT, and one image is of a hand by its code."""
+    site = body_site(series(body_part=part, regions_denied=denied))
+    assert (site is not None) is shown
+
+
 LOINC = Code(value="24627-2", scheme="LN", meaning="CT Chest")
 LOCAL = Code(value="CTTHX", scheme="99HOSP", meaning="CT of the thorax")
 BARE = Code(value="CTTHX", scheme="99HOSP")

@@ -148,6 +148,7 @@ def test_a_region_is_the_series_where_every_image_names_it(others: tuple[Tags, .
     found = said(*({**FIRST, **each} for each in others), first={**FIRST, **HAND})
     known = of(found).anatomic_region
     assert (known.value if known else None) == region
+    assert bool(of(found).regions_denied) is (region is None)
     assert ("0008,2218" in noted(found)) is (region is None)
     assert noted(found).get("0008,2218", ("", True))[1]
 
