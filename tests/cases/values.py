@@ -18,6 +18,16 @@ VALUES = (
         at("real/test_agreement", "what_differs_among_few_or_many_images_is_left_out"),
     ),
     _case(
+        "An image that names one side or region, and another of its frames; a body part that another's code contradicts",
+        at("snapshot/test_laterality", "the_side_of_a_series_of_two_images"),
+        at("snapshot/test_agreement", "a_region_of_some_frames_is_not_the_images"),
+        at("mapping/test_terms", "a_body_part_that_an_image_contradicts_by_code_is_not_shown"),
+    ),
+    _case(
+        "Main tags that the archive decoded wrongly, of whichever series: no order, name or text beside the true one",
+        at("snapshot/test_main_tags", "what_a_file_says_stands_in_the_place_of_what_the_archive_made_of_it"),
+    ),
+    _case(
         "Any bytes in any tag: a resource or a named note, no instance lost",
         at(
             "mapping/test_any_values",
