@@ -263,6 +263,8 @@ class ReadingContract:
             (b"ISO_IR 13", b"ABC^D\\EF^G", "ABC^D¥EF^G"),
             (b"\\ISO 2022 IR 87", b"A\\\x1b$B;3ED\x1b(B^C", "A\\山田^C"),
             (b"ISO 2022 IR 13\\ISO 2022 IR 87", b"A=\x1b$B;3ED\x1b(J", "A=;3ED"),
+            (b"ISO 2022 IR 6", b"\x1b$)C\xfb\xf3", "$)C"),
+            (b"ISO 2022 IR 6\\ISO 2022 IR 149", b"\x1b$)C\xfb\xf3", "$)C"),
             (b"\\ISO 2022 IR 149", b"Hong=\x1b$)C\xfb\xf3", "Hong=洪"),
             (b"\\ISO 2022 IR 100\\ISO 2022 IR 144", b"J\x1b-A\xe9=\x1b-L\xbb", "Jé=»"),
             (b"GB18030", "王^小东".encode("gb18030"), "王^小东"),

@@ -255,6 +255,8 @@ def _text(raw: bytes, encodings: tuple[str, ...]) -> str:
     first, *more = encodings
     if first in _ESCAPES_FOLLOWED:
         text = decode_bytes(raw, ["iso8859", first], _DELIMITERS)
+    elif first == "ascii":
+        text = raw.replace(b"\x1b", b"").decode(first, errors="ignore")
     else:
         text = (_ESCAPES.sub(b"", raw) if more else raw).decode(first, errors="ignore")
     text = text.partition("\0")[0].rstrip(" ")
