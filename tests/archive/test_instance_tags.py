@@ -70,7 +70,7 @@ def test_without_a_character_set_ascii_is_believed() -> None:
     ],
 )
 def test_a_text_is_doubted_that_shows_another_set_or_may_have_had_escapes(charset: str, text: str) -> None:
-    """B11; issue 9, line 3."""
+    """B11; RULES B11."""
     assert doubtful({"0008,0005": charset, "0010,0010": text, "0010,1001": "", "0008,0060": "CT"}) == [("0010,0010",)]
 
 
@@ -90,7 +90,7 @@ def test_in_an_item_the_set_of_the_item_counts() -> None:
 
 
 def test_null_is_asked_for_and_other_things_are_not() -> None:
-    """Issue 9, line 4: `null` is no text that is absent; a code string may be dirty, and its `¥` is a delimiter."""
+    """RULES B11: `null` is no text that is absent; a code string may be dirty, and its `¥` is a delimiter."""
     tags = {"0010,0010": None, "0018,0015": "SCHÄDEL", "0008,0008": "ORIGINAL¥PRIMARY", "7fe0,0010": None, "0070,0080": None}
     assert doubtful({"0008,0005": "ISO_IR 13", **tags}) == [("0010,0010",), ("0018,0015",), ("0070,0080",)]
 
@@ -111,7 +111,7 @@ def read(tags: Mapping[str, Any], contents: Mapping[str, bytes]) -> tuple[Any, S
 
 
 def test_texts_are_asked_for_however_long_they_are() -> None:
-    """Issue 9, line 4: one call as before."""
+    """RULES B11: one call as before."""
     _, scripted = read(PLAIN, {})
     [asked] = [each for each in scripted.requests if each.url.path.endswith("/tags")]
     named = asked.url.params["ignore-length"].split(",")

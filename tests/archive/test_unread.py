@@ -121,7 +121,7 @@ def test_an_instance_that_the_index_lost_is_a_torn_read() -> None:
 
 
 def test_what_costs_the_archive_much_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 9, line 8: each try costs Orthanc its work anew; a time that was bad passes."""
+    """RULES B11: each try costs Orthanc its work anew; a time that was bad passes."""
     orthanc, scripted = archive(site({f"{LOST}/tags": late}))
     for _ in range(3):
         assert orthanc.read_study(STUDY).unread == {orthanc_id(21): Unread.SLOW}
@@ -217,7 +217,7 @@ def slide(
 
 
 def test_a_slide_of_many_frames_is_asked_value_by_value() -> None:
-    """Issue 9, line 8: never its full tags; who issued the patient's number, and nothing of its frames."""
+    """RULES B11: never its full tags; who issued the patient's number, and nothing of its frames."""
     orthanc, scripted = slide()
     raw = orthanc.read_study(STUDY)
     assert raw.unread == {orthanc_id(21): Unread.FORESEEN}
@@ -253,7 +253,7 @@ def test_values_that_cannot_all_be_understood_are_none(changes: dict[str, Answer
 
 
 def test_the_values_of_a_slow_instance_are_remembered() -> None:
-    """Issue 9, line 8."""
+    """RULES B11."""
     orthanc, scripted = slide({f"{LOST}/tags": late}, frames=1)
     first = orthanc.read_study(STUDY)
     count = len(scripted.requests)

@@ -160,7 +160,7 @@ def test_check_tells_what_a_change_of_settings_means(place: Place, syncd: Syncd,
 def test_check_and_a_dry_run_tell_what_rendering_again_would_change(
     place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 9, How: how many studies, and in which elements; nothing is written, and the servers' text is not shown."""
+    """RULES B9: how many studies, and in which elements; nothing is written, and the servers' text is not shown."""
     place.store(STUDY, AccessionNumber="A1")
     place.store(OTHER, PatientID="P2")
     assert syncd("resync").exit_code == 0
@@ -245,7 +245,7 @@ def _two_studies(place: Place) -> None:
 
 
 def test_check_turns_a_page_and_names_the_gateway(place: Place, syncd: Syncd) -> None:
-    """Issue 9, line 10: what the daemon would only meet in its inventory; cause and cure, exit 3."""
+    """docs/fhir-servers.md: what the daemon would only meet in its inventory; cause and cure, exit 3."""
     _two_studies(place)
     assert syncd("resync").exit_code == 0
     assert syncd("check").exit_code == 0
@@ -270,7 +270,7 @@ def test_check_turns_a_page_and_names_the_gateway(place: Place, syncd: Syncd) ->
 def test_check_says_which_create_only_form_was_proved_and_what_it_means(
     place: Place, syncd: Syncd, form: str, mark: str, words: str
 ) -> None:
-    """RULES C2, issue 9 line 11: from the ledger; check itself writes nothing."""
+    """RULES C2: from the ledger; check itself writes nothing."""
     assert syncd("resync").exit_code == 0
     with Ledger.open(place.ledger_url) as ledger:
         target = ledger.target()

@@ -1,4 +1,4 @@
-"""`syncd audit --notes`, and where else it is told that something is in doubt (issue 9, How)."""
+"""`syncd audit --notes`, and where else it is told that something is in doubt (RULES B9)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_document_has_the_shape_that_is_documented(doubtful: Place, syncd: S
 
 
 def test_what_is_corrected_leaves_the_list(doubtful: Place, syncd: Syncd) -> None:
-    """Issue 9, How: in the transaction that records it."""
+    """RULES B9: in the transaction that records it."""
     for study in (NAMELESS, OTHER):
         (gone,) = (one for one in doubtful.orthanc.index.all("Study") if one.main["StudyInstanceUID"] == study)
         doubtful.orthanc.handle("DELETE", f"/studies/{gone.id}")
@@ -73,13 +73,13 @@ def test_the_list_does_nothing_else(place: Place, syncd: Syncd, word: str) -> No
 
 
 def test_status_gives_the_number_and_the_command(doubtful: Place, syncd: Syncd) -> None:
-    """Issue 9, How: what is noted is seen by the operator."""
+    """RULES B9: what is noted is seen by the operator."""
     assert "in doubt     2 published studies have safety notes: `syncd audit --notes`" in syncd("status").stdout
     assert json.loads(syncd("status", "--json").stdout)["studies"]["safety"] == 2
 
 
 def test_explain_and_render_tell_which_notes_these_are(doubtful: Place, syncd: Syncd) -> None:
-    """Issue 9, How: a class of its own."""
+    """RULES B9: a class of its own."""
     assert "the patient is unidentified (safety)" in syncd("explain", NAMELESS).stdout
     assert "the patient is unidentified (safety)" in syncd("render", NAMELESS, "--notes").stderr
     shown = json.loads(syncd("explain", NAMELESS, "--json").stdout)["notes"]

@@ -64,7 +64,7 @@ class ReliedContract:
         assert (meta["tag"], meta["security"]) == ([TAG], [label])
 
     def test_references_come_back_relative_or_under_the_servers_own_base(self, fhir: FhirClient) -> None:
-        """RULES B3, issue 9 line 10."""
+        """RULES B3, docs/fhir-servers.md."""
         study = fhir.stored()
         reference = fhir.get(f"ImagingStudy/{study['id']}").json()["subject"]["reference"]
         assert reference in (f"Patient/{fhir.patient}", f"{fhir.url}/Patient/{fhir.patient}")
@@ -148,7 +148,7 @@ class ReliedContract:
             assert _found(fhir.ask("POST", "Endpoint/_search", body=body, headers={**FORM, **NO_CACHE})) == found
 
     def test_a_search_goes_on_by_next_links_below_the_base_that_self_tells(self, fhir: FhirClient) -> None:
-        """Issue 9 line 10, RULES E8: every page is below the base of the first page's `self` link; each match once."""
+        """docs/fhir-servers.md, RULES E8: every page is below the base of the first page's `self` link; each match once."""
         tag = {"system": "urn:relied", "code": fhir.new_id()}
         ids = [fhir.stored(meta={"tag": [tag]})["id"] for _ in range(5)]
         body = f"_tag={quote(tag['system'] + '|' + tag['code'])}&_count=2&_elements=identifier"

@@ -159,7 +159,7 @@ def test_healing_forgetting_and_waiting_too_long(echo: tuple[str, list[str]], pr
 
 
 def test_a_gateway_maps_the_base_and_lets_nothing_else_through(echo: tuple[str, list[str]]) -> None:
-    """Issue 9, line 10: what lies below its own path, and the path itself with a query; the server by its own name."""
+    """docs/fhir-servers.md: what lies below its own path, and the path itself with a query; the server by its own name."""
     url, seen = echo
     gateway = Gateway(outside="/r4", inside="/fhir", etag=lambda etag: f"{etag}-gzip", drops=frozenset({"x-dropped"}))
     with RecordingProxy(url, gateway=gateway) as proxy, requests.Session() as session:

@@ -62,7 +62,7 @@ def test_studies_rendered_again_are_old_ones(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(("number", "size"), [(3, 5), (5, 5), (7, 5), (100, 5), (0, 5)])
 def test_the_sample_is_spread_over_all_of_them(ledger: Ledger, number: int, size: int) -> None:
-    """Issue 9, How: not the first ones, which are of one maker."""
+    """RULES B3: not the first ones, which are of one maker."""
     publish(ledger, *(f"1.{uid:03}" for uid in range(number)), fingerprint="old")
     publish(ledger, "1.050.1", fingerprint="new")
     found = ledger.rendering.sample("new", size=size)

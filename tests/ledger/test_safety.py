@@ -29,7 +29,7 @@ def listed(ledger: Ledger) -> dict[str, tuple[Note, ...]]:
 
 
 def test_doubts_are_kept_with_the_publication_and_counted(ledger: Ledger, clock: Clock) -> None:
-    """Issue 9, How: kept per study (tag, rule, done), so that it can be listed."""
+    """RULES B9: kept per study (tag, rule, done), so that it can be listed."""
     publish(ledger, "1.1", "1.2")
     say(ledger, "1.1", SIDE, PERSON)
     assert ledger.safety.page() == [DoubtfulStudy(study_uid="1.1", notes=(SIDE, PERSON), since=NOW)]
@@ -51,7 +51,7 @@ def test_doubts_are_kept_with_the_publication_and_counted(ledger: Ledger, clock:
     ids=["corrected", "withdrawn", "deleted"],
 )
 def test_a_study_leaves_the_list_in_the_transaction_that_records_it(ledger: Ledger, changes: dict[str, Any]) -> None:
-    """Issue 9, How: corrected, or not shown any more."""
+    """RULES B9: corrected, or not shown any more."""
     publish(ledger, "1.1")
     say(ledger, "1.1", SIDE)
     say(ledger, "1.1", **changes)
@@ -89,7 +89,7 @@ def test_pages_reach_every_study_once(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("notes", [(), (SIDE,)], ids=["plain", "in doubt"])
 def test_an_unchanged_study_costs_no_statement(file_ledger: Ledger, notes: tuple[Note, ...]) -> None:
-    """Issue 9, How: read along with the rest, and written only where it differs."""
+    """RULES B9: read along with the rest, and written only where it differs."""
     publish(file_ledger, "1.1")
     say(file_ledger, "1.1", *notes)
     seen: list[str] = []

@@ -122,7 +122,7 @@ def test_safe_parks_only_what_is_in_doubt(new_world: Callable[..., World]) -> No
 
 
 def test_what_a_site_did_not_configure_is_no_doubt(new_world: Callable[..., World]) -> None:
-    """Issue 9, How: else `safe` would park every study of a site without identifier systems."""
+    """RULES B9: else `safe` would park every study of a site without identifier systems."""
     world = new_world(values="safe")
     world.policy = replace(world.policy, archive=ArchivePolicy(name=MAIN, dicomweb_url="https://pacs.test/dicom-web"))
     orders = {"AccessionNumber": "A1", "StudyID": "S1", "AdmissionID": "V1", "PlacerOrderNumberImagingServiceRequest": "O1"}
@@ -140,7 +140,7 @@ def test_strict_is_never_less_than_safe(policy: MappingPolicy, parks: list[Note]
 
 
 def test_what_is_in_doubt_is_counted_apart_and_kept(world: World) -> None:
-    """Issue 9, How: a class of its own; a study that is corrected leaves the list when it is published."""
+    """RULES B9: a class of its own; a study that is corrected leaves the list when it is published."""
     listener = Listener()
     world._rooms = replace(world.connect(), observer=listener)
     world.store(**{**ODD, "PatientID": ""})

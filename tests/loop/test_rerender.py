@@ -1,4 +1,4 @@
-"""Rendering again with eyes open: what would change is told before, and it can be held (issue 9, How; RULES B3)."""
+"""Rendering again with eyes open: what would change is told before, and it can be held (RULES B9; RULES B3)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def other_settings(world: World, **changes: Any) -> Rooms:
 
 
 def test_the_sample_tells_how_many_change_and_where(world: World) -> None:
-    """Issue 9, How: rendered both ways, by the very functions that would send them; differing elements with counts."""
+    """RULES B9: rendered both ways, by the very functions that would send them; differing elements with counts."""
     published(world, AccessionNumber="A1")
     rooms, before = other_settings(world, accession_system="http://acc.test"), len(world.writes())
     seen = foreseen(rooms)
@@ -43,7 +43,7 @@ def test_the_sample_tells_how_many_change_and_where(world: World) -> None:
 
 
 def test_no_more_than_the_sample_is_looked_at(world: World) -> None:
-    """Issue 9, How: a sample, whatever the number; then all are estimated by it."""
+    """RULES B9: a sample, whatever the number; then all are estimated by it."""
     published(world, AccessionNumber="A1")
     asked = len(world.orthanc.requests)
     seen = foreseen(other_settings(world, accession_system="http://acc.test"), size=2)

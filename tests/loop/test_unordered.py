@@ -1,4 +1,4 @@
-"""A FHIR server of another kind than HAPI (issue 9, line 11): versions without order, 200 for a creation, no create-only
+"""A FHIR server of another kind than HAPI (docs/fhir-servers.md): versions without order, 200 for a creation, no create-only
 form, no tombstones. Everything ends equal, and what is equal is not written."""
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ def _unreadable(world: World, *studies: str) -> None:
 
 
 def test_studies_that_cannot_be_read_cost_the_archive_nothing_while_it_serves_others(world: World) -> None:
-    """Issue 9, line 9: more than five of them, nothing is written meanwhile, and each is parked after 20 tries with its
+    """RULES C6: more than five of them, nothing is written meanwhile, and each is parked after 20 tries with its
     reason; until then `status` names it."""
     _neighbour(world)
     studies = [f"1.2.276.{number}" for number in range(10, 11 + IN_A_ROW)]

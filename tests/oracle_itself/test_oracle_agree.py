@@ -129,7 +129,7 @@ def test_a_value_that_nobody_can_read_agrees_with_none() -> None:
 
 
 def test_a_series_of_two_modalities_has_both_in_the_study() -> None:
-    """Issue 9, line 12; RULES B9: a list's union. One Coding of the series cannot say two."""
+    """RULES B9; RULES B9: a list's union. One Coding of the series cannot say two."""
     both = series(image(modality="CT"), image(modality="RTSTRUCT", sop_class="1.2.840.10008.5.1.4.1.1.481.3"))
     told = agree.study_modalities([both])
     assert fits(told, (f"{pair.DCM}|RTSTRUCT", f"{pair.DCM}|CT"))
@@ -140,7 +140,7 @@ def test_a_series_of_two_modalities_has_both_in_the_study() -> None:
 
 
 def test_orders_are_the_union_of_all_images_and_requests() -> None:
-    """Issue 9, line 7; PS3.3 10.6, IHE grouped procedures."""
+    """RULES B9; PS3.3 10.6, IHE grouped procedures."""
     first = image(AccessionNumber="A1", RequestAttributesSequence=[{"AccessionNumber": n} for n in ("A1", "A2")])
     issuer = [{"UniversalEntityID": "2.25.77", "UniversalEntityIDType": "ISO"}]
     second = image(PlacerOrderNumberImagingServiceRequest="P1", OrderPlacerIdentifierSequence=issuer)
@@ -151,7 +151,7 @@ def test_orders_are_the_union_of_all_images_and_requests() -> None:
 
 
 def test_procedures_and_reasons_are_the_union_of_all_images() -> None:
-    """Issue 9, line 7: all series."""
+    """RULES B9: all series."""
     images = [image(ProcedureCodeSequence=[one], ReasonForRequestedProcedureCodeSequence=[one]) for one in (HAND, FOOT)]
     told = (f"{pair.SCT}|85562004", f"{pair.SCT}|56459004")
     assert fits(orders.procedures(images), told)
@@ -186,7 +186,7 @@ def test_birth_date_and_sex_together_make_two_people(one: Any, other: Any, surel
 
 
 def test_what_people_disagree_on_is_left_out_of_the_patient() -> None:
-    """RULES B9, B10; the other ids of all studies are kept (issue 9, line 12)."""
+    """RULES B9, B10; the other ids of all studies are kept (RULES B9)."""
     other_id = [{"PatientID": "X", "IssuerOfPatientID": "", "IssuerOfPatientIDQualifiersSequence": [
         {"UniversalEntityID": "2.25.7", "UniversalEntityIDType": "ISO"}]}]  # fmt: skip
     older = copy(image(StudyDate="20200101", **{**ANNA, "PatientSex": ""}, OtherPatientIDsSequence=other_id))

@@ -1,4 +1,4 @@
-"""Where the server thinks it is (issue 9, line 10): pages and references are read at our base, by its own words."""
+"""Where the server thinks it is (docs/fhir-servers.md): pages and references are read at our base, by its own words."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _page(*resources: dict[str, Any], own: str = "", following: str = "", base: 
     ],
 )
 def test_a_page_is_asked_at_our_base(ours: str, own: str, following: str, asked: str) -> None:
-    """Issue 9, line 10; RULES S2: path and query below the server's own base; never another host."""
+    """RULES S2: path and query below the server's own base; never another host."""
     fake = Scripted(_page(PATIENT, own=own, following=following), _page({**PATIENT, "id": "b"}))
     assert [one["id"] for one in _at(fake, ours).search("Patient", {})] == ["a", "b"]
     path, _, query = asked.partition("?")
@@ -68,7 +68,7 @@ def test_the_base_may_be_told_by_where_the_matches_lie() -> None:
 
 
 def test_a_page_of_nobody_knows_where_is_told_with_the_cure() -> None:
-    """Issue 9, line 10: cause and cure, instead of a 404 for ever."""
+    """docs/fhir-servers.md: cause and cure, instead of a 404 for ever."""
     fake = Scripted(_page(PATIENT, following="http://in/fhir?_getpages=x"))
     with pytest.raises(Unsuitable, match=r"/fhir.*http://gw/r4.*let the gateway"):
         list(_at(fake, "http://gw/r4").search("Patient", {}))
@@ -94,7 +94,7 @@ def test_a_page_after_a_restart_is_read_at_the_servers_base_too() -> None:
 
 
 def test_a_page_that_nobody_serves_is_named_when_it_happens_again() -> None:
-    """Issue 9, line 10: once it is a restart; then `/readyz` and `status` name the gateway."""
+    """docs/fhir-servers.md: once it is a restart; then `/readyz` and `status` name the gateway."""
     first = _page(PATIENT, own="http://fake.invalid/fhir/Patient", following="http://fake.invalid/fhir?_getpages=x")
     fake = Scripted(first, outcome(status=404), first, outcome(status=404))
     asked = server(fake)

@@ -281,7 +281,7 @@ def test_proving_again_after_a_crash_gives_the_same(
 
 @pytest.mark.parametrize("there", [False, True], ids=["a first start", "the sentinel is there already"])
 def test_refusing_version_0_of_anything_is_no_create_only_form(fake: FakeFhir, asked: FhirServer, there: bool) -> None:
-    """RULES C2, issue 9 line 11: it must have created what it then refuses to create again; no trial is left."""
+    """RULES C2: it must have created what it then refuses to create again; no trial is left."""
     strict = FakeMedplum(clock=Clock())
     asked = server(strict)
     if there:
@@ -311,7 +311,7 @@ def test_a_trial_that_cannot_be_deleted_is_no_sentinel(fake: FakeFhir, asked: Fh
 
 
 def test_what_is_refused_though_it_is_not_there_is_told_as_that(fake: FakeFhir, asked: FhirServer) -> None:
-    """Issue 9, line 11: no word of somebody else who writes again and again."""
+    """docs/fhir-servers.md: no word of somebody else who writes again and again."""
     fake.rules.append(lambda request: outcome(status=412) if request.method == "PUT" else None)
     with pytest.raises(Transient, match="refuses to create Patient, though it is not there"):
         _kept(asked)

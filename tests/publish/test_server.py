@@ -264,7 +264,7 @@ def test_the_version_is_taken_from_where_the_server_says_it(headers: dict[str, s
 def test_a_changed_etag_does_not_hide_the_version(
     headers: dict[str, str], body: dict[str, Any] | None, version: str
 ) -> None:
-    """Issue 9, line 10; RULES C4: body, then location, then the ETag without what a packing proxy put behind it."""
+    """RULES C4: body, then location, then the ETag without what a packing proxy put behind it."""
     answer = (
         json_response(body, headers={"Content-Type": "application/fhir+json", **headers})
         if body

@@ -40,7 +40,7 @@ def _behind(proxy: RecordingProxy, outside: str = "/r4") -> Publisher:
 def test_all_pages_are_read_at_our_base(
     hapi: FhirServer, gateway: Before, monkeypatch: pytest.MonkeyPatch, outside: str, keeps_host: bool
 ) -> None:
-    """Issue 9, line 10; RULES S2: HAPI names `/fhir?_getpages=…`; what is asked lies below the gateway's path."""
+    """RULES S2: HAPI names `/fhir?_getpages=…`; what is asked lies below the gateway's path."""
     monkeypatch.setattr(publishing, "PAGE", "2")
     tag = f"gateway-{outside.replace('/', '-')}-{keeps_host}"
     ids = [f"{tag}-{number}" for number in range(5)]
@@ -75,7 +75,7 @@ def test_a_changed_etag_misleads_nobody(
     drops: frozenset[str],
     request: pytest.FixtureRequest,
 ) -> None:
-    """Issue 9, line 10; RULES C4: the version in the body or the location wins, and If-Match names the true one."""
+    """RULES C4: the version in the body or the location wins, and If-Match names the true one."""
     site = install(archive, hapi)
     site.before_fhir.gateway = Gateway(outside="/r4", inside="/fhir", etag=etag, drops=drops)
     site.syncd.variables["SYNCD_FHIR__URL"] = f"{site.before_fhir.url}/r4"
@@ -98,7 +98,7 @@ def test_a_changed_etag_misleads_nobody(
 def test_check_turns_a_page_through_the_gateway(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation], bare: bool
 ) -> None:
-    """Issue 9, line 10: cause and cure before the daemon would meet it, exit 3."""
+    """docs/fhir-servers.md: cause and cure before the daemon would meet it, exit 3."""
     site = install(archive, hapi)
     made = [study(f"page of {'good' if bare else 'bad'} gateway {number}") for number in range(2)]
     for _, files in made:

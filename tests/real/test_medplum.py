@@ -1,4 +1,4 @@
-"""A whole site before a real Medplum, which is no HAPI (issue 9, line 11): everything ends equal, unchanged costs nothing.
+"""A whole site before a real Medplum (docs/fhir-servers.md): everything ends equal, unchanged costs nothing.
 
 Its habits are in `tests/contracts/fhir_unordered.py`. It keeps no usable history (a read of it turns its order round), so
 that what was written is counted at the proxy; it has no `$validate`: the same resources pass HAPI's.

@@ -50,7 +50,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_the_oracle_finds_both_sides_equal(site: Installation) -> None:
-    """Issue 9: what is published is true, file by file; what is parked names two people under one id."""
+    """RULES B9 to B11: what is published is true, file by file; what is parked names two people under one id."""
     parked = {uid: reason for uid, reason in site.syncd.parked().items() if reason in NO_FAULT}
     report = site.compare(accepted=parked)
     assert report.compared

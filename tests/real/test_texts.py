@@ -1,4 +1,4 @@
-"""Texts of real archives' studies are those of the files: issue 9, lines 3 and 4 (RULES B11).
+"""Texts of real archives' studies are those of the files (RULES B11).
 
 Each study is read by `OrthancArchive` from a real Orthanc of each version and built into a snapshot, so that the archive's
 decoder and its limit of 256 bytes are in between, and nothing else.

@@ -1,4 +1,4 @@
-"""Files that are lost, damaged, nested or too large in real archives: RULES B11, PS3.5 7.5, issue 9 lines 8 and 9."""
+"""Files that are lost, damaged, nested or too large in real archives: RULES B11, C6, PS3.5 7.5."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def slide() -> bytes:
 def test_a_slide_of_many_frames_is_published_without_its_frames(
     either: Archive, archive_of: Reading, slide: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 9, line 8: never its full tags, but who issued the numbers; and where it is not foreseen, a timeout costs the
+    """RULES B11: never its full tags, but who issued the numbers; and where it is not foreseen, a timeout costs the
     rest only, once."""
     study, instances = _stored(either, slide)
     archive = archive_of()

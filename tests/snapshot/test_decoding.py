@@ -67,7 +67,7 @@ def test_pydicom_reads_the_examples_alike(named: str, value: bytes, text: str) -
     ],
 )
 def test_5ch_separates_values_where_it_is_no_part_of_a_character(named: str, value: bytes, values: list[str]) -> None:
-    """PS3.5 6.1.2.3: issue 9, line 3: two operators are two."""
+    """PS3.5 6.1.2.3, RULES B11: two operators are two."""
     assert read(value, named).text.split("\\") == values
 
 
@@ -167,7 +167,7 @@ def undecoded(value: bytes, named: str) -> Undecoded:
 
 
 def test_two_operators_are_two() -> None:
-    """Issue 9, line 3: `ABC^D\\EF^G` under ISO_IR 13, which Orthanc gives as one name with a yen sign."""
+    """RULES B11: `ABC^D\\EF^G` under ISO_IR 13, which Orthanc gives as one name with a yen sign."""
     tags: Tags = {"0008,0016": CT, "0008,0005": "ISO_IR 13", "0008,1070": undecoded(b"ABC^D\\EF^G", "ISO_IR 13")}
     main = {"0008,1070": "ABC^D¥EF^G"}
     snapshot = build(study(series(representative=tags, main=main)))
@@ -187,7 +187,7 @@ def test_two_operators_are_two() -> None:
 def test_the_bytes_of_a_name_win_over_what_the_archive_made_of_them(
     value: bytes, named: str, family: str | None, note: tuple[str, str, bool]
 ) -> None:
-    """Issue 9, line 3: never `Mller`, which the archive keeps as its main tag; what touches the identity is `safety`."""
+    """RULES B11: never `Mller`, which the archive keeps as its main tag; what touches the identity is `safety`."""
     tags: Tags = {"0008,0016": CT, "0008,0005": named, "0010,0010": undecoded(value, named)}
     snapshot = build(study(series(representative=tags), main={"0010,0010": "Mller^Jrg"}))
     assert [one.alphabetic.family for one in snapshot.patient.names if one.alphabetic] == ([family] if family else [])
@@ -195,7 +195,7 @@ def test_the_bytes_of_a_name_win_over_what_the_archive_made_of_them(
 
 
 def test_a_text_that_could_not_be_had_is_not_absent() -> None:
-    """Issue 9, line 4: null is a limit of the transport; the main tag in its place may be cut or spoilt."""
+    """RULES B11: null is a limit of the transport; the main tag in its place may be cut or spoilt."""
     tags: Tags = {"0008,0016": CT, "0010,0010": None, "0008,1030": None}
     snapshot = build(study(series(representative=tags), main={"0010,0010": "Mller^Jrg"}))
     assert (snapshot.patient.names, snapshot.description) == ((), "")
@@ -206,7 +206,7 @@ def test_a_text_that_could_not_be_had_is_not_absent() -> None:
 
 
 def test_what_is_empty_is_absent_without_a_note() -> None:
-    """Issue 9, line 4: an empty text is answered as such."""
+    """RULES B11: an empty text is answered as such."""
     tags: Tags = {"0008,0016": CT, "0010,0010": "", "0008,1030": ""}
     assert build(study(series(representative=tags))).notes == ()
 

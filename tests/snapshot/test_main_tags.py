@@ -47,7 +47,7 @@ RAW = Undecoded(value="Müller".encode(), character_set=UNKNOWN)
 def test_what_a_file_says_stands_in_the_place_of_what_the_archive_made_of_it(
     shown: str, others: tuple[dict[str, Any], ...]
 ) -> None:
-    """Issue 9, line 3: no invented order, patient or description beside the true one, whichever series it is of."""
+    """RULES B11: no invented order, patient or description beside the true one, whichever series it is of."""
     assert told(of(*others, saying(RAW, charset=UNKNOWN), shown=shown)) == [["Müller"]] * 4
 
 

@@ -43,7 +43,7 @@ def test_what_the_loop_tells_is_counted(metrics: Metrics) -> None:
     assert found["syncd_decisions_total", (("decision", "Create"),)] == 2
     assert found["syncd_notes_total", (("rule", "B"),)] == 2
     assert found["syncd_notes_total", (("rule", "C.1-1"),)] == 1
-    assert found["syncd_safety_notes_total", (("rule", "B"),)] == 1, "Issue 9, How: counted apart"
+    assert found["syncd_safety_notes_total", (("rule", "B"),)] == 1, "RULES B9: counted apart"
     assert found["syncd_safety_notes_total", (("rule", "C.1-1"),)] == 0
     assert found["syncd_http_requests_total", (("outcome", "201"), ("server", "fhir"))] == 1
     assert found["syncd_http_requests_total", (("outcome", "unreachable"), ("server", "archive"))] == 1
