@@ -49,11 +49,13 @@ def shown(headers: list[Header], tag: int, how: Callable[[list[str]], Any]) -> A
 
 
 def description(headers: list[Header]) -> Any:
-    """(0008,103E), else the protocol (A.2); where descriptions differ, the protocol may be said or nothing."""
+    """(0008,103E), else the protocol (A.2); where descriptions differ, the protocol may be said or nothing, and so where one
+    is in doubt: of two that are, one may be read and the other not."""
     own, protocol = (told(headers, tag, values.free_text) for tag in (0x0008103E, 0x00181030))
     if any(one.untold(0x0008103E) for one in headers) or disagree(headers, 0x0008103E):
         return either(None, protocol)
-    return changed(own, lambda said: said or protocol)
+    found = changed(own, lambda said: said or protocol)
+    return found if all(one.is_sure(0x0008103E) for one in headers) else either(found, None, protocol)
 
 
 def started(headers: list[Header]) -> Any:

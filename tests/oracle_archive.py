@@ -67,6 +67,10 @@ class Header:
         """There is a value, but in this case nobody knows which."""
         return self._reading(tag).in_case(self.case) is None
 
+    def is_sure(self, tag: int) -> bool:
+        """Everybody reads the same, in any case."""
+        return self._reading(tag).certain
+
     def items(self, tag: int) -> list[Header]:
         found = list(self.dataset[tag].value or []) if tag in self.dataset else []
         return [Header.of(item, inherited=self.charset, case=self.case, doubts=self.doubts) for item in found]

@@ -128,6 +128,14 @@ def test_a_value_that_nobody_can_read_agrees_with_none() -> None:
     assert agree.description([told, untold]) is None
 
 
+def test_of_two_descriptions_in_doubt_one_may_be_read_and_the_other_not() -> None:
+    """RULES B11: UTF-8 that is declared nowhere, and Shift-JIS under ISO_IR 13: then the protocol is the description."""
+    first = image(SpecificCharacterSet=None, SeriesDescription="Грудь".encode(), ProtocolName="Chest")
+    second = image(SpecificCharacterSet="ISO_IR 13", SeriesDescription="Грудь".encode("shift_jis"))
+    assert all(fits(agree.description([first, second]), one) for one in ("Грудь", "Chest", None))
+    assert agree.description([image(SeriesDescription="Chest"), image(SeriesDescription="Chest")]) == "Chest"
+
+
 def test_a_series_of_two_modalities_has_both_in_the_study() -> None:
     """RULES B9; RULES B9: a list's union. One Coding of the series cannot say two."""
     both = series(image(modality="CT"), image(modality="RTSTRUCT", sop_class="1.2.840.10008.5.1.4.1.1.481.3"))
