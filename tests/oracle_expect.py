@@ -49,9 +49,13 @@ class Study:
 
     @property
     def sort_keys(self) -> list[SortKey]:
-        """RULES B4: the greatest study of a patient writes the Patient. Several where its images differ."""
+        """RULES B4: the greatest study of a patient writes the Patient. Several where its images differ, or only some of
+        them say when: the archive shows what came first."""
         headers = self.copies[0].headers
-        dates, times = ([said[0] for said in agree.carried(headers, tag)] or [""] for tag in (0x00080020, 0x00080030))
+        dates, times = (
+            [*(said[0] for said in agree.carried(headers, tag)), *[""][: not all(one.texts(tag) for one in headers)]]
+            for tag in (0x00080020, 0x00080030)
+        )
         return sorted((day.replace(".", ""), time.replace(":", ""), self.uid) for day in dates for time in times)
 
 

@@ -9,7 +9,7 @@ are nobody's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from syncd.model.agreement import (
     FRAME_ANATOMY,
@@ -44,7 +44,7 @@ def laterality(series: Tagset, *, images: Sequence[Tags], expected: int) -> str:
         return _omitted(series.notes, "not every image was read")
     if not of_images:
         return _of_one_side([_series_side(image) for image in everyone], notes=series.notes)
-    whole = own.union(*(_series_side(image) for image in everyone))
+    whole = {side for side in (own, *map(_series_side, everyone)) if side}
     return _combined(whole, said=[side for image in everyone for side in _said_by(image)], notes=series.notes)
 
 
@@ -55,13 +55,14 @@ def _of_one_side(said: Sequence[Sides], *, notes: Notes) -> str:
     return _word(said[0])
 
 
-def _combined(own: Sides, *, said: Sequence[Sides], notes: Notes) -> str:
+def _combined(whole: Collection[Sides], *, said: Sequence[Sides], notes: Notes) -> str:
+    """`whole` is what (0020,0060) says wherever it says something, `said` what images say of themselves."""
     together = frozenset[str]().union(*said)
-    if own and own != together:
+    if any(side != together for side in whole):
         return _omitted(notes, "series and images contradict each other", tag=SERIES_LATERALITY)
     if together and not all(said):
         return _omitted(notes, "not every image has one")
-    return _word(own | together)
+    return _word(together)
 
 
 def _omitted(notes: Notes, why: str, *, tag: str = IMAGE_LATERALITY) -> str:

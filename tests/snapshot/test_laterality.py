@@ -53,6 +53,12 @@ def frames(*sides: str) -> dict[str, Any]:
         ("series L, one image says nothing", {"0020,0060": "L"} | dict(said("L")), [said("L"), said("")], ""),
         ("series L, images on both sides", {"0020,0060": "L"} | dict(said("L")), [said("L"), said("R")], ""),
         ("series R, one image of both", of_series("R") | dict(said("B")), [of_series("R") | dict(said("B"))] * 2, ""),
+        (
+            "images of both that say R and L of their series",
+            of_series("R") | dict(said("B")),
+            [of_series("R") | dict(said("B")), of_series("L") | dict(said("B"))],
+            "",
+        ),
         ("series R, unpaired images", of_series("R") | dict(said("U")), [said("U"), said("U")], ""),
         ("series L, images R", {"0020,0060": "L"} | dict(said("R")), [said("R"), said("R")], ""),
         ("no side at all in spite of a token", said("X"), [said("X"), said("X")], ""),
