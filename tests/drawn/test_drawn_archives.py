@@ -111,7 +111,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.mark.timeout(900)  # a fault is made as small as it can be before it is told
+@pytest.mark.timeout(900)
 def test_what_is_published_of_any_archive_is_true_or_left_out(empty: Path) -> None:
     """RULES B9, B10, B11; CASES, values: the oracle, file by file, agrees with what the server holds. The same archives each
     time, so that a change is judged by those of the one before it."""
