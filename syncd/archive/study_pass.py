@@ -36,7 +36,9 @@ def study_pass(routes: Routes, orthanc_id: OrthancId, *, counts: bool, unreadabl
         raise TornRead(f"study {orthanc_id}: its series and its instances do not fit")
     reader = reader_of(routes, orthanc_id, counts=lambda: counts, unreadable=unreadable, last_update=before.last_update)
     main_tags = cache(lambda: {each.orthanc_id: each.tags for each in routes.series(orthanc_id)})
-    members = {each: [one for one in instances if one.series_id == each] for each in before.series_ids}
+    members: dict[OrthancId, list[RawInstance]] = {each: [] for each in before.series_ids}
+    for instance in instances:
+        members[instance.series_id].append(instance)
     series = tuple(
         read_series(each, routes=routes, members=members[each], reader=reader, main_tags=main_tags, finds=counts)
         for each in members
