@@ -44,6 +44,8 @@ OK, NOT_FOUND, DENIED, BUSY, UNREACHABLE, UNREADABLE, REFUSED = (
 )  # fmt: skip
 """How a call ended, for `on_call`."""
 
+_ASKING_FOR_PATIENCE = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+
 
 class ReplyTooLarge(Unsuitable):
     """An archive's reply is larger than syncd accepts."""
@@ -51,6 +53,10 @@ class ReplyTooLarge(Unsuitable):
 
 class ReplyTooLate(Transient):
     """An archive's reply did not come in time."""
+
+
+class Busy(Transient):
+    """An archive, or the proxy before it, asks for patience: that says nothing about what was asked for."""
 
 
 class ReplyUnreadable(Transient):
@@ -187,7 +193,8 @@ class Calls:
             raise self._unsuitable(f"{self._who}: refuses our credentials (HTTP {status}); set {both}")
         if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS) or status >= 500:
             self._on_call(BUSY)
-            raise Transient(
+            kind = Busy if status in _ASKING_FOR_PATIENCE else Transient
+            raise kind(
                 f"{self._who}: {what} is answered HTTP {status}",
                 server=self._connection.name,
                 retry_after=_retry_after(response.headers.get("Retry-After", "")),

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from syncd.archive.calls import ReplyTooLarge, ReplyTooLate, ReplyUnreadable
+from syncd.archive.calls import Busy, ReplyTooLarge, ReplyTooLate, ReplyUnreadable
 from syncd.archive.elements import NotPlain, read_elements
 from syncd.archive.routes import Routes
 from syncd.errors import SyncdError, TornRead, Transient
@@ -43,6 +43,7 @@ Answer = TypeVar("Answer")
 
 _NUMBER_OF_FRAMES = "0028,0008"
 _COSTLY = (Unread.SLOW, Unread.LARGE, Unread.GARBLED)
+_QUICK = (Unread.BROKEN, Unread.GARBLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,7 @@ class Reader:
             return {}
         if why is None:
             found = self._asked(instance.orthanc_id)
-            if found is Unread.BROKEN:  # quick to say no: it may have been busy
+            if found in _QUICK:  # the network may have spoilt it
                 found = self._asked(instance.orthanc_id)
             if not isinstance(found, Unread):
                 return found
@@ -165,6 +166,8 @@ class Reader:
 
     def _why(self, error: SyncdError) -> Unread:
         """Why it cannot be read; raises `error` where that is not the instance's own fault."""
+        if isinstance(error, Busy):
+            raise error
         if not self._own_fault:
             self._still_there()
             if self._others_are_served() is False:
@@ -180,6 +183,8 @@ class Reader:
     def _elements(self, instance_id: OrthancId) -> Tags:
         try:
             return read_elements(self._routes, instance_id)
+        except Busy:
+            raise
         except (NotPlain, TornRead, Transient):
             return {}
 

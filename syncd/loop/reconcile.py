@@ -51,8 +51,9 @@ from syncd.snapshot.build import build
 CONFLICTS = 5
 """Restarts after a 409/412 before it counts as a transient failure (RULES C4)."""
 
-SOON, DAILY = 600.0, 86400.0
-"""Seconds until a study of which something could not be read is looked at again: at first, and at most."""
+SOON, DAILY = 30.0, 86400.0
+"""Seconds until a study of which something could not be read is looked at again: at first, for the network may have spoilt
+it, and at most; in between it doubles."""
 
 _WRITTEN = (Decision.CREATE, Decision.UPDATE)
 _WHOSE = (ParkedReason.PATIENT_MISMATCH, ParkedReason.PATIENT_AMBIGUOUS)

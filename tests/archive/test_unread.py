@@ -107,11 +107,19 @@ def test_an_archive_that_serves_others_says_so() -> None:
     assert archive(site())[0].serves_others({STUDY}) is True
 
 
-def test_a_file_that_was_only_busy_is_read() -> None:
+@pytest.mark.parametrize("trouble", [failing(500), failing(502), lambda _: httpx.Response(200, text='{"0008')])
+def test_a_file_that_fails_only_once_is_read(trouble: Answer) -> None:
     """RULES B11: what fails at once is asked once more."""
     routes = site()
-    routes[f"{LOST}/tags"] = in_turn(failing(503), routes[f"{LOST}/tags"])
+    routes[f"{LOST}/tags"] = in_turn(trouble, routes[f"{LOST}/tags"])
     assert archive(routes)[0].read_study(STUDY).unread == {}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_archive_that_asks_for_patience_has_no_broken_file(status: int) -> None:
+    """RULES C6, RFC 6585 4, RFC 9110 15.6.4: who is busy says nothing about a file; the study waits and loses no word."""
+    with pytest.raises(Transient):
+        archive(site({f"{LOST}/tags": failing(status)}))[0].read_study(STUDY)
 
 
 def test_an_instance_that_the_index_lost_is_a_torn_read() -> None:
