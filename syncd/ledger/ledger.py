@@ -11,15 +11,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Select
 
 from syncd.errors import LedgerRefused, LedgerUnavailable
 from syncd.ledger.db import schema
 from syncd.ledger.db.backend import Backend, Hold, backend_of
 from syncd.ledger.db.errors import translated
 from syncd.ledger.db.rows import to_row
-from syncd.ledger.db.transactions import Ways
-from syncd.ledger.db.writer import Transaction, Writer
+from syncd.ledger.db.transactions import Owner, Transactions
+from syncd.ledger.db.writer import Writer
 from syncd.ledger.inventories import archives, feed
 from syncd.ledger.inventories.archive_inventory import Sweep
 from syncd.ledger.inventories.fhir_inventory import Verification
@@ -79,28 +79,31 @@ class Ledger:
         """Not for callers: `open` and `open_guest` make sure that there is a ledger to open."""
         self._clock = clock
         self._hold = hold
-        self._epoch: int | None = None
-        self._closed = False
+        self._owner = Owner()
         self._passed = work.Passed()
         self._handed_out = HandedOut()
-        ways = Ways(self)
-        self.sweep = Sweep(ways)
-        """An archive's listing, compared (RULES A8)."""
-        self.verification = Verification(ways)
-        """The FHIR server's listing, compared."""
-        self.selection = SelectionLedger(ways)
-        """What the site does not select, and the first import."""
-        self.safety = SafetyNotes(ways)
-        """What is in doubt of published studies."""
-        self.rendering = Rendering(ways)
-        """Which mapping and settings rendered what is published."""
         self._readers = backend.reading_engine()
         self._engine = backend.writing_engine(max_pages=max_pages)
         with translated():
-            self._writer = Writer(self._engine, guard=takeover.guard(lambda: self._epoch))
-        self.trail = Trail(ways)
-        self.rounds = Rounds(ways)
-        self.references = References(ways)
+            self._writer = Writer(self._engine, guard=takeover.guard(self._owner.epoch))
+        transactions = Transactions(readers=self._readers, writer=self._writer, owner=self._owner, clock=clock)
+        self._transactions = transactions
+        self._read, self._write, self._own = transactions.read, transactions.write, transactions.own
+        self.sweep = Sweep(transactions)
+        """An archive's listing, compared (RULES A8)."""
+        self.verification = Verification(transactions)
+        """The FHIR server's listing, compared."""
+        self.selection = SelectionLedger(transactions)
+        """What the site does not select, and the first import."""
+        self.safety = SafetyNotes(transactions)
+        """What is in doubt of published studies."""
+        self.rendering = Rendering(transactions)
+        """Which mapping and settings rendered what is published."""
+        self.trail = Trail(transactions)
+        """The Provenance that is owed."""
+        self.rounds = Rounds(transactions)
+        """What is asked of the FHIR server again and again, in turn."""
+        self.references = References(transactions)
         """What published studies refer to."""
 
     @classmethod
@@ -120,7 +123,7 @@ class Ledger:
             hold.release()
             raise
         try:
-            ledger._epoch = ledger._write(lambda tx: takeover.take_over(tx, now=clock()))
+            ledger._owner.begin(ledger._write(lambda tx: takeover.take_over(tx, now=clock())))
             backend.opened()
         except BaseException:
             ledger.close()
@@ -149,14 +152,14 @@ class Ledger:
     def require_ownership(self) -> None:
         """Asked immediately before every FHIR write (RULES E4). Raises `LedgerRefused` when this process is not the owner
         or another one has become it, `LedgerUnavailable` while that cannot be known. On SQLite it costs nothing."""
-        epoch = self._own_epoch()
-        if self._closed or self._hold is None:
+        epoch = self._owner.require()
+        if self._transactions.is_closed or self._hold is None:
             raise LedgerUnavailable("the ledger is closed")
         self._hold.require(epoch)
 
     def close(self) -> None:
         """Finish what is queued and let go of the ledger; claims become void with the next owner."""
-        self._closed = True
+        self._transactions.close()
         self._writer.close()
         self._engine.dispose()
         self._readers.dispose()
@@ -267,7 +270,7 @@ class Ledger:
 
         `within`: the archives that can be read; a study with a copy in any other one stays as it is (RULES C8). With
         `stubborn`, at most so many more of those that failed often, and none of them among the others (RULES C6)."""
-        epoch, passed = self._own_epoch(), self._passed
+        epoch, passed = self._owner.require(), self._passed
         return self._handed_out.claimed(
             self._own,
             epoch=epoch,
@@ -285,7 +288,7 @@ class Ledger:
 
     def claim_study(self, study_uid: str) -> Claim | None:
         """This study's pending work whether due or not; `None` if nothing is pending or it is claimed."""
-        epoch = self._own_epoch()
+        epoch = self._owner.require()
         claims = self._handed_out.claimed(
             self._own, epoch=epoch, change=lambda tx: work.claim_study(tx, study_uid, epoch=epoch)
         )
@@ -293,12 +296,12 @@ class Ledger:
 
     def release(self, *study_uids: str) -> None:
         """Hand claims back without an outcome (shutdown); the rows stay as they were."""
-        self._own(lambda tx: work.release(tx, study_uids, epoch=self._own_epoch()))
+        self._own(lambda tx: work.release(tx, study_uids, epoch=self._owner.require()))
         self._handed_out.settled(study_uids)
 
     def next_due(self) -> float | None:
         """When the earliest unclaimed study is due (may lie in the past); `None` when nothing is pending."""
-        return self._read(lambda connection: work.next_due(connection, epoch=self._epoch))
+        return self._read(lambda connection: work.next_due(connection, epoch=self._owner.epoch()))
 
     def save_intent(self, intent: Intent) -> None:
         self._own(lambda tx: work.save_intent(tx, intent))
@@ -547,26 +550,6 @@ class Ledger:
 
     def save_dicomweb_roots(self, roots: Mapping[str, str]) -> None:
         self._own(lambda tx: records.save_fact(tx, archives.ROOTS, dict(roots)))
-
-    # The two ways in
-
-    def _read(self, question: Callable[[Connection], T]) -> T:
-        if self._closed:
-            raise LedgerUnavailable("the ledger is closed")
-        with translated(), self._readers.connect() as connection:
-            return question(connection)
-
-    def _write(self, change: Callable[[Transaction], T]) -> T:
-        return self._writer.run(change)
-
-    def _own(self, change: Callable[[Transaction], T]) -> T:
-        self._own_epoch()
-        return self._write(change)
-
-    def _own_epoch(self) -> int:
-        if self._epoch is None:
-            raise LedgerRefused("only the ledger's owner may do this; a second process may only mark studies")
-        return self._epoch
 
     def _mark_each(self, wanted: Select[Any], *, kind: MarkKind, priority: int, read_fhir: bool) -> int:
         marked, after = 0, ""

@@ -1,38 +1,84 @@
-"""The ledger's ways in, as its parts use them that have a name of their own (`ledger.sweep`, `ledger.verification`)."""
+"""The two ways into the database: a short read, and a transaction; the owner's only where this process is the owner.
+
+Every part of the ledger is given these and nothing else. The owner's epoch lies in a holder of its own because the writer's
+guard asks for it too, and the writer is there before the ledger is owned.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
-from syncd.ledger.db.writer import Transaction
-
-if TYPE_CHECKING:
-    from syncd.ledger.ledger import Ledger
+from syncd.errors import LedgerRefused, LedgerUnavailable
+from syncd.ledger.db.errors import translated
+from syncd.ledger.db.writer import Transaction, Writer
 
 T = TypeVar("T")
 
 
-class Ways:
-    """One short read, one transaction of the owner's, one of anybody's; and the ledger's clock."""
+class Owner:
+    """Whether this process owns the ledger: the epoch it began by taking over, None for a guest (RULES E4)."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def read(self, question: Callable[[Connection], T]) -> T:
-        return self._ledger._read(question)
-
-    def own(self, change: Callable[[Transaction], T]) -> T:
-        return self._ledger._own(change)
-
-    def write(self, change: Callable[[Transaction], T]) -> T:
-        return self._ledger._write(change)
-
-    def now(self) -> float:
-        return self._ledger._clock()
+    def __init__(self) -> None:
+        self._epoch: int | None = None
 
     def epoch(self) -> int | None:
         """The owner's epoch: claims that carry it hold."""
-        return self._ledger._epoch
+        return self._epoch
+
+    def begin(self, epoch: int) -> None:
+        """From here on this process is the owner."""
+        self._epoch = epoch
+
+    def require(self) -> int:
+        """The epoch. Raises `LedgerRefused` for a guest."""
+        if self._epoch is None:
+            raise LedgerRefused("only the ledger's owner may do this; a second process may only mark studies")
+        return self._epoch
+
+
+class Transactions:
+    """One short read, one transaction of the owner's, one of anybody's; and the ledger's clock.
+
+    All raise `LedgerUnavailable` while the database does not answer, and once the ledger is closed."""
+
+    def __init__(self, *, readers: Engine, writer: Writer, owner: Owner, clock: Callable[[], float]) -> None:
+        self._readers = readers
+        self._writer = writer
+        self._owner = owner
+        self._clock = clock
+        self._closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def read(self, question: Callable[[Connection], T]) -> T:
+        """What `question` finds in the last commit."""
+        if self._closed:
+            raise LedgerUnavailable("the ledger is closed")
+        with translated(), self._readers.connect() as connection:
+            return question(connection)
+
+    def write(self, change: Callable[[Transaction], T]) -> T:
+        """What `change` returns, once it has reached the disk; a guest may do so too."""
+        return self._writer.run(change)
+
+    def own(self, change: Callable[[Transaction], T]) -> T:
+        """The same for the owner alone. Raises `LedgerRefused` for a guest."""
+        self._owner.require()
+        return self.write(change)
+
+    def now(self) -> float:
+        """Seconds since the epoch, by the ledger's clock."""
+        return self._clock()
+
+    def epoch(self) -> int | None:
+        """The owner's epoch, None for a guest."""
+        return self._owner.epoch()
+
+    def close(self) -> None:
+        """Let nobody in any more; what is queued is the writer's to carry out."""
+        self._closed = True

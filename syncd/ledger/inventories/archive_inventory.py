@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, Table, Update, bindparam, delete, exi
 
 from syncd.ledger.db.rows import slices, to_noun, to_row
 from syncd.ledger.db.schema import copies, dirty, records, swept, upsert
-from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.marks import mark
 from syncd.ledger.studies.records import fact, save_fact
@@ -34,34 +34,36 @@ WINDOW = 2000
 class Sweep:
     """`ledger.sweep`: what one inventory of an archive needs, each method one short transaction or read."""
 
-    def __init__(self, ways: Ways) -> None:
-        self._ways = ways
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     def now(self) -> float:
         """The ledger's clock, which `began` and what was first seen when are told by."""
-        return self._ways.now()
+        return self._transactions.now()
 
     def begin(self, archive: ArchiveName) -> float:
         """Forget an older listing; returns the moment from which on copies are too new to be compared."""
         self._clear(archive)
-        return self._ways.now()
+        return self._transactions.now()
 
     def stage(self, archive: ArchiveName, ids: Sequence[OrthancId]) -> None:
         """Keep ids of the listing, of which nothing else is known yet."""
         untold = {"study_uid": "", "last_update": "", "study_date": "", "is_stable": False}
         untold |= {"labels": None, "tags_digest": None}
         rows = [{"archive": archive, "orthanc_id": one, **untold} for one in dict.fromkeys(ids)]
-        self._ways.own(lambda tx: upsert(tx.connection, swept, rows=rows))
+        self._transactions.own(lambda tx: upsert(tx.connection, swept, rows=rows))
 
     def detail(self, archive: ArchiveName, listings: Sequence[StudyListing]) -> int:
         """Keep details; returns how many of them told something of the listing that was not known yet."""
         rows = {one.orthanc_id: _staged(one, archive=archive) for one in listings}
-        return self._ways.own(lambda tx: _detail(tx, archive, rows))
+        return self._transactions.own(lambda tx: _detail(tx, archive, rows))
 
     def undetailed(self, archive: ArchiveName, window: tuple[str, str]) -> list[OrthancId]:
         """The ids of the window of which no page told anything."""
         wanted = _within(select(swept.c.orthanc_id), swept, archive, window).where(swept.c.study_uid == "")
-        return [OrthancId(one) for one in self._ways.read(lambda connection: connection.execute(wanted).scalars().all())]
+        return [
+            OrthancId(one) for one in self._transactions.read(lambda connection: connection.execute(wanted).scalars().all())
+        ]
 
     def windows(self, archive: ArchiveName) -> Iterator[tuple[str, str]]:
         """The staged listing in windows (after, up to); ids staged meanwhile behind the current one are included."""
@@ -89,7 +91,7 @@ class Sweep:
         """Keep the digest that was listed of copies of which none is known and that nobody is going to read: what an older
         version left out, or set aside. Returns of how many."""
         known = _inside(untold_digests(), copies, archive, window)
-        return self._ways.own(lambda tx: int(tx.connection.execute(known).rowcount))
+        return self._transactions.own(lambda tx: int(tx.connection.execute(known).rowcount))
 
     def gone(self, archive: ArchiveName, window: tuple[str, str], *, began: float) -> list[Copy]:
         """Copies of the window that were known when the listing began, and are not in it; dirty studies left alone."""
@@ -103,8 +105,8 @@ class Sweep:
 
     def keep_counts(self, archive: ArchiveName, asked: Sequence[OrthancId], counts: Mapping[OrthancId, int]) -> int:
         """Keep what was counted of those `asked` for, and mark the studies whose number moved; returns how many."""
-        now = self._ways.now()
-        return self._ways.own(lambda tx: _keep_counts(tx, archive, asked, counts, now=now))
+        now = self._transactions.now()
+        return self._transactions.own(lambda tx: _keep_counts(tx, archive, asked, counts, now=now))
 
     def known_instances(self, archive: ArchiveName) -> tuple[int, int]:
         """Of the listed copies: the sum of their counts, and how many were never counted."""
@@ -118,26 +120,26 @@ class Sweep:
     def finish(self, archive: ArchiveName, inventory: Inventory) -> None:
         """Keep what was found, and forget the listing."""
         self._clear(archive)
-        self._ways.own(lambda tx: save_fact(tx, _fact(archive), to_row(inventory)))
+        self._transactions.own(lambda tx: save_fact(tx, _fact(archive), to_row(inventory)))
 
     def last(self, archive: ArchiveName) -> Inventory | None:
         """The last inventory that was finished."""
-        value = self._ways.read(lambda connection: fact(connection, _fact(archive)))
+        value = self._transactions.read(lambda connection: fact(connection, _fact(archive)))
         return None if value is None else Inventory(**value)
 
     def _windows(self, table: Table, archive: ArchiveName, *chosen: Any) -> Iterator[tuple[str, str]]:
         after = ""
-        while (upto := self._ways.read(_window_end(table, archive, after, *chosen))) is not None:
+        while (upto := self._transactions.read(_window_end(table, archive, after, *chosen))) is not None:
             yield after, upto
             after = upto
 
     def _clear(self, archive: ArchiveName) -> None:
         for _, upto in self._windows(swept, archive):
             part = delete(swept).where(swept.c.archive == archive, swept.c.orthanc_id <= upto)
-            self._ways.own(lambda tx, part=part: tx.connection.execute(part))  # type: ignore[misc]
+            self._transactions.own(lambda tx, part=part: tx.connection.execute(part))  # type: ignore[misc]
 
     def _rows(self, wanted: Select[Any]) -> Sequence[Any]:
-        return self._ways.read(lambda connection: connection.execute(wanted).all())
+        return self._transactions.read(lambda connection: connection.execute(wanted).all())
 
 
 def differing() -> Select[Any]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, Table, delete, func, or_, select
 
 from syncd.ledger.db.rows import to_noun, to_row
 from syncd.ledger.db.schema import copies, facts, findings, listed, parked, records, upsert
-from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.records import fact, save_fact
 from syncd.model.inventories import Finding, Inventory, ListedResource, Walk
@@ -52,17 +52,17 @@ class Stranger:
 class Verification:
     """`ledger.verification`: what the FHIR inventory needs, each method one short transaction or read."""
 
-    def __init__(self, ways: Ways) -> None:
-        self._ways = ways
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     def now(self) -> float:
         """The ledger's clock."""
-        return self._ways.now()
+        return self._transactions.now()
 
     def want(self, reason: str) -> None:
         """Ask for a FHIR inventory as soon as can be; a second process may, too. Wished again, it stays one wish."""
         if not self.wanted():
-            self._ways.write(lambda tx: save_fact(tx, _WANTED, reason))
+            self._transactions.write(lambda tx: save_fact(tx, _WANTED, reason))
 
     def wanted(self) -> str:
         """Why one is wished; empty when none is."""
@@ -72,8 +72,8 @@ class Verification:
         """When this ledger was first asked whether it was ever verified: then the interval began."""
         value = self._fact(_SINCE)
         if value is None:
-            value = self._ways.now()
-            self._ways.own(lambda tx: save_fact(tx, _SINCE, value))
+            value = self._transactions.now()
+            self._transactions.own(lambda tx: save_fact(tx, _SINCE, value))
         return float(value)
 
     def last(self) -> Inventory | None:
@@ -89,28 +89,30 @@ class Verification:
     def begin(self, *, reason: str, phase: str) -> Walk:
         """Begin one from nothing; a wish that comes from here on asks for another one."""
         self._clear()
-        walk = Walk(began_at=self._ways.now(), reason=reason, phase=phase)
-        self._ways.own(lambda tx: _begin(tx, walk))
+        walk = Walk(began_at=self._transactions.now(), reason=reason, phase=phase)
+        self._transactions.own(lambda tx: _begin(tx, walk))
         return walk
 
     def advance(self, walk: Walk, *, resources: Sequence[ListedResource] = (), found: Sequence[Finding] = ()) -> None:
         """Keep what a slice brought, and how far the walk is now."""
-        self._ways.own(lambda tx: _advance(tx, walk, resources=resources, found=found))
+        self._transactions.own(lambda tx: _advance(tx, walk, resources=resources, found=found))
 
     def finish(self, walk: Walk) -> Inventory:
         """Keep what was found; findings that were not seen any more go."""
-        inventory = Inventory(began_at=walk.began_at, ended_at=self._ways.now(), listed=walk.listed, found=walk.found)
+        inventory = Inventory(
+            began_at=walk.began_at, ended_at=self._transactions.now(), listed=walk.listed, found=walk.found
+        )
         self._clear()
-        self._ways.own(lambda tx: _finish(tx, inventory))
+        self._transactions.own(lambda tx: _finish(tx, inventory))
         return inventory
 
     def studies(self, after: str, *, most: int) -> list[str]:
         """The next StudyInstanceUIDs that an archive holds or that were published, in order."""
-        return self._ways.read(lambda connection: _studies(connection, after, most))
+        return self._transactions.read(lambda connection: _studies(connection, after, most))
 
     def window_of(self, table: Table, after: str) -> str | None:
         """The last key of the next window of `RECORDS` or `LISTED`; None behind the end."""
-        return self._ways.read(lambda connection: _window_end(connection, table, after))
+        return self._transactions.read(lambda connection: _window_end(connection, table, after))
 
     def drifted(self, after: str, upto: str, *, began: float) -> list[Drift]:
         """Records of the window whose resource is not listed, or with another version or time."""
@@ -150,15 +152,15 @@ class Verification:
         return [to_noun(Finding, row) for row in self._rows(wanted.order_by(findings.c.resource_id, findings.c.kind))]
 
     def _fact(self, name: str) -> Any:
-        return self._ways.read(lambda connection: fact(connection, name))
+        return self._transactions.read(lambda connection: fact(connection, name))
 
     def _rows(self, wanted: Select[Any]) -> Sequence[Any]:
-        return self._ways.read(lambda connection: connection.execute(wanted).all())
+        return self._transactions.read(lambda connection: connection.execute(wanted).all())
 
     def _clear(self) -> None:
         while (upto := self.window_of(listed, "")) is not None:
             part = delete(listed).where(listed.c.resource_id <= upto)
-            self._ways.own(lambda tx, part=part: tx.connection.execute(part))  # type: ignore[misc]
+            self._transactions.own(lambda tx, part=part: tx.connection.execute(part))  # type: ignore[misc]
 
 
 RECORDS, LISTED = records, listed

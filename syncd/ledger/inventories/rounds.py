@@ -13,7 +13,7 @@ from sqlalchemy import Select, bindparam, select
 
 from syncd.ledger.db.rows import to_noun, to_row
 from syncd.ledger.db.schema import companions, records
-from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.studies.records import every_uid, fact, save_fact
 from syncd.model.work import Companion
 
@@ -30,20 +30,22 @@ class Round:
 class Rounds:
     """One of the ledger's doors: every method is one transaction or one short read."""
 
-    def __init__(self, ways: Ways) -> None:
-        self._ways = ways
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     def position(self, name: str) -> Round:
-        value = self._ways.read(lambda connection: fact(connection, f"round {name}"))
+        value = self._transactions.read(lambda connection: fact(connection, f"round {name}"))
         return Round() if value is None else Round(**value)
 
     def move(self, name: str, position: Round) -> None:
-        self._ways.own(lambda tx: save_fact(tx, f"round {name}", to_row(position)))
+        self._transactions.own(lambda tx: save_fact(tx, f"round {name}", to_row(position)))
 
     def companions(self, resource_type: str, *, after: str, limit: int) -> list[Companion]:
         """A page of our companions of a type, in the order of their ids."""
         page = {"kind": resource_type, "after": after, "most": limit}
-        return self._ways.read(lambda connection: [to_noun(Companion, row) for row in connection.execute(_COMPANIONS, page)])
+        return self._transactions.read(
+            lambda connection: [to_noun(Companion, row) for row in connection.execute(_COMPANIONS, page)]
+        )
 
 
 _COMPANIONS = (

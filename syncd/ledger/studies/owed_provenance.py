@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
 
 from syncd.ledger.db.rows import to_noun, to_row
 from syncd.ledger.db.schema import history, owed_provenance, upsert
-from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.model.provenance import Occasion, OwedProvenance
 
@@ -40,29 +40,29 @@ _SETTLED = delete(owed_provenance).where(
 class Trail:
     """One of the ledger's doors: every method is one transaction or one short read."""
 
-    def __init__(self, ways: Ways) -> None:
-        self._ways = ways
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     def of_study(self, study_uid: str) -> list[OwedProvenance]:
         """All that is owed for a study, the oldest first."""
-        return self._ways.read(lambda connection: _nouns(connection.execute(_OF_STUDY, {"uid": study_uid})))
+        return self._transactions.read(lambda connection: _nouns(connection.execute(_OF_STUDY, {"uid": study_uid})))
 
     def due(self, limit: int, *, now: float) -> list[OwedProvenance]:
         """Up to `limit` debts whose time has come."""
-        return self._ways.read(lambda connection: _nouns(connection.execute(_DUE, {"now": now, "most": limit})))
+        return self._transactions.read(lambda connection: _nouns(connection.execute(_DUE, {"now": now, "most": limit})))
 
     def settle(self, paid: OwedProvenance) -> None:
         """The server has it."""
-        self._ways.own(lambda tx: _settle(tx, paid))
+        self._transactions.own(lambda tx: _settle(tx, paid))
 
     def put_off(self, owed: OwedProvenance) -> None:
         """Another attempt, when `owed.due` says so."""
-        self._ways.own(lambda tx: _put_off(tx, owed))
+        self._transactions.own(lambda tx: _put_off(tx, owed))
 
     def give_up(self, owed: OwedProvenance, reason: str) -> None:
         """The server will never take it; the study's history says why."""
-        now = self._ways.now()
-        self._ways.own(lambda tx: _give_up(tx, owed, reason, now=now))
+        now = self._transactions.now()
+        self._transactions.own(lambda tx: _give_up(tx, owed, reason, now=now))
 
 
 def keep(tx: Transaction, debts: Sequence[OwedProvenance]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, Text, bindparam, or_, select, type_co
 
 from syncd.ledger.db.rows import slices
 from syncd.ledger.db.schema import parked, records, safety_notes
-from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.studies.records import every_uid
 from syncd.model.words import SHOWN, ParkedReason
 from syncd.model.work import NAMED, REFERS_TO, UNLIKE
@@ -33,34 +33,34 @@ _DOUBTED = (
 class References:
     """`ledger.references`: each method one short read."""
 
-    def __init__(self, ways: Ways) -> None:
-        self._ways = ways
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     def standing_by(self, subject: str, *, but: str) -> str:
         """A study, not `but`, that is shown under this subject and in no doubt about it; empty where there is none."""
         wanted = _STANDING.params(subject=subject, but=but)
-        return str(self._ways.read(lambda connection: connection.execute(wanted).scalar()) or "")
+        return str(self._transactions.read(lambda connection: connection.execute(wanted).scalar()) or "")
 
     def subjects(self, after: str, *, most: int) -> list[str]:
         """The next subjects that shown studies have, in order, each once."""
         page = {"after": after, "most": most}
-        return self._ways.read(lambda connection: list(connection.execute(_SUBJECTS, page).scalars()))
+        return self._transactions.read(lambda connection: list(connection.execute(_SUBJECTS, page).scalars()))
 
     def patients(self, subjects: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """By subject, the ids that our own Patient would have: which identifiers these subjects were found by."""
-        return self._ways.read(lambda connection: _patients(connection, subjects))
+        return self._transactions.read(lambda connection: _patients(connection, subjects))
 
     def referring(self, after: str, upto: str) -> list[tuple[str, Mapping[str, Any]]]:
         """The shown studies of a window of records that refer to more than their subject, with their raw facts."""
         wanted = _REFERRING.params(after=after, upto=upto)
-        rows = self._ways.read(lambda connection: connection.execute(wanted).all())
+        rows = self._transactions.read(lambda connection: connection.execute(wanted).all())
         return [(row.study_uid, row.raw) for row in rows]
 
     def doubted(self, after: str, *, most: int) -> list[str]:
         """The next studies that are parked for what a Patient, or what else they refer to, was then, or published although
         somebody else's Patient said otherwise."""
         page = {"after": after, "most": most}
-        return self._ways.read(lambda connection: _doubted(connection, page)[:most])
+        return self._transactions.read(lambda connection: _doubted(connection, page)[:most])
 
 
 _IN_DISPUTE = or_(

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, exists, func, select
 
 from syncd.ledger.db.schema import dirty, intents, records
-from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.records import fact, save_fact
 from syncd.model.words import Priority
@@ -28,19 +28,19 @@ _UNMARKED_AT_ONCE = 1000
 class Rendering:
     """One of the ledger's doors (`Ledger.rendering`): every method is short reads and transactions."""
 
-    def __init__(self, ways: Ways) -> None:
-        self._ways = ways
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     def begin(self, fingerprint: str, *, held: bool) -> None:
         """Today's fingerprint; `held`: what is of another one stays as it is until it changes. Marks that were made for
         nothing else are taken back then."""
-        self._ways.own(lambda tx: _begin(tx, fingerprint, held=held))
-        while held and self._ways.own(_unmark):
+        self._transactions.own(lambda tx: _begin(tx, fingerprint, held=held))
+        while held and self._transactions.own(_unmark):
             pass
 
     def sample(self, fingerprint: str, *, size: int) -> list[str]:
         """The UIDs of up to `size` records of another fingerprint, spread evenly over all of them."""
-        return self._ways.read(lambda connection: _sample(connection, fingerprint, size=size))
+        return self._transactions.read(lambda connection: _sample(connection, fingerprint, size=size))
 
 
 def count_record(tx: Transaction, record: StudyRecord, *, before: str | None) -> None:

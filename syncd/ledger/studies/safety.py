@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.schema import safety_notes, upsert
-from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.model.snapshot import Note
 from syncd.model.words import SHOWN
@@ -35,12 +35,12 @@ _NONE = delete(safety_notes).where(safety_notes.c.study_uid == bindparam("uid"))
 class SafetyNotes:
     """One of the ledger's doors (`Ledger.safety`)."""
 
-    def __init__(self, ways: Ways) -> None:
-        self._ways = ways
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     def page(self, after: str = "", limit: int = 500) -> list[DoubtfulStudy]:
         """A page in the order of UIDs; the next one begins after its last UID."""
-        return self._ways.read(lambda connection: _page(connection, after=after, limit=limit))
+        return self._transactions.read(lambda connection: _page(connection, after=after, limit=limit))
 
 
 def keep(tx: Transaction, outcome: Outcome, *, before: Sequence[Any] | None, now: float) -> None:

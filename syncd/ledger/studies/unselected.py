@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, Table, bindparam, delete, exists, fun
 
 from syncd.ledger.db.rows import slices, to_noun, to_row
 from syncd.ledger.db.schema import copies, dirty, intents, parked, records, unselected, upsert
-from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.marks import keep_copies, mark
 from syncd.ledger.studies.records import fact, save_fact, study_dates
@@ -32,65 +32,65 @@ MARKED_AT_ONCE = 1000
 class SelectionLedger:
     """`ledger.selection`: each method one short transaction or read, or a walk of such."""
 
-    def __init__(self, ways: Ways) -> None:
-        self._ways = ways
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
 
     def find(self, study_uid: str) -> UnselectedStudy | None:
         wanted = select(unselected).where(unselected.c.study_uid == study_uid)
-        row = self._ways.read(lambda connection: connection.execute(wanted).one_or_none())
+        row = self._transactions.read(lambda connection: connection.execute(wanted).one_or_none())
         return None if row is None else to_noun(UnselectedStudy, row)
 
     def page(self, after: str = "", limit: int = 500) -> list[UnselectedStudy]:
         """A page in the order of UIDs; the next one begins after its last UID."""
         key = unselected.c.study_uid
         wanted = select(unselected).where(key > after).order_by(key).limit(limit)
-        rows = self._ways.read(lambda connection: connection.execute(wanted).all())
+        rows = self._transactions.read(lambda connection: connection.execute(wanted).all())
         return [to_noun(UnselectedStudy, row) for row in rows]
 
     # The first import
 
     def first_import(self, archive: ArchiveName) -> FirstImport:
-        value = self._ways.read(lambda connection: fact(connection, _import_of(archive)))
+        value = self._transactions.read(lambda connection: fact(connection, _import_of(archive)))
         return FirstImport() if value is None else FirstImport(**value)
 
     def begin_import(self, archive: ArchiveName, *, until: int) -> None:
         """The next listing is a first one; what the feed says up to `until` is older than it."""
-        self._ways.own(lambda tx: begin_import(tx, archive, until=until))
+        self._transactions.own(lambda tx: begin_import(tx, archive, until=until))
 
     def move_import(self, archive: ArchiveName, *, until: int) -> None:
         """The feed's numbers begin anew."""
         now = self.first_import(archive)
         if now.until != until:
-            self._ways.own(
+            self._transactions.own(
                 lambda tx: save_fact(tx, _import_of(archive), to_row(FirstImport(pending=now.pending, until=until)))
             )
 
     def import_listed(self, archive: ArchiveName) -> None:
         """The first listing has ended: what a later one finds new is new."""
         until = self.first_import(archive).until
-        self._ways.own(lambda tx: save_fact(tx, _import_of(archive), to_row(FirstImport(until=until))))
+        self._transactions.own(lambda tx: save_fact(tx, _import_of(archive), to_row(FirstImport(until=until))))
 
     def leave_outside(self, entries: Sequence[UnselectedStudy], found: Sequence[Copy], *, archive: ArchiveName) -> set[str]:
         """Keep these of `archive` as outside the history, with their copies, but for those that were published, that an
         event or a worker has in hand, or that another archive takes; returns the UIDs of those that were left outside.
         Old work on them goes."""
-        epoch, now = self._ways.epoch(), self._ways.now()
-        return self._ways.own(lambda tx: _leave_outside(tx, entries, found, archive=archive, epoch=epoch, now=now))
+        epoch, now = self._transactions.epoch(), self._transactions.now()
+        return self._transactions.own(lambda tx: _leave_outside(tx, entries, found, archive=archive, epoch=epoch, now=now))
 
     # The site's settings
 
     def settings(self, archive: ArchiveName) -> dict[str, str]:
         """What was last followed: `rules` (a fingerprint) and `history`; empty before the first time."""
-        value = self._ways.read(lambda connection: fact(connection, _settings_of(archive)))
+        value = self._transactions.read(lambda connection: fact(connection, _settings_of(archive)))
         return {} if value is None else dict(value)
 
     def keep_settings(self, archive: ArchiveName, said: dict[str, str]) -> None:
-        self._ways.own(lambda tx: save_fact(tx, _settings_of(archive), said))
+        self._transactions.own(lambda tx: save_fact(tx, _settings_of(archive), said))
 
     def count(self, archive: ArchiveName, *, only_outside: bool) -> int:
         """How many `mark_again` would mark, those that wait already included."""
         wanted = _concerned(archive, only_outside=only_outside).order_by(None).limit(None).subquery()
-        return self._ways.read(
+        return self._transactions.read(
             lambda connection: connection.execute(select(func.count()).select_from(wanted), {"after": ""}).scalar_one()
         )
 
@@ -99,9 +99,9 @@ class SelectionLedger:
         that was published from the archive, is parked, or is not selected. Returns how many. A crash in between leaves some
         unmarked: the caller keeps the settings only after this has returned."""
         marked, after, wanted = 0, "", _concerned(archive, only_outside=only_outside)
-        while uids := self._ways.read(partial(_slice, wanted=wanted, after=after)):
+        while uids := self._transactions.read(partial(_slice, wanted=wanted, after=after)):
             after = uids[-1]
-            marked += self._ways.write(partial(_mark, uids=uids, archive=archive, now=self._ways.now()))
+            marked += self._transactions.write(partial(_mark, uids=uids, archive=archive, now=self._transactions.now()))
         return marked
 
 
