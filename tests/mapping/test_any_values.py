@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scripts.mapping_page.table import ROWS
 from syncd.errors import StudyError
 from syncd.mapping.check import problems
 from syncd.mapping.dialects import VERSIONS
@@ -26,7 +27,6 @@ from syncd.mapping.invariants_r6 import broken
 from syncd.mapping.notes import notes
 from syncd.mapping.patient import patient, subject
 from syncd.mapping.policy import MappingPolicy
-from syncd.mapping.table import ROWS
 from syncd.model.reading import Reading
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study import RawStudy

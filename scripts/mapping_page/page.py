@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from scripts.mapping_page.row import Row
+from scripts.mapping_page.table import ROWS
 from syncd.mapping.policy import ArchivePolicy
 from syncd.mapping.retracted import retracted_status
 from syncd.mapping.services import services
 from syncd.mapping.systems import SCHEMES
-from syncd.mapping.table import ROWS
-from syncd.mapping.table_row import Row
 from syncd.mapping.terms import laterality
 from syncd.model.ids import ArchiveName
 from syncd.model.rejection import EXPIRED, QUALITY, SAFETY, WRONG_WORKLIST
@@ -55,7 +55,7 @@ UNMAPPED = (
 _INTRODUCTION = """\
 # Mapping
 
-Generated from `syncd/mapping/table.py` and the code's own tables by `scripts/generate_docs.py`; do not edit.
+Generated from `scripts/mapping_page/table.py` and the code's own tables by `scripts/generate_docs.py`; do not edit.
 
 From which DICOM attribute each FHIR element comes, by which rule, and what it is called in each version. An element
 without a value is left out. `–`: the version has no such element, or syncd does not write it there. A name in a version's

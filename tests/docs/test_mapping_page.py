@@ -15,12 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from scripts.generate_docs import GENERATED
+from scripts.mapping_page.page import COLUMNS, TITLES, UNMAPPED, Title, mapping_page
+from scripts.mapping_page.table import ROWS
 from syncd.mapping.check import problems
 from syncd.mapping.dialects import VERSIONS, dialect
 from syncd.mapping.endpoints import endpoints
 from syncd.mapping.identity import patient_key
 from syncd.mapping.imagingstudy import available, registered, withdrawn
-from syncd.mapping.page import COLUMNS, TITLES, UNMAPPED, Title, mapping_page
 from syncd.mapping.patient import patient, replaced, subject
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.primitives import RULES
@@ -29,7 +30,6 @@ from syncd.mapping.retracted import retracted_status
 from syncd.mapping.sentinel import sentinel
 from syncd.mapping.shapes import SHAPES, Element
 from syncd.mapping.systems import DICOM_UID, SCHEMES
-from syncd.mapping.table import ROWS
 from syncd.model.ids import ArchiveName, StudyInstanceUID
 from syncd.model.provenance import Occasion
 from syncd.model.rejection import REJECTING_TITLES
