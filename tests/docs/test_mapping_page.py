@@ -6,6 +6,7 @@ with several sources is told apart by its value, as the table does it (`identifi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -46,6 +47,7 @@ from syncd.model.snapshot import (
     PersonName,
     StudySnapshot,
 )
+from syncd.model.words import NOTE_RULES
 from syncd.snapshot.rejection import left_of, said_by
 from tests.mapping.studies import (
     COLLEAGUE,
@@ -291,6 +293,18 @@ def test_the_page_has_every_table() -> None:
     for row in ROWS:
         name, _, source = row.element.removeprefix(f"{row.resource}.").partition(":")
         assert (f"`{name}` ({source})" if source else f"`{name}`") in shown
+
+
+def test_the_page_explains_each_clause_that_a_row_or_a_note_names() -> None:
+    """STYLE 10: a heading that begins with the clause as it is cited; those of RULES stand elsewhere."""
+    headings = [line.lstrip("#").strip() + " " for line in mapping_page().splitlines() if line.startswith("##")]
+    of_rows = {
+        clause for row in ROWS for clause in row.clause.split(", ") if re.fullmatch(r"[A-M](\.\d(-\d+)?)?|I-\d+", clause)
+    }
+    of_notes = {rule for rule in NOTE_RULES if not re.match(r"RULES |[A-E]\d", rule)}
+    cited = of_rows | of_notes
+    assert len(cited) > 40
+    assert [clause for clause in sorted(cited) if not any(heading.startswith(f"{clause} ") for heading in headings)] == []
 
 
 @pytest.mark.parametrize(
