@@ -296,7 +296,7 @@ def test_the_page_has_every_table() -> None:
 
 
 def test_the_page_explains_each_clause_that_a_row_or_a_note_names() -> None:
-    """STYLE 10: a heading that begins with the clause as it is cited; those of RULES stand elsewhere."""
+    """A heading that begins with the clause as it is cited; those of RULES stand elsewhere."""
     headings = [line.lstrip("#").strip() + " " for line in mapping_page().splitlines() if line.startswith("##")]
     of_rows = {
         clause for row in ROWS for clause in row.clause.split(", ") if re.fullmatch(r"[A-M](\.\d(-\d+)?)?|I-\d+", clause)
