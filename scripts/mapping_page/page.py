@@ -12,13 +12,13 @@ from pathlib import Path
 
 from scripts.mapping_page.row import Row
 from scripts.mapping_page.table import ROWS
+from syncd.mapping.dialects.services import services
 from syncd.mapping.policy import ArchivePolicy
-from syncd.mapping.retracted import retracted_status
-from syncd.mapping.services import services
-from syncd.mapping.systems import SCHEMES
-from syncd.mapping.terms import laterality
+from syncd.mapping.resources.retracted import retracted_status
+from syncd.mapping.values.systems import SCHEMES
+from syncd.mapping.values.terms import laterality
 from syncd.model.ids import ArchiveName
-from syncd.model.rejection import EXPIRED, QUALITY, SAFETY, WRONG_WORKLIST
+from syncd.model.study.rejection import EXPIRED, QUALITY, SAFETY, WRONG_WORKLIST
 
 CLAUSES = Path(__file__).with_name("clauses.md")
 """What each clause says, in words: the part of the page that no table holds."""
