@@ -95,7 +95,7 @@ ROWS = (
 )
 
 LIMITS: Mapping[str, float] = {
-    "files side by side in one folder": 53,
+    "files side by side in one folder": 14,
     "complexity of a function": 18,
     "decisions in a function": 47,
     "parameters of a function": 11,
