@@ -3,7 +3,7 @@ PYTHON ?= python3
 export ONCE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long mutants bench lock upgrade clean python
+.PHONY: help demo check test test-long mutants bench house lock upgrade clean python
 
 help:
 	@echo 'make demo        real Orthanc, real HAPI and syncd between them; ONCE=1 compares both sides and ends'
@@ -12,6 +12,7 @@ help:
 	@echo 'make test-long   test, and the longer versions'
 	@echo 'make mutants     does a test notice each fault that is kept? ONLY=name tries one (about two minutes)'
 	@echo 'make bench       what a study costs, also to read, and how soon a new one is there beside 10,000 (two minutes)'
+	@echo 'make house       how the code is built: folders, functions, modules in numbers, beside their goals (NAMES=1: which names to change)'
 	@echo 'make lock        requirements*.txt after a change in pyproject.toml (make upgrade: newest versions)'
 	@echo 'make clean       removes what was set up: .venv, .work and the built HAPI'
 	@echo 'Another Python than python3 (3.11 or newer): make PYTHON=python3.12 …'
@@ -40,6 +41,10 @@ bench: python
 	@.venv/bin/python -m benchmarks.arrival
 	@echo
 	@.venv/bin/python -m benchmarks.reading
+
+house: python
+	@$(PYTHON) -m scripts.set_up check
+	@.venv/bin/python -m scripts.house $(if $(NAMES),--names)
 
 lock: python
 	@$(PYTHON) -m scripts.lock

@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.house import architecture_page  # noqa: E402
 from scripts.mapping_page.page import mapping_page  # noqa: E402
 from syncd.cli.documents import audit_page  # noqa: E402
 from syncd.settings.document import settings_page, toml_template  # noqa: E402
@@ -28,6 +29,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/status.md": status_page,
     "docs/audit.md": audit_page,
     "docs/cases.md": cases_page,
+    "docs/architecture.md": architecture_page,
 }
 
 

@@ -1,8 +1,8 @@
 """What the model libraries think of a resource: fhirclient of R4, fhir.resources of R4B and R5; R6 and DSTU2 have none.
 
 A library's model is made and thrown away: what is sent is our own JSON (RULES B1). The difficulty is their messages, which
-quote values: only where and of which kind a fault is gets out (RULES S1). fhir.resources is imported when it is first
-needed; a site with R4 never pays for it.
+quote values: only where and of which kind a fault is gets out (RULES S1). A type's model is imported when it is first
+needed: no site pays for another version's library.
 """
 
 from __future__ import annotations
@@ -12,34 +12,20 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from fhirclient.models.device import Device
-from fhirclient.models.endpoint import Endpoint
 from fhirclient.models.fhirabstractbase import FHIRValidationError
-from fhirclient.models.imagingstudy import ImagingStudy
-from fhirclient.models.patient import Patient
-from fhirclient.models.practitioner import Practitioner
-from fhirclient.models.procedure import Procedure
-from fhirclient.models.provenance import Provenance
 
 Fault = tuple[str, str]
 """Path below the resource, and the broken rule."""
 
-_FHIRCLIENT = {
-    "ImagingStudy": ImagingStudy,
-    "Patient": Patient,
-    "Endpoint": Endpoint,
-    "Practitioner": Practitioner,
-    "Device": Device,
-    "Procedure": Procedure,
-    "Provenance": Provenance,
-}
 _FHIRCLIENT_RULES = (
     (KeyError, "a required element is missing (fhirclient)"),
     (AttributeError, "holds an element that FHIR does not define (fhirclient)"),
     (TypeError, "has the wrong type (fhirclient)"),
 )
 
-_PACKAGES = {"r4b": "fhir.resources.R4B", "r5": "fhir.resources"}
+_PACKAGES = {"r4": "fhirclient.models", "r4b": "fhir.resources.R4B", "r5": "fhir.resources"}
+"""In each, a type's model stands in a module of its name."""
+
 _RESOURCES_RULES = {
     "missing": "a required element is missing (fhir.resources)",
     "extra_forbidden": "holds an element that FHIR does not define (fhir.resources)",
@@ -58,7 +44,7 @@ def model_faults(resource: dict[str, Any], *, fhir_version: str) -> list[Fault]:
 
 def _of_fhirclient(resource: dict[str, Any], resource_type: str) -> list[Fault]:
     try:
-        _FHIRCLIENT[resource_type](resource, strict=True)
+        _model(resource_type, "r4")(resource, strict=True)
     except FHIRValidationError as error:
         return list(_leaves(error, path=""))
     return []

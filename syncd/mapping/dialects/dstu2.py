@@ -48,7 +48,7 @@ class Dstu2(R4):
                 "id": said.resource_id,
                 "meta": self.meta(said.policy),
                 "extension": summary_extension(said),
-                **_uid(said.study_uid),
+                **_uid(said.facts.study_uid),
                 "accession": _identifier(said.accessions[0]) if said.accessions else None,
                 "identifier": [*_unsayable(said), *map(_identifier, said.study_ids)],
                 "patient": self.subject(said.subject),
@@ -62,7 +62,7 @@ class Dstu2(R4):
                 "numberOfInstances": said.instances,
                 "interpreter": _words(said.interpreters[0]) if said.interpreters else None,
                 "procedure": list(said.procedures_done),
-                "description": said.description,
+                "description": said.facts.description,
                 "series": [self._said_series(one, said, address) for one in said.series],
             }
         )
@@ -104,27 +104,27 @@ class Dstu2(R4):
 
     def _said_series(self, series: SaidSeries, said: Said, study_address: str) -> Json:
         holder = _address(said, series.elsewhere) if series.elsewhere and study_address else study_address
-        address = f"{holder}/series/{series.uid}" if holder else ""
+        address = f"{holder}/series/{series.facts.uid}" if holder else ""
         return filled(
             {
-                **_uid(series.uid),
-                "number": series.number,
+                **_uid(series.facts.uid),
+                "number": series.facts.number,
                 "modality": self._modality(series.modality),
-                "description": series.description,
-                "numberOfInstances": len(series.instances),
+                "description": series.facts.description,
+                "numberOfInstances": len(series.facts.instances),
                 "availability": "ONLINE",
                 "url": address,
                 "bodySite": _coding(series.body_site) if series.body_site else None,
                 "laterality": _coding(series.laterality) if series.laterality else None,
                 "started": series.started,
-                "instance": [] if said.summary else [_instance(one, address) for one in series.instances],
+                "instance": [] if said.summary else [_instance(one, address) for one in series.facts.instances],
             }
         )
 
 
 def _address(said: Said, archive: ArchivePolicy) -> str:
     """The study in that archive; empty where its address is not known."""
-    return f"{archive.dicomweb_url}/studies/{said.study_uid}" if archive.dicomweb_url else ""
+    return f"{archive.dicomweb_url}/studies/{said.facts.study_uid}" if archive.dicomweb_url else ""
 
 
 def _instance(instance: InstanceFacts, series_address: str) -> Json:
@@ -152,7 +152,7 @@ def _uid(uid: str) -> Json:
 
 def _unsayable(said: Said) -> list[Json]:
     """The StudyInstanceUID as an identifier, only where `uid` cannot hold it."""
-    return [] if is_oid(said.study_uid) else [said.uid_identifier]
+    return [] if is_oid(said.facts.study_uid) else [said.uid_identifier]
 
 
 def _coding(term: Term) -> Json:

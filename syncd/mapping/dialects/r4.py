@@ -66,8 +66,8 @@ class R4:
                 "numberOfSeries": len(said.series) if said.counted else None,
                 "numberOfInstances": said.instances if said.counted else None,
                 **self._request(said),
-                "location": {"display": said.location} if said.location else None,
-                "description": said.description,
+                "location": {"display": said.facts.location_text} if said.facts.location_text else None,
+                "description": said.facts.description,
                 "series": [self._series(one, said) for one in said.series],
             }
         )
@@ -136,11 +136,11 @@ class R4:
     def _series(self, series: SaidSeries, said: Said) -> Json:
         return filled(
             {
-                "uid": series.uid,
-                "number": series.number,
+                "uid": series.facts.uid,
+                "number": series.facts.number,
                 "modality": self._modality(series.modality),
-                "description": series.description,
-                "numberOfInstances": len(series.instances),
+                "description": series.facts.description,
+                "numberOfInstances": len(series.facts.instances),
                 "endpoint": endpoint_references(series.elsewhere, said.policy) if series.elsewhere else [],
                 **self._anatomy(series),
                 "started": self._series_started(series, said),
@@ -168,7 +168,7 @@ class R4:
     def _instances(self, series: SaidSeries, said: Said) -> list[Json]:
         """The one list that may be long."""
         system, prefix = _SOP_CLASSES[said.policy.sopclass_style]
-        return [_instance(instance, system, prefix) for instance in series.instances]
+        return [_instance(instance, system, prefix) for instance in series.facts.instances]
 
 
 def summary_extension(said: Said) -> list[Json]:

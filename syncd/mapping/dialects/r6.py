@@ -45,10 +45,10 @@ class R6(R5):
 
     def _performers(self, series: SaidSeries) -> list[Json]:
         """R6 knows the device and the place among the performers (MAPPING A.2)."""
-        return completed(series.performers, (("DEV", series.device), ("LOC", organization(series.institution))))
+        return completed(series.performers, (("DEV", series.device), ("LOC", organization(series.facts.institution))))
 
     def _instances(self, series: SaidSeries, said: Said) -> list[Json]:
-        return [_instance(instance) for instance in series.instances]
+        return [_instance(instance) for instance in series.facts.instances]
 
 
 def not_before(study: str, series: str) -> str:

@@ -16,32 +16,27 @@ from typing import Any
 
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.values.terms import Term
-from syncd.model.snapshot import Code, InstanceFacts, Institution
+from syncd.model.snapshot import Code, SeriesFacts, StudySnapshot
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaidSeries:
-    """One series with the instances that FHIR can carry. `started` is a FHIR dateTime or empty, `body_structure` a
-    Reference."""
+    """One series. `facts` are what the snapshot knows of it, with the instances that FHIR can carry: what needs no
+    translation is taken from there. `started` is a FHIR dateTime or empty, `body_structure` a Reference."""
 
-    uid: str
-    number: int | None
+    facts: SeriesFacts
     modality: Term | None
-    description: str
     body_site: Term | None
     body_structure: Json | None
     laterality: Term | None
     started: str
     performers: tuple[Json, ...]
-    instances: tuple[InstanceFacts, ...]
     elsewhere: ArchivePolicy | None = None
     """The archive that holds the series, where that is not the study's: its Endpoints are named here (MAPPING E)."""
     device: Json | None = None
     """A Reference to what made the series, whether or not it is a performer."""
-    institution: Institution | None = None
-    custodian: Institution | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +46,8 @@ class Said:
     `reachable`: whether its Endpoints are named."""
 
     resource_id: str
-    study_uid: str
+    facts: StudySnapshot
+    """What the archive says of the study and needs no translation; nothing but its UID where no more may be shown."""
     policy: MappingPolicy
     archive: ArchivePolicy
     """The study's home: the archive whose Endpoints are named."""
@@ -76,15 +72,13 @@ class Said:
     procedures_done: tuple[Json, ...] = ()
     """References to the Procedures that are written (MAPPING J.4)."""
     reasons: tuple[Term, ...] = ()
-    location: str = ""
-    description: str = ""
     series: tuple[SaidSeries, ...] = ()
     titles: Mapping[str, Code] = field(default_factory=dict)
     """Coded titles of key objects, by SOPInstanceUID; a profile shows them."""
 
     @property
     def instances(self) -> int:
-        return sum(len(one.instances) for one in self.series)
+        return sum(len(one.facts.instances) for one in self.series)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

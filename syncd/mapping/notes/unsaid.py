@@ -65,7 +65,7 @@ def _r6(said: Said) -> Iterator[Note]:
 
 
 def _classes_no_oid(series: SaidSeries) -> Iterator[Note]:
-    for instance in series.instances:
+    for instance in series.facts.instances:
         if is_uid(instance.sop_class) and not is_oid(instance.sop_class):
             yield Note(tag="0008,0016", rule="I-28", done="SOP class is no OID: said as data-absent-reason")
 
@@ -77,7 +77,7 @@ def _dstu2(said: Said) -> Iterator[Note]:
         ("0038,0010", said.encounter is not None, "encounter"),
         ("0008,1032", bool(_procedures_unsaid(said)), "procedures"),
         ("0040,1002", bool(said.reasons), "reasons"),
-        ("0008,1040", bool(said.location), "location"),
+        ("0008,1040", bool(said.facts.location_text), "location"),
         ("0008,1060", len(said.interpreters) > 1, "interpreters but the first"),
         ("0008,0090", bool(said.referrer and "identifier" in said.referrer), "identifier of the referrer"),
         ("0008,0060", any(term.code not in ACQUISITION for term in said.modalities), "modalities that acquire no image"),
@@ -86,14 +86,14 @@ def _dstu2(said: Said) -> Iterator[Note]:
             yield _m(tag, f"{what} left out: DSTU2 cannot say it")
     for _ in said.accessions[1:]:
         yield _m("0008,0050", "further accession number in words only: DSTU2 has one")
-    if not is_oid(said.study_uid):
+    if not is_oid(said.facts.study_uid):
         yield _m("0020,000d", "UID is no OID: said as data-absent-reason, and as an identifier")
     for series in said.series:
         if series.performers:
             yield _m("0008,1050", "performers left out: DSTU2 cannot say it")
-        if not is_oid(series.uid):
+        if not is_oid(series.facts.uid):
             yield _m("0020,000e", "UID is no OID: said as data-absent-reason")
-        for instance in series.instances:
+        for instance in series.facts.instances:
             if not is_oid(instance.uid):
                 yield _m("0008,0018", "UID is no OID: said as data-absent-reason")
         yield from _classes_no_oid(series)
@@ -109,7 +109,7 @@ def _missing(said: Said, guide: Guide) -> Iterator[tuple[str, str]]:
     for tag, there, what in (
         ("0008,0020", bool(said.started), "started"),
         ("0008,0060", bool(said.modalities), "modality"),
-        ("0008,1030", bool(said.description), "description"),
+        ("0008,1030", bool(said.facts.description), "description"),
         ("", all(wado_references(one, said.policy) for one in _holders(said)), "endpoint of WADO-RS (PUBLIC_DICOMWEB_URL)"),
         ("", not said.summary, "series.instance: summary form"),
     ):
@@ -153,14 +153,14 @@ def _missing_in_mado(said: Said) -> Iterator[tuple[str, str]]:
     if not all(one.retrieve_location_uid for one in _holders(said)):
         yield "", "missing: the Endpoint's retrieve location UID (RETRIEVE_LOCATION_UID)"
     for series in said.series:
-        for instance in series.instances:
+        for instance in series.facts.instances:
             if instance.uid in said.titles and not key_object_title(said.titles[instance.uid]):
                 yield "0040,a043", "key object title not said: none of CID 7010"
 
 
 def _missing_in_series(series: SaidSeries, guide: Guide) -> Iterator[tuple[str, str]]:
     wanted = [
-        ("0008,103e", bool(series.description), "series.description"),
+        ("0008,103e", bool(series.facts.description), "series.description"),
         ("0008,0021", bool(series.started), "series.started"),
         ("0018,0015", series.body_site is not None, "series.bodySite"),
     ]
@@ -170,14 +170,14 @@ def _missing_in_series(series: SaidSeries, guide: Guide) -> Iterator[tuple[str, 
         wanted += [
             ("0008,1050", bool(fit), "series.performer PRF"),
             ("0008,1090", series.device is not None, "series.performer DEV"),
-            ("0040,a07c", organization(series.custodian) is not None, "series.performer CST"),
-            ("0008,0080", organization(series.institution) is not None, "series.performer LOC"),
+            ("0040,a07c", organization(series.facts.custodian) is not None, "series.performer CST"),
+            ("0008,0080", organization(series.facts.institution) is not None, "series.performer LOC"),
         ]
         for _ in fit[1:]:
             yield "0008,1050", "further performing physician without a function: the guide allows one"
         for _ in performing[len(fit) :]:
             yield "0008,1050", "performing physician without a function: the guide wants no mere Practitioner"
     yield from ((tag, f"missing: {what}") for tag, there, what in wanted if not there)
-    for instance in series.instances:
+    for instance in series.facts.instances:
         if instance.number is None:
             yield "0020,0013", "missing: series.instance.number"

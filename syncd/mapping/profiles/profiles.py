@@ -113,14 +113,14 @@ def _without_type(order: Json) -> Json:
 def _series(series: Json, *, of: SaidSeries, said: Said, guide: Guide) -> Json:
     made = dict(series)
     if guide.name == "eu":
-        slices = (("DEV", of.device), ("CST", organization(of.custodian)), ("LOC", organization(of.institution)))
+        slices = (("DEV", of.device), ("CST", organization(of.facts.custodian)), ("LOC", organization(of.facts.institution)))
         made["performer"] = completed(_sliced(series.get("performer", ())), slices)
     else:
         made["endpoint"] = wado_references(of.elsewhere or said.archive, said.policy)
     if "instance" in series:
         made["instance"] = [
             _instance(one, of=facts, title=said.titles.get(facts.uid), guide=guide)
-            for one, facts in zip(series["instance"], of.instances, strict=True)
+            for one, facts in zip(series["instance"], of.facts.instances, strict=True)
         ]
     return {name: value for name, value in made.items() if value != []}
 

@@ -26,7 +26,7 @@ from syncd.mapping.values.moments import date_time
 from syncd.mapping.values.people import completed, device, performer, practitioner
 from syncd.mapping.values.systems import DCM
 from syncd.mapping.values.terms import ACQUISITION, Term, body_site, laterality, modality, procedures, reasons
-from syncd.model.snapshot import Person, SeriesFacts, StudySnapshot
+from syncd.model.snapshot import PatientFacts, Person, SeriesFacts, StudySnapshot
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 """What FHIR allows in `series.uid` and `instance.uid` (MAPPING A.6): leading zeros pass, underscores do not."""
@@ -108,7 +108,7 @@ def _head(snapshot: StudySnapshot, *, status: str, subject: Json, policy: Mappin
     uid, *study_ids = study_identifiers(snapshot, policy=policy)
     return Said(
         resource_id=resource_id(snapshot.study_uid, bad_uid=policy.bad_uid),
-        study_uid=snapshot.study_uid,
+        facts=StudySnapshot(archive=snapshot.archive, study_uid=snapshot.study_uid, patient=PatientFacts()),
         policy=policy,
         status=status,
         subject=subject,
@@ -138,6 +138,7 @@ def whole(
     head = _head(snapshot, status="available", subject=subject, policy=policy)
     return replace(
         head,
+        facts=snapshot,
         counted=True,
         summary=summary or sum(len(one.instances) for one in shown) > policy.max_instances,
         modalities=_study_modalities(shown, policy=policy),
@@ -147,8 +148,6 @@ def whole(
         procedures=procedures(snapshot),
         procedures_done=tuple(found for one in done if (found := _literal("Procedure", one, there))),
         reasons=reasons(snapshot),
-        location=snapshot.location_text,
-        description=snapshot.description,
         borrowed=any(instance.modality for one in shown for instance in one.instances),
         series=tuple(_series(one, snapshot, policy=policy, there=there) for one in shown),
         titles={one.instance_uid: one.title for one in snapshot.key_objects},
@@ -183,19 +182,14 @@ def _series(series: SeriesFacts, snapshot: StudySnapshot, *, policy: MappingPoli
         *(performer(one, function="SPRF") for one in _people(series.operators, there)),
     ]
     return SaidSeries(
-        uid=series.uid,
-        number=series.number,
+        facts=series,
         modality=modality_of(series, policy=policy),
-        description=series.description,
         body_site=body_site(series),
         body_structure=_literal("BodyStructure", structure, there),
         laterality=laterality(series.laterality),
         started=date_time(series.started, timezone=holder.timezone),
         performers=tuple(completed(people, [("DEV", machine)] if policy.write_devices else [])),
-        instances=series.instances,
         device=machine,
-        institution=series.institution,
-        custodian=series.custodian,
         elsewhere=holder if series.elsewhere else None,
     )
 
