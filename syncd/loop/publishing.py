@@ -28,10 +28,10 @@ from syncd.model.words import WITHDRAWN, Decision, Tombstone
 from syncd.model.work import MarkKind, Outcome, StudyRecord
 from syncd.plan.decide import (
     Absent,
-    Action,
     Current,
     Deleted,
     Found,
+    Known,
     NeedRead,
     Park,
     Silence,
@@ -65,11 +65,11 @@ def publish(
 
     Raises what `FhirServer.put` raises; a `StudyError` then names the refused digest."""
     facts = partial(_facts, task, snapshot=snapshot, raws=raws, remember=remember, notes=notes)
-    action = _decide(task, goal, None)
+    action = decide(goal, _known(task, None))
     current: Current | None = None
     if isinstance(action, NeedRead):
         goal, current = _read(task, goal)
-        action = _decide(task, goal, current)
+        action = decide(goal, _known(task, current))
         _wonder(task, current)
     reached(Step.DECIDED)
     task.witness.decided(goal, current, action)
@@ -110,10 +110,9 @@ def _wonder(task: Task, current: Current) -> None:
         verification.want("a version on the FHIR server is below the one that it confirmed")
 
 
-def _decide(task: Task, goal: Wanted, current: Current | None) -> Action:
+def _known(task: Task, current: Current | None) -> Known:
     remembers = current is not None and task.record is not None
-    return decide(
-        goal,
+    return Known(
         record=task.record,
         intent=task.claim.intent,
         parked=task.claim.parked,
