@@ -89,9 +89,13 @@ class Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Park:
+    """Nothing may be sent. `digest` is the essence that is kept back, `outcome` what the server once answered to it."""
+
     reason: str
     detail: str
     target_version: str = ""
+    digest: str = ""
+    outcome: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +170,7 @@ def _parked(wanted: Wanted, known: Known) -> Silence | NeedRead | Park | None:
         return NeedRead()
     # The server refused exactly this before, and nothing asked for another try.
     if _same_target(parked, current) and not _judged_anew(parked, current):
-        return Park(reason=parked.reason, detail=parked.detail, target_version=parked.target_version)
+        return _park(wanted, parked.reason, parked.detail, parked.target_version)
     return None
 
 
@@ -198,7 +202,7 @@ def _absent(wanted: Wanted, known: Known, current: Absent | Deleted) -> Write | 
         return _create(wanted, current.version, reason="deleted on the server" if record else "over a tombstone")
     # Brought back twice, and deleted again: somebody means it (C4).
     if RESOURCE in known.fought_over:
-        return _contested([RESOURCE], current.version)
+        return _contested(wanted, [RESOURCE], current.version)
     return _create(wanted, current.version, reason="deleted on the server", corrects=(RESOURCE,))
 
 
@@ -211,7 +215,7 @@ def _found(wanted: Wanted, known: Known, current: Found) -> Wait | Park | Skip |
     lost_reply = intent is not None and digest(current.resource, base_url=known.base_url) == intent.digest
     adopted = record is None and owner != known.installation_id and not lost_reply
     if adopted and (owner is not None or not _may_adopt(wanted, known, current)):
-        return _not_ours(owner, current)
+        return _not_ours(wanted, owner, current.version)
 
     # What we said ourselves is not taken back because more is arriving (A6), nor because it returns (MAPPING F.3).
     says = elements(wanted.fhir_version).status_of(current.resource)
@@ -220,12 +224,10 @@ def _found(wanted: Wanted, known: Known, current: Found) -> Wait | Park | Skip |
 
     # A human withdrew it: never undone by itself (C4). We withdraw, too, and the reply to that may have been lost.
     if says in WITHDRAWN - {*own_statuses(record, intent), wanted.status}:
-        return Park(
-            reason=ParkedReason.WITHDRAWN_BY_OTHER, detail="status was set by another writer", target_version=current.version
-        )
+        return _park(wanted, ParkedReason.WITHDRAWN_BY_OTHER, "status was set by another writer", current.version)
 
     # Equal in essence, with all that others wrote: nothing to send (B3, C3).
-    foreign = _foreign(wanted, known, current)
+    foreign = foreign_of(wanted, known, current)
     sent = merged(wanted.resource, foreign)
     others = differing(sent, current.resource, base_url=known.base_url)
     if not others:
@@ -234,7 +236,7 @@ def _found(wanted: Wanted, known: Known, current: Found) -> Wait | Park | Skip |
     # Somebody else put the same element back twice: never a third correction (C4).
     corrects = _changed_by_another(others, wanted, known, current)
     if corrects & set(known.fought_over):
-        return _contested(corrects & set(known.fought_over), current.version)
+        return _contested(wanted, corrects & set(known.fought_over), current.version)
     return Write(
         decision=Decision.UPDATE,
         reason="adopted from another writer" if adopted else "differs on the server",
@@ -262,6 +264,19 @@ def _judged_anew(parked: ParkedStudy, current: Current | None) -> bool:
     return parked.reason == ParkedReason.FOREIGN_IMAGINGSTUDY and isinstance(current, Found)
 
 
+def foreign_of(wanted: Wanted, known: Known, current: Found) -> dict[str, Any]:
+    """What of the server's copy belongs to others, by all that is remembered of what we wrote (RULES C3)."""
+    record, intent = known.record, known.intent
+    return foreign_part(
+        current.resource,
+        wanted.resource,
+        held=joined(record.owned if record else {}, intent.owned if intent else {}),
+        base_url=known.base_url,
+        fhir_version=wanted.fhir_version,
+        endpoints=known.endpoints,
+    )
+
+
 def own_statuses(record: StudyRecord | None, intent: Intent | None) -> frozenset[str]:
     """The statuses that the ledger remembers as our own word, one that was only intended included."""
     remembered = {record.status} if record is not None and record.retracted != Tombstone.THEIRS else set()
@@ -279,18 +294,6 @@ def _may_adopt(wanted: Wanted, known: Known, current: Found) -> bool:
     )
 
 
-def _foreign(wanted: Wanted, known: Known, current: Found) -> dict[str, Any]:
-    record, intent = known.record, known.intent
-    return foreign_part(
-        current.resource,
-        wanted.resource,
-        held=joined(record.owned if record else {}, intent.owned if intent else {}),
-        base_url=known.base_url,
-        fhir_version=wanted.fhir_version,
-        endpoints=known.endpoints,
-    )
-
-
 def _changed_by_another(others: frozenset[str], wanted: Wanted, known: Known, current: Found) -> frozenset[str]:
     """Of the elements that differ, those in which somebody else contradicts us, and not we ourselves."""
     record, intent, parked = known.record, known.intent, known.parked
@@ -302,9 +305,13 @@ def _changed_by_another(others: frozenset[str], wanted: Wanted, known: Known, cu
     return frozenset() if ours_moved and not quarrel else others
 
 
-def _contested(fought_over: Collection[str], version: str) -> Park:
+def _park(wanted: Wanted, reason: str, detail: str, version: str) -> Park:
+    return Park(reason=reason, detail=detail, target_version=version, digest=wanted.digest)
+
+
+def _contested(wanted: Wanted, fought_over: Collection[str], version: str) -> Park:
     detail = f"another writer keeps changing {', '.join(sorted(fought_over))}"
-    return Park(reason=ParkedReason.CONTESTED, detail=detail, target_version=version)
+    return _park(wanted, ParkedReason.CONTESTED, detail, version)
 
 
 def _create(
@@ -335,13 +342,8 @@ def _update(wanted: Wanted, foreign: Mapping[str, Any], version: str, *, reason:
     )
 
 
-def _not_ours(owner: str | None, current: Found) -> Park:
+def _not_ours(wanted: Wanted, owner: str | None, version: str) -> Park:
     if owner is None:
-        return Park(
-            reason=ParkedReason.FOREIGN_IMAGINGSTUDY,
-            detail="another writer's ImagingStudy names this study",
-            target_version=current.version,
-        )
-    return Park(
-        reason=ParkedReason.OWNED_ELSEWHERE, detail="another installation published it", target_version=current.version
-    )
+        detail = "another writer's ImagingStudy names this study"
+        return _park(wanted, ParkedReason.FOREIGN_IMAGINGSTUDY, detail, version)
+    return _park(wanted, ParkedReason.OWNED_ELSEWHERE, "another installation published it", version)
