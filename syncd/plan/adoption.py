@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from syncd.model.work import Intent, StudyRecord
 from syncd.plan.elements import elements
 from syncd.plan.essence import reference_of
 
 REGISTERED, ALWAYS, NEVER = "registered", "always", "never"
 """POLICY__ADOPT."""
+
+ADOPTED = "adopted"
+"""In `Intent.owned`: by this very write another writer's resource became ours."""
 
 
 def may_adopt(
@@ -28,6 +32,14 @@ def may_adopt(
     names = elements(fhir_version)
     announced = names.status_of(theirs) == "registered" and not theirs.get("series")
     return announced and _same_subject(theirs.get(names.subject), ours.get(names.subject), base_url=base_url)
+
+
+def was_adopted(record: StudyRecord | None, intent: Intent | None, *, kept_id: str) -> bool:
+    """Whether it is remembered that the resource under this id was another writer's at first: by the record, or, until
+    there is one, by the intent."""
+    if record is not None and record.resource_id == kept_id and record.adopted:
+        return True
+    return intent is not None and intent.resource_id == kept_id and bool(intent.owned.get(ADOPTED))
 
 
 def _same_subject(theirs: object, ours: object, *, base_url: str) -> bool:

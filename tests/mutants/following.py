@@ -277,7 +277,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/plan/decide.py",
-                "    if parked and parked.digest == wanted.digest and _same_target(parked, current) and not",
+                "    if _same_target(parked, current) and not",
                 "    if False and not",
             ),
         ),

@@ -73,7 +73,7 @@ MUTANTS = (
         name="third-correction",
         rule="C4",
         breaks="what is fought over is corrected again and again",
-        edits=(Edit(_DECIDE, "    if corrects & set(fought_over):", "    if False:"),),
+        edits=(Edit(_DECIDE, "    if corrects & set(known.fought_over):", "    if False:"),),
         noticed_by=("tests/plan/test_contest.py::test_a_third_correction_of_the_same_element_is_not_made",),
     ),
     Mutant(
@@ -155,8 +155,8 @@ MUTANTS = (
         edits=(
             Edit(
                 _DECIDE,
-                "    if parked and parked.dropped and parked.digest == wanted.digest:",
-                "    if parked and parked.dropped:",
+                "    if parked is None or parked.digest != wanted.digest:",
+                "    if parked is None or (parked.digest != wanted.digest and not parked.dropped):",
             ),
         ),
         noticed_by=("tests/loop/workers/test_errors.py::test_a_dropped_study_is_silent_until_it_changes",),
@@ -168,7 +168,7 @@ MUTANTS = (
         edits=(
             Edit(
                 _DECIDE,
-                "    if parked and parked.dropped and parked.digest == wanted.digest:",
+                "    if parked.dropped:",
                 "    if False:",
             ),
         ),

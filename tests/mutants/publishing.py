@@ -55,7 +55,7 @@ MUTANTS = (
         edits=(
             Edit(
                 _DECIDE,
-                "    adopted = record is None and owner != installation_id and not lost_reply\n",
+                "    adopted = record is None and owner != known.installation_id and not lost_reply\n",
                 "    adopted = False\n",
             ),
         ),
@@ -111,7 +111,9 @@ MUTANTS = (
         name="withdrawn-by-other-overwritten",
         rule="C4",
         breaks="a human's entered-in-error is undone",
-        edits=(Edit(_DECIDE, "    if says in WITHDRAWN - ours:", "    if False:"),),
+        edits=(
+            Edit(_DECIDE, "    if says in WITHDRAWN - {*own_statuses(record, intent), wanted.status}:", "    if False:"),
+        ),
         noticed_by=("tests/loop/study/test_writing.py::test_what_a_human_withdrew_stays_withdrawn",),
     ),
     Mutant(
@@ -121,8 +123,8 @@ MUTANTS = (
         edits=(
             Edit(
                 _DECIDE,
-                "        if record is None or intent is not None or read_fhir or record.retracted:",
-                "        if record is None or read_fhir or record.retracted:",
+                "    if record is None or known.intent is not None or known.read_fhir or record.retracted:",
+                "    if record is None or known.read_fhir or record.retracted:",
             ),
         ),
         noticed_by=("tests/plan/test_decide.py::test_what_the_ledger_cannot_tell_is_read_first",),
@@ -147,8 +149,8 @@ MUTANTS = (
         edits=(
             Edit(
                 _DECIDE,
-                "        if record is None or intent is not None or read_fhir or record.retracted:",
-                "        if record is None or intent is not None or record.retracted:",
+                "    if record is None or known.intent is not None or known.read_fhir or record.retracted:",
+                "    if record is None or known.intent is not None or record.retracted:",
             ),
         ),
         noticed_by=("tests/loop/study/test_refusals.py::test_a_verifying_mark_reads_the_server_and_repairs",),

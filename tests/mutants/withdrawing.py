@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Edit, Mutant
 
-_RETRACT, _BUDGET = "syncd/loop/study/retract.py", "syncd/ledger/studies/retractions.py"
+_RETRACT, _WITHDRAW, _BUDGET = "syncd/loop/study/retract.py", "syncd/plan/withdraw.py", "syncd/ledger/studies/retractions.py"
 
 MUTANTS = (
     Mutant(
@@ -49,9 +49,9 @@ MUTANTS = (
         breaks="what carries no tag of ours is withdrawn",
         edits=(
             Edit(
-                _RETRACT,
-                " if isinstance(one, Found) and installation_of(one.resource) == ours), None)",
-                " if isinstance(one, Found)), None)",
+                _WITHDRAW,
+                " if isinstance(one, Found) and installation_of(one.resource) == installation_id)",
+                " if isinstance(one, Found))",
             ),
         ),
         noticed_by=("tests/loop/study/test_retract.py::test_nothing_that_the_ledger_does_not_own_is_taken_back",),
@@ -69,8 +69,8 @@ MUTANTS = (
         breaks="what was somebody else's first is deleted",
         edits=(
             Edit(
-                _RETRACT,
-                '    adopted = is_adopted(task, str(one.found.resource["id"]))',
+                _WITHDRAW,
+                '    adopted = asked.adopted(str(current.resource["id"]))',
                 "    adopted = False",
             ),
         ),
@@ -109,7 +109,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/loop/study/reconcile.py",
-                "    return brake.hold(task, cause=Cause.REJECTED)",
+                "    return brake.hold(task, cause=Cause.REJECTED) if takes_back(status, task.record) else None",
                 "    return None",
             ),
         ),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from syncd.plan.adoption import may_adopt
-from syncd.plan.decide import Found, Park, Write, decide
+from syncd.plan.decide import Found, Known, Park, Write, decide
 from tests.plan.test_decide import GOAL, RECORD, RESOURCE
 
 ANNOUNCED: dict[str, Any] = {
@@ -24,7 +24,7 @@ BY_IDENTIFIER = {"identifier": {"system": "urn:pid", "value": "P1"}}
 def decided(theirs: dict[str, Any], adopt: str, **known: Any) -> Write | Park:
     current = Found(resource=theirs, version="3", last_updated="")
     memory: dict[str, Any] = {"record": None, "intent": None, "parked": None, **known}
-    action = decide(GOAL, **memory, current=current, read_fhir=True, installation_id="syncd", adopt=adopt)
+    action = decide(GOAL, Known(**memory, current=current, read_fhir=True, installation_id="syncd", adopt=adopt))
     assert isinstance(action, Write | Park)
     return action
 

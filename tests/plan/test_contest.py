@@ -9,7 +9,7 @@ import pytest
 
 from syncd.model.work import Intent, ParkedStudy, StudyRecord
 from syncd.plan.contest import RESOURCE, differing, written_since
-from syncd.plan.decide import Absent, Current, Deleted, Park, Silence, Skip, Write, decide
+from syncd.plan.decide import Absent, Current, Deleted, Known, Park, Silence, Skip, Write, decide
 from tests.plan.test_decide import GOAL, INTENT, OLDER, RECORD, found
 
 CONTESTED = ParkedStudy(study_uid="1.2.3", reason="contested", digest="another", target_version="8")
@@ -17,9 +17,8 @@ CONTESTED = ParkedStudy(study_uid="1.2.3", reason="contested", digest="another",
 
 def decided(current: Current, fought_over: set[str], **known: Any) -> Write | Skip | Park:
     memory: dict[str, Any] = {"record": RECORD, "intent": None, "parked": None, **known}
-    action = decide(
-        GOAL, **memory, current=current, read_fhir=True, installation_id="syncd", fought_over=frozenset(fought_over)
-    )
+    known_now = Known(**memory, current=current, read_fhir=True, installation_id="syncd", fought_over=frozenset(fought_over))
+    action = decide(GOAL, known_now)
     assert isinstance(action, Write | Skip | Park)
     return action
 
@@ -112,7 +111,7 @@ def test_a_dropped_study_is_silent_until_its_digest_changes(record: StudyRecord 
 
     def action(parked: ParkedStudy) -> object:
         memory: dict[str, Any] = {"record": record, "intent": intent, "parked": parked, "current": None}
-        return decide(GOAL, **memory, read_fhir=True, installation_id="syncd")
+        return decide(GOAL, Known(**memory, read_fhir=True, installation_id="syncd"))
 
     assert action(dropped) == Silence()
     assert action(replace(dropped, digest="older")) != Silence()

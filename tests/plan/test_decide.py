@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 
 from syncd.model.work import Intent, ParkedStudy, StudyRecord
-from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found, NeedRead, Park, Skip, Write, decide, wanted
+from syncd.plan.decide import (
+    CREATE_ONLY,
+    Absent,
+    Current,
+    Deleted,
+    Found,
+    Known,
+    NeedRead,
+    Park,
+    Skip,
+    Write,
+    decide,
+    wanted,
+)
 from syncd.plan.ownership import owned_values
 
 TAG = {"tag": [{"system": "urn:syncd:installation", "code": "syncd"}]}
@@ -52,7 +65,8 @@ def decided(
     read_fhir: bool = False,
 ) -> Write | Skip | Park | NeedRead:
     return decide(
-        GOAL, record=record, intent=intent, parked=parked, current=current, read_fhir=read_fhir, installation_id="syncd"
+        GOAL,
+        Known(record=record, intent=intent, parked=parked, current=current, read_fhir=read_fhir, installation_id="syncd"),
     )
 
 
@@ -233,12 +247,14 @@ def test_in_dstu2_unavailable_is_the_word_for_withdrawn(
     """RULES C4, MAPPING M: a version without a status decides as the others do."""
     made = decide(
         wanted(goal, fingerprint="f1", fhir_version="dstu2"),
-        record=replace(OLDER, status=remembered, owned=owned_values(DSTU2, fhir_version="dstu2")),
-        intent=None,
-        parked=None,
-        current=Found(resource=server, version="4", last_updated=""),
-        read_fhir=True,
-        installation_id="syncd",
+        Known(
+            record=replace(OLDER, status=remembered, owned=owned_values(DSTU2, fhir_version="dstu2")),
+            intent=None,
+            parked=None,
+            current=Found(resource=server, version="4", last_updated=""),
+            read_fhir=True,
+            installation_id="syncd",
+        ),
     )
     assert (type(made), getattr(made, "reason", "")) == (action, why)
 

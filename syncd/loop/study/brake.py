@@ -33,14 +33,15 @@ def archive_of(task: Task) -> ArchiveName:
     return ArchiveName(known) if known else next(iter(task.rooms.archives))
 
 
+def was_listed(task: Task) -> bool:
+    """Whether the archive that pays was listed as a whole once: before that, nothing of it is judged gone (RULES A1)."""
+    position = task.rooms.ledger.feed_position(archive_of(task))
+    return position is not None and position.state is not ArchiveState.BOOTSTRAPPING
+
+
 def hold(task: Task, *, cause: Cause) -> Outcome | None:
     """None if the study may be taken back now, which is then paid for; else how it waits. A dry task pays nothing."""
     rooms, archive = task.rooms, archive_of(task)
-    position = rooms.ledger.feed_position(archive)
-    if cause is Cause.GONE and (position is None or position.state is ArchiveState.BOOTSTRAPPING):
-        # Nothing is judged gone before the archive was listed once (RULES A1).
-        due = rooms.clock() + task.settle_after
-        return task.waiting("gone, but the archive is being listed for the first time", due=due)
     if task.dry:
         return None if rooms.ledger.may_retract(task.study_uid, archive=archive) else _waiting(task, archive)
     source = rooms.archives.get(archive)

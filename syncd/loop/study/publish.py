@@ -13,22 +13,17 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from syncd.errors import StudyError
-from syncd.loop.companions.provenance import FIRST_DUE
 from syncd.loop.steps import Step, reached
 from syncd.loop.study.adopted import is_adopted
-from syncd.loop.study.send import sent
+from syncd.loop.study.send import owed_for, refusal, sent, what_is_known
 from syncd.loop.study.task import Task
-from syncd.mapping.resources.endpoints import endpoint_references as references
 from syncd.mapping.values.identity import patient_key, resource_id
-from syncd.model.provenance import OwedProvenance
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study.raw import RawStudy
 from syncd.model.words import WITHDRAWN, Decision, Tombstone
 from syncd.model.work import MarkKind, Outcome, StudyRecord
 from syncd.plan.decide import (
     Absent,
-    Action,
     Current,
     Deleted,
     Found,
@@ -44,7 +39,6 @@ from syncd.plan.decide import (
 )
 from syncd.plan.elements import elements
 from syncd.plan.ownership import installation_of, owned_values
-from syncd.plan.provenance import owed
 from syncd.publish.confirmed import is_below
 from syncd.publish.lookups import imaging_studies
 
@@ -65,17 +59,17 @@ def publish(
 
     Raises what `FhirServer.put` raises; a `StudyError` then names the refused digest."""
     facts = partial(_facts, task, snapshot=snapshot, raws=raws, remember=remember, notes=notes)
-    action = _decide(task, goal, None)
+    action = decide(goal, what_is_known(task, None, read_fhir=task.fresh))
     current: Current | None = None
     if isinstance(action, NeedRead):
         goal, current = _read(task, goal)
-        action = _decide(task, goal, current)
+        action = decide(goal, what_is_known(task, current, read_fhir=task.fresh))
         _wonder(task, current)
     reached(Step.DECIDED)
     task.witness.decided(goal, current, action)
     match action:
-        case Park(reason=reason, detail=detail, target_version=version):
-            raise _refusal(reason, detail, goal, version)
+        case Park():
+            raise refusal(action)
         case Wait(reason=reason):
             return task.waiting(reason, due=task.rooms.clock() + task.settle_after)
         case Silence():
@@ -108,23 +102,6 @@ def _wonder(task: Task, current: Current) -> None:
         verification.want("a study of ours was missing on the FHIR server")
     elif is_below(current.version, task.record.version):
         verification.want("a version on the FHIR server is below the one that it confirmed")
-
-
-def _decide(task: Task, goal: Wanted, current: Current | None) -> Action:
-    remembers = current is not None and task.record is not None
-    return decide(
-        goal,
-        record=task.record,
-        intent=task.claim.intent,
-        parked=task.claim.parked,
-        current=current,
-        read_fhir=task.fresh,
-        installation_id=task.rooms.installation_id,
-        base_url=task.rooms.server.base_url,
-        endpoints=[one["reference"] for one in references(task.rooms.policy, fhir_version=task.rooms.fhir_version)],
-        adopt=task.rooms.adopt,
-        fought_over=task.rooms.ledger.fought_over(task.study_uid) if remembers else (),
-    )
 
 
 def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
@@ -215,13 +192,6 @@ def _skipped(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -
     return replace(outcome, record=record, owed=owed_for(task, record, intended_at=intent.created_at))
 
 
-def owed_for(task: Task, record: StudyRecord, *, intended_at: float) -> tuple[OwedProvenance, ...]:
-    """The Provenances of the write that `record` confirms (RULES B8)."""
-    rooms = task.rooms
-    due = rooms.clock() + FIRST_DUE
-    return owed(task.record, record, scope=rooms.provenance, intended_at=intended_at, due=due)
-
-
 def _record(
     task: Task,
     goal: Wanted,
@@ -288,9 +258,3 @@ def _facts(
         "notes": len(snapshot.notes) if notes is None else notes,
         "archive": raws[0].header.archive,
     }
-
-
-def _refusal(reason: str, detail: str, goal: Wanted, version: str) -> StudyError:
-    error = StudyError(reason, detail)
-    error.digest, error.target_version = goal.digest, version
-    return error

@@ -47,6 +47,7 @@ from syncd.model.work import ATTEMPTS, LONGEST_STREAM, NAMED, REFERENCES, Copy, 
 from syncd.plan.decide import Wanted, wanted
 from syncd.plan.provenance import REPLACES
 from syncd.plan.references import references_in
+from syncd.plan.withdraw import takes_back
 from syncd.snapshot.build import build
 
 CONFLICTS = 5
@@ -172,7 +173,7 @@ def _withdraw(task: Task, applied: Applied, raws: tuple[RawStudy, ...], identity
         return replace(task.outcome(Decision.SKIP, reason), clear_intent=True, reset_stream=True)
     status = retracted_status(in_error=applied.left.in_error, fhir_version=task.rooms.fhir_version)
     outcome = _say(task, applied, raws, identity=identity, status=status)
-    if outcome.decision is Decision.UPDATE and not (task.record is not None and task.record.retracted):
+    if outcome.decision is Decision.UPDATE and takes_back(status, task.record):
         outcome = replace(outcome, decision=Decision.RETRACT)
     retraction = Retraction.DONE if outcome.done else Retraction.UNTOLD
     reason = f"everything is rejected: {outcome.reason}"
@@ -331,9 +332,7 @@ def _remembered(applied: Applied, ordered: orders.Orders, whose: patient.Subject
 
 def _held(task: Task, *, status: str) -> Outcome | None:
     """What shows less than before asks the brake; what is withdrawn already, and only said again, does not (RULES D3)."""
-    if status not in WITHDRAWN or (task.record is not None and task.record.retracted):
-        return None
-    return brake.hold(task, cause=Cause.REJECTED)
+    return brake.hold(task, cause=Cause.REJECTED) if takes_back(status, task.record) else None
 
 
 def _streams_without_end(task: Task) -> bool:

@@ -1,4 +1,4 @@
-"""The one write of an ImagingStudy, and what is committed before it leaves.
+"""What publishing and taking back share: what is known when they decide, the one write, and what is owed for it.
 
 Whatever kills us between the request and the record, the next pass finds the intent, reads the server first (RULES C5),
 and recognises its own values (RULES C3).
@@ -10,13 +10,42 @@ from collections.abc import Mapping
 from typing import Any
 
 from syncd.errors import Conflict, ServerReset, StudyError
+from syncd.loop.companions.provenance import FIRST_DUE
 from syncd.loop.steps import Step, reached
 from syncd.loop.study.adopted import marked
 from syncd.loop.study.task import Task
-from syncd.model.work import Intent
-from syncd.plan.decide import CREATE_ONLY, Absent, Wanted
+from syncd.mapping.resources.endpoints import endpoint_references
+from syncd.model.provenance import OwedProvenance
+from syncd.model.work import Intent, StudyRecord
+from syncd.plan.decide import CREATE_ONLY, Absent, Current, Known, Park, Wanted
 from syncd.plan.ownership import owned_values
+from syncd.plan.provenance import owed
 from syncd.publish.server import Written
+
+
+def what_is_known(task: Task, current: Current | None, *, read_fhir: bool) -> Known:
+    """All that the plan decides from; `current` is None while the server was not read."""
+    rooms = task.rooms
+    remembers = current is not None and task.record is not None
+    return Known(
+        record=task.record,
+        intent=task.claim.intent,
+        parked=task.claim.parked,
+        current=current,
+        read_fhir=read_fhir,
+        installation_id=rooms.installation_id,
+        base_url=rooms.server.base_url,
+        endpoints=[one["reference"] for one in endpoint_references(rooms.policy, fhir_version=rooms.fhir_version)],
+        adopt=rooms.adopt,
+        fought_over=rooms.ledger.fought_over(task.study_uid) if remembers else (),
+    )
+
+
+def refusal(park: Park) -> StudyError:
+    """The error that parks the study as the plan says."""
+    error = StudyError(park.reason, park.detail, outcome=dict(park.outcome) if park.outcome else None)
+    error.digest, error.target_version = park.digest, park.target_version
+    return error
 
 
 def sent(
@@ -61,3 +90,10 @@ def sent(
     if updates and written.created:
         raise ServerReset()
     return written
+
+
+def owed_for(task: Task, record: StudyRecord, *, intended_at: float) -> tuple[OwedProvenance, ...]:
+    """The Provenances of the write that `record` confirms (RULES B8)."""
+    rooms = task.rooms
+    due = rooms.clock() + FIRST_DUE
+    return owed(task.record, record, scope=rooms.provenance, intended_at=intended_at, due=due)

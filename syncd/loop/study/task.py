@@ -50,13 +50,18 @@ class Task:
         return max(held, default=self.rooms.settle_after)
 
     @property
+    def told_to_read(self) -> bool:
+        """Whether a mark, or a conflict, says that FHIR itself must be read (RULES C5)."""
+        return self.reread or self.claim.row.read_fhir
+
+    @property
     def fresh(self) -> bool:
         """Whether FHIR itself must be read (RULES C5): also where a published study was parked meanwhile, for a reset of
         the server may have been among the marks that could not be followed; and where it was taken back, for what returns
         is compared with what is there."""
         retracted = self.record is not None and bool(self.record.retracted)
         parked = self.claim.parked is not None and self.record is not None
-        return self.reread or self.claim.row.read_fhir or parked or retracted
+        return self.told_to_read or parked or retracted
 
     def again(self) -> Task:
         """The same study after a conflict: what the ledger says now, and a fresh look at the server (RULES C4)."""
