@@ -29,6 +29,8 @@ LONGEST = 40
 """Minutes of one part, whichever it is: what hangs must not hide the parts after it."""
 ENDING = 10
 """Seconds in which a part that is ended says where it stands."""
+UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
+"""Some images of Python set it. Thousands of processes start here, and each would compile all of syncd anew."""
 BY_FILE = ("-n", "auto", "--dist", "loadfile")
 """Real servers are mostly waited for; each worker has its own, and a file's tests share theirs."""
 COUNTED = ("passed", "failed", "error", "skipped")
@@ -49,6 +51,7 @@ class Timed(NamedTuple):
 
 
 def main(suite: str) -> int:
+    os.environ.pop(UNCOMPILED, None)
     REPORTS.mkdir(parents=True, exist_ok=True)
     for old in REPORTS.glob("*.json"):
         old.unlink()
