@@ -66,6 +66,7 @@ def test_all_problems_of_the_settings_are_in_one_message(tmp_path: Path, command
 
 
 @pytest.mark.parametrize(("server", "fault", "said"), BAD_SERVERS, ids=[f"{row[0]}: {row[2]}" for row in BAD_SERVERS])
+@pytest.mark.quick("archive: refuses our credentials", "fhir: speaks FHIR 3.0.2")
 def test_a_bad_server_ends_a_resync_and_lets_the_daemon_wait(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation], server: str, fault: Fault, said: str
 ) -> None:

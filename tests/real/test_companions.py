@@ -70,6 +70,7 @@ def test_each_type_passes_the_servers_validation(fhir: FhirServer, version: str)
         assert (fhir.errors_in(one), problems(one, fhir_version=version)) == ([], ())
 
 
+@pytest.mark.quick("r5")
 def test_a_study_brings_them_and_they_stay_as_they_are(
     install: Install, archive: Archive, fhir: FhirServer, version: str
 ) -> None:

@@ -175,6 +175,7 @@ def test_a_whole_archive_is_published_in_that_version(site: Installation, fhir: 
     assert not site.before_fhir.exchanges(method="PUT")
 
 
+@pytest.mark.quick("dstu2", "r5")
 def test_a_published_study_is_followed_in_that_version(site: Installation, fhir: FhirServer, version: str) -> None:
     """RULES A2, C3, C4, C6, B7: late instances, an edit, a deletion on the server, and a withdrawal, by the daemon."""
     words = f"followed in {version}"
@@ -214,6 +215,7 @@ def test_the_server_is_of_that_version(fhir: FhirServer, version: str) -> None:
     assert release(fhir.get("metadata")["fhirVersion"]) == version
 
 
+@pytest.mark.quick("dstu2", "r4", "r5")
 def test_every_real_study_is_valid(fhir: FhirServer, version: str, real_studies: tuple[StudySnapshot, ...]) -> None:
     """RULES B1, the issue's "real files pass `$validate`": ImagingStudy, Patient, Endpoint, sentinel."""
     assert wrong(fhir, companions(version), version) == []
@@ -248,12 +250,14 @@ ODD: list[tuple[str, StudySnapshot]] = [
 
 
 @pytest.mark.parametrize("snapshot", [row[1] for row in ODD], ids=[row[0] for row in ODD])
+@pytest.mark.quick("dstu2", "r4", "r5")
 def test_odd_studies_are_valid(fhir: FhirServer, version: str, snapshot: StudySnapshot) -> None:
     """RULES B1, MAPPING I."""
     assert wrong(fhir, everything_of(snapshot, SERVICES, version), version) == []
     assert wrong(fhir, [mapped(snapshot, summary=True, dialect=version)], version) == []
 
 
+@pytest.mark.quick("dstu2", "r4", "r5")
 def test_generated_studies_are_valid(fhir: FhirServer, version: str) -> None:
     """RULES B1: whatever the archive may hold. HAPI refuses OIDs of arcs that nobody can own (0.0), which FHIR allows."""
 
