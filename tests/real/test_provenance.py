@@ -117,6 +117,7 @@ def errors(hapi: Hapi, resource: Json) -> list[str]:
 
 @pytest.mark.parametrize("with_device", [True, False])
 @pytest.mark.parametrize("occasion", Occasion)
+@pytest.mark.quick("r4")
 def test_hapi_finds_no_error_in_a_provenance(server: tuple[str, Hapi], occasion: Occasion, with_device: bool) -> None:
     """RULES B1, B8, MAPPING J.5."""
     version, hapi = server
@@ -132,6 +133,7 @@ def test_hapi_finds_no_error_in_a_provenance(server: tuple[str, Hapi], occasion:
     assert errors(hapi, provenance(owed, policy=POLICY, with_device=with_device, fhir_version=version)) == []
 
 
+@pytest.mark.quick("r4")
 def test_hapi_finds_no_error_in_agent_and_replaced_patient(server: tuple[str, Hapi]) -> None:
     """RULES B1, B4, MAPPING J.2."""
     version, hapi = server
@@ -140,6 +142,7 @@ def test_hapi_finds_no_error_in_agent_and_replaced_patient(server: tuple[str, Ha
     assert errors(hapi, replaced(ours, by="Patient/his-1", policy=POLICY, fhir_version=version)) == []
 
 
+@pytest.mark.quick("r4")
 def test_hapi_finds_the_errors_of_a_broken_provenance(server: tuple[str, Hapi]) -> None:
     """RULES B1: the validator is really asked."""
     version, hapi = server
@@ -151,7 +154,7 @@ def test_hapi_finds_the_errors_of_a_broken_provenance(server: tuple[str, Hapi]) 
     assert errors(hapi, broken)
 
 
-@pytest.mark.quick("r5")
+@pytest.mark.quick("r4")
 def test_another_patient_leaves_one_provenance(new_site: Callable[..., RealWorld]) -> None:
     """MAPPING I case 51, RULES B8: written once, found by its target, valid as it is stored."""
     site = new_site()

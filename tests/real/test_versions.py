@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,18 @@ from syncd.mapping.identity import patient_key
 from syncd.mapping.imagingstudy import available, registered
 from syncd.mapping.patient import patient, subject
 from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.provenance import device, provenance
 from syncd.mapping.sentinel import sentinel
 from syncd.model.ids import ArchiveName, StudyInstanceUID
+from syncd.model.provenance import Occasion, OwedProvenance
 from syncd.model.snapshot import Code, IssuedId, Issuer, PatientFacts, StudySnapshot
 from syncd.snapshot.build import build
 from tests.dicom import pydicom_files, uid
 from tests.mapping.studies import (
     POLICY,
+    WANTED,
     archive,
+    beside,
     golden_study,
     instance,
     mapped,
@@ -44,6 +49,7 @@ from tests.mapping.studies import (
     study,
     with_series,
 )
+from tests.mapping.studies import full_study as whole_study
 from tests.mapping.test_profiles import full_study
 from tests.mapping.test_profiles import policy as profile_policy
 from tests.real.installation import Installation, further, rejecting, status_of
@@ -255,6 +261,29 @@ def test_odd_studies_are_valid(fhir: FhirServer, version: str, snapshot: StudySn
     """RULES B1, MAPPING I."""
     assert wrong(fhir, everything_of(snapshot, SERVICES, version), version) == []
     assert wrong(fhir, [mapped(snapshot, summary=True, dialect=version)], version) == []
+
+
+def test_what_stands_beside_a_study_is_valid(fhir: FhirServer, version: str) -> None:
+    """RULES B1, MAPPING J: every companion, and the study that refers to all of them."""
+    found, said = beside(whole_study(), replace(POLICY, **WANTED), version)
+    assert wrong(fhir, [*found, said], version) == []
+
+
+def test_a_provenance_is_valid(fhir: FhirServer, version: str) -> None:
+    """RULES B1, B8, MAPPING J.5: of each occasion, and its agent."""
+    made = [device(POLICY, fhir_version=version)]
+    for occasion in Occasion:
+        owed = OwedProvenance(
+            provenance_id="prov-1",
+            study_uid="1.2.3",
+            resource_id="1.2.3",
+            version="2",
+            occasion=occasion,
+            recorded=1_700_000_000.0,
+            sources=("1.2.4",) if occasion is Occasion.REPLACED else (),
+        )
+        made += [provenance(owed, policy=POLICY, with_device=one, fhir_version=version) for one in (True, False)]
+    assert [error for one in made for error in fhir.errors_in(one)] == []
 
 
 @pytest.mark.quick("dstu2", "r4", "r5")
