@@ -82,7 +82,7 @@ def test_registered_says_who_and_when_but_nothing_that_may_still_change(
     assert len(site.puts(study_uid)) == 2
 
 
-@pytest.mark.quick("1.10.1")
+@pytest.mark.long
 def test_a_study_becomes_available_though_orthanc_died_before_it_was_registered(
     new_orthanc: Callable[..., Archive],
     orthanc_version: str,
@@ -106,7 +106,7 @@ def test_a_study_becomes_available_though_orthanc_died_before_it_was_registered(
     assert _stable_events(archive) == 0
 
 
-@pytest.mark.quick("1.12.7")
+@pytest.mark.long
 def test_a_study_becomes_available_though_orthanc_died_after_it_was_registered(
     new_orthanc: Callable[..., Archive],
     orthanc_version: str,

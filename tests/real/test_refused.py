@@ -72,6 +72,7 @@ def test_a_refused_study_is_sent_again_when_it_changes(
     assert site.says(refused, instances=2)
 
 
+@pytest.mark.long
 def test_one_forbidden_and_one_too_large_study_hold_up_no_other(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:

@@ -39,6 +39,7 @@ def test_an_outage_loses_nothing_and_costs_no_study_an_attempt(
     _assert_all_arrive_once(site, uids)
 
 
+@pytest.mark.long
 def test_a_restart_of_the_server_in_the_middle_loses_nothing(
     archive: Archive, second_hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:

@@ -65,6 +65,7 @@ def test_what_somebody_deleted_is_written_over_its_tombstones(
     _assert_sentinel(site)
 
 
+@pytest.mark.long
 def test_another_server_at_another_address_needs_the_operators_word(
     archive: Archive, hapi: FhirServer, second_hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:

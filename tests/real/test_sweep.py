@@ -140,6 +140,7 @@ def _inventory(site: Installation) -> dict[str, int]:
     return dict(told["found"]) if told else {}
 
 
+@pytest.mark.long
 def test_a_wiped_server_gets_everything_back_though_nothing_changed(
     archive: Archive, hapi: FhirServer, second_hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
