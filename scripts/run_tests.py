@@ -106,7 +106,7 @@ def _real() -> bool:
 
 
 def _faults() -> bool:
-    """kill -9 at every step and at random moments, a bad network, a sick disk, against real servers."""
+    """kill -9 after each kind of lasting change and at random moments, a bad network, a sick disk, against real servers."""
     return _pytest("faults", *BY_FILE, "-m", "real and not long", "tests/crash", "tests/faults", *_both())
 
 

@@ -1,4 +1,4 @@
-"""`syncd run`, a real process between real servers, killed with SIGKILL at each step of intake and reconcile.
+"""`syncd run`, a real process between real servers, killed with SIGKILL at the steps of intake and reconcile.
 
 The steps are the program's own list (`syncd.loop.steps.Step`): a new one is tested by being listed, and one that is no
 longer reached fails here. What is left behind must be enough for a plain restart to make both sides equal.
