@@ -124,8 +124,9 @@ def _pytest(tree: Path, nodes: Iterable[str], *, longest: float = LONGEST) -> Ra
         "not real and not long and not machine",
     )
     command = [str(PYTHON if PYTHON.exists() else sys.executable), "-m", "pytest", *options, *nodes]
-    # Nothing of ours that lies elsewhere: the copy is what is tested.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # Nothing of ours that lies elsewhere: the copy is what is tested. What it compiles is kept for the next mutant.
+    left_out = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
     try:
         done = subprocess.run(
             command, cwd=tree, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=longest

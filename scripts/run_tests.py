@@ -25,10 +25,12 @@ PARALLEL = ("-n", "auto", "--dist", "worksteal")
 MEMORY = Path("/dev/shm")
 QUICK = ("check", "stories")
 """Parts whose ledgers lie in memory: thousands of short lives, of which none outlives a loss of power."""
-LONGEST = 40
-"""Minutes of one part, whichever it is: what hangs must not hide the parts after it."""
+LONGEST, LONGEST_OF_LONG = 40, 240
+"""Minutes of one part, and of one that only make test-long runs: what hangs must not hide the parts after it."""
 ENDING = 10
 """Seconds in which a part that is ended says where it stands."""
+UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
+"""Some images of Python set it. Thousands of processes start here, and each would compile all of syncd anew."""
 BY_FILE = ("-n", "auto", "--dist", "loadfile")
 """Real servers are mostly waited for; each worker has its own, and a file's tests share theirs."""
 COUNTED = ("passed", "failed", "error", "skipped")
@@ -49,6 +51,7 @@ class Timed(NamedTuple):
 
 
 def main(suite: str) -> int:
+    os.environ.pop(UNCOMPILED, None)
     REPORTS.mkdir(parents=True, exist_ok=True)
     for old in REPORTS.glob("*.json"):
         old.unlink()
@@ -82,7 +85,7 @@ def _check() -> bool:
 
 
 def _machine() -> bool:
-    """Five hundred histories of a site in memory, on every processor."""
+    """Two hundred histories of a site in memory, on every processor."""
     return _pytest("machine", "-m", "machine and not long", "tests/machine")
 
 
@@ -103,7 +106,7 @@ def _real() -> bool:
 
 
 def _faults() -> bool:
-    """kill -9 at every step and at random moments, a bad network, a sick disk, against real servers."""
+    """kill -9 after each kind of lasting change and at random moments, a bad network, a sick disk, against real servers."""
     return _pytest("faults", *BY_FILE, "-m", "real and not long", "tests/crash", "tests/faults", *_both())
 
 
@@ -111,8 +114,14 @@ def _both() -> list[str]:
     return ["--both-orthancs"] if os.environ.get("CI") == "true" else []
 
 
+def _rows() -> bool:
+    """Against real servers, the rows of a kind that `make test` leaves out, and more deaths of a real daemon."""
+    return _pytest("rows", *BY_FILE, "-m", "real and long", longest=LONGEST_OF_LONG)
+
+
 def _long() -> bool:
-    return _pytest("long", "-m", "long")
+    """Thousands of histories that are others each time, and any two deaths of every story."""
+    return _pytest("long", "-m", "long and not real", longest=LONGEST_OF_LONG)
 
 
 def _tool(name: str, *arguments: str) -> bool:
@@ -123,7 +132,7 @@ def _tool(name: str, *arguments: str) -> bool:
     return passed
 
 
-def _pytest(part: str, *arguments: str) -> bool:
+def _pytest(part: str, *arguments: str, longest: int = LONGEST) -> bool:
     report = REPORTS / f"{part}.json"
     command = [str(set_up.PYTHON), "-m", "pytest", "--durations=10", "--report", str(report), *arguments]
     folder = {"PYTEST_DEBUG_TEMPROOT": str(MEMORY)} if part in QUICK and MEMORY.is_dir() else {}
@@ -131,9 +140,9 @@ def _pytest(part: str, *arguments: str) -> bool:
         command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **folder}
     ) as process:
         try:
-            return process.wait(LONGEST * 60) == 0
+            return process.wait(longest * 60) == 0
         except subprocess.TimeoutExpired:
-            print(f"\nFAILED: {part} is not finished after {LONGEST} minutes; this is where it stands:", flush=True)
+            print(f"\nFAILED: {part} is not finished after {longest} minutes; this is where it stands:", flush=True)
             process.send_signal(signal.SIGABRT)  # pytest writes down every thread
             with suppress(subprocess.TimeoutExpired):
                 process.wait(ENDING)
@@ -162,18 +171,18 @@ def _closing(done: list[Timed]) -> int:
     return 0 if all(one.passed for one in done) else 1
 
 
-CHECK = Part("check", _check, 2)
+CHECK = Part("check", _check, 5)
 REAL = [
-    Part("machine", _machine, 5),
-    Part("stories", _stories, 3),
-    Part("mutants", _mutants, 3),
-    Part("real", _real, 14),
-    Part("faults", _faults, 8),
+    Part("machine", _machine, 4),
+    Part("stories", _stories, 5),
+    Part("mutants", _mutants, 4),
+    Part("real", _real, 10),
+    Part("faults", _faults, 4),
 ]
 SUITES = {
-    "check": [Part("set-up", _set_up("check"), 8), CHECK],
-    "test": [Part("set-up", _set_up("test"), 8), CHECK, *REAL],
-    "long": [Part("set-up", _set_up("test"), 8), CHECK, *REAL, Part("long", _long, 60)],
+    "check": [Part("set-up", _set_up("check"), 3), CHECK],
+    "test": [Part("set-up", _set_up("test"), 3), CHECK, *REAL],
+    "long": [Part("set-up", _set_up("test"), 3), CHECK, *REAL, Part("rows", _rows, 30), Part("long", _long, 120)],
 }
 
 if __name__ == "__main__":

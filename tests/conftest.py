@@ -136,11 +136,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--both-orthancs", action="store_true", help="fail unless both versions of Orthanc were asked")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     real = Path(__file__).parent / "real"
     for item in items:
         if real in item.path.parents or REAL_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real)
+    unknown = _leave_to_long(items)
+    if unknown and not any("::" in argument for argument in config.args):  # else only some rows were collected
+        raise pytest.UsageError("mark `quick` names rows that are not there: " + ", ".join(sorted(unknown)))
+
+
+def _leave_to_long(items: list[pytest.Item]) -> set[str]:
+    """Mark as `long` each row that its test's mark `quick` does not name; returns the names that are no row's."""
+    unknown: set[str] = set()
+    known: set[str] = set()
+    for item in items:
+        mark = item.get_closest_marker("quick")
+        if mark is None:
+            continue
+        test, _, row = item.nodeid.partition("[")
+        # A row's id joins its parameters with hyphens; a name may be one of them or several.
+        named = [one for one in mark.args if f"-{one}-" in f"-{row.removesuffix(']')}-"]
+        unknown |= {f"{test}[{one}]" for one in mark.args}
+        known |= {f"{test}[{one}]" for one in named}
+        if not named:
+            item.add_marker(pytest.mark.long)
+    return unknown - known
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from syncd.ledger.ledger import Ledger
 from syncd.model.work import MarkKind
-from tests.fakes.http import Request, Response
+from tests.fakes.http import Clock, Request, Response
 from tests.loop.world import World
 
 QUICKLY = 0.5
@@ -102,6 +102,13 @@ class Mortal(World):
         if answer.status in (200, 201):
             self._changed(f"{request.method} {request.path.split('/')[2]}")
         return answer
+
+
+def empty_ledger(folder: Path) -> Path:
+    """A file for `Mortal(empty_ledger=…)`: many lives begin with a copy of it, which costs less than a schema each."""
+    file = folder / "empty.db"
+    Ledger.open(f"sqlite:///{file}", clock=Clock()).close()
+    return file
 
 
 class Inline(Executor):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.crash.mortal import Killed, Mortal
+from tests.crash.mortal import Killed, Mortal, empty_ledger
 from tests.loop.world import MAIN
 
 OLDER, NEWER, ARRIVING = "1.2.276.11", "1.2.276.12", "1.2.276.13"
@@ -257,10 +257,11 @@ def _lasting(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _worlds(folder: Path) -> Iterator[Mortal]:
+    empty = empty_ledger(folder)
     for number in itertools.count():
         own = folder / str(number)
         own.mkdir()
-        world = Mortal(own)
+        world = Mortal(own, empty_ledger=empty)
         try:
             yield world
         finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from syncd.loop.fhir.turned_up import DAY, look_around
-from tests.crash.mortal import Killed, Mortal
+from tests.crash.mortal import Killed, Mortal, empty_ledger
 from tests.loop.world import OTHER, STUDY, SYSTEM, puts, refused
 
 pytestmark = pytest.mark.machine
@@ -45,10 +45,11 @@ def _theirs(world: Mortal) -> None:
 
 def _deaths(folder: Path, *, before: Part) -> Iterator[Mortal]:
     """A world for each lasting change that may be the last; ends when one is not reached any more."""
+    empty = empty_ledger(folder)
     for last in itertools.count(1):
         own = folder / str(last)
         own.mkdir()
-        world = Mortal(own)
+        world = Mortal(own, empty_ledger=empty)
         try:
             _two_studies(world)
             before(world)

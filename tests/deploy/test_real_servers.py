@@ -78,6 +78,7 @@ def test_hapi_keeps_a_history_and_validates(hapi: FhirServer) -> None:
     assert hapi.errors_in({"resourceType": "Basic"}) != []
 
 
+@pytest.mark.long
 def test_a_durable_hapi_remembers_over_sigkill(new_hapi: Callable[..., FhirServer]) -> None:
     """CASES: the FHIR server away for a while, and back with what it had confirmed."""
     server = new_hapi(durable=True)

@@ -21,6 +21,15 @@ def test_runs():
 def test_skipped():
     pass
 """
+ROWS = """
+import pytest
+
+@pytest.mark.quick("r4")
+@pytest.mark.parametrize("what", ["a", "b"])
+@pytest.mark.parametrize("version", ["r4", "r4b"])
+def test_one(version, what):
+    pass
+"""
 
 
 @pytest.mark.parametrize(
@@ -56,6 +65,20 @@ def test_a_run_without_either_orthanc_fails_where_both_are_demanded(tmp_path: Pa
     assert said.returncode == 1
     assert "no Orthanc 1.10.1 was asked" in said.stdout
     assert "no Orthanc 1.12.7 was asked" in said.stdout
+
+
+def test_the_rows_that_quick_does_not_name_are_long(tmp_path: Path) -> None:
+    """docs/testing.md: one row of a kind stays in `make test`; a name is one of a row's parameters, or several."""
+    said = _run(tmp_path, ROWS, "--collect-only", "-q", "-m", "not long", environment={})
+    rows = [line.partition("::")[2] for line in said.stdout.splitlines() if "::" in line]
+    assert rows == ["test_one[r4-a]", "test_one[r4-b]"], said.stdout
+
+
+def test_a_name_that_is_no_rows_fails(tmp_path: Path) -> None:
+    """Else a slip of the pen would leave the whole test to make test-long."""
+    said = _run(tmp_path, ROWS.replace('quick("r4")', 'quick("r4", "r7")'), environment={})
+    assert said.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "test_one[r7]" in said.stdout + said.stderr
 
 
 def _run(folder: Path, text: str, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -45,6 +45,7 @@ def test_an_import_survives_any_number_of_deaths(new_orthanc: New, hapi: FhirSer
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("alive", [True, False], ids=["syncd-lives", "syncd-dies-too"])
+@pytest.mark.quick("syncd-lives-1.12.7", "syncd-dies-too-1.10.1")
 def test_studies_become_available_though_orthanc_died_while_they_arrived(
     new_orthanc: New, hapi: FhirServer, install: Install, version: str, alive: bool
 ) -> None:

@@ -116,6 +116,7 @@ def test_one_pass_costs_what_the_rule_says(orthanc: Archive, counted: Counted, s
     }
 
 
+@pytest.mark.quick("1.10.1")
 def test_a_thousand_instances_cost_no_call_more(orthanc: Archive, counted: Counted, study_uid: str) -> None:
     """ORTHANC.md: a whole study is three or four calls plus one per series, however many instances it has."""
     study = stored(orthanc, make_study(study_uid=study_uid, series=2, instances=500))

@@ -27,6 +27,7 @@ def _stored(archive: Archive, file: bytes) -> dict[str, Any] | None:
     return next(filter(None, (archive.upload(file) for _ in range(3))), None)
 
 
+@pytest.mark.quick("1.12.7")
 def test_a_thousand_instances_cost_two_writes_and_one_snapshot(
     slow: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_thousand_instances_cost_two_writes_and_one_snapshot(
     site.assert_equal()
 
 
+@pytest.mark.quick("1.10.1")
 def test_registered_says_who_and_when_but_nothing_that_may_still_change(
     slow: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -80,6 +82,7 @@ def test_registered_says_who_and_when_but_nothing_that_may_still_change(
     assert len(site.puts(study_uid)) == 2
 
 
+@pytest.mark.long
 def test_a_study_becomes_available_though_orthanc_died_before_it_was_registered(
     new_orthanc: Callable[..., Archive],
     orthanc_version: str,
@@ -103,6 +106,7 @@ def test_a_study_becomes_available_though_orthanc_died_before_it_was_registered(
     assert _stable_events(archive) == 0
 
 
+@pytest.mark.long
 def test_a_study_becomes_available_though_orthanc_died_after_it_was_registered(
     new_orthanc: Callable[..., Archive],
     orthanc_version: str,

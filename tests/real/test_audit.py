@@ -41,6 +41,7 @@ def _kinds(document: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a daemon"])
+@pytest.mark.quick("beside a daemon")
 def test_what_differs_is_found_and_repaired(archive: Archive, hapi: FhirServer, install: Install, beside: bool) -> None:
     """CASES: edited, deleted, duplicated, missing; found, shallow and deep; repaired; then exit 0."""
     words = "audited beside" if beside else "audited alone"

@@ -66,6 +66,7 @@ def test_all_problems_of_the_settings_are_in_one_message(tmp_path: Path, command
 
 
 @pytest.mark.parametrize(("server", "fault", "said"), BAD_SERVERS, ids=[f"{row[0]}: {row[2]}" for row in BAD_SERVERS])
+@pytest.mark.quick("archive: refuses our credentials", "fhir: speaks FHIR 3.0.2")
 def test_a_bad_server_ends_a_resync_and_lets_the_daemon_wait(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation], server: str, fault: Fault, said: str
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_named_version_that_the_server_does_not_speak_is_a_contradiction(
     assert site.syncd.ended() == 2
 
 
+@pytest.mark.long
 def test_no_dicomweb_plugin_and_no_address_for_it_is_a_contradiction(
     new_orthanc: Callable[..., Archive], hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -136,6 +138,7 @@ def test_no_dicomweb_plugin_and_no_address_for_it_is_a_contradiction(
     assert "no DICOMweb plugin" in site.syncd.command("check", expect=0).out
 
 
+@pytest.mark.long
 def test_the_dicomweb_address_is_derived_where_it_is_not_given(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -266,6 +269,7 @@ def test_a_second_daemon_on_one_ledger_is_refused(
     site.syncd.stop()
 
 
+@pytest.mark.long
 def test_a_second_installation_with_the_same_name_is_refused(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation], tmp_path: Path
 ) -> None:
@@ -278,6 +282,7 @@ def test_a_second_installation_with_the_same_name_is_refused(
     _assert_plain(ended)
 
 
+@pytest.mark.long
 def test_an_endpoint_of_somebody_else_at_our_id_is_left_alone(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:

@@ -62,6 +62,7 @@ def version(fhir: FhirServer) -> str:
     return release(fhir.get("metadata")["fhirVersion"])
 
 
+@pytest.mark.quick("r4")
 def test_each_type_passes_the_servers_validation(fhir: FhirServer, version: str) -> None:
     """RULES B1: `$validate` finds no error in what the mapping makes, nor does our own check."""
     found, said = beside(full_study(), replace(POLICY, **WANTED), version)
@@ -70,6 +71,7 @@ def test_each_type_passes_the_servers_validation(fhir: FhirServer, version: str)
         assert (fhir.errors_in(one), problems(one, fhir_version=version)) == ([], ())
 
 
+@pytest.mark.quick("r4")
 def test_a_study_brings_them_and_they_stay_as_they_are(
     install: Install, archive: Archive, fhir: FhirServer, version: str
 ) -> None:

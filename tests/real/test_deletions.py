@@ -37,6 +37,7 @@ def marked(site: Installation, study_uid: str) -> None:
         ledger.mark([mark], settle_after=0.0)
 
 
+@pytest.mark.quick("1.12.7")
 def test_what_is_deleted_while_syncd_runs(site: Installation) -> None:
     """CASES, Convergence; cases I.8 55, 56: instance, series, study; its neighbour goes on; a second look is no write; and
     it returns under its id."""
@@ -74,6 +75,7 @@ def test_what_is_deleted_while_syncd_runs(site: Installation) -> None:
     site.assert_equal()
 
 
+@pytest.mark.quick("1.12.7")
 def test_a_study_deleted_while_syncd_is_down(site: Installation) -> None:
     """CASES, Convergence: found by `resync --study`; a resource that something refers to stays, cancelled (RULES D2)."""
     gone, files = study(f"deleted while down {site.archive.version}")

@@ -67,6 +67,7 @@ def test_all_pages_are_read_at_our_base(
     ],
     ids=["gzip", "strong", "gzip, and no location", "no etag, no location", "another etag"],
 )
+@pytest.mark.quick("gzip, and no location")
 def test_a_changed_etag_misleads_nobody(
     archive: Archive,
     hapi: FhirServer,
@@ -95,6 +96,7 @@ def test_a_changed_etag_misleads_nobody(
 
 
 @pytest.mark.parametrize("bare", [True, False], ids=["good", "lets no page through"])
+@pytest.mark.quick("lets no page through")
 def test_check_turns_a_page_through_the_gateway(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation], bare: bool
 ) -> None:

@@ -29,6 +29,7 @@ def running(site: Installation) -> Installation:
     return site
 
 
+@pytest.mark.quick("1.10.1")
 def test_a_late_instance_of_a_known_series_is_counted(running: Installation) -> None:
     """RULES A2 and CASES "late instances to a known study, known series": only a NewInstance event tells of it."""
     words = f"late {running.archive.version}"
@@ -46,6 +47,7 @@ def test_a_late_instance_of_a_known_series_is_counted(running: Installation) -> 
     assert not {"NewSeries", "NewStudy"} & set(new)
 
 
+@pytest.mark.quick("1.10.1")
 def test_a_late_instance_sent_while_syncd_was_down_is_counted(running: Installation) -> None:
     """RULES A2, A3: the cursor survives a restart, also a kill."""
     words = f"late while down {running.archive.version}"
@@ -64,6 +66,7 @@ def test_a_late_instance_sent_while_syncd_was_down_is_counted(running: Installat
     assert set(running.statuses(study_uid)[before:]) == {"available"}
 
 
+@pytest.mark.quick("1.10.1")
 def test_a_late_instance_is_counted_when_the_archive_was_restarted(running: Installation) -> None:
     """CASES "across a restart of either side": killed right after it took the instance."""
     words = f"late, then killed {running.archive.version}"
@@ -77,6 +80,7 @@ def test_a_late_instance_is_counted_when_the_archive_was_restarted(running: Inst
     assert len(running.puts(study_uid)) == before + 1
 
 
+@pytest.mark.quick("1.10.1")
 def test_a_late_series_updates_modality_and_counts(running: Installation) -> None:
     """RULES A6, MAPPING F.3: key objects and reports are series of the study like any other."""
     words = {modality: f"late {modality} {running.archive.version}" for modality in ("KO", "SR", "MR")}
@@ -97,6 +101,7 @@ def test_a_late_series_updates_modality_and_counts(running: Installation) -> Non
         assert len(running.puts(study_uid)) == before[modality] + 1
 
 
+@pytest.mark.quick("1.10.1")
 def test_changes_that_vanished_before_they_were_read_cause_one_inventory(running: Installation) -> None:
     """RULES A3: Orthanc deletes a study's entries with it; the feed ends below its own highest number."""
     before = len(running.syncd.events("inventory_taken"))
@@ -112,6 +117,7 @@ def test_changes_that_vanished_before_they_were_read_cause_one_inventory(running
     assert len(running.syncd.events("inventory_taken")) <= before + 2
 
 
+@pytest.mark.quick("1.10.1")
 def test_both_sides_are_equal_after_all_that(running: Installation) -> None:
     """The oracle, over every study of the tests above."""
     _published(running, f"last {running.archive.version}")

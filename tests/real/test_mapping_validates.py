@@ -33,7 +33,8 @@ from tests.mapping.studies import (
     with_series,
 )
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
+"""In make test the same is asked of every version that HAPI speaks, R4 among them (test_versions.py)."""
 
 _NEWER_THAN_R4 = "STAIN CTPROTOCOL CFM ASMT DMS DOC EEG EMG EOG IOL M3D OPTBSV OPTENF PA PLAN POS RWV RESP FID TEXTUREMAP"
 NEWER_THAN_R4 = set(_NEWER_THAN_R4.split())

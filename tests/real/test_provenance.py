@@ -117,6 +117,7 @@ def errors(hapi: Hapi, resource: Json) -> list[str]:
 
 @pytest.mark.parametrize("with_device", [True, False])
 @pytest.mark.parametrize("occasion", Occasion)
+@pytest.mark.quick("r4")
 def test_hapi_finds_no_error_in_a_provenance(server: tuple[str, Hapi], occasion: Occasion, with_device: bool) -> None:
     """RULES B1, B8, MAPPING J.5."""
     version, hapi = server
@@ -132,6 +133,7 @@ def test_hapi_finds_no_error_in_a_provenance(server: tuple[str, Hapi], occasion:
     assert errors(hapi, provenance(owed, policy=POLICY, with_device=with_device, fhir_version=version)) == []
 
 
+@pytest.mark.quick("r4")
 def test_hapi_finds_no_error_in_agent_and_replaced_patient(server: tuple[str, Hapi]) -> None:
     """RULES B1, B4, MAPPING J.2."""
     version, hapi = server
@@ -140,6 +142,7 @@ def test_hapi_finds_no_error_in_agent_and_replaced_patient(server: tuple[str, Ha
     assert errors(hapi, replaced(ours, by="Patient/his-1", policy=POLICY, fhir_version=version)) == []
 
 
+@pytest.mark.quick("r4")
 def test_hapi_finds_the_errors_of_a_broken_provenance(server: tuple[str, Hapi]) -> None:
     """RULES B1: the validator is really asked."""
     version, hapi = server
@@ -151,6 +154,7 @@ def test_hapi_finds_the_errors_of_a_broken_provenance(server: tuple[str, Hapi]) 
     assert errors(hapi, broken)
 
 
+@pytest.mark.quick("r4")
 def test_another_patient_leaves_one_provenance(new_site: Callable[..., RealWorld]) -> None:
     """MAPPING I case 51, RULES B8: written once, found by its target, valid as it is stored."""
     site = new_site()
@@ -170,6 +174,7 @@ def test_another_patient_leaves_one_provenance(new_site: Callable[..., RealWorld
     assert len(site.pay()) == 1
 
 
+@pytest.mark.quick("r4")
 def test_a_withdrawn_study_leaves_one(new_site: Callable[..., RealWorld]) -> None:
     """RULES B8: retracted."""
     site = new_site()
@@ -182,6 +187,7 @@ def test_a_withdrawn_study_leaves_one(new_site: Callable[..., RealWorld]) -> Non
     assert site.get(f"ImagingStudy/{site.uid}")["status"] == "entered-in-error"
 
 
+@pytest.mark.quick("r4")
 def test_killed_after_the_provenance_it_is_written_once(new_site: Callable[..., RealWorld]) -> None:
     """MAPPING J.5: a retry is idempotent on a real server."""
     site = new_site()
@@ -197,6 +203,7 @@ def test_killed_after_the_provenance_it_is_written_once(new_site: Callable[..., 
     assert not site.ledger.trail.of_study(site.uid)
 
 
+@pytest.mark.quick("r4")
 def test_subjects_move_to_a_patient_that_turns_up(new_site: Callable[..., RealWorld]) -> None:
     """RULES B4: ours gets `active=false` and `link replaced-by`, on a server with referential integrity."""
     site = new_site()
@@ -215,6 +222,7 @@ def test_subjects_move_to_a_patient_that_turns_up(new_site: Callable[..., RealWo
     assert [one.decision for one in site.work()] == ["Skip"]
 
 
+@pytest.mark.quick("r4")
 def test_an_order_that_turns_up_is_named(new_site: Callable[..., RealWorld]) -> None:
     """MAPPING J.3, RULES B4."""
     site = new_site(service_request="match")
@@ -252,6 +260,7 @@ def _inventory(site: RealWorld) -> int:
     return finished.found["outdated"]
 
 
+@pytest.mark.quick("r4")
 def test_two_people_of_one_number_are_never_one_patient(new_site: Callable[..., RealWorld]) -> None:
     """PS3.3 C.7.1.1, RULES B10: the study that came later is parked; a correction of the first one lets it in."""
     site = new_site()
@@ -275,6 +284,7 @@ def test_two_people_of_one_number_are_never_one_patient(new_site: Callable[..., 
     assert not site.ledger.parked_list()
 
 
+@pytest.mark.quick("r4")
 def test_a_lost_ledger_asks_the_server_who_stands_by_the_patient(new_site: Callable[..., RealWorld], tmp_path: Path) -> None:
     """RULES B10, E7: our Patient as the server holds it, and the study that it shows under it."""
     site = new_site()
@@ -290,6 +300,7 @@ def test_a_lost_ledger_asks_the_server_who_stands_by_the_patient(new_site: Calla
     assert parked is not None and first in parked.detail
 
 
+@pytest.mark.quick("r4")
 def test_old_studies_follow_a_merged_patient(new_site: Callable[..., RealWorld]) -> None:
     """RULES B12, FHIR R4 Patient.link: within one FHIR inventory, and then nothing is marked any more."""
     site = new_site()
@@ -306,6 +317,7 @@ def test_old_studies_follow_a_merged_patient(new_site: Callable[..., RealWorld])
     assert _inventory(site) == 0
 
 
+@pytest.mark.quick("r4")
 def test_an_order_that_was_revoked_is_words_again(new_site: Callable[..., RealWorld]) -> None:
     """RULES B12, MAPPING J.3."""
     site = new_site(service_request="match")

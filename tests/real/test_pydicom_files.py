@@ -70,6 +70,7 @@ def test_every_study_was_registered_before_it_was_available(site: Installation) 
     }
 
 
+@pytest.mark.quick("1.12.7")
 def test_every_resource_of_ours_is_valid(site: Installation) -> None:
     """RULES B1: ImagingStudy, Patient, Endpoint and sentinel, as HAPI stores them."""
     stored = [*site.published().values(), *_referenced(site)]
@@ -86,6 +87,7 @@ def test_a_broken_resource_is_not_valid(site: Installation) -> None:
     assert all(site.fhir.errors_in(one) for one in broken)
 
 
+@pytest.mark.quick("1.12.7")
 def test_a_second_resync_sends_no_write_at_all(site: Installation) -> None:
     """DESIGN 3 "Equality is of essences": counted at the proxy, because HAPI answers an equal PUT with the old version."""
     site.before_fhir.forget()
@@ -96,6 +98,7 @@ def test_a_second_resync_sends_no_write_at_all(site: Installation) -> None:
     assert site.before_fhir.count() > 0, "the proxy was not asked at all"
 
 
+@pytest.mark.quick("1.12.7")
 def test_a_lost_ledger_is_rebuilt_without_a_write(site: Installation) -> None:
     """RULES E7, C3: a new ledger, told that the server is its own, finds everything equal and writes no study."""
     with Installation(site.syncd.directory / "again", archive=site.archive, fhir=site.fhir, name=site.name) as other:

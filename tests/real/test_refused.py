@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.proxy import Answer
 from tests.real.installation import TAG_SYSTEM, Installation, further, study
 from tests.servers import Archive, FhirServer
@@ -54,6 +56,7 @@ def test_a_refused_study_is_parked_and_not_sent_again_until_somebody_asks(
     assert SAID_BY_SERVER not in site.syncd.everything_said()
 
 
+@pytest.mark.long
 def test_a_refused_study_is_sent_again_when_it_changes(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -69,6 +72,7 @@ def test_a_refused_study_is_sent_again_when_it_changes(
     assert site.says(refused, instances=2)
 
 
+@pytest.mark.long
 def test_one_forbidden_and_one_too_large_study_hold_up_no_other(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -107,6 +111,7 @@ def test_a_foreign_imagingstudy_at_our_id_stays_untouched(
     assert site.says(neighbour)
 
 
+@pytest.mark.long
 def test_a_foreign_imagingstudy_with_our_identifier_stays_untouched(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -123,6 +128,7 @@ def test_a_foreign_imagingstudy_with_our_identifier_stays_untouched(
     assert site.says(study_uid)
 
 
+@pytest.mark.long
 def test_another_installations_study_stays_untouched(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:

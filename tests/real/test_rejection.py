@@ -24,6 +24,7 @@ def site(either: Archive, tmp_path_factory: pytest.TempPathFactory, hapi: FhirSe
         yield installation
 
 
+@pytest.mark.quick("1.12.7")
 def test_a_rejection_note_takes_its_images_back_until_it_is_deleted(site: Installation) -> None:
     """Issue 4, MAPPING D.2, cases I.6 37, 38: one image, then all of them; neighbours go on; both return in the end."""
     words = f"rejected {site.archive.version}"
@@ -55,6 +56,7 @@ def test_a_rejection_note_takes_its_images_back_until_it_is_deleted(site: Instal
     site.assert_equal()
 
 
+@pytest.mark.quick("1.12.7")
 def test_a_note_of_another_study_keeps_images_from_being_shown(site: Installation) -> None:
     """Case I.6 39 and 41, RULES B7: looked at first, in a study of its own; nothing is ever published."""
     if not site.syncd.is_running:

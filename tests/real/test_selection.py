@@ -20,6 +20,7 @@ def site(either: Archive, tmp_path_factory: pytest.TempPathFactory, hapi: FhirSe
         yield installation
 
 
+@pytest.mark.quick("1.12.7")
 def test_what_is_excluded_or_old_is_not_in_fhir(site: Installation) -> None:
     """CONTRACT `INCLUDE`, `EXCLUDE`, `HISTORY`: from the first start on, for what is there and for what arrives."""
     words, block, variables = site.archive.version, site.block, site.syncd.variables

@@ -6,6 +6,8 @@ import json
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from tests.proxy import Answer, Drop, Hold, LoseReply
 from tests.real.installation import Installation, study
 from tests.servers import Archive, FhirServer
@@ -37,6 +39,7 @@ def test_an_outage_loses_nothing_and_costs_no_study_an_attempt(
     _assert_all_arrive_once(site, uids)
 
 
+@pytest.mark.long
 def test_a_restart_of_the_server_in_the_middle_loses_nothing(
     archive: Archive, second_hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -66,6 +69,7 @@ def test_a_write_whose_reply_was_lost_is_read_and_not_repeated(
     assert site.statuses(study_uid) == ["available"]
 
 
+@pytest.mark.long
 def test_a_busy_server_is_asked_again_and_its_neighbours_are_not_held_up(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -86,6 +90,7 @@ def test_a_busy_server_is_asked_again_and_its_neighbours_are_not_held_up(
     site.wait_for(busy[0])
 
 
+@pytest.mark.long
 def test_an_archive_that_goes_away_while_studies_are_read_costs_none_an_attempt(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.proxy import RecordingProxy
 from tests.real.installation import Installation, further, study
 from tests.servers import Archive, FhirServer
@@ -31,6 +33,7 @@ def test_a_server_wiped_under_a_running_daemon_gets_everything_back(
     _assert_sentinel(site)
 
 
+@pytest.mark.long
 def test_a_server_wiped_while_syncd_was_down_gets_everything_back(
     archive: Archive, hapi: FhirServer, second_hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -62,6 +65,7 @@ def test_what_somebody_deleted_is_written_over_its_tombstones(
     _assert_sentinel(site)
 
 
+@pytest.mark.long
 def test_another_server_at_another_address_needs_the_operators_word(
     archive: Archive, hapi: FhirServer, second_hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -88,6 +92,7 @@ def test_another_server_at_another_address_needs_the_operators_word(
         assert elsewhere.writes() == ()
 
 
+@pytest.mark.long
 def test_the_same_server_under_another_address_is_known_by_its_sentinel(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.real.installation import Installation, study
 from tests.servers import Archive, FhirServer
 
 OFTEN = {"SYNCD_POLICY__SWEEP_INTERVAL": "2s", "SYNCD_POLICY__VERIFY_INTERVAL": "2s"}
 
 
+@pytest.mark.quick("1.10.1")
 def test_deletions_that_nothing_announced_are_noticed(
     either: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -44,6 +47,7 @@ def test_deletions_that_nothing_announced_are_noticed(
         )
 
 
+@pytest.mark.quick("1.12.7")
 def test_new_words_that_nothing_announced_are_noticed(
     orthanc_version: str, new_orthanc: Callable[..., Archive], hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
@@ -136,6 +140,7 @@ def _inventory(site: Installation) -> dict[str, int]:
     return dict(told["found"]) if told else {}
 
 
+@pytest.mark.long
 def test_a_wiped_server_gets_everything_back_though_nothing_changed(
     archive: Archive, hapi: FhirServer, second_hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:

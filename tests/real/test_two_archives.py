@@ -82,6 +82,7 @@ def _shared(two: Two, words: str) -> str:
     return study_uid
 
 
+@pytest.mark.quick("the older first")
 def test_a_study_of_both_archives_is_one_imaging_study(two: Two) -> None:
     """RULES C8, MAPPING E: the union; the series that lives elsewhere names that archive's Endpoint."""
     site = two.site
@@ -101,6 +102,7 @@ def test_a_study_of_both_archives_is_one_imaging_study(two: Two) -> None:
     assert len(site.puts(other_uid)) <= 2
 
 
+@pytest.mark.quick("the older first")
 def test_one_archive_killed_holds_up_its_own_studies_only(two: Two) -> None:
     """RULES C6, C8: never published with fewer series; no attempt is counted; back again, all is done."""
     site, words = two.site, f"killed {two.site.archive.version}"
@@ -125,6 +127,7 @@ def test_one_archive_killed_holds_up_its_own_studies_only(two: Two) -> None:
     assert site.syncd.page("/readyz").status == 200
 
 
+@pytest.mark.quick("the older first")
 def test_a_removed_archive_is_waited_for_and_then_forgotten(two: Two) -> None:
     """RULES C8: named; its studies wait; forgotten beside the daemon they go on without it, and its Endpoint is off."""
     site, words = two.site, f"removed {two.site.archive.version}"

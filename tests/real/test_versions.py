@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from syncd.mapping.profiles.guides import GUIDES
 from syncd.mapping.resources.endpoints import endpoints
 from syncd.mapping.resources.imagingstudy import available, registered
 from syncd.mapping.resources.patient import patient, subject
+from syncd.mapping.resources.provenance import device, provenance, writes_provenance
 from syncd.mapping.resources.sentinel import sentinel
 from syncd.mapping.values.identity import patient_key
 from syncd.model.ids import ArchiveName, StudyInstanceUID
+from syncd.model.provenance import Occasion, OwedProvenance
 from syncd.model.snapshot import Code, IssuedId, Issuer, PatientFacts, StudySnapshot
 from syncd.snapshot.build import build
 from tests.dicom import pydicom_files, uid
@@ -35,7 +38,9 @@ from tests.mapping.profiles.test_profiles import full_study
 from tests.mapping.profiles.test_profiles import policy as profile_policy
 from tests.mapping.studies import (
     POLICY,
+    WANTED,
     archive,
+    beside,
     golden_study,
     instance,
     mapped,
@@ -46,6 +51,7 @@ from tests.mapping.studies import (
     study,
     with_series,
 )
+from tests.mapping.studies import full_study as whole_study
 from tests.real.installation import Installation, further, rejecting, status_of
 from tests.real.installation import study as study_of
 from tests.servers import PASSWORD, USERNAME, Archive, FhirServer, Unavailable, start_hapi
@@ -175,6 +181,7 @@ def test_a_whole_archive_is_published_in_that_version(site: Installation, fhir: 
     assert not site.before_fhir.exchanges(method="PUT")
 
 
+@pytest.mark.quick("dstu2", "r5")
 def test_a_published_study_is_followed_in_that_version(site: Installation, fhir: FhirServer, version: str) -> None:
     """RULES A2, C3, C4, C6, B7: late instances, an edit, a deletion on the server, and a withdrawal, by the daemon."""
     words = f"followed in {version}"
@@ -214,6 +221,7 @@ def test_the_server_is_of_that_version(fhir: FhirServer, version: str) -> None:
     assert release(fhir.get("metadata")["fhirVersion"]) == version
 
 
+@pytest.mark.quick("dstu2", "r4")
 def test_every_real_study_is_valid(fhir: FhirServer, version: str, real_studies: tuple[StudySnapshot, ...]) -> None:
     """RULES B1, the issue's "real files pass `$validate`": ImagingStudy, Patient, Endpoint, sentinel."""
     assert wrong(fhir, companions(version), version) == []
@@ -248,12 +256,37 @@ ODD: list[tuple[str, StudySnapshot]] = [
 
 
 @pytest.mark.parametrize("snapshot", [row[1] for row in ODD], ids=[row[0] for row in ODD])
+@pytest.mark.quick("dstu2", "r4", "r5")
 def test_odd_studies_are_valid(fhir: FhirServer, version: str, snapshot: StudySnapshot) -> None:
     """RULES B1, MAPPING I."""
     assert wrong(fhir, everything_of(snapshot, SERVICES, version), version) == []
     assert wrong(fhir, [mapped(snapshot, summary=True, dialect=version)], version) == []
 
 
+def test_what_stands_beside_a_study_is_valid(fhir: FhirServer, version: str) -> None:
+    """RULES B1, MAPPING J: every companion, and the study that refers to all of them."""
+    found, said = beside(whole_study(), replace(POLICY, **WANTED), version)
+    assert wrong(fhir, [*found, said], version) == []
+
+
+def test_a_provenance_is_valid(fhir: FhirServer, version: str) -> None:
+    """RULES B1, B8, MAPPING J.5: of each occasion, and its agent; in DSTU2 none is written."""
+    made = [device(POLICY, fhir_version=version)] if writes_provenance(version) else []
+    for occasion in Occasion if made else ():
+        owed = OwedProvenance(
+            provenance_id="prov-1",
+            study_uid="1.2.3",
+            resource_id="1.2.3",
+            version="2",
+            occasion=occasion,
+            recorded=1_700_000_000.0,
+            sources=("1.2.4",) if occasion is Occasion.REPLACED else (),
+        )
+        made += [provenance(owed, policy=POLICY, with_device=one, fhir_version=version) for one in (True, False)]
+    assert [error for one in made for error in fhir.errors_in(one)] == []
+
+
+@pytest.mark.quick("dstu2", "r4", "r5")
 def test_generated_studies_are_valid(fhir: FhirServer, version: str) -> None:
     """RULES B1: whatever the archive may hold. HAPI refuses OIDs of arcs that nobody can own (0.0), which FHIR allows."""
 
