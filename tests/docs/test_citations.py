@@ -1,0 +1,81 @@
+"""Whatever is cited can be read here: a rule, a clause or a document that has no heading of its own fails these tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncd.model.clauses import RULES
+from tests.cases import CASES
+from tests.docs.citations import PAGE_OF, cited, files, numbers, unread
+from tests.docs.pages import ROOT, headings
+
+CITED = ("RULES",)
+
+
+@pytest.mark.parametrize("page", CITED)
+def test_every_number_that_is_cited_has_its_heading(page: str) -> None:
+    """docs/rules.md, docs/mapping.md: whoever reads a number finds its words. Shown on failure: number → files."""
+    assert unread(page, among=files()) == {}
+
+
+def test_every_rule_has_a_heading_and_a_row() -> None:
+    """docs/rules.md and docs/cases.md hold the same rules, in the same order."""
+    told = [heading.split(" ", 1)[0] for heading in headings(PAGE_OF["RULES"]) if heading.split(" ", 1)[0] in RULES]
+    assert told == list(RULES) == [row.name for row in CASES if row.name]
+
+
+def test_titles_are_those_of_the_headings() -> None:
+    """What a user sees beside a rule's number is what its heading says."""
+    said = dict(heading.split(" ", 1) for heading in headings(PAGE_OF["RULES"]) if " " in heading)
+    assert {number: said.get(number) for number in RULES} == dict(RULES)
+
+
+def test_each_rule_leads_to_its_row() -> None:
+    """docs/rules.md: one link for each, behind what the rule says."""
+    parts = PAGE_OF["RULES"].read_text(encoding="utf-8").split("\n### ")[1:]
+    assert [part.partition(" ")[0] for part in parts if f"(cases.md#{part.partition(' ')[0].lower()})" not in part] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("it is so (RULES B9).", "B9"),
+        ("RULES B9, B10 and E8: in the ledger", "B9 B10 E8"),
+        ("RULES B9, and nothing else", "B9"),
+        ("RULES A1–A3; RULES C6 to C8", "A1 A2 A3 C6 C7 C8"),
+        ("Rule B4 wants, Rules C1, C2", "B4 C1 C2"),
+        ("a hit is a hint (C9), [A.1, RULES B9, B6]", "C9 B9 B6"),
+        ("(C6, 413) (B4; `tests/loop`)", "C6 B4"),
+        ("| A1–A3, E1 | `tests/crash/` |", "A1 A2 A3 E1"),
+        ("MAPPING D.2, RULES B7", "B7"),
+        ("PS3.3 C.8 (C.7.6), the C1 controls, B2B, RULES, RULES C", ""),
+    ],
+)
+def test_a_rule_is_recognised_however_it_is_cited(text: str, found: str) -> None:
+    assert cited(text, page="RULES") == set(found.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("MAPPING C.7: off", "C.7"),
+        ("MAPPING A.1 to A.4, RULES B9", "A.1 A.2 A.3 A.4"),
+        ("MAPPING C.1-1, -9, -13.", "C.1-1 C.1-9 C.1-13"),
+        ("MAPPING D.2-4, RULES C4", "D.2-4"),
+        ("MAPPING A.4 ist-8, I cases 44 and 45", "A.4 I-44 I-45"),
+        ("MAPPING I case 14 (I-14), C.3", "I I-14"),
+        ("MAPPING B, cases I.2 11 and 13", "B I-11 I-13"),
+        ("[C.5, I-62], (C.3)", "C.5 I-62 C.3"),
+        ("MAPPING 0.1-7; MAPPING I-46.", "0.1-7 I-46"),
+        ("PS3.3 C.8.11.2, Table C.12-5 (C.7.6.16)", ""),
+    ],
+)
+def test_a_clause_is_recognised_however_it_is_cited(text: str, found: str) -> None:
+    assert cited(text, page="MAPPING") == set(found.split())
+
+
+def test_a_number_without_a_heading_would_be_noticed() -> None:
+    """The check itself: this very file cites a rule that nobody wrote."""
+    invented = f"RULES {'B'}99"
+    assert cited(invented, page="RULES") - numbers("RULES") == {"B99"}
+    assert ROOT / "docs/rules.md" in set(files())
