@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from syncd.cli.documents import NOTES
+from syncd.model.clauses import CLAUSES, RULES, heading_of, with_titles
+from syncd.model.words import NOTE_RULES
 from tests.cli.conftest import Place, Syncd
 from tests.cli.shapes import paths_of
 
@@ -65,6 +68,32 @@ def test_a_new_site_has_none(place: Place, syncd: Syncd) -> None:
     assert not place.file.exists()
 
 
+def test_a_rule_is_told_by_its_title_and_where_there_is_more(doubtful: Place, syncd: Syncd) -> None:
+    """docs/mapping.md, docs/rules.md: a number alone tells nothing to who reads it once a year."""
+    more = f"I-11 {CLAUSES['I-11']} (docs/mapping.md)"
+    assert syncd("audit", "--notes").stdout.splitlines()[1].endswith(f"  {more}")
+    assert f"(safety) [{more}]" in syncd("explain", NAMELESS).stdout
+    assert f"(safety) [{more}]" in syncd("render", NAMELESS, "--notes").stderr
+
+
+@pytest.mark.parametrize("rule", NOTE_RULES)
+def test_every_rule_that_a_note_names_has_a_title(rule: str) -> None:
+    """None is shown by its number alone."""
+    assert re.fullmatch(r"\S+ [A-Z].+ \(docs/(rules|mapping)\.md\)", heading_of(rule))
+    assert heading_of(rule).startswith(f"{rule.removeprefix('RULES ')} ")
+
+
+def test_a_detail_in_words_says_what_it_said() -> None:
+    """RULES S1: titles are added, nothing else; a text without rules stays as it is."""
+    told = "0008,0020 C.1-1, - B (0010,1000), 0010,0010 RULES B10 and 3 more as Patient/x says otherwise"
+    assert with_titles(told) == (
+        f"0008,0020 C.1-1 ({CLAUSES['C.1-1']}), - B (0010,1000) ({CLAUSES['B']}), "
+        f"0010,0010 RULES B10 ({RULES['B10']}) and 3 more as Patient/x says otherwise"
+    )
+    for plain in ("", "the server refuses A.1 of it", "hook M: vetoed"):
+        assert with_titles(plain) == plain
+
+
 @pytest.mark.parametrize("word", ["--deep", "--repair", "--accept-retractions"])
 def test_the_list_does_nothing_else(place: Place, syncd: Syncd, word: str) -> None:
     """CONTRACT: 2 settings."""
@@ -96,3 +125,6 @@ def test_a_safe_site_sets_them_aside_and_says_why(place: Place, syncd: Syncd, mo
     assert [(one["study"], one["reason"], one["detail"]) for one in rows] == [
         (NAMELESS, "values-strict", "safe: 0010,0020 I-11")
     ]
+    in_words = f"safe: 0010,0020 I-11 ({CLAUSES['I-11']})"
+    for command in (("parked", "list"), ("parked", "show", NAMELESS), ("explain", NAMELESS)):
+        assert in_words in syncd(*command).stdout

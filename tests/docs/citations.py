@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.docs.pages import ROOT, headings
+from tests.docs.pages import ROOT, anchors, headings
 
 PAGE_OF = {"RULES": ROOT / "docs/rules.md", "MAPPING": ROOT / "docs/mapping.md"}
 """By which word a page is cited."""
@@ -38,6 +38,11 @@ _CASES = re.compile(r"\b(?:I(?:\.\d)? cases?|cases? I\.\d) (\d+(?:(?:, | and | t
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]{1,120})[)\]]")
 _CELL = re.compile(rf"\| ({_list(_RULE)}) (?=\|)")
 _SEPARATORS = re.compile(r"[,;:] | and ")
+_GONE = re.compile(
+    r"\b(?:CONTRACT|DESIGN|STYLE|LAYOUT|FHIR-SERVERS|(?!README|CHANGELOG)[A-Z][A-Z-]+\.md)\b"
+    r"|(?<!HAPI )\b[Ii]ssues? \d+|\bIssue[,:] "
+)
+_PATH = re.compile(r"(?<![\w/.-])((?:docs/[\w/-]+|README|CHANGELOG)\.md)(?:#([\w-]+))?")
 _BARE = {"RULES": re.compile(_list(_RULE)), "MAPPING": re.compile(rf"{_CASE}|[A-M]\.\d(?:-\d+)?")}
 
 
@@ -75,6 +80,20 @@ def unread(page: str, *, among: Iterable[Path]) -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
+def elsewhere(text: str) -> list[str]:
+    """What is cited of other documents than the repository's: theirs are named by their paths."""
+    return [match[0].strip() for match in _GONE.finditer(text)]
+
+
+def lost(text: str) -> list[str]:
+    """Pages of ours that are named, and are not there or have no such heading."""
+    return [match[0] for match in _PATH.finditer(text) if not _is_there(ROOT / match[1], match[2])]
+
+
+def _is_there(page: Path, anchor: str | None) -> bool:
+    return page.is_file() and (anchor is None or anchor in anchors(page))
+
+
 def _rules(text: str) -> Iterator[str]:
     for pattern in (_RULES, _CELL):
         for match in pattern.finditer(text):
@@ -100,17 +119,5 @@ def _in_brackets(text: str, *, page: str) -> Iterator[str]:
 
 
 def _expanded(text: str) -> Iterator[str]:
-    """A list's numbers; a range gives those between its ends, too."""
-    before = ""
-    for separator, number in re.findall(rf"(^|{_AND})([^,\s–]+)", text):
-        yield from _between(before, number) if separator in (" to ", "–") else (number,)
-        before = number
-
-
-def _between(first: str, last: str) -> Iterator[str]:
-    """`A1`, `A3` → `A2`, `A3`."""
-    stem, begin, end = re.sub(r"\d+$", "", first), re.search(r"\d+$", first), re.search(r"\d+$", last)
-    if begin is None or end is None or not last.startswith(stem):
-        yield last
-        return
-    yield from (f"{stem}{number}" for number in range(int(begin[0]) + 1, int(end[0]) + 1))
+    """A list's numbers. A range cites its ends: what lies between need not be there, for numbers have gaps."""
+    yield from re.split(_AND, text)
