@@ -27,7 +27,7 @@ def doubtful(place: Place, syncd: Syncd) -> Place:
 
 
 def test_the_list_names_study_tag_and_rule(doubtful: Place, syncd: Syncd) -> None:
-    """CONTRACT `audit --notes`: which studies, which notes; asks no server and writes nothing."""
+    """README.md, `audit --notes`: which studies, which notes; asks no server and writes nothing."""
     asked = len(doubtful.fhir.requests) + len(doubtful.orthanc.requests)
     result = syncd("audit", "--notes")
     assert result.exit_code == 0
@@ -40,7 +40,7 @@ def test_the_list_names_study_tag_and_rule(doubtful: Place, syncd: Syncd) -> Non
 
 
 def test_the_document_has_the_shape_that_is_documented(doubtful: Place, syncd: Syncd) -> None:
-    """CONTRACT: a stable, documented shape (docs/audit.md)."""
+    """README.md: a stable, documented shape (docs/audit.md)."""
     document = json.loads(syncd("audit", "--notes", "--json").stdout)
     assert paths_of(document) == set(NOTES)
     assert (document["number"], [one["study"] for one in document["studies"]]) == (2, [NAMELESS, OTHER])
@@ -63,7 +63,7 @@ def test_what_is_corrected_leaves_the_list(doubtful: Place, syncd: Syncd) -> Non
 
 
 def test_a_new_site_has_none(place: Place, syncd: Syncd) -> None:
-    """CONTRACT: a question creates no ledger."""
+    """README.md: a question creates no ledger."""
     assert syncd("audit", "--notes").stdout == "No published study has safety notes.\n"
     assert not place.file.exists()
 
@@ -96,7 +96,7 @@ def test_a_detail_in_words_says_what_it_said() -> None:
 
 @pytest.mark.parametrize("word", ["--deep", "--repair", "--accept-retractions"])
 def test_the_list_does_nothing_else(place: Place, syncd: Syncd, word: str) -> None:
-    """CONTRACT: 2 settings."""
+    """README.md: 2 settings."""
     result = syncd("audit", "--notes", word)
     assert result.exit_code == 2 and "only lists" in result.stderr
 
@@ -116,7 +116,7 @@ def test_explain_and_render_tell_which_notes_these_are(doubtful: Place, syncd: S
 
 
 def test_a_safe_site_sets_them_aside_and_says_why(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT `POLICY__VALUES=safe`: parks a study whose side, site, person or order is in doubt, and no other."""
+    """docs/settings.md, `POLICY__VALUES=safe`: parks a study whose side, site, person or order is in doubt, and no other."""
     monkeypatch.setenv("SYNCD_POLICY__VALUES", "safe")
     place.store(PLAIN, PatientID="P1", StudyDate="31.12.2024")
     place.store(NAMELESS, PatientID="")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from syncd.model.clauses import RULES
+from syncd.model.clauses import CLAUSES, RULES
 from tests.cases import CASES
 from tests.docs import citations
 from tests.docs.citations import PAGE_OF, cited, elsewhere, files, lost, numbers, unread, words
 from tests.docs.pages import headings
 
-CITED = ("RULES",)
+CITED = ("RULES", "MAPPING")
 OTHERS = [path for path in files() if path not in (Path(__file__).resolve(), Path(citations.__file__).resolve())]
 """All files but these two, which show what must not be."""
 
@@ -29,10 +30,11 @@ def test_every_rule_has_a_heading_and_a_row() -> None:
     assert told == list(RULES) == [row.name for row in CASES if row.name]
 
 
-def test_titles_are_those_of_the_headings() -> None:
-    """What a user sees beside a rule's number is what its heading says."""
-    said = dict(heading.split(" ", 1) for heading in headings(PAGE_OF["RULES"]) if " " in heading)
-    assert {number: said.get(number) for number in RULES} == dict(RULES)
+@pytest.mark.parametrize(("page", "titles"), [("RULES", RULES), ("MAPPING", CLAUSES)])
+def test_titles_are_those_of_the_headings(page: str, titles: Mapping[str, str]) -> None:
+    """What a user sees beside a number is what its heading says."""
+    said = headings(PAGE_OF[page])
+    assert [f"{code} {title}" for code, title in titles.items() if f"{code} {title}" not in said] == []
 
 
 def test_each_rule_leads_to_its_row() -> None:
