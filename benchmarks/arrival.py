@@ -23,7 +23,7 @@ from statistics import median
 
 from structlog.testing import capture_logs
 
-from syncd.loop.workers import Workers
+from syncd.loop.workers.pool import Workers
 from syncd.model.work import Outcome
 from tests.loop.hands import workers_of
 from tests.loop.world import World

@@ -21,11 +21,11 @@ from typing import Any
 
 from fhirclient.models.imagingstudy import ImagingStudy
 
-from syncd.mapping.check import problems
-from syncd.mapping.identity import patient_key
-from syncd.mapping.imagingstudy import available
-from syncd.mapping.patient import subject
+from syncd.mapping.check.check import problems
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
+from syncd.mapping.resources.imagingstudy import available
+from syncd.mapping.resources.patient import subject
+from syncd.mapping.values.identity import patient_key
 from syncd.model.ids import ArchiveName, StudyInstanceUID
 from syncd.model.snapshot import (
     InstanceFacts,

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
+from syncd.archive.rest.connection import ArchiveConnection
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.snapshot.build import build
 from tests.dicom import make_study, uid

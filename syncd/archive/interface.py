@@ -10,7 +10,7 @@ from typing import Protocol
 
 from syncd.model.change import ChangePage
 from syncd.model.ids import OrthancId
-from syncd.model.study import ArchiveInfo, RawStudy, StudyHeader, StudyListing
+from syncd.model.study.raw import ArchiveInfo, RawStudy, StudyHeader, StudyListing
 
 
 class Archive(Protocol):

@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from syncd.archive.answers import Malformed
+from syncd.archive.rest.answers import Malformed
 from syncd.model.ids import OrthancId
-from syncd.model.study import StudyListing
+from syncd.model.study.raw import StudyListing
 
 BY_NAME = 1000
 """Missing studies asked for in one bulk call."""

@@ -12,20 +12,20 @@ from typing import Any
 
 import httpx
 
-from syncd.archive.answers import Malformed, SeriesEntry
-from syncd.archive.bounds import MAX_REPLY
-from syncd.archive.calls import Calls, ReplyTooLarge
-from syncd.archive.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID
-from syncd.archive.connection import ArchiveConnection
 from syncd.archive.inventory import ids_in, listed, unpacked
-from syncd.archive.neighbours import serves_others
-from syncd.archive.reading import Unreadable
-from syncd.archive.routes import NoPlugin, Routes
-from syncd.archive.study_pass import Uncounted, reader_of, study_pass
+from syncd.archive.reading.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID
+from syncd.archive.reading.neighbours import serves_others
+from syncd.archive.reading.reader import Unreadable
+from syncd.archive.reading.study_pass import Uncounted, reader_of, study_pass
+from syncd.archive.rest.answers import Malformed, SeriesEntry
+from syncd.archive.rest.bounds import MAX_REPLY
+from syncd.archive.rest.calls import Calls, ReplyTooLarge
+from syncd.archive.rest.connection import ArchiveConnection
+from syncd.archive.rest.routes import NoPlugin, Routes
 from syncd.errors import StudyError, TornRead, Transient
 from syncd.model.change import ChangePage
 from syncd.model.ids import OrthancId, is_orthanc_id, is_uid
-from syncd.model.study import ArchiveInfo, RawInstance, RawSeries, RawStudy, StudyHeader, StudyListing
+from syncd.model.study.raw import ArchiveInfo, RawInstance, RawSeries, RawStudy, StudyHeader, StudyListing
 from syncd.model.words import ParkedReason
 
 BEHIND_THE_END = 2**53 - 1

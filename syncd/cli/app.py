@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from syncd import __version__
-from syncd.cli import archive, audit, config, daemon, explain, parked, render, resync, status
-from syncd.cli import check as checking
+from syncd.cli.commands import archive, audit, config, daemon, explain, parked, render, resync, status
+from syncd.cli.commands import check as checking
 
 app = typer.Typer(
     name="syncd",

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from syncd.loop.audit import Audit
-from syncd.loop.explain import Explanation
+from syncd.loop.commands.audit import Audit
+from syncd.loop.commands.explain import Explanation
 from syncd.model.audit import Difference, DifferenceKind, Standing
 from syncd.model.work import DoubtfulStudy, ParkedStudy, StudyRecord
 from syncd.plan.decide import Absent, Current, Deleted, Found

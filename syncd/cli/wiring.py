@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
 
-from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
+from syncd.archive.rest.connection import ArchiveConnection
 from syncd.loop.connect import Site
-from syncd.loop.rooms import Source
+from syncd.loop.context import Source
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName
-from syncd.model.reading import Reading
+from syncd.model.study.reading import Reading
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
 from syncd.selection.history import parse_history

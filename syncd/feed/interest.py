@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.study import StudyListing
+from syncd.model.study.raw import StudyListing
 from syncd.model.work import Mark, MarkKind
 
 STABLE_STUDY = "StableStudy"

@@ -14,42 +14,30 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Select
 
 from syncd.errors import LedgerRefused, LedgerUnavailable
-from syncd.ledger import (
-    archives,
-    clockstep,
-    corrections,
-    feed,
-    marks,
-    oneshot,
-    outcomes,
-    overview,
-    ownership,
-    parking,
-    records,
-    rejections,
-    retractions,
-    schema,
-    work,
-)
-from syncd.ledger.backend import Backend, Hold, backend_of
-from syncd.ledger.meanings import translated
-from syncd.ledger.references import References, mismatched
-from syncd.ledger.rendering import Rendering
-from syncd.ledger.rounds import Rounds, of_subject
-from syncd.ledger.rows import to_row
-from syncd.ledger.safety import SafetyNotes
-from syncd.ledger.selection import SelectionLedger
-from syncd.ledger.standing import standing
-from syncd.ledger.sweep import Sweep
-from syncd.ledger.trail import Trail
-from syncd.ledger.verification import Verification
-from syncd.ledger.ways import Ways
-from syncd.ledger.work import Claim, HandedOut
-from syncd.ledger.writer import Transaction, Writer
+from syncd.ledger.db import schema
+from syncd.ledger.db.backend import Backend, Hold, backend_of
+from syncd.ledger.db.errors import translated
+from syncd.ledger.db.rows import to_row
+from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.writer import Transaction, Writer
+from syncd.ledger.inventories import archives, feed
+from syncd.ledger.inventories.archive_inventory import Sweep
+from syncd.ledger.inventories.fhir_inventory import Verification
+from syncd.ledger.inventories.rounds import Rounds, of_subject
+from syncd.ledger.owner import clock_steps, overview, progress, takeover
+from syncd.ledger.studies import claims as work
+from syncd.ledger.studies import corrections, marks, outcomes, parking, records, rejections, retractions
+from syncd.ledger.studies.claims import Claim, HandedOut
+from syncd.ledger.studies.owed_provenance import Trail
+from syncd.ledger.studies.references import References, mismatched
+from syncd.ledger.studies.rendering import Rendering
+from syncd.ledger.studies.safety import SafetyNotes
+from syncd.ledger.studies.standing import standing
+from syncd.ledger.studies.unselected import SelectionLedger
 from syncd.model.audit import Standing
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.inventories import Finding
-from syncd.model.rejection import Rejection
+from syncd.model.study.rejection import Rejection
 from syncd.model.words import ArchiveState, Cause, Priority
 from syncd.model.work import (
     Brake,
@@ -109,7 +97,7 @@ class Ledger:
         self._readers = backend.reading_engine()
         self._engine = backend.writing_engine(max_pages=max_pages)
         with translated():
-            self._writer = Writer(self._engine, guard=ownership.guard(lambda: self._epoch))
+            self._writer = Writer(self._engine, guard=takeover.guard(lambda: self._epoch))
         self.trail = Trail(ways)
         self.rounds = Rounds(ways)
         self.references = References(ways)
@@ -132,7 +120,7 @@ class Ledger:
             hold.release()
             raise
         try:
-            ledger._epoch = ledger._write(lambda tx: ownership.take_over(tx, now=clock()))
+            ledger._epoch = ledger._write(lambda tx: takeover.take_over(tx, now=clock()))
             backend.opened()
         except BaseException:
             ledger.close()
@@ -219,7 +207,7 @@ class Ledger:
     def follow_clock(self, by: float) -> None:
         """The wall clock was set forward by `by` seconds (back: negative): times that we keep move along (RULES E5)."""
         now = self._clock()
-        self._own(lambda tx: clockstep.follow(tx, by=by, now=now))
+        self._own(lambda tx: clock_steps.follow(tx, by=by, now=now))
 
     # Marks: the only thing that a guest may write
 
@@ -505,19 +493,19 @@ class Ledger:
 
     def newest_generation(self) -> int:
         """The newest generation given to a mark; what is marked later has a higher one (RULES E1)."""
-        return self._read(oneshot.newest_generation)
+        return self._read(progress.newest_generation)
 
     def unsettled(self, generation: int, *, now: float, within: Collection[ArchiveName] | None = None) -> int:
         """How many studies marked up to `generation` are due and not dealt with; `within` as for `claim`."""
-        return self._read(lambda connection: oneshot.unsettled(connection, generation=generation, now=now, within=within))
+        return self._read(lambda connection: progress.unsettled(connection, generation=generation, now=now, within=within))
 
     def backing_off(self, *, most_attempts: int, within: Collection[ArchiveName] | None = None) -> int:
         """How many studies failed at most `most_attempts` times and will be tried again; `within` as for `claim`."""
-        return self._read(lambda connection: oneshot.backing_off(connection, most_attempts=most_attempts, within=within))
+        return self._read(lambda connection: progress.backing_off(connection, most_attempts=most_attempts, within=within))
 
     def accept_archive(self, archive: ArchiveName) -> int:
         """Forget the archive's copies and list it anew; -1 if it is not known. A second process may ask for it too."""
-        return self._write(lambda tx: oneshot.accept_archive(tx, archive))
+        return self._write(lambda tx: progress.accept_archive(tx, archive))
 
     def allow_retry(self, study_uid: str) -> None:
         """Let a parked study be sent once more although nothing changed; a second process may ask for it too."""

@@ -12,16 +12,17 @@ import structlog
 
 from syncd.errors import ConfigurationError, StudyError, TargetPaused, Transient
 from syncd.ledger.ledger import Ledger
-from syncd.loop import removed, selection
-from syncd.loop.companions import require_sayable
+from syncd.loop import removed_archive
+from syncd.loop.companions.assigned_ids import DryNames, LedgerNames
+from syncd.loop.companions.optional import require_sayable
+from syncd.loop.companions.target import attach, fhir_version, keep_endpoints
+from syncd.loop.context import Nobody, Observer, Rooms, Source
 from syncd.loop.hooks import Hook, load_hooks, shaped
-from syncd.loop.names import DryNames, LedgerNames
-from syncd.loop.rooms import Nobody, Observer, Rooms, Source
-from syncd.loop.target import attach, fhir_version, keep_endpoints
+from syncd.loop.study import selection
 from syncd.mapping.fingerprint import fingerprint
-from syncd.mapping.guides import require_guide
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
-from syncd.mapping.provenance import writes_provenance
+from syncd.mapping.profiles.guides import require_guide
+from syncd.mapping.resources.provenance import writes_provenance
 from syncd.model.ids import ArchiveName
 from syncd.publish.assigned import AssigningServer
 from syncd.publish.server import FhirServer
@@ -79,9 +80,9 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
         attach(server, ledger, installation_id=policy.installation_id, version=version, accept=accept_target, ids=ids)
         if not roots.items() <= ledger.dicomweb_roots().items():
             ledger.save_dicomweb_roots({**ledger.dicomweb_roots(), **roots})
-        removed.told(ledger, site.archives)
+        removed_archive.told(ledger, site.archives)
         keep_endpoints(rooms)
-        removed.switch_off(rooms)
+        removed_archive.switch_off(rooms)
     except StudyError as error:
         # No study is concerned yet: what is refused now is refused to us as a whole (RULES C6).
         raise TargetPaused(

@@ -16,8 +16,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from syncd.errors import ConfigurationError, StudyError
-from syncd.mapping.check import problems
-from syncd.mapping.systems import DICOM_UID
+from syncd.mapping.check.check import problems
+from syncd.mapping.values.systems import DICOM_UID
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.words import ParkedReason
 

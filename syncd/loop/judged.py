@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from syncd.model.person import Said, Trait
+from syncd.model.study.person import Said, Trait
 
 MOST = 10_000
 """Judgements kept, the latest ones."""

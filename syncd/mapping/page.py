@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from syncd.mapping.dialects.services import services
 from syncd.mapping.policy import ArchivePolicy
-from syncd.mapping.retracted import retracted_status
-from syncd.mapping.services import services
-from syncd.mapping.systems import SCHEMES
+from syncd.mapping.resources.retracted import retracted_status
 from syncd.mapping.table import ROWS
 from syncd.mapping.table_row import Row
-from syncd.mapping.terms import laterality
+from syncd.mapping.values.systems import SCHEMES
+from syncd.mapping.values.terms import laterality
 from syncd.model.ids import ArchiveName
-from syncd.model.rejection import EXPIRED, QUALITY, SAFETY, WRONG_WORKLIST
+from syncd.model.study.rejection import EXPIRED, QUALITY, SAFETY, WRONG_WORKLIST
 
 COLUMNS = {"DSTU2": "dstu2", "R4, R4B": "r4", "R5": "r5", "R6": "r6"}
 """Heading → version. R4B says nothing that R4 does not say."""

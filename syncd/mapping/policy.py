@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from syncd.model.ids import ArchiveName
-from syncd.model.reading import Reading
+from syncd.model.study.reading import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from syncd.model.person import Said, are_two, differing
+from syncd.model.study.person import Said, are_two, differing
 from syncd.model.words import ParkedReason
 
 

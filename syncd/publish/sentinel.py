@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from syncd.errors import Conflict, StudyError, SyncdError, TargetPaused
-from syncd.mapping.sentinel import sentinel, sentinel_type
-from syncd.mapping.systems import SENTINEL, TRIAL
+from syncd.mapping.resources.sentinel import sentinel, sentinel_type
+from syncd.mapping.values.systems import SENTINEL, TRIAL
 from syncd.plan.decide import CREATE_ONLY, Absent, Found
 from syncd.plan.ownership import TAG_SYSTEM, installation_of
 from syncd.publish.assigned import ASSIGNED

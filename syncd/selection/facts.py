@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from syncd.model.study import RawStudy, Tags, Undecoded
+from syncd.model.study.raw import RawStudy, Tags, Undecoded
 from syncd.selection.rules import AET, LABEL, Excluded, Rule, Rules, Selected
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from syncd.model.dates import plain_date
+from syncd.model.study.dates import plain_date
 from syncd.selection.rules import UnusableRule
 
 ALL, SINCE, NONE = "all", "since", "none"

@@ -17,7 +17,7 @@ from syncd.selection.rules import UnusableRule
 from syncd.selection.rules import parse as parse_rule
 from syncd.selection.window import ALWAYS, parse_window
 from syncd.settings.values import BadValue, Written
-from syncd.snapshot.character_sets import character_sets
+from syncd.snapshot.values.character_sets import character_sets
 
 T = TypeVar("T")
 

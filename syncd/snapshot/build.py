@@ -11,16 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from syncd.model.agreement import LISTED, PATIENT, STUDY
 from syncd.model.ids import StudyInstanceUID
-from syncd.model.reading import Reading
 from syncd.model.snapshot import InstanceFacts, SeriesFacts, StudySnapshot
-from syncd.model.study import RawInstance, RawStudy, Tags
-from syncd.snapshot.agreement import agreed_in_study
-from syncd.snapshot.dates import date, moment, sort_digits
-from syncd.snapshot.instances import instance_facts, is_encodable, note_series_left_out, ordered
-from syncd.snapshot.keyobjects import key_objects
-from syncd.snapshot.main_tags import believed
+from syncd.model.study.agreement import LISTED, PATIENT, STUDY
+from syncd.model.study.raw import RawInstance, RawStudy, Tags
+from syncd.model.study.reading import Reading
+from syncd.snapshot.instances.instances import instance_facts, is_encodable, note_series_left_out, ordered
+from syncd.snapshot.instances.key_objects import key_objects
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.orders import (
     accessions,
@@ -32,10 +29,14 @@ from syncd.snapshot.orders import (
     reason_codes,
     reason_texts,
 )
-from syncd.snapshot.patient import patient_facts
-from syncd.snapshot.persons import person, persons
-from syncd.snapshot.series import SeriesReading, read_series, series_facts
-from syncd.snapshot.tags import (
+from syncd.snapshot.people.patient import patient_facts
+from syncd.snapshot.people.persons import person, persons
+from syncd.snapshot.series.series import SeriesReading, read_series, series_facts
+from syncd.snapshot.unread import main_tags_shown, note_unread, obscure_series, unread_key_objects, without_side
+from syncd.snapshot.values.agreement import agreed_in_study
+from syncd.snapshot.values.dates import date, moment, sort_digits
+from syncd.snapshot.values.main_tags import believed
+from syncd.snapshot.values.tags import (
     PATIENT_NAME,
     SERIES_INSTANCE_UID,
     SOP_INSTANCE_UID,
@@ -48,8 +49,7 @@ from syncd.snapshot.tags import (
     only,
     overlay,
 )
-from syncd.snapshot.text import clean
-from syncd.snapshot.unread import main_tags_shown, note_unread, obscure_series, unread_key_objects, without_side
+from syncd.snapshot.values.text import clean
 
 _STUDY_ID = "0020,0010"
 _REFERRER = "0008,0090"

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from syncd.model.reading import Reading
 from syncd.model.snapshot import Note
+from syncd.model.study.reading import Reading
 
 Noting = Callable[[str, str], None]
 """What a value room calls when a value is odd: with the rule (`C.1-4`) and what was done."""

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from syncd.model.snapshot import Code, IssuedId, Issuer
-from syncd.snapshot.codes import codes
-from syncd.snapshot.issuers import issuer
 from syncd.snapshot.notes import Notes
-from syncd.snapshot.tags import Tagset
-from syncd.snapshot.text import values
+from syncd.snapshot.people.issuers import issuer
+from syncd.snapshot.values.codes import codes
+from syncd.snapshot.values.tags import Tagset
+from syncd.snapshot.values.text import values
 
 ACCESSION = "0008,0050"
 PLACER_ORDER = "0040,2016"

@@ -22,7 +22,7 @@ from syncd.snapshot.orders import (
     distinct_codes,
     distinct_numbers,
 )
-from syncd.snapshot.tags import SERIES_INSTANCE_UID
+from syncd.snapshot.values.tags import SERIES_INSTANCE_UID
 
 _RULE = "C8"
 _NUMBERS = {"accessions": ACCESSION, "placer_orders": PLACER_ORDER, "filler_orders": FILLER_ORDER}

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from syncd.model.agreement import LATERALITY
 from syncd.model.snapshot import SeriesFacts
-from syncd.model.study import RawStudy, Tags
+from syncd.model.study.agreement import LATERALITY
+from syncd.model.study.raw import RawStudy, Tags
+from syncd.snapshot.instances.sop_classes import CONCEPT_NAME, KEY_OBJECT_SELECTION
 from syncd.snapshot.notes import Notes
-from syncd.snapshot.sop_classes import CONCEPT_NAME, KEY_OBJECT_SELECTION
-from syncd.snapshot.tags import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, has_value
-from syncd.snapshot.text import clean
+from syncd.snapshot.values.tags import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, has_value
+from syncd.snapshot.values.text import clean
 
 _DOCUMENT_MODALITIES = frozenset({"KO", "PR", "SR", "DOC"})
 _ISSUED = {"0010,0020": "patient ids", "0010,1000": "other patient ids", "0008,0050": "accession number"}

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
+from syncd.archive.rest.connection import ArchiveConnection
 from syncd.model.ids import ArchiveName, OrthancId
 
 Answer = Callable[[httpx.Request], httpx.Response]

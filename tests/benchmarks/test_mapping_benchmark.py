@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.mapping import PER_SERIES, VERSIONS, Memory, Row, growth, main, memory_line, study, table
-from syncd.mapping.dialects import VERSIONS as SPOKEN
+from syncd.mapping.dialects.registry import VERSIONS as SPOKEN
 
 ROW = Row(version="r4", instances=100, ms=4.9, fhirclient_ms=2.45, slope=0.04)
 

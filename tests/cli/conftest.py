@@ -12,10 +12,11 @@ from click.testing import Result
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
-from syncd.cli import audit, explain, parked, resync, wiring
+from syncd.archive.rest.connection import ArchiveConnection
+from syncd.cli import wiring
 from syncd.cli.app import app
+from syncd.cli.commands import audit, explain, parked, resync
 from syncd.publish.http import FhirHttp
 from syncd.settings import sources
 from tests.fakes.fhir import FakeFhir

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from syncd.archive.connection import ArchiveConnection
+from syncd.archive.rest.connection import ArchiveConnection
 from syncd.cli import wiring
 from syncd.settings import load
 from tests.cli.conftest import Place

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.loop.turned_up import DAY, look_around
+from syncd.loop.fhir.turned_up import DAY, look_around
 from tests.crash.mortal import Killed, Mortal
 from tests.loop.world import OTHER, STUDY, SYSTEM, puts, refused
 

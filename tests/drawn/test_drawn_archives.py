@@ -17,7 +17,7 @@ import requests
 from hypothesis import HealthCheck, Phase, given, settings
 
 from syncd.ledger.ledger import Ledger
-from syncd.loop.workers import Workers
+from syncd.loop.workers.pool import Workers
 from tests import oracle
 from tests.drawn.archives import Image, archives
 from tests.drawn.pens import NAMES, TEXTS

@@ -7,7 +7,7 @@ import pytest
 from syncd.feed.interest import to_marks, wanted_ids
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.study import StudyListing
+from syncd.model.study.raw import StudyListing
 from syncd.model.work import MarkKind
 
 MAIN = ArchiveName("main")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from syncd.ledger.ledger import Ledger
-from tests.ledger.studies import NOW, Clock
+from tests.ledger.made import NOW, Clock
 
 BACKENDS = ("memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.real))
 

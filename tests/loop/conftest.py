@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from syncd.ledger.ledger import Ledger
-from syncd.loop import workers as room
+from syncd.loop.workers import pool as room
 from tests.fakes.http import Clock
 from tests.loop.world import OTHER, STUDY, World
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from syncd.loop.gate import Gate, Gates
-from syncd.loop.workers import Workers
+from syncd.loop.breaker import Gate, Gates
+from syncd.loop.workers.pool import Workers
 from tests.loop.world import World
 
 

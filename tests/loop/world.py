@@ -14,18 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
+from syncd.archive.rest.connection import ArchiveConnection
 from syncd.ledger.ledger import Ledger
-from syncd.loop import inventory, sweep
+from syncd.loop.archives import listing, sweep
+from syncd.loop.archives.intake import Intake, Polled
+from syncd.loop.breaker import Gate, Gates
+from syncd.loop.companions.target import probe
 from syncd.loop.connect import Site, connect
-from syncd.loop.gate import Gate, Gates
-from syncd.loop.intake import Intake, Polled
-from syncd.loop.reconcile import reconcile
-from syncd.loop.rooms import Rooms, Source
-from syncd.loop.target import probe
-from syncd.loop.task import Task
-from syncd.loop.workers import Workers
+from syncd.loop.context import Rooms, Source
+from syncd.loop.study.reconcile import reconcile
+from syncd.loop.study.task import Task
+from syncd.loop.workers.pool import Workers
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName
 from syncd.model.work import Mark, MarkKind, Outcome
@@ -246,7 +246,7 @@ class World:
         return {kind: number for kind, number in found.items() if number}
 
     def _begin(self, name: ArchiveName) -> None:
-        inventory.begin(self.archives[name], self.ledger, name=name, of=self.site.selection(name).history)
+        listing.begin(self.archives[name], self.ledger, name=name, of=self.site.selection(name).history)
 
     def mark(self, study: str = STUDY, kind: MarkKind = MarkKind.RESYNC, **wanted: Any) -> None:
         self.ledger.mark([Mark(study_uid=study, kind=kind, archive=MAIN, **wanted)], settle_after=SETTLE)

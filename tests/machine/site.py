@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from syncd.errors import SyncdError
-from syncd.loop import verify
-from syncd.loop.provenance import pay_due
+from syncd.loop.companions.provenance import pay_due
+from syncd.loop.fhir import inventory
+from syncd.loop.fhir.turned_up import look_around
 from syncd.loop.steps import Step, observe
-from syncd.loop.turned_up import look_around
-from syncd.loop.workers import Workers
+from syncd.loop.workers.pool import Workers
 from syncd.model.words import ArchiveState
 from syncd.model.work import Heartbeat
 from tests.crash.mortal import Killed, Mortal
@@ -371,7 +371,7 @@ class Site(Mortal):
         self.ledger.verification.want("the machine")
         try:
             slices = itertools.count(1)
-            while verify.tick(self.rooms, interval=86_400.0) is None:
+            while inventory.tick(self.rooms, interval=86_400.0) is None:
                 assert next(slices) < MOST_STEPS, "a FHIR inventory without end"
         except SyncdError as error:
             self.errors[type(error).__name__] += 1

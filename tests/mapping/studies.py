@@ -8,11 +8,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from syncd.mapping.companions import companions, references_to
-from syncd.mapping.identity import patient_key
-from syncd.mapping.imagingstudy import available
-from syncd.mapping.patient import subject
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
+from syncd.mapping.resources.companions import companions, references_to
+from syncd.mapping.resources.imagingstudy import available
+from syncd.mapping.resources.patient import subject
+from syncd.mapping.values.identity import patient_key
 from syncd.model.ids import ArchiveName, StudyInstanceUID
 from syncd.model.snapshot import (
     Code,

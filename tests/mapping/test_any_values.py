@@ -16,25 +16,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncd.errors import StudyError
-from syncd.mapping.check import problems
-from syncd.mapping.dialects import VERSIONS
-from syncd.mapping.endpoints import endpoints
-from syncd.mapping.guides import GUIDES
-from syncd.mapping.identity import patient_key
-from syncd.mapping.imagingstudy import available, whole
-from syncd.mapping.invariants_r6 import broken
-from syncd.mapping.notes import notes
-from syncd.mapping.patient import patient, subject
+from syncd.mapping.check.check import problems
+from syncd.mapping.check.invariants_r6 import broken
+from syncd.mapping.dialects.registry import VERSIONS
+from syncd.mapping.notes.notes import notes
 from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.profiles.guides import GUIDES
+from syncd.mapping.resources.endpoints import endpoints
+from syncd.mapping.resources.imagingstudy import available, whole
+from syncd.mapping.resources.patient import patient, subject
 from syncd.mapping.table import ROWS
-from syncd.model.reading import Reading
+from syncd.mapping.values.identity import patient_key
 from syncd.model.snapshot import StudySnapshot
-from syncd.model.study import RawStudy
+from syncd.model.study.raw import RawStudy
+from syncd.model.study.reading import Reading
 from syncd.model.words import NOTE_RULES
 from syncd.snapshot.build import build
-from syncd.snapshot.instances import is_encodable
-from syncd.snapshot.text import clean
-from tests.mapping.profiles import broken_for_eu
+from syncd.snapshot.instances.instances import is_encodable
+from syncd.snapshot.values.text import clean
+from tests.mapping.profile_studies import broken_for_eu
 from tests.mapping.studies import POLICY, policies, snapshots
 from tests.snapshot import salad
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from syncd.mapping.check import problems
-from syncd.mapping.dialects import VERSIONS
-from syncd.mapping.identity import patient_key
-from syncd.mapping.notes import notes
-from syncd.mapping.patient import patient
+from syncd.mapping.check.check import problems
+from syncd.mapping.dialects.registry import VERSIONS
+from syncd.mapping.notes.notes import notes
+from syncd.mapping.resources.patient import patient
+from syncd.mapping.values.identity import patient_key
 from syncd.model.snapshot import Code, IssuedId, KeyObject, PatientFacts
 from tests.mapping.studies import KEY_OBJECTS, POLICY, archive, golden_study, instance, mapped, series, study, with_series
 

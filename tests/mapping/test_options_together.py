@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from syncd.mapping.check import problems
-from syncd.mapping.endpoints import endpoints
-from syncd.mapping.guides import GUIDES
-from syncd.mapping.identity import patient_key
-from syncd.mapping.imagingstudy import withdrawn
-from syncd.mapping.notes import notes
-from syncd.mapping.orders import order_keys, with_orders
-from syncd.mapping.patient import patient
+from syncd.mapping.check.check import problems
+from syncd.mapping.notes.notes import notes
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
-from syncd.mapping.retracted import remains
+from syncd.mapping.profiles.guides import GUIDES
+from syncd.mapping.resources.endpoints import endpoints
+from syncd.mapping.resources.imagingstudy import withdrawn
+from syncd.mapping.resources.patient import patient
+from syncd.mapping.resources.retracted import remains
+from syncd.mapping.values.identity import patient_key
+from syncd.mapping.values.orders import order_keys, with_orders
 from syncd.model.ids import ArchiveName
 from syncd.model.snapshot import Code, Equipment, Institution, IssuedId, KeyObject, PatientFacts
 from tests.mapping.companions import ALL, of_type, referring
-from tests.mapping.profiles import broken_for_eu, broken_for_mado
+from tests.mapping.profile_studies import broken_for_eu, broken_for_mado
 from tests.mapping.studies import (
     COLLEAGUE,
     KEY_OBJECTS,

@@ -7,14 +7,14 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from syncd.mapping.check import problems
-from syncd.mapping.dialects import VERSIONS, dialect
-from syncd.mapping.endpoints import endpoints
-from syncd.mapping.identity import patient_key
-from syncd.mapping.imagingstudy import available, registered
-from syncd.mapping.notes import notes
-from syncd.mapping.patient import patient, subject
+from syncd.mapping.check.check import problems
+from syncd.mapping.dialects.registry import VERSIONS, dialect
+from syncd.mapping.notes.notes import notes
 from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.resources.endpoints import endpoints
+from syncd.mapping.resources.imagingstudy import available, registered
+from syncd.mapping.resources.patient import patient, subject
+from syncd.mapping.values.identity import patient_key
 from syncd.model.snapshot import StudySnapshot
 from tests.mapping.studies import beside, policies, snapshots
 

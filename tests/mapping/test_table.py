@@ -15,24 +15,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from scripts.generate_docs import GENERATED
-from syncd.mapping.check import problems
-from syncd.mapping.dialects import VERSIONS, dialect
-from syncd.mapping.endpoints import endpoints
-from syncd.mapping.identity import patient_key
-from syncd.mapping.imagingstudy import available, registered, withdrawn
+from syncd.mapping.check.check import problems
+from syncd.mapping.check.tables import SHAPES, Element
+from syncd.mapping.dialects.registry import VERSIONS, dialect
 from syncd.mapping.page import COLUMNS, TITLES, UNMAPPED, Title, mapping_page
-from syncd.mapping.patient import patient, replaced, subject
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
-from syncd.mapping.primitives import RULES
-from syncd.mapping.provenance import device, provenance, writes_provenance
-from syncd.mapping.retracted import retracted_status
-from syncd.mapping.sentinel import sentinel
-from syncd.mapping.shapes import SHAPES, Element
-from syncd.mapping.systems import DICOM_UID, SCHEMES
+from syncd.mapping.resources.endpoints import endpoints
+from syncd.mapping.resources.imagingstudy import available, registered, withdrawn
+from syncd.mapping.resources.patient import patient, replaced, subject
+from syncd.mapping.resources.provenance import device, provenance, writes_provenance
+from syncd.mapping.resources.retracted import retracted_status
+from syncd.mapping.resources.sentinel import sentinel
 from syncd.mapping.table import ROWS
+from syncd.mapping.values.identity import patient_key
+from syncd.mapping.values.primitives import RULES
+from syncd.mapping.values.systems import DICOM_UID, SCHEMES
 from syncd.model.ids import ArchiveName, StudyInstanceUID
 from syncd.model.provenance import Occasion
-from syncd.model.rejection import REJECTING_TITLES
 from syncd.model.snapshot import (
     Code,
     InstanceReference,
@@ -46,7 +45,9 @@ from syncd.model.snapshot import (
     PersonName,
     StudySnapshot,
 )
-from syncd.snapshot.rejection import left_of, said_by
+from syncd.model.study.rejection import REJECTING_TITLES
+from syncd.snapshot.instances.rejection import left_of, said_by
+from tests.mapping.resources.test_provenance import OWED
 from tests.mapping.studies import (
     COLLEAGUE,
     ORTHANC,
@@ -62,7 +63,6 @@ from tests.mapping.studies import (
     snapshots,
     study,
 )
-from tests.mapping.test_provenance import OWED
 
 Json = dict[str, Any]
 

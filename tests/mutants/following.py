@@ -13,12 +13,12 @@ MUTANTS = (
         breaks="the archive counts as listed before it was",
         edits=(
             Edit(
-                f"{_LOOP}/sweep.py",
+                f"{_LOOP}/archives/sweep.py",
                 "    ledger.sweep_done(name)  # whoever",
                 "    ledger.finish_bootstrap(name)\n    ledger.sweep_done(name)  # whoever",
             ),
         ),
-        noticed_by=("tests/loop/test_intake.py::test_a_listing_that_breaks_off_leaves_the_bootstrap_open",),
+        noticed_by=("tests/loop/archives/test_intake.py::test_a_listing_that_breaks_off_leaves_the_bootstrap_open",),
     ),
     Mutant(
         name="feed-begun-after-the-listing",
@@ -26,12 +26,12 @@ MUTANTS = (
         breaks="the feed's position is not committed before the archive is listed",
         edits=(
             Edit(
-                f"{_LOOP}/inventory.py",
+                f"{_LOOP}/archives/listing.py",
                 "        ledger.begin_bootstrap(name, cursor=max(0, high_water - OVERLAP), high_water=high_water)\n",
                 "",
             ),
         ),
-        noticed_by=("tests/loop/test_intake.py",),
+        noticed_by=("tests/loop/archives/test_intake.py",),
     ),
     Mutant(
         name="cursor-committed-first",
@@ -39,7 +39,7 @@ MUTANTS = (
         breaks="cursor and marks move in two transactions",
         edits=(
             Edit(
-                f"{_LOOP}/intake.py",
+                f"{_LOOP}/archives/intake.py",
                 "                marked += self._ledger.commit_intake(\n"
                 "                    taken.position, marks=marks, copies=copies, settle_after=self._settle_after\n"
                 "                )\n",
@@ -56,7 +56,7 @@ MUTANTS = (
         rule="A2",
         breaks="a late instance, whose only event is its own, is not heard",
         edits=(Edit("syncd/feed/interest.py", '        ("NewInstance", "Instance"),\n', ""),),
-        noticed_by=("tests/feed/test_interest.py", "tests/loop/test_arriving.py"),
+        noticed_by=("tests/feed/test_interest.py", "tests/loop/study/test_arriving.py"),
     ),
     Mutant(
         name="overlap-dropped",
@@ -69,7 +69,7 @@ MUTANTS = (
                 "    return cursor",
             ),
         ),
-        noticed_by=("tests/loop/test_intake.py::test_a_number_that_becomes_visible_late_is_seen",),
+        noticed_by=("tests/loop/archives/test_intake.py::test_a_number_that_becomes_visible_late_is_seen",),
     ),
     Mutant(
         name="vanished-entries-overlooked",
@@ -78,7 +78,7 @@ MUTANTS = (
         edits=(
             Edit("syncd/feed/follow.py", "    vanished = page.done and reached < high_water\n", "    vanished = False\n"),
         ),
-        noticed_by=("tests/loop/test_intake.py::test_entries_that_vanished_are_asked_of_the_inventory",),
+        noticed_by=("tests/loop/archives/test_intake.py::test_entries_that_vanished_are_asked_of_the_inventory",),
     ),
     Mutant(
         name="other-content-overlooked",
@@ -97,8 +97,8 @@ MUTANTS = (
         name="sample-ignored",
         rule="A4",
         breaks="another archive behind the address is taken for the same",
-        edits=(Edit(f"{_LOOP}/identity.py", "    return gone * 2 >= len(sample)", "    return False"),),
-        noticed_by=("tests/loop/test_identity.py::test_an_exchanged_archive_is_paused",),
+        edits=(Edit(f"{_LOOP}/same_archive.py", "    return gone * 2 >= len(sample)", "    return False"),),
+        noticed_by=("tests/loop/test_same_archive.py::test_an_exchanged_archive_is_paused",),
     ),
     Mutant(
         name="stable-study-trusted",
@@ -106,12 +106,12 @@ MUTANTS = (
         breaks="a StableStudy event alone makes a study available",
         edits=(
             Edit(
-                f"{_LOOP}/reconcile.py",
+                f"{_LOOP}/study/reconcile.py",
                 "    forced = _streams_without_end(task)\n",
                 "    forced = _streams_without_end(task) or task.claim.row.reason == MarkKind.STABLE\n",
             ),
         ),
-        noticed_by=("tests/loop/test_arriving.py::test_a_stable_event_alone_is_not_believed",),
+        noticed_by=("tests/loop/study/test_arriving.py::test_a_stable_event_alone_is_not_believed",),
     ),
     Mutant(
         name="registered-clears-the-mark",
@@ -119,12 +119,12 @@ MUTANTS = (
         breaks="an announced study is not asked for again",
         edits=(
             Edit(
-                f"{_LOOP}/reconcile.py",
+                f"{_LOOP}/study/reconcile.py",
                 "    return replace(outcome, done=False, due=due, selected=True)\n",
                 "    return replace(outcome, selected=True)\n",
             ),
         ),
-        noticed_by=("tests/loop/test_arriving.py::test_quiet_that_nobody_reports_still_ends_in_available",),
+        noticed_by=("tests/loop/study/test_arriving.py::test_quiet_that_nobody_reports_still_ends_in_available",),
     ),
     Mutant(
         name="torn-read-accepted",
@@ -132,12 +132,12 @@ MUTANTS = (
         breaks="a study with fewer instances than were counted after them is believed",
         edits=(
             Edit(
-                f"{_ARCHIVE}/study_pass.py",
+                f"{_ARCHIVE}/reading/study_pass.py",
                 "    if len(instances) != (number if counts else counted):",
                 "    if False:",
             ),
         ),
-        noticed_by=("tests/archive/test_study_pass.py",),
+        noticed_by=("tests/archive/reading/test_study_pass.py",),
     ),
     Mutant(
         name="change-during-the-read-accepted",
@@ -145,12 +145,12 @@ MUTANTS = (
         breaks="a study whose LastUpdate moved while it was read is believed",
         edits=(
             Edit(
-                f"{_ARCHIVE}/study_pass.py",
+                f"{_ARCHIVE}/reading/study_pass.py",
                 "    if (after.last_update, after.series_ids) != (before.last_update, before.series_ids):",
                 "    if False:",
             ),
         ),
-        noticed_by=("tests/archive/test_study_pass.py",),
+        noticed_by=("tests/archive/reading/test_study_pass.py",),
     ),
     Mutant(
         name="empty-answer-published-as-zero",
@@ -158,18 +158,18 @@ MUTANTS = (
         breaks="an answer without instances is a study without instances",
         edits=(
             Edit(
-                f"{_ARCHIVE}/study_pass.py",
+                f"{_ARCHIVE}/reading/study_pass.py",
                 "    if not instances or {each.series_id for each in instances} != set(before.series_ids):",
                 "    if False:",
             ),
             Edit(
-                f"{_ARCHIVE}/study_pass.py",
+                f"{_ARCHIVE}/reading/study_pass.py",
                 "    if len(instances) != (number if counts else counted):",
                 "    if False:",
             ),
-            Edit(f"{_LOOP}/reconcile.py", "    if not snapshot.number_of_instances:", "    if False:"),
+            Edit(f"{_LOOP}/study/reconcile.py", "    if not snapshot.number_of_instances:", "    if False:"),
         ),
-        noticed_by=("tests/archive/test_study_pass.py",),
+        noticed_by=("tests/archive/reading/test_study_pass.py",),
     ),
     Mutant(
         name="last-update-of-this-second-believed",
@@ -177,40 +177,46 @@ MUTANTS = (
         breaks="a LastUpdate of the second of its own read is kept, so a change within it is never seen",
         edits=(
             Edit(
-                f"{_LOOP}/look.py",
+                f"{_LOOP}/study/read.py",
                 'header.last_update if is_past(header.last_update, at=self.at) else ""',
                 "header.last_update",
             ),
         ),
-        noticed_by=("tests/loop/test_intake.py",),
+        noticed_by=("tests/loop/archives/test_intake.py",),
     ),
     Mutant(
         name="gone-before-the-first-inventory",
         rule="A1",
         breaks="studies are judged gone while the archive is listed for the first time",
-        edits=(Edit(f"{_LOOP}/sweep.py", "        if not bootstrapping:\n", "        if True:\n"),),
-        noticed_by=("tests/loop/test_sweep.py::test_nothing_is_gone_before_the_first_inventory_is_committed",),
+        edits=(Edit(f"{_LOOP}/archives/sweep.py", "        if not bootstrapping:\n", "        if True:\n"),),
+        noticed_by=("tests/loop/archives/test_sweep.py::test_nothing_is_gone_before_the_first_inventory_is_committed",),
     ),
     Mutant(
         name="newer-than-the-listing-is-gone",
         rule="A8",
         breaks="a study that came while the archive was listed is judged gone",
-        edits=(Edit(f"{_LOOP}/sweep.py", "window, began=sweep.began)", "window, began=math.inf)"),),
-        noticed_by=("tests/loop/test_sweep.py::test_what_came_after_the_listing_began_is_not_gone",),
+        edits=(Edit(f"{_LOOP}/archives/sweep.py", "window, began=sweep.began)", "window, began=math.inf)"),),
+        noticed_by=("tests/loop/archives/test_sweep.py::test_what_came_after_the_listing_began_is_not_gone",),
     ),
     Mutant(
         name="words-not-compared",
         rule="A8",
         breaks="a study that Orthanc was told to reconstruct keeps its old words for ever",
-        edits=(Edit(f"{_LEDGER}/sweep.py", "                copies.c.tags_digest != swept.c.tags_digest,\n", ""),),
-        noticed_by=("tests/loop/test_sweep.py::test_a_reconstructed_study_is_noticed_by_its_words",),
+        edits=(
+            Edit(
+                f"{_LEDGER}/inventories/archive_inventory.py",
+                "                copies.c.tags_digest != swept.c.tags_digest,\n",
+                "",
+            ),
+        ),
+        noticed_by=("tests/loop/archives/test_sweep.py::test_a_reconstructed_study_is_noticed_by_its_words",),
     ),
     Mutant(
         name="words-of-the-read-forgotten",
         rule="A8",
         breaks="only a listing tells the digest, so words that move before the first listing of a study are never seen",
-        edits=(Edit(f"{_LOOP}/look.py", "                tags_digest=header.tags_digest,\n", ""),),
-        noticed_by=("tests/loop/test_sweep.py::test_words_that_moved_before_the_first_inventory_are_noticed",),
+        edits=(Edit(f"{_LOOP}/study/read.py", "                tags_digest=header.tags_digest,\n", ""),),
+        noticed_by=("tests/loop/archives/test_sweep.py::test_words_that_moved_before_the_first_inventory_are_noticed",),
     ),
     Mutant(
         name="total-not-compared",
@@ -218,12 +224,12 @@ MUTANTS = (
         breaks="an instance deleted in an archive that moves no LastUpdate is never missed",
         edits=(
             Edit(
-                f"{_LOOP}/sweep.py",
+                f"{_LOOP}/archives/sweep.py",
                 "    if uncounted or sweep.archive.total_instances() == known:",
                 "    if True:",
             ),
         ),
-        noticed_by=("tests/loop/test_sweep.py::test_all_are_counted_when_the_total_does_not_fit",),
+        noticed_by=("tests/loop/archives/test_sweep.py::test_all_are_counted_when_the_total_does_not_fit",),
     ),
     Mutant(
         name="backlog-before-the-feed",
@@ -231,12 +237,12 @@ MUTANTS = (
         breaks="what the inventory found is as urgent as what has just arrived",
         edits=(
             Edit(
-                f"{_LOOP}/sweep.py",
+                f"{_LOOP}/archives/sweep.py",
                 "Priority.BACKFILL if why is Difference.NEW else Priority.REPAIR",
                 "Priority.FEED",
             ),
         ),
-        noticed_by=("tests/loop/test_intake.py::test_feed_marks_pass_before_the_backlog",),
+        noticed_by=("tests/loop/archives/test_intake.py::test_feed_marks_pass_before_the_backlog",),
     ),
     Mutant(
         name="newer-mark-ignored",
@@ -244,12 +250,12 @@ MUTANTS = (
         breaks="a publication clears a mark that came while it was made",
         edits=(
             Edit(
-                f"{_LEDGER}/outcomes.py",
+                f"{_LEDGER}/studies/outcomes.py",
                 '    unmarked = before["generation"] == outcome.generation\n',
                 "    unmarked = True\n",
             ),
         ),
-        noticed_by=("tests/ledger/test_work.py::test_a_mark_that_comes_during_the_work_keeps_the_study_dirty",),
+        noticed_by=("tests/ledger/studies/test_claims.py::test_a_mark_that_comes_during_the_work_keeps_the_study_dirty",),
     ),
     Mutant(
         name="generations-per-row",
@@ -257,12 +263,12 @@ MUTANTS = (
         breaks="a study that was cleared and marked again gets a generation that it had before",
         edits=(
             Edit(
-                f"{_LEDGER}/marks.py",
+                f"{_LEDGER}/studies/marks.py",
                 "row = merged(row, one, generation=generation, ",
                 "row = merged(row, one, generation=(row.generation if row else 0) + 1, ",
             ),
         ),
-        noticed_by=("tests/ledger/test_work.py::test_generations_rise_across_studies_and_restarts",),
+        noticed_by=("tests/ledger/studies/test_claims.py::test_generations_rise_across_studies_and_restarts",),
     ),
     Mutant(
         name="parked-sent-again-on-every-mark",
@@ -275,14 +281,14 @@ MUTANTS = (
                 "    if False and not",
             ),
         ),
-        noticed_by=("tests/loop/test_refusals.py::test_a_refused_study_is_parked_and_not_sent_again",),
+        noticed_by=("tests/loop/study/test_refusals.py::test_a_refused_study_is_parked_and_not_sent_again",),
     ),
     Mutant(
         name="sentinel-not-asked",
         rule="E3",
         breaks="a server that lost everything is believed to be the one that was published to",
-        edits=(Edit(f"{_LOOP}/rooms.py", "            raise ServerReset()", "            return"),),
-        noticed_by=("tests/loop/test_target.py::test_the_probe_of_a_wiped_server_fills_it_again",),
+        edits=(Edit(f"{_LOOP}/context.py", "            raise ServerReset()", "            return"),),
+        noticed_by=("tests/loop/companions/test_target.py::test_the_probe_of_a_wiped_server_fills_it_again",),
     ),
     Mutant(
         name="restored-backup-taken-for-drift",
@@ -290,12 +296,12 @@ MUTANTS = (
         breaks="a server that fell behind what it confirmed is believed in all else",
         edits=(
             Edit(
-                f"{_LOOP}/verify.py",
+                f"{_LOOP}/fhir/inventory.py",
                 "    restored = bool(lower) and _is_restored(rooms, lower)",
                 "    restored = False",
             ),
         ),
-        noticed_by=("tests/loop/test_verify.py::test_a_restored_backup_is_verified_whole",),
+        noticed_by=("tests/loop/fhir/test_inventory.py::test_a_restored_backup_is_verified_whole",),
     ),
     Mutant(
         name="another-server-accepted",
@@ -303,12 +309,14 @@ MUTANTS = (
         breaks="a server at a changed address is published to without the operator's word",
         edits=(
             Edit(
-                f"{_LOOP}/target.py",
+                f"{_LOOP}/companions/target.py",
                 '    if not accept:\n        raise LedgerRefused(\n            f"This ledger belongs',
                 '    if False:\n        raise LedgerRefused(\n            f"This ledger belongs',
             ),
         ),
-        noticed_by=("tests/loop/test_target.py::test_another_server_at_another_address_needs_the_operators_word",),
+        noticed_by=(
+            "tests/loop/companions/test_target.py::test_another_server_at_another_address_needs_the_operators_word",
+        ),
     ),
     Mutant(
         name="claims-outlive-their-owner",
@@ -316,12 +324,12 @@ MUTANTS = (
         breaks="what a dead process had claimed is never handed out again",
         edits=(
             Edit(
-                f"{_LEDGER}/ownership.py",
+                f"{_LEDGER}/owner/takeover.py",
                 '    return next_in(tx.connection, "epoch")',
                 "    return int(tx.connection.execute(_EPOCH).scalar_one())",
             ),
         ),
-        noticed_by=("tests/ledger/test_work.py::test_claims_of_a_dead_owner_are_void",),
+        noticed_by=("tests/ledger/studies/test_claims.py::test_claims_of_a_dead_owner_are_void",),
     ),
     Mutant(
         name="written-without-owning",
@@ -334,7 +342,7 @@ MUTANTS = (
         name="times-ahead-kept",
         rule="E5",
         breaks="after a clock was set back, studies wait until it has caught up",
-        edits=(Edit(f"{_LEDGER}/ownership.py", "    _within_reason(tx.connection, now=now)\n", ""),),
-        noticed_by=("tests/ledger/test_backends.py::test_a_clock_set_back_makes_nobody_wait_for_it",),
+        edits=(Edit(f"{_LEDGER}/owner/takeover.py", "    _within_reason(tx.connection, now=now)\n", ""),),
+        noticed_by=("tests/ledger/db/test_backends.py::test_a_clock_set_back_makes_nobody_wait_for_it",),
     ),
 )

@@ -11,8 +11,8 @@ MUTANTS = (
         name="looked-up-in-another-version",
         rule="C2",
         breaks="in DSTU2 the lookup of a batch asks for a parameter that is none there, and each study asks for itself",
-        edits=(Edit(f"{_LOOP}/workers.py", "server, ids, fhir_version=self._rooms.fhir_version)", "server, ids)"),),
-        noticed_by=("tests/loop/test_dstu2.py::test_studies_are_looked_up_together_by_what_dstu2_can_search_for",),
+        edits=(Edit(f"{_LOOP}/workers/pool.py", "server, ids, fhir_version=self._rooms.fhir_version)", "server, ids)"),),
+        noticed_by=("tests/loop/fhir/test_dstu2.py::test_studies_are_looked_up_together_by_what_dstu2_can_search_for",),
     ),
     Mutant(
         name="adopted-without-a-look",
@@ -26,7 +26,9 @@ MUTANTS = (
                 "    return True or _same_subject(",
             ),
         ),
-        noticed_by=("tests/loop/test_adoption.py::test_a_described_study_is_left_alone_until_the_site_says_otherwise",),
+        noticed_by=(
+            "tests/loop/study/test_adoption.py::test_a_described_study_is_left_alone_until_the_site_says_otherwise",
+        ),
     ),
     Mutant(
         name="adopted-from-another-patient",
@@ -47,12 +49,12 @@ MUTANTS = (
         breaks="what was adopted at our own id counts as made by us",
         edits=(
             Edit(
-                f"{_LOOP}/publishing.py",
+                f"{_LOOP}/study/publish.py",
                 "        at=task.rooms.clock(),\n        adopted=action.adopted,\n",
                 "        at=task.rooms.clock(),\n",
             ),
         ),
-        noticed_by=("tests/loop/test_adoption.py::test_one_at_our_own_id_is_remembered_as_adopted",),
+        noticed_by=("tests/loop/study/test_adoption.py::test_one_at_our_own_id_is_remembered_as_adopted",),
     ),
     Mutant(
         name="quarrel-not-counted",
@@ -60,12 +62,12 @@ MUTANTS = (
         breaks="no correction is remembered, so two programs write in turn for ever",
         edits=(
             Edit(
-                "syncd/ledger/outcomes.py",
+                "syncd/ledger/studies/outcomes.py",
                 "        corrections.keep(tx, outcome.study_uid, outcome.corrected, now=now)\n",
                 "",
             ),
         ),
-        noticed_by=("tests/loop/test_contested.py::test_there_is_no_third_correction",),
+        noticed_by=("tests/loop/study/test_contested.py::test_there_is_no_third_correction",),
     ),
     Mutant(
         name="third-correction",
@@ -91,8 +93,8 @@ MUTANTS = (
         name="five-in-a-row-blamed-on-themselves",
         rule="C6",
         breaks="a server that fails every write opens no breaker and costs each study an attempt",
-        edits=(Edit(f"{_LOOP}/failures.py", "            if len(failed) < IN_A_ROW:\n", "            if True:\n"),),
-        noticed_by=("tests/loop/test_failures.py",),
+        edits=(Edit(f"{_LOOP}/workers/failures.py", "            if len(failed) < IN_A_ROW:\n", "            if True:\n"),),
+        noticed_by=("tests/loop/workers/test_failures.py",),
     ),
     Mutant(
         name="attempts-count-though-nothing-was-written",
@@ -100,12 +102,12 @@ MUTANTS = (
         breaks="a study is parked for failures that the server dealt out to everybody",
         edits=(
             Edit(
-                f"{_LOOP}/failures.py",
+                f"{_LOOP}/workers/failures.py",
                 "            counts = own or attempts == 0 or self._written > before\n",
                 "            counts = True\n",
             ),
         ),
-        noticed_by=("tests/loop/test_failures.py",),
+        noticed_by=("tests/loop/workers/test_failures.py",),
     ),
     Mutant(
         name="stubborn-slot-off",
@@ -113,12 +115,12 @@ MUTANTS = (
         breaks="studies that fail again and again occupy every thread",
         edits=(
             Edit(
-                f"{_LOOP}/workers.py",
+                f"{_LOOP}/workers/pool.py",
                 "            stubborn=0 if self._stubborn else 1,\n",
                 "            stubborn=None,\n",
             ),
         ),
-        noticed_by=("tests/loop/test_errors.py::test_studies_that_fail_again_and_again_share_one_slot",),
+        noticed_by=("tests/loop/workers/test_errors.py::test_studies_that_fail_again_and_again_share_one_slot",),
     ),
     Mutant(
         name="hidden-resource-pauses-the-target",
@@ -126,12 +128,12 @@ MUTANTS = (
         breaks="one 403 stops everything although other studies are taken",
         edits=(
             Edit(
-                f"{_LOOP}/turn.py",
+                f"{_LOOP}/workers/attempt.py",
                 "        if self._company.heard_out(task.study_uid, until=self._others_succeed):",
                 "        if False:",
             ),
         ),
-        noticed_by=("tests/loop/test_errors.py::test_each_answer_has_its_consequence",),
+        noticed_by=("tests/loop/workers/test_errors.py::test_each_answer_has_its_consequence",),
     ),
     Mutant(
         name="the-quickest-refusal-counts",
@@ -139,12 +141,12 @@ MUTANTS = (
         breaks="a 403 that comes before the neighbour's write has ended pauses the target",
         edits=(
             Edit(
-                f"{_LOOP}/turn.py",
+                f"{_LOOP}/workers/attempt.py",
                 "        if self._company.heard_out(task.study_uid, until=self._others_succeed):",
                 "        if self._others_succeed():",
             ),
         ),
-        noticed_by=("tests/loop/test_company.py",),
+        noticed_by=("tests/loop/workers/test_neighbours.py",),
     ),
     Mutant(
         name="dropped-is-deaf",
@@ -157,7 +159,7 @@ MUTANTS = (
                 "    if parked and parked.dropped:",
             ),
         ),
-        noticed_by=("tests/loop/test_errors.py::test_a_dropped_study_is_silent_until_it_changes",),
+        noticed_by=("tests/loop/workers/test_errors.py::test_a_dropped_study_is_silent_until_it_changes",),
     ),
     Mutant(
         name="dropped-speaks",

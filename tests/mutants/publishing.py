@@ -19,14 +19,14 @@ MUTANTS = (
                 "        if expected_version != CREATE_ONLY:\n            return {}\n",
             ),
         ),
-        noticed_by=("tests/loop/test_writing.py::test_a_conflict_starts_again_and_keeps_what_the_other_wrote",),
+        noticed_by=("tests/loop/study/test_writing.py::test_a_conflict_starts_again_and_keeps_what_the_other_wrote",),
     ),
     Mutant(
         name="create-overwrites",
         rule="C2",
         breaks="a first write is not create-only",
         edits=(Edit(f"{_PUBLISH}/server.py", '        return {"If-Match": \'W/"0"\'}\n', "        return {}\n"),),
-        noticed_by=("tests/loop/test_writing.py::test_the_first_write_is_never_unconditional",),
+        noticed_by=("tests/loop/study/test_writing.py::test_the_first_write_is_never_unconditional",),
     ),
     Mutant(
         name="refusal-proves-a-create-form",
@@ -59,7 +59,7 @@ MUTANTS = (
                 "    adopted = False\n",
             ),
         ),
-        noticed_by=("tests/loop/test_writing.py::test_a_foreign_resource_is_parked_and_left_alone",),
+        noticed_by=("tests/loop/study/test_writing.py::test_a_foreign_resource_is_parked_and_left_alone",),
     ),
     Mutant(
         name="only-its-own-id-is-looked-up",
@@ -72,7 +72,9 @@ MUTANTS = (
                 "",
             ),
         ),
-        noticed_by=("tests/loop/test_writing.py::test_a_foreign_resource_under_another_id_is_found_by_its_identifier",),
+        noticed_by=(
+            "tests/loop/study/test_writing.py::test_a_foreign_resource_under_another_id_is_found_by_its_identifier",
+        ),
     ),
     Mutant(
         name="foreign-identifier-dropped",
@@ -85,8 +87,8 @@ MUTANTS = (
         name="intent-not-saved",
         rule="C3",
         breaks="nothing is committed before a write is sent",
-        edits=(Edit(f"{_LOOP}/sending.py", "    rooms.ledger.save_intent(\n", "    (lambda intent: None)(\n"),),
-        noticed_by=("tests/loop/test_writing.py::test_what_was_sent_before_a_crash_does_not_become_foreign",),
+        edits=(Edit(f"{_LOOP}/study/send.py", "    rooms.ledger.save_intent(\n", "    (lambda intent: None)(\n"),),
+        noticed_by=("tests/loop/study/test_writing.py::test_what_was_sent_before_a_crash_does_not_become_foreign",),
     ),
     Mutant(
         name="old-snapshot-merged-after-a-409",
@@ -94,7 +96,7 @@ MUTANTS = (
         breaks="after a conflict the old resource is sent again under the newer version",
         edits=(
             Edit(
-                f"{_LOOP}/sending.py",
+                f"{_LOOP}/study/send.py",
                 "        written = rooms.server.put(resource, expected_version=expected_version)\n",
                 "        try:\n"
                 "            written = rooms.server.put(resource, expected_version=expected_version)\n"
@@ -103,14 +105,14 @@ MUTANTS = (
                 "            written = rooms.server.put(resource, expected_version=newer.version)\n",
             ),
         ),
-        noticed_by=("tests/loop/test_writing.py::test_a_conflict_restarts_from_the_archive",),
+        noticed_by=("tests/loop/study/test_writing.py::test_a_conflict_restarts_from_the_archive",),
     ),
     Mutant(
         name="withdrawn-by-other-overwritten",
         rule="C4",
         breaks="a human's entered-in-error is undone",
         edits=(Edit(_DECIDE, "    if says in WITHDRAWN - ours:", "    if False:"),),
-        noticed_by=("tests/loop/test_writing.py::test_what_a_human_withdrew_stays_withdrawn",),
+        noticed_by=("tests/loop/study/test_writing.py::test_what_a_human_withdrew_stays_withdrawn",),
     ),
     Mutant(
         name="lost-reply-sent-again",
@@ -136,7 +138,7 @@ MUTANTS = (
                 "        read_fhir=mark.read_fhir,",
             ),
         ),
-        noticed_by=("tests/ledger/test_work.py::test_the_wish_to_read_fhir_survives_until_the_server_answered",),
+        noticed_by=("tests/ledger/studies/test_claims.py::test_the_wish_to_read_fhir_survives_until_the_server_answered",),
     ),
     Mutant(
         name="verified-against-the-ledger",
@@ -149,7 +151,7 @@ MUTANTS = (
                 "        if record is None or intent is not None or record.retracted:",
             ),
         ),
-        noticed_by=("tests/loop/test_refusals.py::test_a_verifying_mark_reads_the_server_and_repairs",),
+        noticed_by=("tests/loop/study/test_refusals.py::test_a_verifying_mark_reads_the_server_and_repairs",),
     ),
     Mutant(
         name="any-404-is-absence",
@@ -183,12 +185,12 @@ MUTANTS = (
         breaks="an update that created is no sign of a reset",
         edits=(
             Edit(
-                f"{_LOOP}/sending.py",
+                f"{_LOOP}/study/send.py",
                 "    if updates and written.created:",
                 "    if False:",
             ),
         ),
-        noticed_by=("tests/loop/test_refusals.py::test_an_update_that_created_is_a_reset",),
+        noticed_by=("tests/loop/study/test_refusals.py::test_an_update_that_created_is_a_reset",),
     ),
     Mutant(
         name="outage-blamed-on-the-studies",
@@ -196,26 +198,28 @@ MUTANTS = (
         breaks="a server that is away costs each study an attempt",
         edits=(
             Edit(
-                f"{_LOOP}/turn.py",
+                f"{_LOOP}/workers/attempt.py",
                 "            return None if self.outage(error) else self._failed(task, error)",
                 "            return self._failed(task, error)",
             ),
         ),
-        noticed_by=("tests/loop/test_workers.py::test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was",),
+        noticed_by=("tests/loop/workers/test_workers.py::test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was",),
     ),
     Mutant(
         name="archive-never-forgiven",
         rule="C6",
         breaks="after some outages every further one of an archive lasts half a minute",
-        edits=(Edit(f"{_LOOP}/turn.py", "                gate.worked()\n", "                pass\n"),),
-        noticed_by=("tests/loop/test_workers.py::test_an_archive_that_was_read_again_is_probed_quickly_the_next_time",),
+        edits=(Edit(f"{_LOOP}/workers/attempt.py", "                gate.worked()\n", "                pass\n"),),
+        noticed_by=(
+            "tests/loop/workers/test_workers.py::test_an_archive_that_was_read_again_is_probed_quickly_the_next_time",
+        ),
     ),
     Mutant(
         name="backoff-shortened-by-a-mark",
         rule="C6",
         breaks="a study that fails is tried again with each event",
         edits=(Edit("syncd/model/work.py", "        due=max(due, before.not_before),", "        due=due,"),),
-        noticed_by=("tests/ledger/test_work.py::test_a_backoff_is_kept_and_no_mark_shortens_it",),
+        noticed_by=("tests/ledger/studies/test_claims.py::test_a_backoff_is_kept_and_no_mark_shortens_it",),
     ),
     Mutant(
         name="patient-conflict-merged",
@@ -223,12 +227,12 @@ MUTANTS = (
         breaks="copies of two patients become one study",
         edits=(
             Edit(
-                f"{_LOOP}/look.py",
+                f"{_LOOP}/study/read.py",
                 "    if len({key.resource_id for key in keys}) > 1:",
                 "    if False:",
             ),
         ),
-        noticed_by=("tests/loop/test_copies.py::test_two_patients_in_one_study_are_a_conflict_that_resolves",),
+        noticed_by=("tests/loop/study/test_copies.py::test_two_patients_in_one_study_are_a_conflict_that_resolves",),
     ),
     Mutant(
         name="smaller-copy-taken",
@@ -249,15 +253,15 @@ MUTANTS = (
         breaks="a copy that cannot be read is left out",
         edits=(
             Edit(
-                f"{_LOOP}/look.py",
+                f"{_LOOP}/study/read.py",
                 "        except StudyGone:\n            missing.append(copy)",
                 "        except Transient:\n            continue\n"
                 "        except StudyGone:\n            missing.append(copy)",
             ),
         ),
         noticed_by=(
-            "tests/loop/test_archives_waiting.py::test_a_published_study_is_never_published_with_fewer_series_for_an_outage",
-            "tests/loop/test_archives_waiting.py::test_a_copy_that_becomes_known_in_an_archive_that_is_away_goes_back",
+            "tests/loop/archives/test_archives_waiting.py::test_a_published_study_is_never_published_with_fewer_series_for_an_outage",
+            "tests/loop/archives/test_archives_waiting.py::test_a_copy_that_becomes_known_in_an_archive_that_is_away_goes_back",
         ),
     ),
     Mutant(

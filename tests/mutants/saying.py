@@ -13,12 +13,12 @@ MUTANTS = (
         breaks="what one image says is said of a series whose other images deny it",
         edits=(
             Edit(
-                "syncd/snapshot/agreement.py",
+                "syncd/snapshot/values/agreement.py",
                 "    if any(value != carried[0] for value in carried[1:]):",
                 "    if False:",
             ),
         ),
-        noticed_by=("tests/snapshot/test_agreement.py",),
+        noticed_by=("tests/snapshot/values/test_agreement.py",),
     ),
     Mutant(
         name="one-side-speaks-for-two",
@@ -26,12 +26,12 @@ MUTANTS = (
         breaks="of a right and a left image in one series the first one's side is published",
         edits=(
             Edit(
-                "syncd/snapshot/laterality.py",
+                "syncd/snapshot/series/laterality.py",
                 "    if len(set(said)) > 1:",
                 "    if False:",
             ),
         ),
-        noticed_by=("tests/snapshot/test_agreement.py", "tests/snapshot/test_laterality.py"),
+        noticed_by=("tests/snapshot/values/test_agreement.py", "tests/snapshot/series/test_laterality.py"),
     ),
     Mutant(
         name="archives-decoder-trusted",
@@ -39,19 +39,19 @@ MUTANTS = (
         breaks="what the archive decoded by another character set is published as it is",
         edits=(
             Edit(
-                "syncd/archive/instance_tags.py",
+                "syncd/archive/reading/instance_tags.py",
                 "    places = doubtful(tags, texts=TEXTS | (routes.texts - CODED_STRINGS))\n",
                 "    places: list[Place] = []\n",
             ),
         ),
-        noticed_by=("tests/archive/test_instance_tags.py::test_a_doubtful_text_is_put_there_as_bytes",),
+        noticed_by=("tests/archive/reading/test_instance_tags.py::test_a_doubtful_text_is_put_there_as_bytes",),
     ),
     Mutant(
         name="main-tag-over-the-bytes",
         rule="B11",
         breaks="the archive's spoilt main tag hides what was read raw",
-        edits=(Edit("syncd/snapshot/main_tags.py", "    told = next(better, None)\n", "    told: object = None\n"),),
-        noticed_by=("tests/snapshot/test_decoding.py", "tests/snapshot/test_main_tags.py"),
+        edits=(Edit("syncd/snapshot/values/main_tags.py", "    told = next(better, None)\n", "    told: object = None\n"),),
+        noticed_by=("tests/snapshot/values/test_decoding.py", "tests/snapshot/values/test_main_tags.py"),
     ),
     Mutant(
         name="half-a-name",
@@ -59,12 +59,12 @@ MUTANTS = (
         breaks="bytes that are not of the set are dropped instead of the text",
         edits=(
             Edit(
-                "syncd/snapshot/character_sets.py",
+                "syncd/snapshot/values/character_sets.py",
                 "        return value.decode(codec)\n",
                 '        return value.decode(codec, "ignore")\n',
             ),
         ),
-        noticed_by=("tests/snapshot/test_decoding.py",),
+        noticed_by=("tests/snapshot/values/test_decoding.py",),
     ),
     Mutant(
         name="long-texts-cut",
@@ -72,12 +72,12 @@ MUTANTS = (
         breaks="texts above 256 bytes are not asked for",
         edits=(
             Edit(
-                "syncd/archive/instance_tags.py",
+                "syncd/archive/reading/instance_tags.py",
                 "    return routes.tags(instance_id, whole=sorted({*WHOLE, *routes.texts}))\n",
                 "    return routes.tags(instance_id)\n",
             ),
         ),
-        noticed_by=("tests/archive/test_instance_tags.py::test_texts_are_asked_for_however_long_they_are",),
+        noticed_by=("tests/archive/reading/test_instance_tags.py::test_texts_are_asked_for_however_long_they_are",),
     ),
     Mutant(
         name="null-taken-for-absence",
@@ -85,12 +85,12 @@ MUTANTS = (
         breaks="a text that could not be had is left out without a note",
         edits=(
             Edit(
-                "syncd/snapshot/tags.py",
+                "syncd/snapshot/values/tags.py",
                 "        if value is None and tag in self.tags and self._is_full:\n",
                 "        if False:\n",
             ),
         ),
-        noticed_by=("tests/snapshot/test_decoding.py::test_a_text_that_could_not_be_had_is_not_absent",),
+        noticed_by=("tests/snapshot/values/test_decoding.py::test_a_text_that_could_not_be_had_is_not_absent",),
     ),
     Mutant(
         name="own-writes-taken-for-changes",
@@ -116,7 +116,7 @@ MUTANTS = (
                 "    outdated = ledger.count_outdated(fingerprint)",
             ),
         ),
-        noticed_by=("tests/loop/test_target.py::test_changed_settings_render_everything_again",),
+        noticed_by=("tests/loop/companions/test_target.py::test_changed_settings_render_everything_again",),
     ),
     Mutant(
         name="patient-searched-without-a-system",
@@ -124,12 +124,12 @@ MUTANTS = (
         breaks="a number that some other house gave finds a patient",
         edits=(
             Edit(
-                f"{_LOOP}/subjects.py",
+                f"{_LOOP}/companions/patient.py",
                 "    if not key.system or key.unidentified:",
                 "    if key.unidentified:",
             ),
         ),
-        noticed_by=("tests/loop/test_subjects.py",),
+        noticed_by=("tests/loop/companions/test_subjects.py",),
     ),
     Mutant(
         name="patient-not-confirmed",
@@ -150,12 +150,12 @@ MUTANTS = (
         breaks="an older study overwrites what a newer one said of the patient",
         edits=(
             Edit(
-                f"{_LOOP}/own_patient.py",
+                f"{_LOOP}/companions/own_patient.py",
                 "        if known is not None and speaker.key < known.source_key:",
                 "        if False:",
             ),
         ),
-        noticed_by=("tests/loop/test_subjects.py::test_only_the_greatest_study_changes_our_patient",),
+        noticed_by=("tests/loop/companions/test_subjects.py::test_only_the_greatest_study_changes_our_patient",),
     ),
     Mutant(
         name="mismatch-overlooked",
@@ -176,19 +176,19 @@ MUTANTS = (
         breaks="our own Patient is rewritten by a study of somebody else",
         edits=(
             Edit(
-                f"{_LOOP}/own_patient.py",
+                f"{_LOOP}/companions/own_patient.py",
                 "        if are_two(traits):\n            _require_free(",
                 "        if False:\n            _require_free(",
             ),
         ),
-        noticed_by=("tests/loop/test_one_person.py::test_the_study_that_came_later_is_parked",),
+        noticed_by=("tests/loop/companions/test_one_person.py::test_the_study_that_came_later_is_parked",),
     ),
     Mutant(
         name="two-people-in-one-study",
         rule="B10",
         breaks="series of two people are published as one patient's",
-        edits=(Edit(f"{_LOOP}/look.py", "    if two:\n        of_what", "    if False:\n        of_what"),),
-        noticed_by=("tests/loop/test_one_person.py::test_series_of_two_people_in_one_study_are_parked",),
+        edits=(Edit(f"{_LOOP}/study/read.py", "    if two:\n        of_what", "    if False:\n        of_what"),),
+        noticed_by=("tests/loop/companions/test_one_person.py::test_series_of_two_people_in_one_study_are_parked",),
     ),
     Mutant(
         name="remembered-for-ever",
@@ -196,12 +196,12 @@ MUTANTS = (
         breaks="the Patients of published studies are never asked for again",
         edits=(
             Edit(
-                f"{_LOOP}/verify.py",
+                f"{_LOOP}/fhir/inventory.py",
                 "sum(rooms.ledger.mark_subject(one) for one in outdated_subjects(rooms, subjects))",
                 "0 * len(outdated_subjects(rooms, subjects))",
             ),
         ),
-        noticed_by=("tests/loop/test_asked_again.py::test_old_studies_follow_a_merged_patient",),
+        noticed_by=("tests/loop/fhir/test_asked_again.py::test_old_studies_follow_a_merged_patient",),
     ),
     Mutant(
         name="side-of-one-image",
@@ -209,12 +209,12 @@ MUTANTS = (
         breaks="the side of some images becomes that of the series",
         edits=(
             Edit(
-                "syncd/snapshot/laterality.py",
+                "syncd/snapshot/series/laterality.py",
                 "    if not everyone or len(everyone) < expected:",
                 "    if not everyone:",
             ),
         ),
-        noticed_by=("tests/snapshot/test_laterality.py",),
+        noticed_by=("tests/snapshot/series/test_laterality.py",),
     ),
     Mutant(
         name="first-order-hides-the-others",
@@ -248,12 +248,14 @@ MUTANTS = (
         breaks="a later study without birth date and sex makes our Patient forget whose it is",
         edits=(
             Edit(
-                f"{_LOOP}/own_patient.py",
+                f"{_LOOP}/companions/own_patient.py",
                 "    return source_key if number == len(_LESS) else",
                 "    return source_key if True else",
             ),
         ),
-        noticed_by=("tests/loop/test_one_person.py::test_a_study_that_knows_nobody_does_not_stand_between_two_people",),
+        noticed_by=(
+            "tests/loop/companions/test_one_person.py::test_a_study_that_knows_nobody_does_not_stand_between_two_people",
+        ),
     ),
     Mutant(
         name="identifiers-of-the-greatest-study-only",
@@ -261,12 +263,14 @@ MUTANTS = (
         breaks="an identifier that only an older study names vanishes from our Patient",
         edits=(
             Edit(
-                f"{_LOOP}/own_patient.py",
+                f"{_LOOP}/companions/own_patient.py",
                 "        wanted if before is None else with_identifiers(wanted, of=before),",
                 "        wanted,",
             ),
         ),
-        noticed_by=("tests/loop/test_subjects.py::test_our_patient_keeps_the_identifier_that_only_an_older_study_names",),
+        noticed_by=(
+            "tests/loop/companions/test_subjects.py::test_our_patient_keeps_the_identifier_that_only_an_older_study_names",
+        ),
     ),
     Mutant(
         name="missing-note-revoked-at-once",
@@ -274,12 +278,14 @@ MUTANTS = (
         breaks="a rejection note that is missing once has no effect any more",
         edits=(
             Edit(
-                f"{_LOOP}/rejections.py",
+                f"{_LOOP}/study/rejections.py",
                 "if now < one.first_missing_at + rooms.revoke_grace]",
                 "if now < one.first_missing_at]",
             ),
         ),
-        noticed_by=("tests/loop/test_rejections.py::test_a_deleted_note_counts_for_a_sweep_interval_and_then_no_more",),
+        noticed_by=(
+            "tests/loop/study/test_rejections.py::test_a_deleted_note_counts_for_a_sweep_interval_and_then_no_more",
+        ),
     ),
     Mutant(
         name="another-patients-note-counts",
@@ -287,19 +293,19 @@ MUTANTS = (
         breaks="a note of another patient takes images back",
         edits=(
             Edit(
-                "syncd/snapshot/rejection.py",
+                "syncd/snapshot/instances/rejection.py",
                 "    return one.source_uid == snapshot.study_uid or one.patient == patient",
                 "    return True",
             ),
         ),
-        noticed_by=("tests/loop/test_rejections.py::test_another_patients_note_takes_nothing_back",),
+        noticed_by=("tests/loop/study/test_rejections.py::test_another_patients_note_takes_nothing_back",),
     ),
     Mutant(
         name="every-rejection-an-error",
         rule="B7",
         breaks="what was rejected for its quality is called an error",
-        edits=(Edit(f"{_LOOP}/reconcile.py", "in_error=applied.left.in_error", "in_error=True"),),
-        noticed_by=("tests/loop/test_rejections.py",),
+        edits=(Edit(f"{_LOOP}/study/reconcile.py", "in_error=applied.left.in_error", "in_error=True"),),
+        noticed_by=("tests/loop/study/test_rejections.py",),
     ),
     Mutant(
         name="time-without-zone-is-utc",
@@ -307,12 +313,12 @@ MUTANTS = (
         breaks="a time of which nobody says the zone gets one",
         edits=(
             Edit(
-                "syncd/mapping/moments.py",
+                "syncd/mapping/values/moments.py",
                 '    if not timezone:\n        return ""\n    offset, _',
                 '    if not timezone:\n        return "Z"\n    offset, _',
             ),
         ),
-        noticed_by=("tests/mapping/test_moments.py::test_a_moment_as_dateTime",),
+        noticed_by=("tests/mapping/values/test_moments.py::test_a_moment_as_dateTime",),
     ),
     Mutant(
         name="name-in-the-log",
@@ -320,12 +326,14 @@ MUTANTS = (
         breaks="the message of an unexpected exception is logged, patient's name and all",
         edits=(
             Edit(
-                f"{_LOOP}/turn.py",
+                f"{_LOOP}/workers/attempt.py",
                 'log.error("study_failed_unexpectedly", error=type(error).__name__,',
                 'log.error("study_failed_unexpectedly", error=str(error),',
             ),
         ),
-        noticed_by=("tests/loop/test_nothing_lost.py::test_a_defect_neither_ends_the_worker_nor_tells_the_patients_name",),
+        noticed_by=(
+            "tests/loop/process/test_nothing_lost.py::test_a_defect_neither_ends_the_worker_nor_tells_the_patients_name",
+        ),
     ),
     Mutant(
         name="outcome-text-in-the-reason",
@@ -338,7 +346,7 @@ MUTANTS = (
                 '                raise StudyError(ParkedReason.REFUSED, f"{reply.status} {outcome}", outcome=outcome)',
             ),
         ),
-        noticed_by=("tests/loop/test_refusals.py", "tests/publish/test_server.py"),
+        noticed_by=("tests/loop/study/test_refusals.py", "tests/publish/test_server.py"),
     ),
     Mutant(
         name="redirects-followed",

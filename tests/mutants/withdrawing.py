@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Edit, Mutant
 
-_RETRACT, _BUDGET = "syncd/loop/retract.py", "syncd/ledger/retractions.py"
+_RETRACT, _BUDGET = "syncd/loop/study/retract.py", "syncd/ledger/studies/retractions.py"
 
 MUTANTS = (
     Mutant(
@@ -12,14 +12,18 @@ MUTANTS = (
         rule="D1",
         breaks="a 404 alone is the end of a study",
         edits=(
-            Edit("syncd/loop/look.py", "            asked[name] = _looked_up(task, name)", "            asked[name] = ()"),
+            Edit(
+                "syncd/loop/study/read.py",
+                "            asked[name] = _looked_up(task, name)",
+                "            asked[name] = ()",
+            ),
             Edit(
                 _RETRACT,
                 "    if any(source.archive.lookup(task.study_uid) for source in sources.values()):",
                 "    if False:",
             ),
         ),
-        noticed_by=("tests/loop/test_retract.py::test_a_404_alone_takes_nothing_back",),
+        noticed_by=("tests/loop/study/test_retract.py::test_a_404_alone_takes_nothing_back",),
     ),
     Mutant(
         name="gone-in-one-archive-is-gone",
@@ -27,7 +31,7 @@ MUTANTS = (
         breaks="a study is taken back although another archive holds it",
         edits=(
             Edit(
-                "syncd/loop/look.py",
+                "syncd/loop/study/read.py",
                 "        if name in lost or not headers:",
                 "        if name in lost:",
             ),
@@ -37,7 +41,7 @@ MUTANTS = (
                 "    if False:",
             ),
         ),
-        noticed_by=("tests/loop/test_archives.py::test_a_study_that_moved_converges",),
+        noticed_by=("tests/loop/archives/test_archives.py::test_a_study_that_moved_converges",),
     ),
     Mutant(
         name="anybodys-study-taken-back",
@@ -50,14 +54,14 @@ MUTANTS = (
                 " if isinstance(one, Found)), None)",
             ),
         ),
-        noticed_by=("tests/loop/test_retract.py::test_nothing_that_the_ledger_does_not_own_is_taken_back",),
+        noticed_by=("tests/loop/study/test_retract.py::test_nothing_that_the_ledger_does_not_own_is_taken_back",),
     ),
     Mutant(
         name="not-asked-again-before-it-goes",
         rule="D2",
         breaks="a study that returned meanwhile is taken back all the same",
         edits=(Edit(_RETRACT, "    if not (_is_unmarked(task) and still()):", "    if False:"),),
-        noticed_by=("tests/loop/test_retract.py::test_a_study_recycled_and_sent_again_meanwhile_is_not_taken_back",),
+        noticed_by=("tests/loop/study/test_retract.py::test_a_study_recycled_and_sent_again_meanwhile_is_not_taken_back",),
     ),
     Mutant(
         name="adopted-resource-deleted",
@@ -70,7 +74,7 @@ MUTANTS = (
                 "    adopted = False",
             ),
         ),
-        noticed_by=("tests/loop/test_retract.py::test_what_was_somebody_elses_is_never_deleted",),
+        noticed_by=("tests/loop/study/test_retract.py::test_what_was_somebody_elses_is_never_deleted",),
     ),
     Mutant(
         name="brake-off",
@@ -83,7 +87,7 @@ MUTANTS = (
                 "    if False:",
             ),
         ),
-        noticed_by=("tests/loop/test_brake.py::test_ten_may_go_and_the_eleventh_waits",),
+        noticed_by=("tests/loop/study/test_brake.py::test_ten_may_go_and_the_eleventh_waits",),
     ),
     Mutant(
         name="any-plan-accepted",
@@ -96,7 +100,7 @@ MUTANTS = (
                 "    if not uids:",
             ),
         ),
-        noticed_by=("tests/loop/test_brake.py::test_another_plan_is_not_accepted",),
+        noticed_by=("tests/loop/study/test_brake.py::test_another_plan_is_not_accepted",),
     ),
     Mutant(
         name="rejection-pays-nothing",
@@ -104,11 +108,11 @@ MUTANTS = (
         breaks="what is taken back by rejection notes passes the brake",
         edits=(
             Edit(
-                "syncd/loop/reconcile.py",
+                "syncd/loop/study/reconcile.py",
                 "    return brake.hold(task, cause=Cause.REJECTED)",
                 "    return None",
             ),
         ),
-        noticed_by=("tests/loop/test_brake.py::test_all_paths_pay_from_one_budget",),
+        noticed_by=("tests/loop/study/test_brake.py::test_all_paths_pay_from_one_budget",),
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from syncd.errors import ServerReset, StudyError, Transient
-from syncd.mapping.sentinel import sentinel as resource
+from syncd.mapping.resources.sentinel import sentinel as resource
 from syncd.model.work import Companion
 from syncd.plan.essence import digest
 from syncd.publish import sentinel

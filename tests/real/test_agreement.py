@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
+from syncd.archive.rest.connection import ArchiveConnection
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.snapshot import SeriesFacts, StudySnapshot
 from syncd.snapshot.build import build

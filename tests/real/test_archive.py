@@ -13,8 +13,8 @@ from contextlib import ExitStack
 import pytest
 
 from deploy.native.servers import Orthanc
-from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
+from syncd.archive.rest.connection import ArchiveConnection
 from syncd.errors import StudyGone, TornRead, Unsuitable
 from syncd.feed.follow import PAGE_LIMIT
 from syncd.feed.interest import wanted_ids

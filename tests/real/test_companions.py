@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from syncd.mapping.check import problems
-from syncd.mapping.dialects import release
+from syncd.mapping.check.check import problems
+from syncd.mapping.dialects.registry import release
 from tests.mapping.studies import POLICY, WANTED, beside, full_study
 from tests.real.conftest import Install
 from tests.real.installation import PATIENT, study

@@ -14,11 +14,11 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from pydicom.sr.codedict import codes
 
-from syncd.mapping.endpoints import endpoints
-from syncd.mapping.identity import patient_key
-from syncd.mapping.imagingstudy import available, registered
-from syncd.mapping.patient import patient, subject
 from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.resources.endpoints import endpoints
+from syncd.mapping.resources.imagingstudy import available, registered
+from syncd.mapping.resources.patient import patient, subject
+from syncd.mapping.values.identity import patient_key
 from syncd.model.snapshot import Code, IssuedId, Issuer, PatientFacts, StudySnapshot
 from tests.mapping.studies import (
     POLICY,

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import requests
 
-from syncd.loop import verify
-from syncd.loop.provenance import FIRST_DUE, pay_due
-from syncd.loop.turned_up import DAY, look_around
-from syncd.mapping.patient import replaced
+from syncd.loop.companions.provenance import FIRST_DUE, pay_due
+from syncd.loop.fhir import inventory
+from syncd.loop.fhir.turned_up import DAY, look_around
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
-from syncd.mapping.provenance import device, provenance
+from syncd.mapping.resources.patient import replaced
+from syncd.mapping.resources.provenance import device, provenance
 from syncd.model.ids import ArchiveName
 from syncd.model.provenance import Occasion, OwedProvenance
 from syncd.model.words import Decision
@@ -248,7 +248,7 @@ def _inventory(site: RealWorld) -> int:
     site.ledger.verification.want("a test")
     finished = None
     while finished is None:
-        finished = verify.tick(site.rooms, interval=DAY)
+        finished = inventory.tick(site.rooms, interval=DAY)
     return finished.found["outdated"]
 
 

@@ -14,7 +14,7 @@ from syncd.archive.orthanc import OrthancArchive
 from syncd.model.ids import OrthancId
 from syncd.model.snapshot import StudySnapshot
 from syncd.snapshot.build import build
-from syncd.snapshot.decoding import LEFT_OUT, MISSPELT, READ_AS_UTF8
+from syncd.snapshot.values.decoding import LEFT_OUT, MISSPELT, READ_AS_UTF8
 from tests.dicom import make_instance, uid
 from tests.real.test_archive import connection
 from tests.servers import Archive

@@ -11,18 +11,18 @@ import httpx
 import pytest
 
 from deploy.native.servers import Orthanc
-from syncd.archive import reading
-from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
+from syncd.archive.reading import reader
+from syncd.archive.rest.connection import ArchiveConnection
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.snapshot import StudySnapshot
-from syncd.model.study import RawStudy, Unread
+from syncd.model.study.raw import RawStudy, Unread
 from syncd.snapshot.build import build
 from tests.dicom import make_instance, make_study, uid
 from tests.servers import Archive
 
 Reading = Callable[..., OrthancArchive]
-FRAMES = reading.MOST_FRAMES + 1
+FRAMES = reader.MOST_FRAMES + 1
 SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
@@ -174,7 +174,7 @@ def test_a_slide_of_many_frames_is_published_without_its_frames(
     assert (snapshot.series[0].modality, snapshot.series[0].instances[0].frames) == ("SM", FRAMES)
     assert _safety(snapshot) == {"0020,0060"}
 
-    monkeypatch.setattr(reading, "MOST_FRAMES", 10 * FRAMES)
+    monkeypatch.setattr(reader, "MOST_FRAMES", 10 * FRAMES)
     late = _Late(f"/instances/{instances[0]}/tags")
     impatient = archive_of(late)
     for _ in range(2):

@@ -16,21 +16,23 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from pydicom.sr.codedict import codes
 
-from syncd.archive.connection import ArchiveConnection
 from syncd.archive.orthanc import OrthancArchive
-from syncd.mapping.check import problems
-from syncd.mapping.dialects import dialect, release
-from syncd.mapping.endpoints import endpoints
-from syncd.mapping.guides import GUIDES
-from syncd.mapping.identity import patient_key
-from syncd.mapping.imagingstudy import available, registered
-from syncd.mapping.patient import patient, subject
+from syncd.archive.rest.connection import ArchiveConnection
+from syncd.mapping.check.check import problems
+from syncd.mapping.dialects.registry import dialect, release
 from syncd.mapping.policy import MappingPolicy
-from syncd.mapping.sentinel import sentinel
+from syncd.mapping.profiles.guides import GUIDES
+from syncd.mapping.resources.endpoints import endpoints
+from syncd.mapping.resources.imagingstudy import available, registered
+from syncd.mapping.resources.patient import patient, subject
+from syncd.mapping.resources.sentinel import sentinel
+from syncd.mapping.values.identity import patient_key
 from syncd.model.ids import ArchiveName, StudyInstanceUID
 from syncd.model.snapshot import Code, IssuedId, Issuer, PatientFacts, StudySnapshot
 from syncd.snapshot.build import build
 from tests.dicom import pydicom_files, uid
+from tests.mapping.profiles.test_profiles import full_study
+from tests.mapping.profiles.test_profiles import policy as profile_policy
 from tests.mapping.studies import (
     POLICY,
     archive,
@@ -44,8 +46,6 @@ from tests.mapping.studies import (
     study,
     with_series,
 )
-from tests.mapping.test_profiles import full_study
-from tests.mapping.test_profiles import policy as profile_policy
 from tests.real.installation import Installation, further, rejecting, status_of
 from tests.real.installation import study as study_of
 from tests.servers import PASSWORD, USERNAME, Archive, FhirServer, Unavailable, start_hapi

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.model.dates import plain_date
+from syncd.model.study.dates import plain_date
 from syncd.selection.history import History, parse_history
 from syncd.selection.rules import UnusableRule
 from syncd.selection.window import Window, parse_window

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from syncd.model.ids import OrthancId
-from syncd.model.study import RawInstance, RawSeries, RawStudy, StudyHeader, Undecoded
+from syncd.model.study.raw import RawInstance, RawSeries, RawStudy, StudyHeader, Undecoded
 from tests.snapshot.studies import ARCHIVE, KO, MG, PR
 
 STUDY_TAGS = """

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.study import RawInstance, RawSeries, RawStudy, StudyHeader, Tags
+from syncd.model.study.raw import RawInstance, RawSeries, RawStudy, StudyHeader, Tags
+from syncd.snapshot.instances.sop_classes import STORAGE
 from syncd.snapshot.notes import Notes
-from syncd.snapshot.sop_classes import STORAGE
-from syncd.snapshot.tags import Tagset, overlay
+from syncd.snapshot.values.tags import Tagset, overlay
 
 ARCHIVE = ArchiveName("orthanc")
 STUDY = "1.2.3"

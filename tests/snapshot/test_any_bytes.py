@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncd.model.ids import OrthancId
-from syncd.model.study import RawInstance, RawSeries, RawStudy, StudyHeader
+from syncd.model.study.raw import RawInstance, RawSeries, RawStudy, StudyHeader
 from syncd.snapshot.build import build
-from syncd.snapshot.instances import is_encodable
-from syncd.snapshot.text import clean
+from syncd.snapshot.instances.instances import is_encodable
+from syncd.snapshot.values.text import clean
 from tests.snapshot.salad import shuffled, studies
 from tests.snapshot.studies import ARCHIVE, MG, STUDY
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from syncd.model.snapshot import Code, IssuedId, Moment, StudySnapshot
-from syncd.model.study import Tags
+from syncd.model.study.raw import Tags
 from syncd.snapshot.build import build
-from syncd.snapshot.instances import UNENCODABLE
+from syncd.snapshot.instances.instances import UNENCODABLE
 from tests.snapshot.studies import CT, KO, MG, PDF, PR, SR, coded, image, series, study
 
 FULL: Tags = {"0008,0016": CT, "0008,0005": "ISO_IR 100"}

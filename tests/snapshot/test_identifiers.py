@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from syncd.model.snapshot import Code, IssuedId, Issuer
-from syncd.model.study import Tags
-from syncd.snapshot.codes import code, codes
-from syncd.snapshot.issuers import patient_ids, retired_ids
+from syncd.model.study.raw import Tags
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.orders import accessions, admission, filler_orders, placer_orders
-from syncd.snapshot.patient import patient_facts
-from syncd.snapshot.tags import Tagset
+from syncd.snapshot.people.issuers import patient_ids, retired_ids
+from syncd.snapshot.people.patient import patient_facts
+from syncd.snapshot.values.codes import code, codes
+from syncd.snapshot.values.tags import Tagset
 from tests.snapshot.studies import coded, tagset
 
 ISO = {"0040,0032": "1.2.99", "0040,0033": "ISO"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from syncd.model.reading import Reading
 from syncd.model.snapshot import Code, Equipment, Institution, StudySnapshot
-from syncd.model.study import Tags
+from syncd.model.study.raw import Tags
+from syncd.model.study.reading import Reading
 from syncd.snapshot.build import build
 from tests.snapshot.studies import CT, SR, coded, image, series, study
 

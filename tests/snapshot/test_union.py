@@ -10,7 +10,7 @@ import pytest
 from syncd.model.ids import ArchiveName
 from syncd.model.snapshot import Code, IssuedId, Issuer, PatientFacts, StudySnapshot
 from syncd.snapshot.build import build
-from syncd.snapshot.keyobjects import rejecting
+from syncd.snapshot.instances.key_objects import rejecting
 from syncd.snapshot.union import union
 from tests.snapshot.studies import KO, coded, image, naming, series, study
 

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.model.ids import OrthancId
 from syncd.model.snapshot import StudySnapshot
-from syncd.model.study import RawStudy, Unread
+from syncd.model.study.raw import RawStudy, Unread
 from syncd.snapshot.build import build
 from syncd.snapshot.unread import unread_key_objects
 from tests.snapshot.studies import CT, KO, coded, image, series, study

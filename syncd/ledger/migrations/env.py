@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from syncd.ledger.schema import metadata
+from syncd.ledger.db.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

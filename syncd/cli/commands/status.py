@@ -1,0 +1,141 @@
+"""`syncd status`: is the daemon alive, what does it wait for, and how many studies are where. Reads only the ledger."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from syncd.cli.exits import Exit, told
+from syncd.cli.lines import echo_rows
+from syncd.ledger.ledger import Ledger
+from syncd.loop.commands.resync import every
+from syncd.model.words import ArchiveState, BrakeState, TargetState
+from syncd.model.work import Heartbeat
+from syncd.settings import load
+from syncd.web.status import failing_rows, status_document
+
+SILENCE = 30.0
+"""Seconds without a heartbeat after which the daemon counts as dead (it beats every 2 s)."""
+
+SHOWN = 10
+"""Failing studies that are named on a terminal."""
+
+_WAITING = frozenset({ArchiveState.PAUSED, ArchiveState.REMOVED})
+"""States of an archive in which its studies wait for the operator."""
+
+_NOBODY = Heartbeat(pid=0, at=0.0, started_at=0.0, version="")
+
+
+def status(
+    context: typer.Context,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The facts of /api/status and the parked studies, as JSON.")
+    ] = False,
+) -> None:
+    """Show the daemon, both servers and the numbers of studies; usable as a health check.
+
+    Exit 0: daemon alive and both servers reachable (parked studies are shown, and no failure). 1: an archive is paused or
+    removed, the FHIR server is paused, or a brake is closed. 3: no daemon, or a server cannot be reached.
+    """
+    with told():
+        settings = load(config_file=context.obj)
+        ledger = Ledger.open_guest(settings.ledger.url)
+        try:
+            document = _document(ledger)
+        finally:
+            ledger.close()
+        if as_json:
+            typer.echo(json.dumps(document, indent=2))
+        else:
+            _show(document)
+        raise typer.Exit(_code(document))
+
+
+def _document(ledger: Ledger) -> dict[str, Any]:
+    now = time.time()
+    heartbeat = ledger.heartbeat() or _NOBODY
+    alive = abs(now - heartbeat.at) <= SILENCE  # a beat of the future is one from before the clock was set (RULES E5)
+    reasons = [one.get("reason", "") for one in [heartbeat.target, *heartbeat.archives.values()]]
+    reasons += [one.get("brake_reason", "") for one in heartbeat.archives.values()]
+    if not alive:
+        reasons.insert(0, "no daemon is running on this ledger")
+    document = status_document(
+        counts=ledger.counts(now), heartbeat=heartbeat, reasons=tuple(reason for reason in reasons if reason)
+    )
+    document["alive"] = alive
+    document["failing_studies"] = failing_rows(ledger.failing())
+    document["parked_studies"] = [
+        {"study": entry.study_uid, "reason": entry.reason, "detail": entry.detail}
+        for entry in every(ledger.parked_list)
+        if not entry.dropped
+    ]
+    return document
+
+
+def _code(document: dict[str, Any]) -> Exit:
+    archives = document["archives"].values()
+    if not document["alive"] or document["target"]["state"] not in (TargetState.OK, TargetState.PAUSED):
+        return Exit.UNREACHABLE
+    if document["target"]["state"] == TargetState.PAUSED or any(one["state"] in _WAITING for one in archives):
+        return Exit.WORK_LEFT
+    if any(one["brake"] == BrakeState.CLOSED for one in archives):
+        return Exit.WORK_LEFT
+    return Exit.UNREACHABLE if document["target"]["reason"] or any(one["reason"] for one in archives) else Exit.DONE
+
+
+def _show(document: dict[str, Any]) -> None:
+    echo_rows(list(_rows(document)))
+
+
+def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    studies = document["studies"]
+    alive = f"alive, pid {document['pid']}, since {document['started_at']}"
+    yield "daemon", alive if document["alive"] else "not running"
+    for name, archive in document["archives"].items():
+        behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
+        followed = f"{behind}{_last(archive['inventory'])}" if archive["state"] != ArchiveState.REMOVED else ""
+        yield f"archive {name}", archive["state"] + followed
+        waiting = f", {archive['retractions_waiting']} studies wait" if archive["retractions_waiting"] else ""
+        yield f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}"
+    target = document["target"]
+    yield "FHIR server", f"{target['state'] or 'unknown'}{_last(target['inventory'])}"
+    yield "pending", f"{studies['dirty']} studies, {studies['due']} due now"
+    for one in document["failing_studies"][:SHOWN]:
+        yield "failing", f"{one['study']} ({one['attempts']} counted): {one['reason']}"
+    if len(document["failing_studies"]) > SHOWN:
+        yield "", "and more: --json lists them"
+    yield "published", _listed(studies["published"])
+    yield "parked", _listed(studies["parked"])
+    if studies["unselected"]:
+        yield "not selected", _listed(studies["unselected"])
+    if studies["backfill"] and document["backfill"]["paused"]:
+        yield "backfill", f"{studies['backfill']} studies, {document['backfill']['paused']}"
+    if studies["safety"]:
+        yield "in doubt", f"{studies['safety']} published studies have safety notes: `syncd audit --notes` lists them"
+    if studies["outdated"]:
+        yield "outdated", f"{studies['outdated']} studies, {_rerendered(document)}"
+    if studies["dropped"]:
+        yield "dropped", f"{studies['dropped']} studies, silent until they change"
+    yield from (("not ready", reason) for reason in document["reasons"])
+
+
+def _rerendered(document: dict[str, Any]) -> str:
+    if document["rerender"]["held"]:
+        return "held as they were rendered: `syncd check` tells what would change, SYNCD_POLICY__RERENDER=auto lets them go"
+    return "rendered by an earlier version or other settings, are rendered again"
+
+
+def _listed(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{number} {word}" for word, number in sorted(numbers.items())) or "none"
+
+
+def _last(inventory: dict[str, Any] | None) -> str:
+    """When a side was last listed and compared, and what was found then."""
+    if inventory is None:
+        return ""
+    found = {kind: number for kind, number in inventory["found"].items() if number}
+    return f", compared {inventory['at']}" + (f" ({_listed(found)})" if found else "")

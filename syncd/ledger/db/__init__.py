@@ -1,0 +1,1 @@
+"""The database itself: engines, the one writer, transactions and tables; it knows no study."""

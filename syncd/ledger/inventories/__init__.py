@@ -1,0 +1,1 @@
+"""What is kept of whole servers: feed positions, and how far an inventory of either side has come."""

@@ -1,0 +1,315 @@
+"""One archive's listing, staged, and compared with the copies that the ledger knows (RULES A8).
+
+Nobody holds all studies in memory (RULES E8): the listing goes into a table, and every comparison is an anti-join, read
+window by window along the primary key, so that no reader stays open and no slice costs more than another. The difficulty
+is that the archive lives on while it is listed: a copy first seen after the listing began is missing in it for no other
+reason, so it is not compared; and nothing here says that a study is gone, only that it was not listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select, Table, Update, bindparam, delete, exists, func, or_, select, update
+
+from syncd.ledger.db.rows import slices, to_noun, to_row
+from syncd.ledger.db.schema import copies, dirty, records, swept, upsert
+from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.writer import Transaction
+from syncd.ledger.studies.marks import mark
+from syncd.ledger.studies.records import fact, save_fact
+from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.inventories import Difference, Inventory
+from syncd.model.study.raw import StudyListing
+from syncd.model.words import Priority
+from syncd.model.work import Copy, Mark, MarkKind
+
+Statement = TypeVar("Statement", Select[Any], Update)
+
+WINDOW = 2000
+"""Rows of the walked table that one comparison looks at: some 10 ms."""
+
+
+class Sweep:
+    """`ledger.sweep`: what one inventory of an archive needs, each method one short transaction or read."""
+
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
+
+    def now(self) -> float:
+        """The ledger's clock, which `began` and what was first seen when are told by."""
+        return self._ways.now()
+
+    def begin(self, archive: ArchiveName) -> float:
+        """Forget an older listing; returns the moment from which on copies are too new to be compared."""
+        self._clear(archive)
+        return self._ways.now()
+
+    def stage(self, archive: ArchiveName, ids: Sequence[OrthancId]) -> None:
+        """Keep ids of the listing, of which nothing else is known yet."""
+        untold = {"study_uid": "", "last_update": "", "study_date": "", "is_stable": False}
+        untold |= {"labels": None, "tags_digest": None}
+        rows = [{"archive": archive, "orthanc_id": one, **untold} for one in dict.fromkeys(ids)]
+        self._ways.own(lambda tx: upsert(tx.connection, swept, rows=rows))
+
+    def detail(self, archive: ArchiveName, listings: Sequence[StudyListing]) -> int:
+        """Keep details; returns how many of them told something of the listing that was not known yet."""
+        rows = {one.orthanc_id: _staged(one, archive=archive) for one in listings}
+        return self._ways.own(lambda tx: _detail(tx, archive, rows))
+
+    def undetailed(self, archive: ArchiveName, window: tuple[str, str]) -> list[OrthancId]:
+        """The ids of the window of which no page told anything."""
+        wanted = _within(select(swept.c.orthanc_id), swept, archive, window).where(swept.c.study_uid == "")
+        return [OrthancId(one) for one in self._ways.read(lambda connection: connection.execute(wanted).scalars().all())]
+
+    def windows(self, archive: ArchiveName) -> Iterator[tuple[str, str]]:
+        """The staged listing in windows (after, up to); ids staged meanwhile behind the current one are included."""
+        return self._windows(swept, archive)
+
+    def copy_windows(self, archive: ArchiveName) -> Iterator[tuple[str, str]]:
+        """The same of the copies that are known."""
+        return self._windows(copies, archive)
+
+    def untold_windows(self, archive: ArchiveName) -> Iterator[tuple[str, str]]:
+        """The same of the copies of which no digest is known."""
+        return self._windows(copies, archive, copies.c.tags_digest.is_(None))
+
+    def staged(self, archive: ArchiveName, window: tuple[str, str]) -> list[StudyListing]:
+        """Every study of the window, as far as it has a UID."""
+        wanted = _within(select(swept), swept, archive, window).where(swept.c.study_uid != "")
+        return [_listing(row) for row in self._rows(wanted)]
+
+    def differing(self, archive: ArchiveName, window: tuple[str, str]) -> list[tuple[StudyListing, Difference]]:
+        """New, changed, or stable though only `registered`; a known copy of a study that is dirty already is left alone."""
+        rows = self._rows(_within(differing(), swept, archive, window))
+        return [(_listing(row), _difference(row)) for row in rows]
+
+    def keep_digests(self, archive: ArchiveName, window: tuple[str, str]) -> int:
+        """Keep the digest that was listed of copies of which none is known and that nobody is going to read: what an older
+        version left out, or set aside. Returns of how many."""
+        known = _inside(untold_digests(), copies, archive, window)
+        return self._ways.own(lambda tx: int(tx.connection.execute(known).rowcount))
+
+    def gone(self, archive: ArchiveName, window: tuple[str, str], *, began: float) -> list[Copy]:
+        """Copies of the window that were known when the listing began, and are not in it; dirty studies left alone."""
+        rows = self._rows(_within(gone(), copies, archive, window).where(copies.c.first_seen < began))
+        return [to_noun(Copy, row) for row in rows]
+
+    def to_count(self, archive: ArchiveName, *, counted_before: float, most: int) -> dict[OrthancId, str]:
+        """Listed copies that were not counted since `counted_before`, longest ago first: Orthanc id → UID."""
+        wanted = least_recently_counted().where(copies.c.archive == archive, copies.c.counted_at < counted_before)
+        return {OrthancId(row.orthanc_id): row.study_uid for row in self._rows(wanted.limit(most))}
+
+    def keep_counts(self, archive: ArchiveName, asked: Sequence[OrthancId], counts: Mapping[OrthancId, int]) -> int:
+        """Keep what was counted of those `asked` for, and mark the studies whose number moved; returns how many."""
+        now = self._ways.now()
+        return self._ways.own(lambda tx: _keep_counts(tx, archive, asked, counts, now=now))
+
+    def known_instances(self, archive: ArchiveName) -> tuple[int, int]:
+        """Of the listed copies: the sum of their counts, and how many were never counted."""
+        known = select(
+            func.coalesce(func.sum(copies.c.instances).filter(copies.c.instances >= 0), 0),
+            func.count().filter(copies.c.instances < 0),
+        )
+        (row,) = self._rows(known.select_from(copies.join(swept, _same_copy())).where(copies.c.archive == archive))
+        return int(row[0]), int(row[1])
+
+    def finish(self, archive: ArchiveName, inventory: Inventory) -> None:
+        """Keep what was found, and forget the listing."""
+        self._clear(archive)
+        self._ways.own(lambda tx: save_fact(tx, _fact(archive), to_row(inventory)))
+
+    def last(self, archive: ArchiveName) -> Inventory | None:
+        """The last inventory that was finished."""
+        value = self._ways.read(lambda connection: fact(connection, _fact(archive)))
+        return None if value is None else Inventory(**value)
+
+    def _windows(self, table: Table, archive: ArchiveName, *chosen: Any) -> Iterator[tuple[str, str]]:
+        after = ""
+        while (upto := self._ways.read(_window_end(table, archive, after, *chosen))) is not None:
+            yield after, upto
+            after = upto
+
+    def _clear(self, archive: ArchiveName) -> None:
+        for _, upto in self._windows(swept, archive):
+            part = delete(swept).where(swept.c.archive == archive, swept.c.orthanc_id <= upto)
+            self._ways.own(lambda tx, part=part: tx.connection.execute(part))  # type: ignore[misc]
+
+    def _rows(self, wanted: Select[Any]) -> Sequence[Any]:
+        return self._ways.read(lambda connection: connection.execute(wanted).all())
+
+
+def differing() -> Select[Any]:
+    """The anti-join of what is new or changed; `Sweep.differing` reads it window by window."""
+    joined = (
+        swept.outerjoin(copies, _same_copy())
+        .outerjoin(records, records.c.study_uid == swept.c.study_uid)
+        .outerjoin(dirty, dirty.c.study_uid == swept.c.study_uid)
+    )
+    return (
+        select(swept, copies.c.orthanc_id.label("known"), records.c.status.label("published"))
+        .select_from(joined)
+        # A dirty study is looked at anyway; unless the ledger does not know this copy of it, for what another archive holds
+        # does not tell of it (RULES C8).
+        .where(swept.c.study_uid != "", or_(dirty.c.study_uid.is_(None), copies.c.orthanc_id.is_(None)))
+        .where(
+            or_(
+                copies.c.orthanc_id.is_(None),
+                copies.c.last_update != swept.c.last_update,
+                # Only where both are known: a version without labels, or a ledger from before these were kept, says nothing.
+                copies.c.labels != swept.c.labels,
+                copies.c.tags_digest != swept.c.tags_digest,
+                (records.c.status == "registered") & swept.c.is_stable,
+            )
+        )
+    )
+
+
+def untold_digests() -> Update:
+    """The update of copies that have no digest yet; `Sweep.keep_digests` does it window by window."""
+    listed = select(swept.c.tags_digest).where(_same_copy()).scalar_subquery()
+    waits = exists().where(dirty.c.study_uid == copies.c.study_uid)
+    is_listed = exists().where(_same_copy(), swept.c.tags_digest.is_not(None))
+    return update(copies).values(tags_digest=listed).where(copies.c.tags_digest.is_(None), ~waits, is_listed)
+
+
+def gone() -> Select[Any]:
+    """The anti-join of what was not listed; `Sweep.gone` reads it window by window."""
+    joined = copies.outerjoin(swept, _same_copy()).outerjoin(dirty, dirty.c.study_uid == copies.c.study_uid)
+    return select(copies).select_from(joined).where(swept.c.orthanc_id.is_(None), dirty.c.study_uid.is_(None))
+
+
+def least_recently_counted() -> Select[Any]:
+    """Listed copies in the order in which they were counted."""
+    return (
+        select(copies.c.orthanc_id, copies.c.study_uid)
+        .select_from(copies.join(swept, _same_copy()))
+        .order_by(copies.c.counted_at)
+    )
+
+
+def _same_copy() -> Any:
+    return (copies.c.archive == swept.c.archive) & (copies.c.orthanc_id == swept.c.orthanc_id)
+
+
+def _within(wanted: Select[Any], table: Table, archive: ArchiveName, window: tuple[str, str]) -> Select[Any]:
+    return _inside(wanted, table, archive, window).order_by(table.c.orthanc_id)
+
+
+def _inside(wanted: Statement, table: Table, archive: ArchiveName, window: tuple[str, str]) -> Statement:
+    after, upto = window
+    key = table.c.orthanc_id
+    return wanted.where(table.c.archive == archive, key > after, key <= upto)
+
+
+def _window_end(table: Table, archive: ArchiveName, after: str, *chosen: Any) -> Callable[[Connection], str | None]:
+    wanted = select(func.max(_part(table, archive, after, *chosen).subquery().c.key))
+    return lambda connection: connection.execute(wanted).scalar()
+
+
+def _part(table: Table, archive: ArchiveName, after: str, *chosen: Any) -> Select[Any]:
+    key = table.c.orthanc_id
+    return select(key.label("key")).where(table.c.archive == archive, key > after, *chosen).order_by(key).limit(WINDOW)
+
+
+def _staged(one: StudyListing, *, archive: ArchiveName) -> dict[str, Any]:
+    return {
+        "archive": archive,
+        "orthanc_id": one.orthanc_id,
+        "study_uid": one.study_uid,
+        "last_update": one.last_update,
+        "study_date": one.study_date,
+        "is_stable": one.is_stable,
+        "labels": one.labels,
+        "tags_digest": one.tags_digest,
+    }
+
+
+def _listing(row: Any) -> StudyListing:
+    return StudyListing(
+        orthanc_id=OrthancId(row.orthanc_id),
+        study_uid=row.study_uid,
+        is_stable=row.is_stable,
+        last_update=row.last_update,
+        study_date=row.study_date,
+        labels=row.labels,
+        tags_digest=row.tags_digest,
+    )
+
+
+def _difference(row: Any) -> Difference:
+    if row.known is None:
+        return Difference.NEW
+    return Difference.STABLE if row.published == "registered" and row.is_stable else Difference.CHANGED
+
+
+def _detail(tx: Transaction, archive: ArchiveName, rows: Mapping[OrthancId, Mapping[str, Any]]) -> int:
+    untold = sum(
+        tx.connection.execute(
+            select(func.count())
+            .select_from(swept)
+            .where(swept.c.archive == archive, swept.c.orthanc_id.in_(ids), swept.c.study_uid == "")
+        ).scalar_one()
+        for ids in slices(rows)
+    )
+    upsert(tx.connection, swept, rows=rows.values())
+    return untold
+
+
+_COUNTED = (
+    update(copies)
+    .where(copies.c.archive == bindparam("a"), copies.c.orthanc_id == bindparam("o"))
+    .values(instances=bindparam("n"), counted_at=bindparam("at"))
+)
+
+
+def _keep_counts(
+    tx: Transaction, archive: ArchiveName, asked: Sequence[OrthancId], counts: Mapping[OrthancId, int], *, now: float
+) -> int:
+    moved: list[Mark] = []
+    counted: list[dict[str, Any]] = []
+    for ids in slices(asked):
+        for row in tx.connection.execute(_before(archive, ids)):
+            number = counts.get(OrthancId(row.orthanc_id), row.instances)
+            before = row.instances if row.instances >= 0 else _published_number(row)
+            if number >= 0 <= before and number != before:
+                moved.append(_mark(row, archive=archive))
+            counted.append({"a": archive, "o": row.orthanc_id, "n": number, "at": now})
+    if counted:
+        tx.connection.execute(_COUNTED, counted)
+    return mark(tx, moved, copies=(), settle_after=0.0, now=now)
+
+
+def _before(archive: ArchiveName, ids: Sequence[str]) -> Select[Any]:
+    """What is known of the copies; the number of all copies of the study tells whether the record speaks of this one."""
+    other = copies.alias("other")
+    held = select(func.count()).select_from(other).where(other.c.study_uid == copies.c.study_uid).scalar_subquery()
+    return (
+        select(
+            copies.c.orthanc_id,
+            copies.c.study_uid,
+            copies.c.instances,
+            records.c.raw,
+            records.c.status,
+            held.label("held"),
+        )
+        .select_from(copies.outerjoin(records, records.c.study_uid == copies.c.study_uid))
+        .where(copies.c.archive == archive, copies.c.orthanc_id.in_(ids))
+    )
+
+
+def _published_number(row: Any) -> int:
+    """How many instances the last publication read, of a ledger from before copies were counted; -1 where unknown."""
+    if row.held != 1 or row.raw is None or row.status == "registered":
+        return -1
+    number = row.raw.get("instances", -1)
+    return number if isinstance(number, int) else -1
+
+
+def _mark(row: Any, *, archive: ArchiveName) -> Mark:
+    return Mark(study_uid=row.study_uid, kind=MarkKind.INVENTORY, archive=archive, priority=Priority.REPAIR)
+
+
+def _fact(archive: ArchiveName) -> str:
+    return f"sweep of {archive}"

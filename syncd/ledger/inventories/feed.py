@@ -1,0 +1,121 @@
+"""Where each archive's change feed stands, moved in the transaction that makes its marks (RULES A1–A3).
+
+What was seen within the overlap is kept beside the cursor, entry by entry, and only differences are written: a poll that
+reads a thousand old entries again and finds one new one writes one row.
+The difficulty is that three hands hold one row: intake moves the numbers, the inventory the state, the operator a pause.
+So each writes its own columns only: `take` never touches `state`, and never takes a wanted sweep back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from syncd.ledger.db.rows import to_row
+from syncd.ledger.db.schema import feed_seen, feeds, upsert
+from syncd.ledger.db.writer import Transaction
+from syncd.ledger.studies.marks import mark
+from syncd.model.change import Change
+from syncd.model.ids import ArchiveName
+from syncd.model.words import ArchiveState
+from syncd.model.work import Copy, FeedPosition, Mark
+
+Seen = Mapping[int, tuple[Change, float]]
+
+_FORGET = delete(feed_seen).where(feed_seen.c.archive == bindparam("a"), feed_seen.c.seq == bindparam("s"))
+
+
+def position(connection: Connection, archive: ArchiveName) -> FeedPosition | None:
+    """The archive's position with everything seen in the overlap; `None` before the first bootstrap."""
+    row = connection.execute(select(feeds).where(feeds.c.archive == archive)).one_or_none()
+    if row is None:
+        return None
+    return FeedPosition(
+        archive=ArchiveName(row.archive),
+        state=ArchiveState(row.state),
+        cursor=row.cursor,
+        high_water=row.high_water,
+        moved_at=row.moved_at,
+        seen=_seen(connection, archive),
+        sweep_wanted=row.sweep_wanted,
+        reason=row.reason,
+    )
+
+
+def _seen(connection: Connection, archive: ArchiveName) -> dict[int, tuple[Change, float]]:
+    rows = connection.execute(select(feed_seen).where(feed_seen.c.archive == archive).order_by(feed_seen.c.seq))
+    return {
+        seq: (Change(seq=seq, change_type=kind, resource_type=of, resource_id=id_, date=date), first_seen)
+        for _, seq, kind, of, id_, date, first_seen in rows
+    }
+
+
+def begin_bootstrap(tx: Transaction, archive: ArchiveName, *, cursor: int, high_water: int, now: float) -> None:
+    """Start anew from `cursor`: committed before the listing begins, so a restart finds this mark (RULES A1)."""
+    tx.connection.execute(delete(feed_seen).where(feed_seen.c.archive == archive))
+    start = FeedPosition(
+        archive=archive, state=ArchiveState.BOOTSTRAPPING, cursor=cursor, high_water=high_water, moved_at=now
+    )
+    upsert(tx.connection, feeds, rows=[_feed_row(start)])
+
+
+def finish_bootstrap(tx: Transaction, archive: ArchiveName) -> None:
+    """The inventory is in; an archive that was paused meanwhile stays paused."""
+    bootstrapping = (feeds.c.archive == archive) & (feeds.c.state == ArchiveState.BOOTSTRAPPING.value)
+    tx.connection.execute(update(feeds).where(bootstrapping).values(state=ArchiveState.OK.value, reason=""))
+
+
+def set_state(tx: Transaction, archive: ArchiveName, state: ArchiveState, *, reason: str) -> None:
+    """For an archive whose bootstrap has begun; there is nothing to pause before."""
+    tx.connection.execute(update(feeds).where(feeds.c.archive == archive).values(state=state.value, reason=reason))
+
+
+def set_sweep(tx: Transaction, archive: ArchiveName, *, wanted: bool) -> None:
+    tx.connection.execute(update(feeds).where(feeds.c.archive == archive).values(sweep_wanted=wanted))
+
+
+def take(
+    tx: Transaction,
+    position: FeedPosition,
+    *,
+    marks: Sequence[Mark],
+    copies: Sequence[Copy],
+    settle_after: float,
+    now: float,
+) -> int:
+    """Marks, copies, cursor and what was seen, together (RULES A2); returns how many studies were marked."""
+    moved = _feed_row(position)
+    known = tx.connection.execute(select(feeds.c.archive).where(feeds.c.archive == position.archive)).first()
+    if known is not None:
+        del moved["state"], moved["reason"]
+        if not position.sweep_wanted:
+            del moved["sweep_wanted"]
+        tx.connection.execute(update(feeds).where(feeds.c.archive == position.archive).values(moved))
+    else:
+        upsert(tx.connection, feeds, rows=[moved])
+    _write_seen(tx.connection, position.archive, position.seen)
+    return mark(tx, marks, copies=copies, settle_after=settle_after, now=now)
+
+
+def _write_seen(connection: Connection, archive: ArchiveName, seen: Seen) -> None:
+    """Make the kept overlap exactly `seen`."""
+    before = _seen(connection, archive)
+    gone = [{"a": archive, "s": seq} for seq in before.keys() - seen.keys()]
+    if gone:
+        connection.execute(_FORGET, gone)
+    upsert(
+        connection,
+        feed_seen,
+        rows=[
+            {"archive": archive, **to_row(change), "first_seen": first_seen}
+            for seq, (change, first_seen) in seen.items()
+            if before.get(seq) != (change, first_seen)
+        ],
+    )
+
+
+def _feed_row(position: FeedPosition) -> dict[str, object]:
+    row = to_row(position)
+    del row["seen"]
+    return {**row, "state": position.state.value}

@@ -1,0 +1,222 @@
+"""What was published and what is known of it: records, copies, parked studies, our companions, the target.
+
+Reads take keys or a page that begins after a key, never "all" (RULES E6, E8): a million studies pass through in slices,
+and no reader holds a transaction open while its caller works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
+
+from syncd.ledger.db.rows import slices, to_noun, to_row
+from syncd.ledger.db.schema import assigned_ids, companions, copies, dirty, facts, parked, records, unselected, upsert
+from syncd.ledger.db.writer import Transaction
+from syncd.ledger.studies import corrections
+from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.study.dates import plain_date
+from syncd.model.work import Companion, Copy
+
+T = TypeVar("T")
+
+
+def find(connection: Connection, kind: type[T], table: Table, study_uid: str) -> T | None:
+    """The study's row of `table`, as `kind`."""
+    row = connection.execute(select(table).where(table.c.study_uid == study_uid)).one_or_none()
+    return None if row is None else to_noun(kind, row)
+
+
+def several(connection: Connection, kind: type[T], table: Table, study_uids: Iterable[str]) -> dict[str, T]:
+    """The rows of these studies, by UID."""
+    wanted = select(table).where(table.c.study_uid.in_(bindparam("uids", expanding=True)))
+    return {
+        row.study_uid: to_noun(kind, row)
+        for uids in slices(study_uids)
+        for row in connection.execute(wanted, {"uids": uids})
+    }
+
+
+def page(connection: Connection, kind: type[T], table: Table, *, after: str, limit: int) -> list[T]:
+    """Up to `limit` rows whose UID comes after `after`, in the order of their UIDs."""
+    rows = select(table).where(table.c.study_uid > after).order_by(table.c.study_uid).limit(limit)
+    return [to_noun(kind, row) for row in connection.execute(rows)]
+
+
+def copies_of(connection: Connection, study_uids: Iterable[str]) -> dict[str, tuple[Copy, ...]]:
+    """Every known copy of these studies, by UID, in the order of archive and Orthanc id."""
+    found: dict[str, tuple[Copy, ...]] = {}
+    for uids in slices(study_uids):
+        held = select(copies).where(copies.c.study_uid.in_(uids)).order_by(copies.c.archive, copies.c.orthanc_id)
+        for row in connection.execute(held):
+            found[row.study_uid] = (*found.get(row.study_uid, ()), to_noun(Copy, row))
+    return found
+
+
+_NEXT_ARCHIVE = select(func.min(copies.c.archive)).where(copies.c.archive > bindparam("last"))
+
+
+def archives_with_copies(connection: Connection) -> frozenset[str]:
+    """The archives of which a copy is known; each is one step in the index, however many copies there are."""
+    found, last = [], ""
+    while (name := connection.execute(_NEXT_ARCHIVE, {"last": last}).scalar()) is not None:
+        found.append(last := str(name))
+    return frozenset(found)
+
+
+def study_of(connection: Connection, archive: ArchiveName, orthanc_ids: Iterable[OrthancId]) -> dict[OrthancId, str]:
+    """The UIDs of those Orthanc studies that are known."""
+    return {
+        OrthancId(row.orthanc_id): row.study_uid
+        for ids in slices(orthanc_ids)
+        for row in connection.execute(
+            select(copies.c.orthanc_id, copies.c.study_uid).where(copies.c.archive == archive, copies.c.orthanc_id.in_(ids))
+        )
+    }
+
+
+def seen_copies(
+    connection: Connection, archive: ArchiveName, orthanc_ids: Iterable[OrthancId]
+) -> dict[OrthancId, tuple[str, str]]:
+    """Of each known copy: LastUpdate when it was last read, and its study's published status (empty when none is)."""
+    joined = copies.outerjoin(records, records.c.study_uid == copies.c.study_uid)
+    return {
+        OrthancId(row.orthanc_id): (row.last_update, row.status or "")
+        for ids in slices(orthanc_ids)
+        for row in connection.execute(
+            select(copies.c.orthanc_id, copies.c.last_update, records.c.status)
+            .select_from(joined)
+            .where(copies.c.archive == archive, copies.c.orthanc_id.in_(ids))
+        )
+    }
+
+
+def sample_copies(connection: Connection, archive: ArchiveName, size: int) -> list[Copy]:
+    """`size` copies of published studies, spread over the ledger (RULES A4); fewer when there are not so many.
+
+    Orthanc's ids are hashes, so equal steps through them are steps through all studies; then the first ones fill up.
+    """
+    published = (
+        select(copies)
+        .join(records, records.c.study_uid == copies.c.study_uid)
+        .where(copies.c.archive == archive, copies.c.orthanc_id >= bindparam("from"))
+        .order_by(copies.c.orthanc_id)
+        .limit(bindparam("most"))
+    )
+    starts = [(f"{step * 0x10000 // size:04x}", 1) for step in range(size)]
+    found: dict[str, Copy] = {}
+    for start, most in [*starts, ("", size)]:
+        for row in connection.execute(published, {"from": start, "most": most}):
+            if len(found) < size:
+                found.setdefault(row.orthanc_id, to_noun(Copy, row))
+    return list(found.values())
+
+
+def raw_tuples(connection: Connection, archive: ArchiveName, study_uids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """The raw tuple (RULES A8) of those studies that are published and have a copy in `archive`."""
+    here = select(copies.c.study_uid).where(copies.c.archive == archive)
+    return {
+        row.study_uid: row.raw
+        for uids in slices(study_uids)
+        for row in connection.execute(
+            select(records.c.study_uid, records.c.raw).where(
+                records.c.study_uid.in_(uids), records.c.study_uid.in_(here.where(copies.c.study_uid.in_(uids)))
+            )
+        )
+    }
+
+
+def study_dates(connection: Connection, study_uids: Iterable[str]) -> dict[str, str]:
+    """`YYYYMMDD` of those studies that were published with a date, or are kept as unselected with one."""
+    return {
+        row.study_uid: plain_date(row.study_date)
+        for uids in slices(study_uids)
+        for table in (unselected, records)
+        for row in connection.execute(select(table.c.study_uid, table.c.study_date).where(table.c.study_uid.in_(uids)))
+    }
+
+
+def dirty_among(connection: Connection, study_uids: Iterable[str]) -> set[str]:
+    return {
+        uid
+        for uids in slices(study_uids)
+        for uid in connection.execute(select(dirty.c.study_uid).where(dirty.c.study_uid.in_(uids))).scalars()
+    }
+
+
+def every_uid(table: Table) -> Select[Any]:
+    """The UIDs of a table after `after`, in order, at most `most`."""
+    key = table.c.study_uid
+    return select(key).where(key > bindparam("after")).order_by(key).limit(bindparam("most"))
+
+
+def parked_only() -> Select[Any]:
+    """Parked studies that were never published, as `every_uid`."""
+    published = select(records.c.study_uid).where(records.c.study_uid == parked.c.study_uid).exists()
+    return every_uid(parked).where(~published)
+
+
+def outdated(fingerprint: str) -> Select[Any]:
+    """Records made under another fingerprint (RULES B3) whose study is not waiting already, as `every_uid`."""
+    pending = select(dirty.c.study_uid).where(dirty.c.study_uid == records.c.study_uid).exists()
+    return every_uid(records).where(records.c.fingerprint != fingerprint, ~pending)
+
+
+def slice_of(wanted: Select[Any], *, after: str, size: int) -> Callable[[Connection], Sequence[str]]:
+    """The question for the next `size` UIDs of `wanted`; each slice is a read of its own (RULES E8)."""
+    return lambda connection: connection.execute(wanted, {"after": after, "most": size}).scalars().all()
+
+
+def companion(connection: Connection, resource_type: str, resource_id: str) -> Companion | None:
+    wanted = (companions.c.resource_type == resource_type) & (companions.c.resource_id == resource_id)
+    row = connection.execute(select(companions).where(wanted)).one_or_none()
+    return None if row is None else to_noun(Companion, row)
+
+
+def save_companion(tx: Transaction, one: Companion) -> None:
+    upsert(tx.connection, companions, rows=[to_row(one)])
+
+
+def assigned_id(connection: Connection, resource_type: str, own_id: str) -> str | None:
+    """The id that the server gave to ours (RULES C1)."""
+    wanted = (assigned_ids.c.resource_type == resource_type) & (assigned_ids.c.own_id == own_id)
+    return connection.execute(select(assigned_ids.c.assigned_id).where(wanted)).scalar_one_or_none()
+
+
+def own_id(connection: Connection, resource_type: str, assigned: str) -> str | None:
+    """Which of our ids the server's stands for."""
+    wanted = (assigned_ids.c.resource_type == resource_type) & (assigned_ids.c.assigned_id == assigned)
+    return connection.execute(select(assigned_ids.c.own_id).where(wanted)).scalars().first()
+
+
+def keep_assigned(tx: Transaction, resource_type: str, own: str, assigned: str) -> None:
+    upsert(tx.connection, assigned_ids, rows=[{"resource_type": resource_type, "own_id": own, "assigned_id": assigned}])
+
+
+def forget_companions(tx: Transaction) -> None:
+    """The server holds none of them any more; and what it refused it may take now (RULES E2: the target changed)."""
+    tx.connection.execute(delete(companions))
+    tx.connection.execute(delete(assigned_ids))
+    tx.connection.execute(update(parked).where(~parked.c.dropped).values(digest="", target_version=""))
+    corrections.forget_all(tx)
+
+
+def fact(connection: Connection, name: str) -> Any:
+    """A single value; `None` when it was never saved."""
+    return connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar_one_or_none()
+
+
+def text_fact(connection: Connection, name: str) -> str | None:
+    value = fact(connection, name)
+    return None if value is None else str(value)
+
+
+def save_fact(tx: Transaction, name: str, value: Any) -> None:
+    upsert(tx.connection, facts, rows=[{"name": name, "value": value}])
+
+
+def count_outdated(connection: Connection, fingerprint: str) -> int:
+    """How many records were made under another fingerprint, waiting or not."""
+    different = select(func.count()).select_from(records).where(records.c.fingerprint != fingerprint)
+    return connection.execute(different).scalar_one()

@@ -1,0 +1,245 @@
+"""The brake's book-keeping: what was taken back, what may still be, and what waits for the operator (RULES D3).
+
+One budget for every path: a retraction is claimed here, in one transaction, before anything is sent; a claim that was not
+carried out is not paid for twice, whatever killed it. What is over the budget is not refused but planned: the plan is
+kept, shown and accepted as it is, by its ids and its hash. The difficulty is to decide among a million studies without
+counting them (RULES E8): the numbers of an archive are one row, moved by the transaction that moves what they count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exists, func, select, update
+
+from syncd.ledger.db.rows import slices, to_noun
+from syncd.ledger.db.schema import brakes, copies, records, retraction_charges, retraction_plan, upsert
+from syncd.ledger.db.writer import Transaction
+from syncd.ledger.studies.marks import mark
+from syncd.model.ids import ArchiveName
+from syncd.model.words import Cause, Priority
+from syncd.model.work import BUDGET_WINDOW, Brake, Mark, MarkKind, Outcome, PlannedRetraction, Retraction, StudyRecord
+
+CHANGED = -1
+"""What `accept` answers when the plan is not the one that was shown."""
+
+_MARKED_AT_ONCE = 1000
+_CHARGES = retraction_charges.c
+_PLAN = retraction_plan.c
+
+
+def brake(connection: Connection, archive: ArchiveName, *, now: float) -> Brake:
+    """The archive's numbers as they are at `now`, also if nobody wrote since the last charge expired."""
+    row = connection.execute(select(brakes).where(brakes.c.archive == archive)).one_or_none()
+    if row is None:
+        return Brake(archive=archive)
+    kept = to_noun(Brake, row)
+    expired = connection.execute(select(func.count()).where(_expired(archive, now), ~_CHARGES.accepted)).scalar_one()
+    return Brake(archive=archive, published=kept.published, spent=kept.spent - expired, planned=kept.planned)
+
+
+def claim(tx: Transaction, study_uid: str, *, archive: ArchiveName, cause: Cause, now: float) -> bool:
+    """Whether the study may be taken back now; if so it is paid for, if not it is planned."""
+    _let_expire(tx, archive, now=now)
+    known = _planned(tx.connection, study_uid)
+    if _open_charge(tx.connection, study_uid):
+        return True
+    if known is not None and known.accepted_at:
+        _charge(tx, study_uid, archive=archive, cause=cause, now=now, accepted=True)
+        return True
+    budget = brake(tx.connection, archive, now=now)
+    if budget.planned or budget.spent >= budget.limit:
+        plan(tx, [study_uid], archive=archive, cause=cause, now=now)
+        return False
+    _charge(tx, study_uid, archive=archive, cause=cause, now=now, accepted=False)
+    return True
+
+
+def may_claim(connection: Connection, study_uid: str, *, archive: ArchiveName, now: float) -> bool:
+    """What `claim` would answer."""
+    known = _planned(connection, study_uid)
+    if _open_charge(connection, study_uid) or (known is not None and known.accepted_at):
+        return True
+    budget = brake(connection, archive, now=now)
+    return not budget.planned and budget.spent < budget.limit
+
+
+def plan(tx: Transaction, study_uids: Sequence[str], *, archive: ArchiveName, cause: Cause, now: float) -> int:
+    """Let these studies wait for the operator's word, those excepted that have it; returns how many do anew."""
+    fresh: list[str] = []
+    for uids in slices(study_uids):
+        known = set(tx.connection.execute(select(_PLAN.study_uid).where(_PLAN.study_uid.in_(uids))).scalars())
+        fresh += [uid for uid in uids if uid not in known]
+    row = {"archive": archive, "cause": cause.value, "planned_at": now, "accepted_at": 0.0}
+    upsert(tx.connection, retraction_plan, rows=[{"study_uid": uid, **row} for uid in fresh])
+    _move(tx, archive, planned=len(fresh))
+    return len(fresh)
+
+
+def settle(tx: Transaction, outcome: Outcome, *, sent: bool) -> None:
+    """What became of the study's plan and claim. `sent`: something was on its way, and its reply may have been lost; then
+    what was claimed is not paid back, for the study may have been taken back for a moment."""
+    if outcome.retraction is Retraction.UNTOLD:
+        return
+    waiting = _PLAN.study_uid == outcome.study_uid
+    claimed = (_CHARGES.study_uid == outcome.study_uid) & ~_CHARGES.done
+    if outcome.retraction is Retraction.THERE:
+        waiting, claimed = waiting & (_PLAN.cause == Cause.GONE.value), claimed & (_CHARGES.cause == Cause.GONE.value)
+    _unplan(tx, waiting)
+    if outcome.retraction is Retraction.DONE or sent:
+        tx.connection.execute(update(retraction_charges).where(claimed).values(done=True))
+    else:
+        _uncharge(tx, claimed)
+
+
+def count_record(tx: Transaction, record: StudyRecord, *, archive: str | None, retracted: str | None) -> None:
+    """A record was written; before, it was of `archive` and `retracted` (None: there was none)."""
+    was = archive if retracted == "" else None
+    now = record.archive if not record.retracted else None
+    if was == now:
+        return
+    if was is not None:
+        _move(tx, ArchiveName(was), published=-1)
+    if now is not None:
+        _move(tx, ArchiveName(now), published=1)
+
+
+def show_plan(connection: Connection, archive: ArchiveName) -> tuple[tuple[str, ...], str]:
+    """The studies that wait for the operator's word, and the hash by which he gives it; empty without any."""
+    waiting = (_PLAN.archive == archive) & (_PLAN.accepted_at == 0)
+    rows = connection.execute(select(_PLAN.study_uid, _PLAN.cause).where(waiting).order_by(_PLAN.study_uid)).all()
+    if not rows:
+        return (), ""
+    told = "\n".join([archive, *(f"{row.study_uid} {row.cause}" for row in rows)])
+    return tuple(row.study_uid for row in rows), hashlib.sha256(told.encode()).hexdigest()
+
+
+def accept(tx: Transaction, archive: ArchiveName, accepted: str, *, now: float) -> int:
+    """The operator's word for the plan of that hash: its studies, and no others, go on; `CHANGED` if it is another."""
+    uids, current = show_plan(tx.connection, archive)
+    if not uids or current != accepted:
+        return CHANGED
+    waiting = (_PLAN.archive == archive) & (_PLAN.accepted_at == 0)
+    tx.connection.execute(update(retraction_plan).where(waiting).values(accepted_at=now))
+    _move(tx, archive, planned=-len(uids))
+    _mark(tx, uids, archive=archive, now=now)
+    return len(uids)
+
+
+def planned(connection: Connection, archive: ArchiveName, *, after: str, limit: int) -> list[PlannedRetraction]:
+    """A page of the archive's plan, accepted or not, in the order of UIDs."""
+    rows = select(retraction_plan).where(_PLAN.archive == archive, _PLAN.study_uid > after)
+    return [_noun(row) for row in connection.execute(rows.order_by(_PLAN.study_uid).limit(limit))]
+
+
+def planned_of(connection: Connection, study_uids: Sequence[str]) -> dict[str, PlannedRetraction]:
+    """Those of these studies that are planned, accepted or not."""
+    found = [
+        _noun(row)
+        for uids in slices(study_uids)
+        for row in connection.execute(select(retraction_plan).where(_PLAN.study_uid.in_(uids)))
+    ]
+    return {one.study_uid: one for one in found}
+
+
+def forget_plan(tx: Transaction, archive: ArchiveName) -> None:
+    """The archive is listed anew, and so is what is gone from it."""
+    _unplan(tx, _PLAN.archive == archive)
+
+
+def absent(archive: ArchiveName) -> Select[Any]:
+    """Studies that are shown, were published from `archive` and have no known copy any more, as `records.every_uid`."""
+    key = records.c.study_uid
+    return (
+        select(key)
+        .where(records.c.archive == archive, records.c.retracted == "", ~exists().where(copies.c.study_uid == key))
+        .where(key > bindparam("after"))
+        .order_by(key)
+        .limit(bindparam("most"))
+    )
+
+
+def count_absent(connection: Connection, archive: ArchiveName) -> int:
+    key = records.c.study_uid
+    gone = (records.c.archive == archive) & (records.c.retracted == "")
+    rows = select(func.count()).select_from(records).where(gone, ~exists().where(copies.c.study_uid == key))
+    return int(connection.execute(rows).scalar_one())
+
+
+def mark_gone(tx: Transaction, study_uids: Sequence[str], *, archive: ArchiveName, at_once: bool, now: float) -> int:
+    """Let these be looked at; if they do not go `at_once`, none of them is taken back before the operator's word."""
+    if not at_once:
+        plan(tx, study_uids, archive=archive, cause=Cause.GONE, now=now)
+    return _mark(tx, study_uids, archive=archive, now=now)
+
+
+def _mark(tx: Transaction, study_uids: Sequence[str], *, archive: ArchiveName, now: float) -> int:
+    marked = 0
+    for start in range(0, len(study_uids), _MARKED_AT_ONCE):
+        marks = [
+            Mark(study_uid=uid, kind=MarkKind.INVENTORY, archive=archive, priority=Priority.REPAIR)
+            for uid in study_uids[start : start + _MARKED_AT_ONCE]
+        ]
+        marked += mark(tx, marks, copies=(), settle_after=0.0, now=now)
+    return marked
+
+
+def _charge(tx: Transaction, study_uid: str, *, archive: ArchiveName, cause: Cause, now: float, accepted: bool) -> None:
+    charge = {"study_uid": study_uid, "charged_at": now, "archive": archive, "cause": cause.value}
+    upsert(tx.connection, retraction_charges, rows=[{**charge, "done": False, "accepted": accepted}])
+    if not accepted:
+        _move(tx, archive, spent=1)
+
+
+def _let_expire(tx: Transaction, archive: ArchiveName, *, now: float) -> None:
+    _uncharge(tx, _expired(archive, now))
+
+
+def _expired(archive: ArchiveName, now: float) -> ColumnElement[bool]:
+    return (_CHARGES.archive == archive) & (_CHARGES.charged_at <= now - BUDGET_WINDOW)
+
+
+def _uncharge(tx: Transaction, which: ColumnElement[bool]) -> None:
+    rows = tx.connection.execute(select(_CHARGES.archive, _CHARGES.accepted).where(which)).all()
+    if rows:
+        tx.connection.execute(delete(retraction_charges).where(which))
+        for name, number in Counter(row.archive for row in rows if not row.accepted).items():
+            _move(tx, ArchiveName(name), spent=-number)
+
+
+def _unplan(tx: Transaction, which: ColumnElement[bool]) -> None:
+    rows = tx.connection.execute(select(_PLAN.archive, _PLAN.accepted_at).where(which)).all()
+    if rows:
+        tx.connection.execute(delete(retraction_plan).where(which))
+        for name, number in Counter(row.archive for row in rows if not row.accepted_at).items():
+            _move(tx, ArchiveName(name), planned=-number)
+
+
+def _move(tx: Transaction, archive: ArchiveName, *, published: int = 0, spent: int = 0, planned: int = 0) -> None:
+    by = {"published": published, "spent": spent, "planned": planned}
+    moved = {brakes.c[name]: brakes.c[name] + number for name, number in by.items() if number}
+    if moved and not tx.connection.execute(update(brakes).where(brakes.c.archive == archive).values(moved)).rowcount:
+        upsert(tx.connection, brakes, rows=[{"archive": archive, **by}])
+
+
+def _open_charge(connection: Connection, study_uid: str) -> bool:
+    claimed = exists().where(_CHARGES.study_uid == study_uid, ~_CHARGES.done)
+    return bool(connection.execute(select(claimed)).scalar_one())
+
+
+def _planned(connection: Connection, study_uid: str) -> PlannedRetraction | None:
+    row = connection.execute(select(retraction_plan).where(_PLAN.study_uid == study_uid)).one_or_none()
+    return None if row is None else _noun(row)
+
+
+def _noun(row: Any) -> PlannedRetraction:
+    return PlannedRetraction(
+        study_uid=row.study_uid,
+        archive=ArchiveName(row.archive),
+        cause=Cause(row.cause),
+        planned_at=row.planned_at,
+        accepted_at=row.accepted_at,
+    )

@@ -1,0 +1,78 @@
+"""Published studies of which something is in doubt: who the patient is, a side, a site, an order (RULES B9 to B11).
+
+What is noted of safety must be seen by somebody, so it outlives the publication: one row per study with its notes (tag,
+rule, what was done; never a value, RULES S1), moved in the transaction that records what is published now. The difficulty
+is what this costs: nothing, where nothing changed, because a publication reads what is kept along with the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, select
+
+from syncd.ledger.db.rows import to_row
+from syncd.ledger.db.schema import safety_notes, upsert
+from syncd.ledger.db.transactions import Ways
+from syncd.ledger.db.writer import Transaction
+from syncd.model.snapshot import Note
+from syncd.model.words import SHOWN
+from syncd.model.work import DoubtfulStudy, Outcome
+
+TALLY = "safety"
+"""How many studies have such notes; counted, so that nothing counts them (RULES E8)."""
+
+_PAGE = (
+    select(safety_notes)
+    .where(safety_notes.c.study_uid > bindparam("after"))
+    .order_by(safety_notes.c.study_uid)
+    .limit(bindparam("most"))
+)
+_NONE = delete(safety_notes).where(safety_notes.c.study_uid == bindparam("uid"))
+
+
+class SafetyNotes:
+    """One of the ledger's doors (`Ledger.safety`)."""
+
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
+
+    def page(self, after: str = "", limit: int = 500) -> list[DoubtfulStudy]:
+        """A page in the order of UIDs; the next one begins after its last UID."""
+        return self._ways.read(lambda connection: _page(connection, after=after, limit=limit))
+
+
+def keep(tx: Transaction, outcome: Outcome, *, before: Sequence[Any] | None, now: float) -> None:
+    """Make what is kept of the study what `outcome` says; `before` is what was kept until now (None: nothing)."""
+    told = _told(outcome)
+    if told is None:
+        return
+    rows = [_row(note) for note in told]
+    if rows == (before or []):
+        return
+    tx.count(TALLY, by=bool(rows) - bool(before))
+    if rows:
+        upsert(tx.connection, safety_notes, rows=[{"study_uid": outcome.study_uid, "notes": rows, "since": now}])
+    else:
+        tx.connection.execute(_NONE, {"uid": outcome.study_uid})
+
+
+def _told(outcome: Outcome) -> tuple[Note, ...] | None:
+    """Nothing is in doubt of what is not shown any more; None: the outcome says nothing of it."""
+    if outcome.record is not None and outcome.record.retracted not in SHOWN:
+        return ()
+    return outcome.safety
+
+
+def _page(connection: Connection, *, after: str, limit: int) -> list[DoubtfulStudy]:
+    return [_noun(row) for row in connection.execute(_PAGE, {"after": after, "most": limit})]
+
+
+def _noun(row: Row[Any]) -> DoubtfulStudy:
+    notes = tuple(Note(**note, safety=True) for note in row.notes)
+    return DoubtfulStudy(study_uid=row.study_uid, notes=notes, since=row.since)
+
+
+def _row(note: Note) -> dict[str, str]:
+    return {name: value for name, value in to_row(note).items() if name != "safety"}

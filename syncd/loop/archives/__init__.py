@@ -1,0 +1,1 @@
+"""What follows an archive: its change feed, its first import and its inventories; they mark studies."""

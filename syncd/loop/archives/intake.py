@@ -1,0 +1,106 @@
+"""The first half of the sentence: what the change feed says becomes marks, in the same transaction as the cursor.
+
+An entry is only a hint that a study may have changed. The difficulty is what the feed does not say: numbers may become
+visible late, deletions take their entries along, and a wiped or exchanged index starts again from below. `syncd.feed`
+judges all that; this module reads, resolves and commits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from syncd.archive.interface import Archive
+from syncd.feed.follow import OVERLAP, PAGE_LIMIT, Done, Read, Regressed, absorb, next_read
+from syncd.feed.interest import to_marks, wanted_ids
+from syncd.ledger.ledger import Ledger
+from syncd.loop.archives import first_import
+from syncd.loop.same_archive import is_same
+from syncd.loop.steps import Step, reached
+from syncd.model.ids import ArchiveName
+from syncd.model.words import ArchiveState
+from syncd.model.work import Copy, FeedPosition
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polled:
+    """How one poll ended: studies marked, the feed's highest number, and where we stand (None: not begun yet)."""
+
+    marked: int
+    high_water: int
+    position: FeedPosition | None
+
+
+class Intake:
+    """Follows one archive's feed. One poll at a time; the position is the ledger's."""
+
+    def __init__(
+        self, archive: Archive, ledger: Ledger, *, name: ArchiveName, settle_after: float, clock: Callable[[], float]
+    ) -> None:
+        self._archive = archive
+        self._ledger = ledger
+        self._name = name
+        self._settle_after = settle_after
+        self._clock = clock
+        self._one = threading.Lock()
+
+    def poll(self) -> Polled:
+        """Read what is new and mark it. Raises `Transient` when the archive does not answer; nothing is lost then."""
+        with self._one:
+            return self._poll()
+
+    def _poll(self) -> Polled:
+        position = self._ledger.feed_position(self._name)
+        high_water = self._archive.high_water_mark()
+        reached(Step.HIGH_WATER_READ)
+        if position is None:
+            return Polled(marked=0, high_water=high_water, position=None)
+        if position.state is ArchiveState.PAUSED:
+            if not is_same(self._archive, self._ledger, name=self._name):
+                return Polled(marked=0, high_water=high_water, position=position)
+            position = self._ledger.feed_position(self._name) or position
+        marked = 0
+        step = next_read(position, high_water=high_water, now=self._clock())
+        while isinstance(step, Read):
+            page = self._archive.changes(step.since, limit=PAGE_LIMIT)
+            reached(Step.PAGE_READ)
+            taken = absorb(position, page, high_water=high_water, now=self._clock())
+            if taken.contradicted:
+                step = Regressed()
+                break
+            if taken.unreadable:
+                log.warning("feed_entries_unreadable", archive=self._name, entries=taken.unreadable)
+            fresh = first_import.events(self._ledger, taken.fresh, name=self._name)
+            studies = self._archive.studies_of(wanted_ids(fresh)) if fresh else ()
+            reached(Step.STUDIES_RESOLVED)
+            marks = to_marks(fresh, archive=self._name, studies=studies)
+            copies = tuple(
+                Copy(archive=self._name, orthanc_id=mark.orthanc_id, study_uid=mark.study_uid)
+                for mark in marks
+                if mark.orthanc_id is not None
+            )
+            if taken.position != position or marks:
+                marked += self._ledger.commit_intake(
+                    taken.position, marks=marks, copies=copies, settle_after=self._settle_after
+                )
+                reached(Step.INTAKE_COMMITTED)
+            position = taken.position
+            step = Read(since=taken.next) if taken.next is not None else Done()
+        if isinstance(step, Regressed):
+            self._suspect(position, high_water)
+            position = self._ledger.feed_position(self._name)
+        return Polled(marked=marked, high_water=high_water, position=position)
+
+    def _suspect(self, position: FeedPosition, high_water: int) -> None:
+        """The feed contradicts what we saw: the same archive, indexed anew, or another one (RULES A4)?"""
+        if not is_same(self._archive, self._ledger, name=self._name):
+            return
+        log.warning("archive_indexed_anew", archive=self._name, cursor=position.cursor, high_water=high_water)
+        first_import.numbered_anew(self._ledger, name=self._name, high_water=high_water)
+        self._ledger.begin_bootstrap(self._name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
+        self._ledger.want_sweep(self._name)

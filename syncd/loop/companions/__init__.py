@@ -1,0 +1,1 @@
+"""What a study refers to, written or found before it: Patient, Endpoint, orders, devices, Provenance."""

@@ -1,0 +1,226 @@
+"""Getting to know the FHIR server: is it the one this ledger belongs to, and does it hold our Endpoints?
+
+Everything that was ever published is believed only as long as the sentinel is there (RULES E3). The difficulty is the
+order of the first write: its id is committed before it is sent, so a crash between the two is not taken for another
+installation's sentinel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+
+from syncd.errors import ConfigurationError, LedgerRefused, ServerReset, Transient, Unsuitable
+from syncd.ledger.ledger import Ledger
+from syncd.loop.context import Rooms
+from syncd.loop.steps import Step, reached
+from syncd.mapping.dialects.registry import release
+from syncd.mapping.resources.endpoints import endpoints
+from syncd.mapping.resources.sentinel import sentinel_type
+from syncd.model.work import Target
+from syncd.plan.decide import Found
+from syncd.publish import sentinel
+from syncd.publish.assigned import ASSIGNED
+from syncd.publish.own import ForeignResource, keep
+from syncd.publish.server import FhirServer
+
+log = structlog.get_logger(__name__)
+
+DOUBTFUL = 3
+"""Refused creations in a row, of what was not there, after which the create-only form is proved again."""
+
+SUPPORTED = ("dstu2", "r4", "r4b", "r5", "r6")
+"""The versions in which a server can be written to."""
+
+
+def fhir_version(server: FhirServer, *, setting: str) -> str:
+    """The server's release as our setting names it. Raises `Unsuitable`, or `ConfigurationError` for a contradiction."""
+    said = server.capabilities().fhir_version
+    spoken = release(said)
+    if setting not in ("auto", spoken):
+        raise ConfigurationError(
+            f"SYNCD_FHIR__VERSION is {setting}, but {server.base_url} speaks {spoken} ({said}): "
+            "set it to auto, or SYNCD_FHIR__URL to the right server"
+        )
+    if spoken not in SUPPORTED:
+        raise Unsuitable(
+            f"{server.base_url} speaks FHIR {said} ({spoken}); this version of syncd supports {', '.join(SUPPORTED)}",
+            server="fhir",
+        )
+    return spoken
+
+
+def attach(
+    server: FhirServer, ledger: Ledger, *, installation_id: str, version: str, accept: bool = False, ids: str = "auto"
+) -> None:
+    """Make sure that `server` is the ledger's target, write or prove the sentinel, and set `server.create_form`.
+
+    `accept` is the operator's word (`resync --accept-target`); `ids` is FHIR__IDS. Raises `LedgerRefused` where that word
+    is needed.
+    """
+    target = ledger.target()
+    # Names that the server gave must be understood before anything of ours is looked for: by a lost ledger, too.
+    server.create_form = target.create_form if target is not None else ASSIGNED
+    if target is None:
+        target, known = _first_target(server, installation_id=installation_id, version=version, accept=accept)
+        if known:
+            ledger.verification.want("the ledger is new, and the FHIR server holds what was published before")
+        ledger.save_target(target)
+        reached(Step.SENTINEL_INTENDED)
+    elif target.url != server.base_url:
+        target = _moved_target(server, ledger, target, installation_id=installation_id, version=version, accept=accept)
+    elif target.create_form and not sentinel.present(
+        server, target.sentinel_id, installation_id=installation_id, fhir_version=version
+    ):
+        target = _forgotten(ledger, target)
+    if server.is_named(sentinel_type(version), target.sentinel_id):
+        ids = sentinel.SERVER
+    if not target.create_form or (ids == sentinel.SERVER and target.create_form != ASSIGNED):
+        target = _prove(server, ledger, replace(target, fhir_version=version), installation_id=installation_id, ids=ids)
+    server.create_form = target.create_form
+
+
+def restore(rooms: Rooms) -> None:
+    """The server lost what it confirmed (C6): a new sentinel, our Endpoints, and every record verified before it is
+    believed. The proof is kept last, so an interruption anywhere makes it begin anew."""
+    server, ledger = rooms.server, rooms.ledger
+    target = ledger.target()
+    if target is None:
+        return
+    present = sentinel.present(
+        server, target.sentinel_id, installation_id=rooms.installation_id, fhir_version=rooms.fhir_version
+    )
+    if target.create_form or not present:
+        target = _forgotten(ledger, target, keep_sentinel=present)
+    form = sentinel.prove(
+        server,
+        target.sentinel_id,
+        installation_id=rooms.installation_id,
+        fhir_version=rooms.fhir_version,
+        ids=rooms.ids,
+    )
+    server.create_form = form
+    keep_endpoints(rooms)
+    ledger.save_target(replace(target, create_form=form))
+
+
+def probe(rooms: Rooms) -> None:
+    """The server answers, and still holds our sentinel; a missing one is dealt with as a reset. Raises when it is unfit."""
+    if rooms.server.refused_creations >= DOUBTFUL:
+        _prove_anew(rooms)
+    if _intact(rooms):
+        return
+    with rooms.locks.holding("restore"):
+        if not _intact(rooms):  # nobody else met the same and dealt with it
+            restore(rooms)
+
+
+def _intact(rooms: Rooms) -> bool:
+    target = rooms.ledger.target()
+    try:
+        rooms.check_sentinel()
+    except ServerReset:
+        return False
+    return target is None or bool(target.create_form)
+
+
+def _forgotten(ledger: Ledger, target: Target, *, keep_sentinel: bool = False) -> Target:
+    """Nothing that the server confirmed is believed any more. The marks come first: killed after them, the next start
+    finds the sentinel missing once more, and marks again."""
+    marked = ledger.forget_target_state()
+    ledger.verification.want("the FHIR server was reset")
+    fresh = replace(target, create_form="", sentinel_id=target.sentinel_id if keep_sentinel else sentinel.new_id())
+    ledger.save_target(fresh)
+    log.warning("server_reset_noticed", studies_to_verify=marked)
+    return fresh
+
+
+def _prove(server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str, ids: str) -> Target:
+    form = sentinel.prove(
+        server, target.sentinel_id, installation_id=installation_id, fhir_version=target.fhir_version, ids=ids
+    )
+    reached(Step.SENTINEL_PROVED)
+    proved = replace(target, create_form=form)
+    ledger.save_target(proved)
+    return proved
+
+
+def _prove_anew(rooms: Rooms) -> None:
+    """The create-only form creates nothing: it was believed too easily, or the server changed (RULES C2)."""
+    target = rooms.ledger.target()
+    rooms.server.refused_creations = 0
+    if target is None or target.create_form in ("", ASSIGNED):
+        return
+    before, target = (
+        target.create_form,
+        _prove(rooms.server, rooms.ledger, target, installation_id=rooms.installation_id, ids=rooms.ids),
+    )
+    rooms.server.create_form = target.create_form
+    log.warning("create_form_changed", before=before, now=target.create_form)
+
+
+def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
+    """Write our Endpoints where they differ; with `verify`, also where the server lost them.
+
+    Raises `ConfigurationError` when an id of ours is taken (RULES B5)."""
+    try:
+        _keep_endpoints(rooms, verify=verify)
+    except Transient:
+        if rooms.server.refused_creations < DOUBTFUL:
+            raise
+        _prove_anew(rooms)
+        _keep_endpoints(rooms, verify=verify)
+
+
+def _keep_endpoints(rooms: Rooms, *, verify: bool) -> None:
+    for resource in endpoints(rooms.policy, fhir_version=rooms.fhir_version):
+        known = rooms.ledger.companion("Endpoint", str(resource["id"]))
+        if verify and not isinstance(rooms.server.read("Endpoint", str(resource["id"])), Found):
+            known = None
+        try:
+            kept = keep(rooms.server, resource, known=known, installation_id=rooms.installation_id)
+        except ForeignResource as error:
+            raise ConfigurationError(
+                f"Endpoint/{resource['id']} on the FHIR server belongs to another writer: "
+                "set SYNCD_POLICY__ENDPOINT_PREFIX so that our Endpoints get ids of their own"
+            ) from error
+        except ServerReset:
+            # The sentinel tells whether more than this was lost; whoever asks for it next will know.
+            kept = keep(rooms.server, resource, known=None, installation_id=rooms.installation_id)
+        if kept != known:
+            reached(Step.ENDPOINT_SENT)
+            rooms.ledger.save_companion(kept)
+
+
+def _first_target(server: FhirServer, *, installation_id: str, version: str, accept: bool) -> tuple[Target, bool]:
+    """The target, and whether something of ours lies there already (RULES E7)."""
+    present = sentinel.known_to(server, installation_id=installation_id, fhir_version=version)
+    if present and not accept:
+        raise LedgerRefused(
+            f"{server.base_url} already holds what an installation named {installation_id!r} published, but this ledger "
+            "is new. If the ledger was lost, run `syncd resync --accept-target`; if two installations share the server, "
+            "give each its own SYNCD_INSTALLATION_ID"
+        )
+    sentinel_id = present[0] if present else sentinel.new_id()
+    return Target(url=server.base_url, sentinel_id=sentinel_id, fhir_version=version, create_form=""), bool(present)
+
+
+def _moved_target(
+    server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str, version: str, accept: bool
+) -> Target:
+    """Another address: the same server under a new name if the sentinel is there, else only by the operator's word."""
+    if sentinel.present(server, target.sentinel_id, installation_id=installation_id, fhir_version=version):
+        moved = replace(target, url=server.base_url)
+        ledger.save_target(moved)
+        return moved
+    if not accept:
+        raise LedgerRefused(
+            f"This ledger belongs to {target.url}, and {server.base_url} is another server (our sentinel is not there). "
+            "Put SYNCD_FHIR__URL back, or run `syncd resync --accept-target` to publish everything there"
+        )
+    present = sentinel.known_to(server, installation_id=installation_id, fhir_version=version)
+    ledger.forget_target_state()
+    moved = replace(target, url=server.base_url, sentinel_id=present[0] if present else sentinel.new_id(), create_form="")
+    ledger.save_target(moved)
+    return moved

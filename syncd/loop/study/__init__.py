@@ -1,0 +1,1 @@
+"""One study from claim to outcome: read, decided, published or taken back."""

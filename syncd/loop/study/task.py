@@ -1,0 +1,104 @@
+"""One study's turn: its claim, the rooms, and how this pass differs from the first one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from syncd.errors import StudyError
+from syncd.ledger.ledger import Claim
+from syncd.loop.context import Rooms
+from syncd.loop.study.trace import Witness
+from syncd.model.ids import ArchiveName
+from syncd.model.words import Decision, ParkedReason
+from syncd.model.work import Outcome, ParkedStudy, StudyRecord
+
+_ASK_AGAIN = {
+    ParkedReason.PATIENT_CONFLICT: 60.0,  # RULES C8: resolves by itself once a copy is deleted
+    ParkedReason.SERVER_ERROR: 86400.0,  # RULES C6: tried again daily
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """`hits` are ids that a batched first look found, None where none was made. `reread`: after a conflict the server
+    is read whatever the ledger says. `closed`: archives that must not be asked now (away, or paused). `dry`: decide, and
+    write nothing. `summary`: without instances (MAPPING F.6)."""
+
+    claim: Claim
+    rooms: Rooms
+    closed: frozenset[ArchiveName] = frozenset()
+    hits: frozenset[str] | None = None
+    reread: bool = False
+    dry: bool = False
+    summary: bool = False
+    witness: Witness = field(default_factory=Witness)
+    """What the pass saw and wanted, for `explain` and `audit`."""
+
+    @property
+    def study_uid(self) -> str:
+        return self.claim.row.study_uid
+
+    @property
+    def record(self) -> StudyRecord | None:
+        return self.claim.record
+
+    @property
+    def settle_after(self) -> float:
+        """Seconds until this study is asked for again: by the archives that hold it."""
+        archives = self.rooms.archives
+        held = [archives[copy.archive].settle_after for copy in self.claim.copies if copy.archive in archives]
+        return max(held, default=self.rooms.settle_after)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether FHIR itself must be read (RULES C5): also where a published study was parked meanwhile, for a reset of
+        the server may have been among the marks that could not be followed; and where it was taken back, for what returns
+        is compared with what is there."""
+        retracted = self.record is not None and bool(self.record.retracted)
+        parked = self.claim.parked is not None and self.record is not None
+        return self.reread or self.claim.row.read_fhir or parked or retracted
+
+    def again(self) -> Task:
+        """The same study after a conflict: what the ledger says now, and a fresh look at the server (RULES C4)."""
+        ledger = self.rooms.ledger
+        claim = replace(self.claim, record=ledger.record(self.study_uid), intent=ledger.intent(self.study_uid))
+        return replace(self, claim=claim, hits=None, reread=True)
+
+    def outcome(self, decision: Decision, reason: str) -> Outcome:
+        """The study is dealt with: its mark goes, and it is parked no more."""
+        return Outcome(
+            study_uid=self.study_uid,
+            generation=self.claim.row.generation,
+            decision=decision,
+            reason=reason,
+            done=True,
+            unpark=self.claim.parked is not None,
+        )
+
+    def waiting(self, reason: str, *, due: float) -> Outcome:
+        """Nothing is done now; the row stays, due at `due`."""
+        return replace(self.outcome(Decision.WAIT, reason), done=False, due=due, unpark=False)
+
+    def silent(self) -> Outcome:
+        """Nothing is done and nothing is said: an operator dropped it, and it is as it was then (RULES E2)."""
+        return replace(self.outcome(Decision.SKIP, "dropped, and nothing changed"), unpark=False)
+
+    def parked(self, error: StudyError) -> Outcome:
+        """Parked with the reason, unless an operator dropped it for just that; some reasons are looked at again by
+        themselves."""
+        before = self.claim.parked
+        if before is not None and before.dropped and (before.reason, before.digest) == (error.reason, error.digest):
+            return self.silent()
+        now = self.rooms.clock()
+        again = _ASK_AGAIN.get(ParkedReason(error.reason))
+        entry = ParkedStudy(
+            study_uid=self.study_uid,
+            reason=error.reason,
+            detail=error.detail,
+            digest=error.digest,
+            target_version=error.target_version,
+            outcome=error.outcome,
+            parked_at=now,
+        )
+        outcome = self.outcome(Decision.PARK, f"{error.reason}: {error.detail}" if error.detail else error.reason)
+        return replace(outcome, done=again is None, due=now + again if again else 0.0, parked=entry, unpark=False)

@@ -1,0 +1,1 @@
+"""Threads that take claims, and whose fault a failed attempt was."""

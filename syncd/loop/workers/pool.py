@@ -1,0 +1,235 @@
+"""Workers: due studies are claimed, looked up in batches, and given to a few threads, the most urgent first.
+
+A worker never sleeps and never retries by itself; waiting is a due time in the ledger. The difficulty is to look studies
+up fifty at a time and still let an urgent one pass: what was looked up is held back here, and only as many studies as
+there are threads are under way (RULES A9, C2).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+import structlog
+
+from syncd.errors import LedgerUnavailable, StudyError, TargetPaused, Transient
+from syncd.ledger.ledger import Claim
+from syncd.loop.breaker import Gate, Gates
+from syncd.loop.companions import provenance
+from syncd.loop.context import Rooms
+from syncd.loop.study.task import Task
+from syncd.loop.workers.attempt import Turn, places
+from syncd.loop.workers.rate import Pace
+from syncd.mapping.values.identity import resource_id
+from syncd.model.ids import ArchiveName
+from syncd.model.words import Priority
+from syncd.model.work import ATTEMPTS, OWN_ATTEMPTS, Outcome
+from syncd.publish.lookups import BATCH, imaging_studies
+
+__all__ = ["ATTEMPTS", "Workers"]
+
+log = structlog.get_logger(__name__)
+
+_IDLE_WAIT = 0.5
+"""Seconds after which the ledger is asked anew although nobody woke us: another process may have marked something."""
+
+_MOST_HELD = 2 * BATCH
+"""Claimed studies that wait here for a thread; a restart repeats their lookup, nothing more."""
+
+
+class Workers:
+    """Reconciles due studies until told to stop. `on_outcome` hears every committed outcome (progress, history)."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        *,
+        fhir: Gate,
+        archives: Gates,
+        concurrency: int,
+        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+        pace: Pace | None = None,
+    ) -> None:
+        """Without a `pace`, old studies are worked on like all others, when nothing else is due."""
+        self._rooms = rooms
+        self._fhir = fhir
+        self._archives = archives
+        self._concurrency = concurrency
+        self._pace = pace or Pace()
+        self._turn = Turn(rooms, fhir=fhir, archives=archives, on_outcome=on_outcome)
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="reconcile")
+        self._changed = threading.Condition()
+        self._in_flight = 0
+        self._stopping = False
+        self._held: list[Task] = []
+        self._owed: set[str] = set()
+        self._stubborn: set[str] = set()
+        """The study, at most one, that failed often and is held or under way."""
+
+    @property
+    def in_flight(self) -> int:
+        """Studies under way now."""
+        return self._in_flight
+
+    def wake(self) -> None:
+        """Something may be due now."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def run(self, *, until_idle: bool = False) -> None:
+        """Work until `stop`; with `until_idle`, until nothing is due and nothing in flight, or no gate is open.
+
+        What lies in an archive whose gate is closed waits; the others' studies go on (RULES C8)."""
+        while not self._stopping:
+            try:
+                readable = self._archives.open() if self._fhir.ask() else frozenset()
+                self._put_back_held(readable)
+                if not readable:
+                    if until_idle and self._settled():
+                        return
+                    self._rest()
+                elif not self._advance(readable) and until_idle and self._settled() and not self._due_soon(readable):
+                    return
+            except LedgerUnavailable as error:
+                if until_idle:
+                    raise
+                log.error("ledger_unavailable", reason=str(error))
+                self._rest()
+            except Exception as error:
+                if until_idle:
+                    raise
+                log.error("dispatch_failed", error=type(error).__name__, where=places(error))
+                self._rest()
+
+    def stop(self, *, grace: float) -> None:
+        """Claim nothing more; what runs ends within `grace` seconds, what has not begun goes back."""
+        self._stopping = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + grace
+        with self._changed:
+            self._changed.notify_all()
+            while self._in_flight and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def _advance(self, readable: frozenset[ArchiveName]) -> bool:
+        """One step: claim, look up, hand out. Returns whether there was anything to do; rests if not."""
+        claims = self._claimed(readable)
+        if claims:
+            self._hold(claims)
+        handed_out = self._hand_out()
+        if claims or handed_out or provenance.pay_due(self._rooms):
+            return True
+        self._rest()
+        return bool(self._held) or bool(self._owed)
+
+    def _claimed(self, readable: frozenset[ArchiveName]) -> list[Claim]:
+        owed = tuple(self._owed)
+        if owed:  # claims that could not be given back, or whose study is not to blame
+            self._rooms.ledger.release(*owed)
+            self._owed.difference_update(owed)
+        if len(self._held) >= _MOST_HELD or self._in_flight > self._concurrency:
+            return []
+        # A whole batch when nothing is held; else only a few, in case something more urgent has come. Of those that fail
+        # again and again one at a time, so that they never occupy every thread (RULES C6).
+        limit = self._concurrency if self._held else BATCH
+        claims = self._rooms.ledger.claim(
+            limit,
+            now=self._rooms.clock(),
+            within=readable,
+            most_backfill=self._pace.allowed(),
+            stubborn=0 if self._stubborn else 1,
+        )
+        self._pace.took(sum(claim.row.priority == Priority.BACKFILL for claim in claims))
+        self._stubborn.update(one.row.study_uid for one in claims if one.row.attempts > OWN_ATTEMPTS)
+        return claims
+
+    def _hold(self, claims: Sequence[Claim]) -> None:
+        """Look the claims up, and hold them in the order of work."""
+        try:
+            hits = self._first_look(claims)
+        except (Transient, TargetPaused) as error:
+            if self._turn.outage(error):
+                self._owed.update(claim.row.study_uid for claim in claims)
+                self._stubborn.difference_update(claim.row.study_uid for claim in claims)
+                return
+            hits = {}
+        except Exception as error:  # noqa: BLE001 - the batch is a shortcut: without it each study asks, and fails, for itself
+            log.warning("first_look_failed", error=type(error).__name__, where=places(error))
+            hits = {}
+        self._held += [Task(claim=one, rooms=self._rooms, hits=hits.get(one.row.study_uid)) for one in claims]
+        self._held.sort(key=_order)
+
+    def _hand_out(self) -> int:
+        handed_out = 0
+        while self._held and self._in_flight <= self._concurrency and not self._stopping:
+            task = replace(self._held.pop(0), closed=self._archives.closed())
+            with self._changed:
+                self._in_flight += 1
+            try:
+                self._pool.submit(self._turn.take, task).add_done_callback(partial(self._ended, task.study_uid))
+            except RuntimeError:  # the pool was shut down meanwhile
+                self._ended(task.study_uid, None)
+            handed_out += 1
+        return handed_out
+
+    def _ended(self, study_uid: str, future: Future[bool] | None) -> None:
+        settled = future is not None and not future.cancelled() and future.exception() is None and future.result()
+        with self._changed:
+            self._stubborn.discard(study_uid)
+            if not settled:
+                self._owed.add(study_uid)
+            self._in_flight -= 1
+            self._changed.notify_all()
+
+    def _put_back_held(self, readable: frozenset[ArchiveName]) -> None:
+        """A gate is closed: nothing that needs it is kept from the ledger while we wait."""
+        kept = [task for task in self._held if readable and readable.issuperset(one.archive for one in task.claim.copies)]
+        if len(kept) == len(self._held) and readable:
+            return
+        back = {task.study_uid for task in self._held} - {task.study_uid for task in kept}
+        self._owed.update(back)
+        self._stubborn.difference_update(back)
+        self._held[:] = kept
+        owed = tuple(self._owed)
+        if owed:
+            self._rooms.ledger.release(*owed)
+            self._owed.difference_update(owed)
+
+    def _rest(self) -> None:
+        with self._changed:
+            if not self._stopping:
+                self._changed.wait(_IDLE_WAIT)
+
+    def _settled(self) -> bool:
+        with self._changed:
+            return self._in_flight == 0 and not self._held and not self._owed
+
+    def _due_soon(self, readable: frozenset[ArchiveName]) -> bool:
+        """Whether a study backs off only for a moment: a one-shot run waits for its first few attempts. Or whether one is
+        due: the last turn may have marked others after we looked (a rejection note, a Patient that gave way)."""
+        ledger = self._rooms.ledger
+        due = ledger.unsettled(ledger.newest_generation(), now=self._rooms.clock(), within=readable)
+        return due > 0 or ledger.backing_off(most_attempts=OWN_ATTEMPTS, within=readable) > self._turn.given_up
+
+    def _first_look(self, claims: Sequence[Claim]) -> dict[str, frozenset[str]]:
+        """One search for all studies of which we remember nothing (RULES C2)."""
+        ids: dict[str, str] = {}
+        for claim in claims:
+            # A server that is read anew may have lost what we remember: then it is created, and looked up before.
+            if (claim.record is None and claim.intent is None) or claim.row.read_fhir:
+                try:
+                    ids[claim.row.study_uid] = resource_id(claim.row.study_uid, bad_uid=self._rooms.policy.bad_uid)
+                except StudyError:
+                    continue  # reconcile parks it
+        return imaging_studies(self._rooms.server, ids, fhir_version=self._rooms.fhir_version) if ids else {}
+
+
+def _order(task: Task) -> tuple[int, int, float]:
+    """The order of work (RULES A9)."""
+    row = task.claim.row
+    newest_first = -int(row.study_date or 0) if row.priority == Priority.BACKFILL else 0
+    return row.priority, newest_first, row.due

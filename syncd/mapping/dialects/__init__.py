@@ -1,0 +1,1 @@
+"""One FHIR version each: where a statement about a study stands, and what has no place."""

@@ -1,0 +1,1 @@
+"""What implementation guides demand beyond the base standard."""

@@ -1,0 +1,1 @@
+"""One module for each resource that is made of a snapshot."""

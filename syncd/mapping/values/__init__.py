@@ -1,0 +1,1 @@
+"""FHIR's data types from cleaned DICOM values: codes, identifiers, names, moments."""

@@ -1,0 +1,76 @@
+"""Identifiers and who issued them (MAPPING B): the issuer rule's source, and the patient's ids.
+
+The difficulty is that the same number may be issued by two authorities, so a value never travels without what is said
+about its issuer, and nothing is invented where nothing is said. The retired (0010,1000) Other Patient IDs carry no
+issuer at all: they are kept apart, and published only by a site that says whose they are, for another hospital's number
+must never look like one of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from syncd.model.snapshot import IssuedId, Issuer
+from syncd.snapshot.values.code_strings import upper_case
+from syncd.snapshot.values.tags import Tagset
+from syncd.snapshot.values.text import values
+
+_PATIENT_ID = "0010,0020"
+_ISSUER_OF_PATIENT_ID = "0010,0021"
+_ISSUER_OF_PATIENT_ID_QUALIFIERS = "0010,0024"
+_OTHER_PATIENT_IDS = "0010,1002"
+_RETIRED_PATIENT_IDS = "0010,1000"
+_LOCAL_NAMESPACE = "0040,0031"
+_UNIVERSAL_ID = "0040,0032"
+_UNIVERSAL_ID_TYPE = "0040,0033"
+_IDENTIFIER_TYPE_CODE = "0040,0035"
+
+
+def issuer(qualifiers: Tagset, *, local: str = "") -> Issuer | None:
+    """The assigning authority in one item of an issuer sequence, with the plain issuer text beside it."""
+    found = Issuer(
+        local=local or qualifiers.text(_LOCAL_NAMESPACE),
+        universal_id=qualifiers.text(_UNIVERSAL_ID),
+        universal_type=qualifiers.text(_UNIVERSAL_ID_TYPE).upper(),
+    )
+    return found if found.local or found.universal_id else None
+
+
+def patient_ids(patient: Tagset, *, everywhere: Sequence[Tagset] = ()) -> tuple[IssuedId, ...]:
+    """PatientID first, then those of (0010,1002), also of the levels `everywhere` in the study that are under the same
+    PatientID (RULES B9); none at all where PatientID is missing or blank."""
+    primary = _patient_id(patient)
+    if primary is None:
+        return ()
+    levels = (patient, *(level for level in everywhere if _is_of(level, primary)))
+    others = (_patient_id(item) for level in levels for item in level.items(_OTHER_PATIENT_IDS))
+    return tuple(dict.fromkeys([primary, *(other for other in others if other is not None)]))
+
+
+def retired_ids(patient: Tagset, *, everywhere: Sequence[Tagset] = ()) -> tuple[str, ...]:
+    """The values of (0010,1000), each once, of the same levels; none where they are those of the patient's known
+    identifiers."""
+    ids = patient_ids(patient, everywhere=everywhere)
+    known = {one.value for one in ids}
+    levels = (patient, *(level for level in everywhere if ids and _is_of(level, ids[0])))
+    told = (one for level in levels for one in values(level.raw(_RETIRED_PATIENT_IDS)))
+    return tuple(one for one in dict.fromkeys(told) if one not in known)
+
+
+def _is_of(level: Tagset, patient: IssuedId) -> bool:
+    """Whether a level is under the same PatientID, and names no other issuer of it."""
+    named = _patient_id(level)
+    return named is not None and named.value == patient.value and (not named.issuer or named.issuer == patient.issuer)
+
+
+def _patient_id(level: Tagset) -> IssuedId | None:
+    value = level.text(_PATIENT_ID)
+    if not value:
+        return None
+    qualifiers = level.item(_ISSUER_OF_PATIENT_ID_QUALIFIERS)
+    kind = qualifiers.text(_IDENTIFIER_TYPE_CODE) or level.text(_IDENTIFIER_TYPE_CODE)
+    return IssuedId(
+        value=value,
+        issuer=issuer(qualifiers, local=level.text(_ISSUER_OF_PATIENT_ID)),
+        type_code=upper_case(kind, note=level.at(_IDENTIFIER_TYPE_CODE)),
+    )

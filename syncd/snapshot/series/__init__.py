@@ -1,0 +1,1 @@
+"""What a series' images say together."""

@@ -1,0 +1,1 @@
+"""DICOM values cleaned one by one: texts, dates, names, codes, numbers (PS3.5)."""

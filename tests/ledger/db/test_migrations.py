@@ -1,0 +1,204 @@
+"""A ledger of an older version: brought up to date with everything that was in it.
+
+The old rows are written by statements that SQLite and PostgreSQL both know: `false`, not 0, in a column of that type."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+
+import pytest
+from alembic import command
+from sqlalchemy import inspect
+
+from syncd.errors import LedgerRefused
+from syncd.ledger.db import engine
+from syncd.ledger.db.backend import backend_of
+from syncd.ledger.db.sqlite import FileBackend
+from syncd.ledger.ledger import Ledger
+from syncd.model.ids import OrthancId
+from syncd.model.study.raw import StudyListing
+from syncd.model.study.rejection import Rejection
+from syncd.model.work import Brake
+from tests.ledger.made import MAIN, SETTLE, Clock, event
+
+PARKED = "INSERT INTO parked VALUES ('{}', '{}', '', '', '', NULL, 0)"
+DIRTY = "INSERT INTO dirty VALUES ('{}', 7, 0, 5, 5, 0, 0, false, 0, 0, 'event', NULL)"
+
+
+def of_version(revision: str, url: str, statements: Iterable[str]) -> None:
+    """A ledger with the schema of `revision`, and these rows."""
+    backend = backend_of(url)
+    if isinstance(backend, FileBackend):
+        with closing(sqlite3.connect(backend.place.file)) as connection:
+            connection.execute(f"PRAGMA application_id = {engine.APPLICATION_ID}")
+    config = engine._alembic()
+    opened = backend.writing_engine(max_pages=None)
+    with opened.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    opened.dispose()
+
+
+@pytest.fixture
+def old(url: str) -> str:
+    of_version(
+        "0001",
+        url,
+        [
+            "UPDATE sequences SET value = 7 WHERE name = 'generation'",
+            "INSERT INTO feeds VALUES ('main', 'ok', 42, 43, 1, false, '')",
+            "INSERT INTO copies VALUES ('main', 'o1', '1.1', 't')",
+            *(PARKED.format(uid, "rejection-unsupported") for uid in ("1.1", "1.2")),
+            PARKED.format("1.3", "refused"),
+            DIRTY.format("1.2"),
+            "INSERT INTO tallies VALUES ('parked', 'rejection-unsupported', 2), ('parked', 'refused', 1), ('dirty', '', 1)",
+        ],
+    )
+    return url
+
+
+def test_the_first_ledger_becomes_todays_and_keeps_what_it_held(old: str, clock: Clock) -> None:
+    """RULES E: cursor, copies and parked studies stay; rejections can be kept."""
+    told = Rejection(note_uid="k", source_uid="1.1", target_uid="1.1", title="113037", patient="p", instances=("1",))
+    with Ledger.open(old, clock=clock) as ledger:
+        position = ledger.feed_position(MAIN)
+        assert position is not None
+        assert (position.cursor, [one.orthanc_id for one in ledger.copies("1.1")]) == (42, ["o1"])
+        assert {one.study_uid for one in ledger.parked_list()} == {"1.1", "1.2", "1.3"}
+        ledger.keep_rejections("1.1", [told])
+        assert ledger.rejections("1.1") == (told,)
+
+
+def test_studies_parked_for_their_rejection_notes_are_looked_at_again(old: str, clock: Clock) -> None:
+    """Nothing stays parked `rejection-unsupported`; the others wait as they did."""
+    with Ledger.open(old, clock=clock) as ledger:
+        assert ledger.counts(clock()).dirty == 2
+        claims = {claim.row.study_uid: claim for claim in ledger.claim(9, now=clock())}
+        assert claims.keys() == {"1.1", "1.2"}
+        assert (claims["1.1"].row.generation, claims["1.1"].row.reason) == (8, "rejection")
+        assert (claims["1.2"].row.generation, claims["1.2"].row.reason) == (7, "event")
+        assert claims["1.1"].parked is not None
+        ledger.mark([event("1.1")], settle_after=SETTLE)
+        row = ledger.dirty_row("1.1")
+        assert row is not None
+        assert row.generation == 9
+
+
+def test_an_empty_one_gets_no_work(url: str, clock: Clock) -> None:
+    """RULES E1."""
+    of_version("0001", url, [])
+    with Ledger.open(url, clock=clock) as ledger:
+        assert (ledger.counts(clock()).dirty, ledger.newest_generation()) == (0, 0)
+
+
+def test_a_guest_does_not_migrate(old: str) -> None:
+    """RULES E4: the owner does it, once."""
+    with pytest.raises(LedgerRefused, match="older syncd"):
+        Ledger.open_guest(old)
+
+
+def test_a_second_start_migrates_nothing(old: str, clock: Clock) -> None:
+    """RULES E1: the marks are made once."""
+    with Ledger.open(old, clock=clock) as ledger:
+        generation = ledger.newest_generation()
+    with Ledger.open(old, clock=clock) as ledger:
+        assert (ledger.newest_generation(), ledger.counts(clock()).dirty) == (generation, 2)
+
+
+def test_a_migration_that_dies_leaves_the_old_ledger(old: str, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """RULES A2: one transaction; what was not finished never was."""
+    real = command.upgrade
+
+    def dies(*arguments: object) -> None:
+        real(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "upgrade", dies)
+    with pytest.raises(KeyboardInterrupt):
+        Ledger.open(old, clock=clock)
+    monkeypatch.undo()
+    assert "rejections" not in _tables(old)
+    with Ledger.open(old, clock=clock) as ledger:
+        assert ledger.counts(clock()).dirty == 2
+
+
+def _tables(url: str) -> set[str]:
+    opened = backend_of(url).reading_engine()
+    with opened.connect() as connection:
+        found = set(inspect(connection).get_table_names())
+    opened.dispose()
+    return found
+
+
+RECORD = (
+    "INSERT INTO records VALUES"
+    " ('{0}', '{1}', '1', '', 'd', 'f', '{2}', '{{}}', '{{}}', '{{}}', '', 1, 1, '', '', false, 0, 5)"
+)
+
+
+def test_what_was_published_gets_an_archive_and_a_budget(url: str, clock: Clock) -> None:
+    """RULES D2, D3: records of a version that took nothing back but what was rejected; counts kept from then on."""
+    of_version(
+        "0002",
+        url,
+        [
+            "INSERT INTO feeds VALUES ('main', 'ok', 42, 43, 1, false, '')",
+            "INSERT INTO copies VALUES ('main', 'o1', '1.1', 't')",
+            RECORD.format("1.1", "1.1", "available"),
+            RECORD.format("1.2", "kept", "registered"),
+            RECORD.format("1.3", "1.3", "entered-in-error"),
+            RECORD.format("bad", "x-12", "available"),
+        ],
+    )
+    with Ledger.open(url, clock=clock) as ledger:
+        found = {one.study_uid: (one.archive, one.adopted, one.retracted, one.retracted_at) for one in ledger.records()}
+        assert found == {
+            "1.1": ("main", False, "", 0.0),
+            "1.2": ("main", True, "", 0.0),
+            "1.3": ("main", False, "withdrawn", 5.0),
+            "bad": ("main", False, "", 0.0),
+        }
+        assert ledger.brake(MAIN) == Brake(archive=MAIN, published=3)
+
+
+def test_what_waits_is_sorted_by_what_was_published_of_it(url: str, clock: Clock) -> None:
+    """RULES A9: a backlog of an older version is worked on newest first, too; what nobody dated comes last."""
+    record = (
+        "INSERT INTO records VALUES ('{0}', '{0}', '1', '', '', '', 'available', "
+        "'{{}}', '{{}}', '{{}}', '', 1, 1, '{1}', '', false, 0, 0)"
+    )
+    old = "INSERT INTO dirty VALUES ('{}', 7, 2, 5, 5, 0, 0, false, 0, 0, 'resync', NULL)"
+    rows = {"1.1": "1999-01-02", "1.2": "2024-01-02", "1.3": "2010-05-05"}
+    statements = [record.format(uid, date) for uid, date in rows.items()]
+    of_version("0002", url, [*statements, *(old.format(uid) for uid in (*rows, "1.9"))])
+    with Ledger.open(url, clock=clock) as ledger:
+        assert [claim.row.study_uid for claim in ledger.claim(9, now=clock())] == ["1.2", "1.3", "1.1", "1.9"]
+        assert ledger.selection.page() == []
+
+
+def test_what_was_parked_is_not_dropped(old: str, clock: Clock) -> None:
+    """RULES E2: nobody said so of what is old, and it can be said now."""
+    with Ledger.open(old, clock=clock) as ledger:
+        assert {one.dropped for one in ledger.parked_list()} == {False}
+        assert ledger.drop("1.3")
+        assert (ledger.counts(clock()).dropped, ledger.fought_over("1.3")) == (1, frozenset())
+
+
+def test_the_first_inventory_after_an_upgrade_marks_nothing_for_its_words(url: str, clock: Clock) -> None:
+    """RULES A8: a ledger of before the digests; what it knows is not compared before a read or a listing told of it."""
+    of_version("0007", url, ["INSERT INTO copies VALUES ('main', 'o1', '1.1', 't', 0, 1, 5, '')"])
+    told = StudyListing(
+        orthanc_id=OrthancId("o1"), study_uid="1.1", is_stable=True, last_update="t", labels="", tags_digest="d1"
+    )
+    with Ledger.open(url, clock=clock) as ledger:
+        ledger.sweep.begin(MAIN)
+        ledger.sweep.detail(MAIN, [told])
+        (window,) = ledger.sweep.untold_windows(MAIN)
+        assert ledger.sweep.differing(MAIN, window) == []
+        assert ledger.sweep.keep_digests(MAIN, window) == 1
+        (copy,) = ledger.copies("1.1")
+        assert (copy.last_update, copy.instances, copy.labels, copy.tags_digest) == ("t", 1, "", "d1")
