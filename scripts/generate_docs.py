@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.mapping_page.page import mapping_page  # noqa: E402
 from syncd.cli.documents import audit_page  # noqa: E402
-from syncd.mapping.page import mapping_page  # noqa: E402
 from syncd.settings.document import settings_page, toml_template  # noqa: E402
 from syncd.web.metrics import metrics_page  # noqa: E402
 from syncd.web.status import status_page  # noqa: E402

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scripts.mapping_page.table import ROWS
 from syncd.errors import StudyError
 from syncd.mapping.check.check import problems
 from syncd.mapping.check.invariants_r6 import broken
@@ -25,7 +26,6 @@ from syncd.mapping.profiles.guides import GUIDES
 from syncd.mapping.resources.endpoints import endpoints
 from syncd.mapping.resources.imagingstudy import available, whole
 from syncd.mapping.resources.patient import patient, subject
-from syncd.mapping.table import ROWS
 from syncd.mapping.values.identity import patient_key
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study.raw import RawStudy

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """`element` starts with the resource. `tags` are DICOM's, none for what syncd says of itself. `clause` is that of
-    MAPPING.md (`C.1`), of RULES.md (`RULES B4`), or of the standard that it names."""
+    docs/mapping.md (`C.1`), of docs/rules.md (`RULES B4`), or of the standard that it names."""
 
     element: str
     tags: tuple[str, ...]

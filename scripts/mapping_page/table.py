@@ -6,12 +6,12 @@ written in each version, both ways: no element without its row, no row without i
 
 from __future__ import annotations
 
-from syncd.mapping.table_companions import ENDPOINT, PATIENT
-from syncd.mapping.table_optional import OPTIONAL
-from syncd.mapping.table_provenance import PROVENANCE, REPLACED_PATIENT
-from syncd.mapping.table_row import Row
-from syncd.mapping.table_series import SERIES
-from syncd.mapping.table_study import STUDY
+from scripts.mapping_page.companions import ENDPOINT, PATIENT
+from scripts.mapping_page.optional import OPTIONAL
+from scripts.mapping_page.provenance import PROVENANCE, REPLACED_PATIENT
+from scripts.mapping_page.row import Row
+from scripts.mapping_page.series import SERIES
+from scripts.mapping_page.study import STUDY
 
 ROWS: tuple[Row, ...] = (*STUDY, *SERIES, *PATIENT, *REPLACED_PATIENT, *ENDPOINT, *OPTIONAL, *PROVENANCE)
 """By resource, in the order in which FHIR defines the elements."""

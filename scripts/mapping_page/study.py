@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syncd.mapping.table_row import row
+from scripts.mapping_page.row import row
 
 STUDY = (
     row(

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from scripts.mapping_page.row import Row
+from scripts.mapping_page.table import ROWS
 from syncd.mapping.dialects.services import services
 from syncd.mapping.policy import ArchivePolicy
 from syncd.mapping.resources.retracted import retracted_status
-from syncd.mapping.table import ROWS
-from syncd.mapping.table_row import Row
 from syncd.mapping.values.systems import SCHEMES
 from syncd.mapping.values.terms import laterality
 from syncd.model.ids import ArchiveName
 from syncd.model.study.rejection import EXPIRED, QUALITY, SAFETY, WRONG_WORKLIST
+
+CLAUSES = Path(__file__).with_name("clauses.md")
+"""What each clause says, in words: the part of the page that no table holds."""
 
 COLUMNS = {"DSTU2": "dstu2", "R4, R4B": "r4", "R5": "r5", "R6": "r6"}
 """Heading → version. R4B says nothing that R4 does not say."""
@@ -55,17 +59,17 @@ UNMAPPED = (
 _INTRODUCTION = """\
 # Mapping
 
-Generated from `syncd/mapping/table.py` and the code's own tables by `scripts/generate_docs.py`; do not edit.
+Generated from `scripts/mapping_page/` and the code's own tables by `scripts/generate_docs.py`; do not edit.
 
 From which DICOM attribute each FHIR element comes, by which rule, and what it is called in each version. An element
 without a value is left out. `–`: the version has no such element, or syncd does not write it there. A name in a version's
 column is what the element is called there. R6 is 6.0.0-ballot5 and later.
 
-In brackets stands the rule's clause: in syncd's mapping specification, with RULES in its rules of conduct, or in the
-standard that is named. `syncd render --notes` cites the same clauses for what was odd in a study: a value that cannot be
-used costs that value, never the study, unless `SYNCD_POLICY__VALUES` says so. `…__TIMEZONE` is short for
-`SYNCD_ARCHIVES__<NAME>__TIMEZONE`, and so with the archive's other [settings](settings.md). A site's own [hook](hook.md)
-may change what is written here."""
+In brackets stands the rule's clause: one of those explained [below](#the-clauses), with RULES one of syncd's
+[rules](rules.md), or one of the standard that is named. `syncd render --notes` cites the same clauses for what was odd in a
+study: a value that cannot be used costs that value, never the study, unless `SYNCD_POLICY__VALUES` says so. `…__TIMEZONE` is
+short for `SYNCD_ARCHIVES__<NAME>__TIMEZONE`, and so with the archive's other [settings](settings.md). A site's own
+[hook](hook.md) may change what is written here."""
 
 _ABOUT = {
     "ImagingStudy": """\
@@ -163,6 +167,7 @@ def mapping_page() -> str:
         "No Organization, Location or ServiceRequest is written: orders, visits and places are logical\n"
         "references or words, and so are people unless the site wants them. Left out besides:",
         _table(("element", "why"), ((f"`{element}`", why) for element, why in UNMAPPED)),
+        CLAUSES.read_text(encoding="utf-8").rstrip(),
     ]
     return "\n\n".join(parts) + "\n"
 

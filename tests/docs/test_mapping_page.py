@@ -6,6 +6,7 @@ with several sources is told apart by its value, as the table does it (`identifi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -15,10 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from scripts.generate_docs import GENERATED
+from scripts.mapping_page.page import COLUMNS, TITLES, UNMAPPED, Title, mapping_page
+from scripts.mapping_page.table import ROWS
 from syncd.mapping.check.check import problems
 from syncd.mapping.check.tables import SHAPES, Element
 from syncd.mapping.dialects.registry import VERSIONS, dialect
-from syncd.mapping.page import COLUMNS, TITLES, UNMAPPED, Title, mapping_page
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.resources.endpoints import endpoints
 from syncd.mapping.resources.imagingstudy import available, registered, withdrawn
@@ -26,7 +28,6 @@ from syncd.mapping.resources.patient import patient, replaced, subject
 from syncd.mapping.resources.provenance import device, provenance, writes_provenance
 from syncd.mapping.resources.retracted import retracted_status
 from syncd.mapping.resources.sentinel import sentinel
-from syncd.mapping.table import ROWS
 from syncd.mapping.values.identity import patient_key
 from syncd.mapping.values.primitives import RULES
 from syncd.mapping.values.systems import DICOM_UID, SCHEMES
@@ -46,6 +47,7 @@ from syncd.model.snapshot import (
     StudySnapshot,
 )
 from syncd.model.study.rejection import REJECTING_TITLES
+from syncd.model.words import NOTE_RULES
 from syncd.snapshot.instances.rejection import left_of, said_by
 from tests.mapping.resources.test_provenance import OWED
 from tests.mapping.studies import (
@@ -291,6 +293,18 @@ def test_the_page_has_every_table() -> None:
     for row in ROWS:
         name, _, source = row.element.removeprefix(f"{row.resource}.").partition(":")
         assert (f"`{name}` ({source})" if source else f"`{name}`") in shown
+
+
+def test_the_page_explains_each_clause_that_a_row_or_a_note_names() -> None:
+    """A heading that begins with the clause as it is cited; those of RULES stand elsewhere."""
+    headings = [line.lstrip("#").strip() + " " for line in mapping_page().splitlines() if line.startswith("##")]
+    of_rows = {
+        clause for row in ROWS for clause in row.clause.split(", ") if re.fullmatch(r"[A-M](\.\d(-\d+)?)?|I-\d+", clause)
+    }
+    of_notes = {rule for rule in NOTE_RULES if not re.match(r"RULES |[A-E]\d", rule)}
+    cited = of_rows | of_notes
+    assert len(cited) > 40
+    assert [clause for clause in sorted(cited) if not any(heading.startswith(f"{clause} ") for heading in headings)] == []
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syncd.mapping.table_row import Row, row
+from scripts.mapping_page.row import Row, row
 
 
 def _head(resource: str, *, rule: str, tags: str, clause: str, dstu2: bool = True, r4: bool = True) -> tuple[Row, ...]:
