@@ -46,7 +46,7 @@ class TargetPaused(SyncdError):
 class StudyError(SyncdError):
     """This study cannot be published as it is; it is parked, replayable, and its neighbours go on.
 
-    `reason` is one of CONTRACT.md's parked reasons (`syncd.model.words.ParkedReason`); `detail` names rule, tag or
+    `reason` is one of README.md's parked reasons (`syncd.model.words.ParkedReason`); `detail` names rule, tag or
     issue codes and never a value; `outcome` is the server's OperationOutcome, shown only on request.
     """
 

@@ -1,4 +1,4 @@
-"""What each ImagingStudy should say, as flat paths and values (MAPPING.md A, B, E and J.1 for R4).
+"""What each ImagingStudy should say, as flat paths and values (MAPPING A, B, E and J.1 for R4).
 
 `{"started": "2026-03-01", "series[1.2.3].number": 4, …}`: the oracle compares two such dictionaries, so a forgotten
 element shows as a path that only one side has. `None` and an absent path are the same. Where several answers are right

@@ -1,8 +1,8 @@
-"""The oracle's own conversion of DICOM values to what FHIR should say (MAPPING.md C, R4, no time zone configured).
+"""The oracle's own conversion of DICOM values to what FHIR should say (MAPPING C, R4, no time zone configured).
 
 A second hand at the same rules: nothing of syncd is imported. What a text says is decided before (`oracle_text`); here it
 becomes dates, names, codes. Codes are compared as `system|code`, and as
-`|display` where MAPPING.md gives no code.
+`|display` where MAPPING gives no code.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def _region_key(term: str) -> str:
 
 
 def issuer(qualifiers: list[Header], plain: str = "") -> tuple[str, str]:
-    """(system, assigner's display) by the issuer rule of MAPPING.md B, with no issuer configured."""
+    """(system, assigner's display) by the issuer rule of MAPPING B, with no issuer configured."""
     for item in qualifiers:
         local, universal, kind = (item.text(tag) for tag in (0x00400031, 0x00400032, 0x00400033))
         if kind == "ISO" and re.fullmatch(_OID, universal):

@@ -35,7 +35,7 @@ from deploy.native.servers import (
 from tests import medplum
 
 VERSIONS = ("1.10.1", "1.12.7")
-"""Both must be supported (ORTHANC.md): Debian bookworm's, and trixie's in a chroot. Other patch levels are accepted."""
+"""Both must be supported (docs/orthanc.md): Debian bookworm's, and trixie's in a chroot. Other patch levels are accepted."""
 
 ROOT = Path(__file__).resolve().parent.parent
 TRIXIE = Path(os.environ.get("TEST_TRIXIE", ROOT / ".work" / "trixie"))
@@ -178,7 +178,7 @@ class Archive(Site):
         return sorted(found["ID"] for found in self.post("/tools/lookup", study_uid) if found["Type"] == "Study")
 
     def last_change(self) -> int:
-        """The highest number the change feed ever gave (ORTHANC.md: `Last` of an empty page)."""
+        """The highest number the change feed ever gave (docs/orthanc.md: `Last` of an empty page)."""
         last: int = self.get("/changes?since=9000000000000&limit=1")["Last"]
         return last
 

@@ -82,7 +82,7 @@ class OrthancArchive:
         return self._routes.now()
 
     def high_water_mark(self) -> int:
-        """The highest change number ever assigned: `Last` of the empty page behind the end (ORTHANC.md)."""
+        """The highest change number ever assigned: `Last` of the empty page behind the end (docs/orthanc.md)."""
         return self._routes.changes(BEHIND_THE_END, limit=1).last
 
     def changes(self, since: int, *, limit: int) -> ChangePage:

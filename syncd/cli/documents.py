@@ -1,4 +1,4 @@
-"""What `audit`, `explain` and `parked` answer as JSON: one shape each, which scripts may hold on to (CONTRACT.md).
+"""What `audit`, `explain` and `parked` answer as JSON: one shape each, which scripts may hold on to.
 
 Each shape is listed here by path, docs/audit.md is generated from the lists, and tests hold the answers to them. Times are
 ISO 8601 in UTC, null where there is none. No name, birth date, PatientID or accession is in any of them (RULES S1).

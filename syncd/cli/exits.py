@@ -1,4 +1,4 @@
-"""Exit codes (CONTRACT.md) and how an error becomes one: its message on stderr, never a traceback."""
+"""Exit codes (README.md) and how an error becomes one: its message on stderr, never a traceback."""
 
 from __future__ import annotations
 

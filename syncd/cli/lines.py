@@ -11,7 +11,14 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
+from syncd.model.clauses import heading_of
+
 GAP = "  "
+
+
+def note_line(*, tag: str, rule: str, done: str, safety: bool) -> str:
+    """One note: where it was odd, by which rule, what was done, and where to read more."""
+    return f"{tag or '-':9}  {rule:8}  {done}{' (safety)' if safety else ''} [{heading_of(rule)}]"
 
 
 def echo_rows(rows: Sequence[Sequence[str]], *, titles: Sequence[str] = ()) -> None:

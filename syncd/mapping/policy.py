@@ -35,7 +35,7 @@ class ArchivePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingPolicy:
-    """`patient` is POLICY__PATIENT, `bad_uid` POLICY__BAD_UID, `modality_scope` POLICY__MODALITY_SCOPE (CONTRACT.md).
+    """`patient` is POLICY__PATIENT, `bad_uid` POLICY__BAD_UID, `modality_scope` POLICY__MODALITY_SCOPE (docs/settings.md).
     `rejected_quality` (`hide`, `keep`): whether a note titled 113001 takes images back (MAPPING D.2). `values`
     (`lenient`, `strict`): whether a study with anything odd is published. `service_request` (`logical`, `match`): whether
     orders are looked for on the FHIR server (MAPPING J.3). `practitioner_from_name` (`display`, `resource`) and the three

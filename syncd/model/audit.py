@@ -13,11 +13,11 @@ from syncd.model.selection import UnselectedStudy
 from syncd.model.work import Copy, DirtyRow, Intent, ParkedStudy, PlannedRetraction, StudyRecord
 
 PENDING = 120.0
-"""Seconds for which a study with a pending mark is work under way and no difference (CONTRACT, `audit`)."""
+"""Seconds for which a study with a pending mark is work under way and no difference (README.md, `audit`)."""
 
 
 class DifferenceKind(StrEnum):
-    """How a study differs, in the words of CONTRACT, `audit`."""
+    """How a study differs, in the words of `syncd audit`."""
 
     MISSING = "missing"
     """The archive holds it, the FHIR server does not."""

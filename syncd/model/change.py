@@ -18,7 +18,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePage:
-    """One answer of `/changes`. `last` of an empty page is the high-water mark (ORTHANC.md).
+    """One answer of `/changes`. `last` of an empty page is the high-water mark (docs/orthanc.md).
 
     `malformed` counts entries that could not be read: recorded, never stopping their neighbours (RULES A2).
     """

@@ -1,4 +1,4 @@
-"""One id per reconcile, sent to both servers as `X-Correlation-ID` and bound to every log line (CONTRACT.md)."""
+"""One id per reconcile, sent to both servers as `X-Correlation-ID` and bound to every log line (docs/operation.md, Logs)."""
 
 from __future__ import annotations
 

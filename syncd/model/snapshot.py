@@ -16,7 +16,7 @@ NOWHERE = ArchiveName("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something odd and what was done about it. `rule` cites MAPPING.md (`C.1-4`); `tag` is `gggg,eeee` or empty.
+    """Something odd and what was done about it. `rule` cites MAPPING (`C.1-4`); `tag` is `gggg,eeee` or empty.
 
     `safety`: it touches who the patient is, a side, a site or an order, so that a reader of FHIR may be misled by what is
     not said (RULES B9, B10, B11)."""

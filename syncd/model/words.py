@@ -1,4 +1,4 @@
-"""The words of CONTRACT.md, the same in ledger, logs, pages and JSON."""
+"""The words that are the same in ledger, logs, pages and JSON."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from syncd.plan.essence import reference_of
 from syncd.publish.server import FhirServer, escaped, token
 
 BATCH = 50
-"""Studies per lookup (RULES C2); 100 identifiers in one search took HAPI 25 ms (FHIR-SERVERS.md)."""
+"""Studies per lookup (RULES C2); 100 identifiers in one search took HAPI 25 ms (docs/fhir-servers.md)."""
 
 _LONGEST_CHAIN = 5
 

@@ -1,6 +1,6 @@
 """`load`: all sources read, the strongest value of each setting kept, everything that is wrong said at once.
 
-Precedence: command line > environment > settings file > secret files > defaults (CONTRACT.md). A mapping such as
+Precedence: command line > environment > settings file > secret files > defaults (docs/settings.md). A mapping such as
 `issuers` is one value: the strongest source's replaces the others', so that it has one origin. The difficulty is to
 say more than the validator does: which of the sources a wrong value came from, under the name its writer used, without
 repeating a value that could be a secret.

@@ -1,4 +1,4 @@
-"""Every setting, with its unit, its default and why (CONTRACT.md, Settings).
+"""Every setting, with its unit, its default and why (docs/settings.md).
 
 The docstring below a field is what an operator reads in `config/syncd.toml` and `docs/settings.md`, which are generated
 from here. A field exists only once it works. Constructing these models reads nothing: only `syncd.settings.load` does,

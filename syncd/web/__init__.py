@@ -1,1 +1,1 @@
-"""Health, metrics and the status as JSON, served by the process that does the work (CONTRACT.md, Web)."""
+"""Health, metrics and the status as JSON, served by the process that does the work (docs/operation.md, Health)."""

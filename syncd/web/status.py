@@ -1,6 +1,6 @@
 """The status as JSON: the same document for `/api/status` and `syncd status --json`.
 
-Its shape is listed in `SHAPE`, from which docs/status.md is generated, and scripts may hold on to it (CONTRACT.md).
+Its shape is listed in `SHAPE`, from which docs/status.md is generated, and scripts may hold on to it.
 Times are ISO 8601 in UTC; null where there is none.
 """
 

@@ -29,7 +29,7 @@ def entry(seq: Any, **fields: Any) -> dict[str, Any]:
 
 
 def test_an_unreadable_change_is_counted_and_its_neighbours_survive() -> None:
-    """RULES A2; CASES: a malformed entry."""
+    """RULES A2; docs/cases.md: a malformed entry."""
     odd: list[Any] = [
         "text", None, entry("2"), entry(True), entry(-1), entry(2, ID="../system"),
         entry(2, ChangeType=None), entry(2, ResourceType=5),
@@ -65,7 +65,7 @@ def test_resources_are_resolved_to_studies_in_chunks() -> None:
 
 
 def test_nothing_to_resolve_asks_nothing() -> None:
-    """CASES: an empty poll."""
+    """docs/cases.md: an empty poll."""
     orthanc, scripted = archive({})
     assert orthanc.studies_of([]) == ()
     assert scripted.asked == []
@@ -135,7 +135,7 @@ def test_lookup_gives_studies_only() -> None:
 
 
 def test_names_instead_of_tags_are_not_taken_for_missing_values() -> None:
-    """ORTHANC.md: both versions know `short`; a server that ignores it would give a study without any value."""
+    """docs/orthanc.md: both versions know `short`; a server that ignores it would give a study without any value."""
     named = {**study([11]), "MainDicomTags": {"StudyInstanceUID": "1.2.1"}}
     orthanc, _ = archive({HEADER: answering(named), "POST /tools/bulk-content": answering([named])})
     with pytest.raises(Unsuitable):

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from syncd.model.clauses import RULES
 from tests.cases import CASES
 from tests.cases.row import Row
+from tests.docs.pages import slug
 
 _HEAD = """# Every rule and every situation, and the tests that show it
 
-Generated from `tests/cases/` by `python scripts/generate_docs.py`; what follows from it for a site is in
-[guarantees.md](guarantees.md). One test of a table: `pytest FILE -k NAME`. Tests in `tests/real/`, and some in
-`tests/crash/` and `tests/faults/`, run real servers; those in `tests/contracts/` run on the fakes and on the real servers
-alike, through the files beside the servers' names in `tests/fakes/` and `tests/real/`. All others need neither.
+Generated from `tests/cases/` by `python scripts/generate_docs.py`. What each rule says and why is in [rules.md](rules.md),
+what follows from it for a site in [guarantees.md](guarantees.md). One test of a table: `pytest FILE -k NAME`. Tests in
+`tests/real/`, and some in `tests/crash/` and `tests/faults/`, run real servers; those in `tests/contracts/` run on the fakes
+and on the real servers alike, through the files beside the servers' names in `tests/fakes/` and `tests/real/`. All others
+need neither.
 """
 
 _GAPS = """## Not shown by a test
@@ -33,12 +36,19 @@ def cases_page() -> str:
 
 
 def _table(group: str, rows: tuple[Row, ...]) -> str:
-    lines = [f"| {_title(row)} | {_tests(row)} |\n" for row in rows]
+    lines = [f"| {_anchor(row)}{_title(row)} | {_tests(row)} |\n" for row in rows]
     return f"## {group}\n\n| what must hold | tests |\n|---|---|\n" + "".join(lines)
 
 
+def _anchor(row: Row) -> str:
+    """Where links of other pages to a rule's row end: a table's row has no heading."""
+    return f'<a id="{row.name.lower()}"></a>' if row.name else ""
+
+
 def _title(row: Row) -> str:
-    return f"**{row.name}** {row.says}" if row.name else row.says
+    if not row.name:
+        return row.says
+    return f"**[{row.name}](rules.md#{slug(f'{row.name} {RULES[row.name]}')})** {row.says}"
 
 
 def _tests(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""What holds for every command (CONTRACT.md)."""
+"""What holds for every command (README.md)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def owner(place: Place) -> Iterator[Ledger]:
 def test_wrong_settings_are_exit_2_for_every_command(
     place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
-    """Issue 3: all problems in one message; nothing is begun."""
+    """All problems in one message; nothing is begun."""
     monkeypatch.setenv("SYNCD_FIHR__URL", "x")
     result = syncd(*words)
     assert result.exit_code == 2
@@ -38,14 +38,14 @@ def test_wrong_settings_are_exit_2_for_every_command(
 
 
 def test_the_version_is_told(syncd: Syncd) -> None:
-    """CONTRACT.md, Commands."""
+    """README.md, Commands."""
     result = syncd("--version")
     assert result.exit_code == 0
     assert result.stdout.startswith("syncd ")
 
 
 def test_a_ledger_that_another_process_holds_is_exit_4(place: Place, owner: Ledger, syncd: Syncd, tmp_path: Path) -> None:
-    """CONTRACT.md: two daemons on one ledger: the second refuses."""
+    """README.md: two daemons on one ledger: the second refuses."""
     result = syncd("run")
     assert result.exit_code == 4
     assert "held" in result.stderr or "another process" in result.stderr

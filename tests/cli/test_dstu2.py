@@ -17,7 +17,7 @@ def dstu2(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_check_asks_for_the_types_that_dstu2_has(place: Place, syncd: Syncd) -> None:
-    """CONTRACT, `check`: no Endpoint is missed, a Basic would be; our own installation is found by it (RULES E3)."""
+    """README.md, `check`: no Endpoint is missed, a Basic would be; our own installation is found by it (RULES E3)."""
     place.store(STUDY)
     assert syncd("resync").exit_code == 0
     result = syncd("check")
@@ -28,7 +28,7 @@ def test_check_asks_for_the_types_that_dstu2_has(place: Place, syncd: Syncd) -> 
 
 
 def test_a_study_that_arrives_is_work_left(place: Place, syncd: Syncd) -> None:
-    """CONTRACT, `resync`; RULES A6: listed, exit 1, and nothing of it written; the stable one beside it is."""
+    """README.md, `resync`; RULES A6: listed, exit 1, and nothing of it written; the stable one beside it is."""
     place.store(OTHER)
     place.store(STUDY, stable=False)
     result = syncd("resync")

@@ -1,4 +1,4 @@
-"""Exit codes (CONTRACT.md) and errors in words."""
+"""Exit codes (README.md) and errors in words."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ CODES: dict[str, Exit] = {
 
 
 def test_every_error_has_its_exit_code() -> None:
-    """CONTRACT.md: 1 work left, 2 settings, 3 a server cannot be reached, 4 ledger refused."""
+    """README.md: 1 work left, 2 settings, 3 a server cannot be reached, 4 ledger refused."""
     kinds = {name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SyncdError)}
     assert {name: code_of(kind("x")) for name, kind in kinds.items()} == CODES
 
 
 def test_the_numbers_are_those_of_the_contract() -> None:
-    """CONTRACT.md: scripts hold on to these."""
+    """README.md: scripts hold on to these."""
     assert {one.name: one.value for one in Exit} == {
         "DONE": 0,
         "WORK_LEFT": 1,
@@ -48,7 +48,7 @@ def test_the_numbers_are_those_of_the_contract() -> None:
 
 
 def test_an_error_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    """CONTRACT.md: its message on stderr, never a traceback."""
+    """README.md: its message on stderr, never a traceback."""
     with pytest.raises(typer.Exit) as raised, told():
         raise errors.ConfigurationError("set this")
     assert raised.value.exit_code == 2
@@ -56,7 +56,7 @@ def test_an_error_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]) -> None:
-    """CONTRACT.md: 130 interrupted."""
+    """README.md: 130 interrupted."""
     with pytest.raises(typer.Exit) as raised, told():
         raise KeyboardInterrupt
     assert raised.value.exit_code == 130

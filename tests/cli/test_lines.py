@@ -42,14 +42,14 @@ def _of(text: str, uid: str) -> list[str]:
 
 
 def test_each_parked_study_is_one_line(set_aside: Place, syncd: Syncd) -> None:
-    """CONTRACT: `parked list` piped is one line a study."""
+    """README.md: `parked list` piped is one line a study."""
     shown = syncd("parked", "list").stdout
     assert [len(_of(shown, uid)) for uid in UIDS] == [6, 6, 6]
     assert _of(shown, UIDS[0])[:2] == [UIDS[0], "refused"] and "422" in _of(shown, UIDS[0])[-1]
 
 
 def test_each_difference_is_one_line(narrow: Place, syncd: Syncd) -> None:
-    """CONTRACT: `audit --deep` piped is one line a study; so is what `resync` leaves."""
+    """README.md: `audit --deep` piped is one line a study; so is what `resync` leaves."""
     shown = syncd("audit", "--deep").stdout
     assert "1 in main" not in shown and shown.splitlines()[0].endswith("3 studies compared by every element.")
     assert all(len(_of(shown, uid)) == 3 for uid in UIDS)
@@ -59,7 +59,7 @@ def test_each_difference_is_one_line(narrow: Place, syncd: Syncd) -> None:
 
 
 def test_what_is_told_of_one_thing_is_one_line(set_aside: Place, syncd: Syncd) -> None:
-    """CONTRACT: `status`, `explain` and `archive list` fold nothing either."""
+    """README.md: `status`, `explain` and `archive list` fold nothing either."""
     status = syncd("status").stdout
     assert "\nparked       3 refused\n" in status
     assert status.splitlines()[-1] == "not ready    no daemon is running on this ledger"
@@ -70,7 +70,7 @@ def test_what_is_told_of_one_thing_is_one_line(set_aside: Place, syncd: Syncd) -
 
 
 def test_a_pipe_gets_whole_lines(set_aside: Place) -> None:
-    """CONTRACT: as a process of its own, whose output is a pipe."""
+    """README.md: as a process of its own, whose output is a pipe."""
     environment = {**os.environ, "PYTHONPATH": str(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))}
     done = subprocess.run(
         [sys.executable, "-m", "syncd", "parked", "list"], env=environment, capture_output=True, text=True, check=False

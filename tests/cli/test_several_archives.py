@@ -1,4 +1,4 @@
-"""The commands at a site with several archives (CONTRACT.md, RULES C8)."""
+"""The commands at a site with several archives (README.md, RULES C8)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _endpoints(place: Place) -> dict[str, str]:
 
 
 def test_every_command_knows_every_archive(several: Place, syncd: Syncd) -> None:
-    """CONTRACT `resync`, `archive list`, `check`, `render`; RULES C8: the first publication is of all copies."""
+    """README.md, `resync`, `archive list`, `check`, `render`; RULES C8: the first publication is of all copies."""
     only = syncd("resync", "--archive", "second")
     assert (only.exit_code, _published(several)) == (0, {OTHER, BOTH})
     (both,) = (one for one in several.fhir.resources("ImagingStudy") if one["id"] == BOTH)
@@ -72,7 +72,7 @@ def test_every_command_knows_every_archive(several: Place, syncd: Syncd) -> None
 
 
 def test_a_check_names_the_archive_that_is_away(several: Place, syncd: Syncd) -> None:
-    """CONTRACT `check`: one line each, exit 3."""
+    """README.md, `check`: one line each, exit 3."""
     several.second.away = True
     checked = syncd("check")
     assert checked.exit_code == 3
@@ -91,7 +91,7 @@ def test_a_check_warns_of_archives_whose_patients_nobody_can_tell_apart(
 
 
 def test_an_unknown_archive_is_no_choice(several: Place, syncd: Syncd) -> None:
-    """CONTRACT: exit 2, naming those there are."""
+    """README.md: exit 2, naming those there are."""
     refused = syncd("resync", "--archive", "third")
     assert refused.exit_code == 2
     assert "main, second" in refused.stderr
@@ -148,7 +148,7 @@ def test_endpoints_are_switched_off_later_where_the_server_is_away(removed: Plac
 
 
 def test_the_status_shows_a_removed_archive(removed: Place, owner: Ledger, syncd: Syncd) -> None:
-    """CONTRACT `status`: exit 1, for its studies wait for the operator."""
+    """README.md, `status`: exit 1, for its studies wait for the operator."""
     archives = {
         "main": {"state": "ok", "reason": "", "behind_changes": 0, "behind_seconds": 0.0},
         "second": {"state": "removed", "reason": "archive second is not in the settings any more"},

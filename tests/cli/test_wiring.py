@@ -1,4 +1,4 @@
-"""From settings to what the rooms take (CONTRACT.md, settings)."""
+"""From settings to what the rooms take (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.cli.conftest import Place
 def test_how_long_a_read_of_the_archive_may_take_is_a_setting(
     place: Place, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], seconds: float
 ) -> None:
-    """CONTRACT `ARCHIVES__<NAME>__TIMEOUT`: 30s, for one read."""
+    """docs/settings.md, `ARCHIVES__<NAME>__TIMEOUT`: 30s, for one read."""
     made: list[ArchiveConnection] = []
     archive = wiring.OrthancArchive
 

@@ -1,4 +1,4 @@
-"""FHIR-SERVERS.md, "Behaviours": transactions and batches (RULES C7); `fhir` is the fixture of `fhir_contract`."""
+"""docs/fhir-servers.md, "Behaviours": transactions and batches (RULES C7); `fhir` is the fixture of `fhir_contract`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class BundleContract:
         assert fhir.get(f"ImagingStudy/{good['id']}").status_code == 404
 
     def test_a_reference_may_lead_into_the_same_transaction(self, fhir: FhirClient) -> None:
-        """FHIR-SERVERS.md: in any order."""
+        """docs/fhir-servers.md: in any order."""
         patient = {"resourceType": "Patient", "id": fhir.new_id("pat")}
         study = fhir.study(subject={"reference": f"Patient/{patient['id']}"})
         assert fhir.bundle("transaction", put_entry(study), put_entry(patient)).status_code == 200

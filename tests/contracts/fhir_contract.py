@@ -1,4 +1,4 @@
-"""FHIR-SERVERS.md, "Behaviours": reads and writes one at a time, one test per row.
+"""docs/fhir-servers.md, "Behaviours": reads and writes one at a time, one test per row.
 
 `server` is the FHIR server under test. Searches are in `fhir_searches`, bundles in `fhir_bundles`; speed is no contract.
 """
@@ -75,7 +75,7 @@ class WriteContract:
         assert fhir.put(fhir.study(subject=elsewhere)).json()["subject"] == elsewhere
 
     def test_a_referenced_endpoint_or_patient_cannot_be_deleted(self, fhir: FhirClient) -> None:
-        """FHIR-SERVERS.md: 409."""
+        """docs/fhir-servers.md: 409."""
         endpoint = fhir.endpoint()
         study = fhir.stored(endpoint=[{"reference": f"Endpoint/{endpoint['id']}"}])
         assert fhir.delete(f"Endpoint/{endpoint['id']}").status_code == 409
@@ -172,7 +172,7 @@ class WriteContract:
         assert left["imagingStudy"] == report["imagingStudy"]
 
     def test_update_as_create_is_not_declared(self, fhir: FhirClient) -> None:
-        """CONTRACT, `FHIR__IDS`: the CapabilityStatement cannot tell."""
+        """docs/settings.md, `FHIR__IDS`: the CapabilityStatement cannot tell."""
         statement = fhir.get("metadata").json()
         assert (statement["resourceType"], statement["fhirVersion"]) == ("CapabilityStatement", "4.0.1")
         listed = {one["type"]: one for one in statement["rest"][0]["resource"]}
@@ -185,7 +185,7 @@ class WriteContract:
         assert (refused.status_code, "HAPI-0960" in diagnostics_of(refused)) == (400, True)
 
     def test_gzip_and_minimal_answers(self, fhir: FhirClient) -> None:
-        """FHIR-SERVERS.md: `Content-Encoding: gzip` on requests, `Prefer: return=minimal`."""
+        """docs/fhir-servers.md: `Content-Encoding: gzip` on requests, `Prefer: return=minimal`."""
         study = fhir.study()
         headers = {"Content-Encoding": "gzip", "Prefer": "return=minimal"}
         body = gzip.compress(json.dumps(study).encode())
@@ -237,7 +237,7 @@ class WriteContract:
         assert (beside.status_code, beside.content) == (404, b"")
 
     def test_conditional_create_finds_what_is_there(self, fhir: FhirClient) -> None:
-        """FHIR-SERVERS.md: once one at a time; several that match are 412."""
+        """docs/fhir-servers.md: once one at a time; several that match are 412."""
         value = fhir.new_id()
         patient = {"resourceType": "Patient", "identifier": [{"system": "urn:c", "value": value}]}
         condition = {"If-None-Exist": f"identifier=urn:c|{value}"}

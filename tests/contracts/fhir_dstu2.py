@@ -144,7 +144,7 @@ class Dstu2Contract:
         assert dstu2.get(f"ImagingStudy/{said['id']}").json()["order"] == [{"display": "A-1"}]
 
     def test_a_referenced_patient_cannot_be_deleted(self, dstu2: Dstu2Client) -> None:
-        """FHIR-SERVERS.md: 409, as in R4."""
+        """docs/fhir-servers.md: 409, as in R4."""
         dstu2.stored()
         assert dstu2.delete(f"Patient/{dstu2.patient}").status_code == 409
 

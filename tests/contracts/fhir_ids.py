@@ -62,5 +62,5 @@ class IdsContract:
         assert fhir.put(named, if_match="3").status_code == 201
 
     def test_the_capability_statement_does_not_tell(self, fhir: FhirClient) -> None:
-        """CONTRACT.md, FHIR__IDS: HAPI does not declare `updateCreate`, whatever it does."""
+        """docs/settings.md, FHIR__IDS: HAPI does not declare `updateCreate`, whatever it does."""
         assert "updateCreate" not in fhir.get("metadata").text

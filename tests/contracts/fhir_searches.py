@@ -1,4 +1,4 @@
-"""FHIR-SERVERS.md, "Behaviours": searches (RULES C9); `fhir` is the fixture of `fhir_contract`."""
+"""docs/fhir-servers.md, "Behaviours": searches (RULES C9); `fhir` is the fixture of `fhir_contract`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ORTHANC.md's table of the change feed, one test per row; where the versions differ, each is held to its own column.
+"""docs/orthanc.md's table of the change feed, one test per row; where the versions differ, each is held to its own column.
 
 `server` is the archive under test (`ArchiveUnderTest`), for these tests alone. Each leaves it empty, but its numbers go
 on, so everything is said of what came after a mark.
@@ -135,7 +135,7 @@ class FeedContract:
         other.close()
 
     def test_last_is_what_is_still_there_and_goes_back(self, archive: ArchiveClient) -> None:
-        """ORTHANC.md: `/changes?last` is never the cursor's measure."""
+        """docs/orthanc.md: `/changes?last` is never the cursor's measure."""
         archive.upload(archive.new_uid())
         before = archive.get("/changes?last")["Last"]
         stored = archive.upload(archive.new_uid())
@@ -245,7 +245,7 @@ class FeedContract:
             other.close()
 
     def test_delete_changes_empties_the_log_and_the_counter_goes_on(self, archive: ArchiveClient) -> None:
-        """CASES: an emptied log is not a reset."""
+        """docs/cases.md: an emptied log is not a reset."""
         archive.upload(archive.new_uid())
         mark = archive.high_water()
         archive.delete("/changes")
@@ -254,7 +254,7 @@ class FeedContract:
         assert archive.changes(0)[0]["Seq"] == mark + 1
 
     def test_a_filter_by_type_works_only_in_1_12(self, archive: ArchiveClient) -> None:
-        """ORTHANC.md: 1.10 ignores it; `Capabilities.HasExtendedChanges` tells."""
+        """docs/orthanc.md: 1.10 ignores it; `Capabilities.HasExtendedChanges` tells."""
         mark = archive.high_water()
         archive.upload(archive.new_uid())
         asked = {

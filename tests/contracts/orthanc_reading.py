@@ -1,4 +1,4 @@
-"""ORTHANC.md, "Reading cheaply": the calls that a snapshot, the inventory and D1 are made of.
+"""docs/orthanc.md, "Reading cheaply": the calls that a snapshot, the inventory and D1 are made of.
 
 Only what is answered, never how fast. DICOMweb and `instances-tags` are left to the real servers.
 """
@@ -97,7 +97,7 @@ class ReadingContract:
         assert len(found) == 2 * FIND_LIMIT + 1
 
     def test_the_instances_of_a_study_come_without_sop_class(self, archive: ArchiveClient) -> None:
-        """ORTHANC.md: `/studies/{id}/instances` is cheap and lacks it."""
+        """docs/orthanc.md: `/studies/{id}/instances` is cheap and lacks it."""
         _, study, stored = self._study(archive)
         found = archive.get(f"/studies/{study}/instances")
         assert {one["ID"] for one in found} == {one["ID"] for one in stored}
@@ -114,7 +114,7 @@ class ReadingContract:
         assert archive.get(f"/series/{stored[2]['ParentSeries']}") == second
 
     def test_the_sop_class_of_one_instance_is_plain_text(self, archive: ArchiveClient) -> None:
-        """ORTHANC.md: what a script asks once per instance."""
+        """docs/orthanc.md: what a script asks once per instance."""
         stored = archive.upload(archive.new_uid(), sop_class=SECONDARY_CAPTURE)
         assert archive.ask("GET", f"{stored['Path']}/metadata/SopClassUid").text == SECONDARY_CAPTURE
         assert archive.ask("GET", f"{stored['Path']}/metadata/Nothing").status_code == 404
@@ -314,7 +314,7 @@ class ReadingContract:
         assert b"Here" in file
 
     def test_some_tags_are_kept_in_the_index(self, archive: ArchiveClient) -> None:
-        """ORTHANC.md: main DICOM tags; laterality is none of them."""
+        """docs/orthanc.md: main DICOM tags; laterality is none of them."""
         stored = archive.upload(
             archive.new_uid(), BodyPartExamined="CHEST", Laterality="L", StudyDescription="D", ReferringPhysicianName="R^S"
         )
@@ -386,17 +386,17 @@ class ReadingContract:
         assert (series["ID"], series["Type"]) == (stored[0]["ParentSeries"], "Series")
 
     def test_the_dicomweb_plugin_is_listed(self, archive: ArchiveClient) -> None:
-        """CONTRACT, `check`: `/plugins` and its own page."""
+        """README.md, `check`: `/plugins` and its own page."""
         assert "dicom-web" in archive.get("/plugins")
         assert archive.get("/plugins/dicom-web")["ID"] == "dicom-web"
         assert archive.ask("GET", "/plugins/nothing").status_code == 404
 
     def test_the_system_tells_the_version(self, archive: ArchiveClient, server: ArchiveUnderTest) -> None:
-        """CONTRACT, `check`."""
+        """README.md, `check`."""
         assert archive.get("/system")["Version"] == server.version
 
     def test_what_is_no_dicom_is_refused(self, archive: ArchiveClient) -> None:
-        """ORTHANC.md: nothing is stored, nothing is logged."""
+        """docs/orthanc.md: nothing is stored, nothing is logged."""
         mark = archive.high_water()
         for body in (b"", b"no DICOM at all", b"\0" * 128 + b"DICM"):
             assert archive.ask("POST", "/instances", data=body).status_code == 400
@@ -419,7 +419,7 @@ class ReadingContract:
         assert (tags["0008,0008"], tags["0028,0030"]) == ("ORIGINAL¥PRIMARY", "1¥2")
 
     def test_a_dicom_file_without_a_uid_is_a_404(self, archive: ArchiveClient) -> None:
-        """ORTHANC.md: such as a DICOMDIR; an empty UID is a 400."""
+        """docs/orthanc.md: such as a DICOMDIR; an empty UID is a 400."""
         uid = archive.new_uid()
         for series_uid, status in ((None, 404), ("", 400)):
             file = make_instance(study_uid=uid, SeriesInstanceUID=series_uid)
@@ -435,7 +435,7 @@ class ReadingContract:
         other.close()
 
     def test_without_the_password_nothing_is_answered(self, archive: ArchiveClient) -> None:
-        """CONTRACT, `check`: 401."""
+        """README.md, `check`: 401."""
         answer = archive.without_password()
         assert (answer.status_code, answer.content) == (401, b"")
         assert answer.headers["WWW-Authenticate"].startswith("Basic")

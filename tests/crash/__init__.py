@@ -1,1 +1,1 @@
-"""kill -9 at any point: what is left must be enough to go on from (DESIGN.md, principle 2)."""
+"""kill -9 at any point: what is left must be enough to go on from (docs/architecture.md)."""

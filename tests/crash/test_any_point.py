@@ -172,7 +172,7 @@ def memory() -> Iterator[Path]:
 @pytest.mark.machine
 @pytest.mark.parametrize("name", STORIES)
 def test_a_death_after_any_change_leaves_enough_to_go_on(name: str, memory: Path) -> None:
-    """DESIGN principle 2, RULES A1, A2, A6, B4, C3, C5, E3: the end of the story is the same.
+    """RULES A1, A2, A6, B4, C3, C5, E3: the end of the story is the same.
 
     After each change, a second death comes somewhere soon after; the world goes on while nobody looks every other time.
     """

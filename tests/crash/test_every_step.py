@@ -102,7 +102,7 @@ def stages(hapi: FhirServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def test_a_restart_after_kill_9_only_repeats_work(
     stages: Callable[[str], Stages], version: str, step: Step, nth: int
 ) -> None:
-    """Issue 3, DESIGN principle 2, RULES A1, A2, C3, C5: equal again, nothing twice, nothing of ours foreign."""
+    """RULES A1, A2, C3, C5: equal again, nothing twice, nothing of ours foreign."""
     scene = stages(version).next_scene()
     at = scene.at
     with at.running(kill_at=(step, nth)) as process:
@@ -124,7 +124,7 @@ def _counted(at: Installation) -> tuple[int, int]:
 
 
 def test_every_listed_step_is_said_by_the_program() -> None:
-    """Issue 3: the list cannot go stale. Each step stands in the program at least once, and nothing else is said."""
+    """The list cannot go stale. Each step stands in the program at least once, and nothing else is said."""
     said: list[str] = []
     for file in sorted((ROOT / "syncd").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -134,7 +134,7 @@ def test_every_listed_step_is_said_by_the_program() -> None:
 
 
 def test_a_normal_run_reaches_every_step(stages: Callable[[str], Stages]) -> None:
-    """Issue 3: what no run reaches, no kill would test; and a daemon that nobody kills makes both sides equal."""
+    """What no run reaches, no kill would test; and a daemon that nobody kills makes both sides equal."""
     scene = stages(OLD).next_scene()
     at = scene.at
     with at.running(kill_at=(Step.SENT, 0)) as process:

@@ -88,7 +88,7 @@ def _ending(world: Mortal) -> None:
 
 
 def test_a_provenance_that_is_owed_is_written_once(tmp_path: Path) -> None:
-    """RULES B8, DESIGN 2: killed anywhere between the archive's change and the last commit: one, in its first version."""
+    """RULES B8: killed anywhere between the archive's change and the last commit: one, in its first version."""
     lives = 0
     for world in _deaths(tmp_path, before=_another_patient):
         _goes_on(world, Mortal.live)
@@ -100,7 +100,7 @@ def test_a_provenance_that_is_owed_is_written_once(tmp_path: Path) -> None:
 
 
 def test_studies_move_with_their_patient(tmp_path: Path) -> None:
-    """RULES B4, DESIGN 2: killed anywhere between the round's marks and the last commit: both moved, ours gave way once."""
+    """RULES B4: killed anywhere between the round's marks and the last commit: both moved, ours gave way once."""
 
     def act(world: Mortal) -> None:
         if world._rooms is None:

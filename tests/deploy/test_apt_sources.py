@@ -39,7 +39,7 @@ ANOTHER = "Types: deb\nURIs: http://third.example/x\nSuites: x\nComponents: main
     ],
 )  # fmt: skip
 def test_the_mirror_is_the_one_this_debian_came_from(tmp_path: Path, file: str, text: str, mirror: str) -> None:
-    """Issue: the second Orthanc by debootstrap, its mirror read from the machine's apt sources (sources.list(5))."""
+    """The second Orthanc by debootstrap, its mirror read from the machine's apt sources (sources.list(5))."""
     assert debian_mirror(apt=_apt(tmp_path, file, text), os_release=_system(tmp_path, "debian", "bookworm")) == mirror
 
 

@@ -34,12 +34,12 @@ def compose() -> dict[str, Any]:
 
 
 def test_the_three_services_are_there(compose: dict[str, Any]) -> None:
-    """Issue, point 3."""
+    """Servers and syncd, each by a published image."""
     assert sorted(compose["services"]) == ["hapi", "orthanc", "syncd"]
 
 
 def test_every_image_is_pinned_to_what_the_tests_use(compose: dict[str, Any]) -> None:
-    """Issue: images pinned; the fixtures' containers are the same ones."""
+    """Images pinned; the fixtures' containers are the same ones."""
     images = {name: service["image"] for name, service in compose["services"].items()}
     assert images["orthanc"] == ORTHANC_IMAGES["1.12.7"]
     assert images["hapi"] == HAPI_IMAGE
@@ -55,12 +55,12 @@ def test_every_port_is_on_loopback(compose: dict[str, Any]) -> None:
 
 
 def test_hapi_has_no_health_check(compose: dict[str, Any]) -> None:
-    """FHIR-SERVERS.md: the image has no shell; such a check never turns healthy."""
+    """docs/fhir-servers.md: the image has no shell; such a check never turns healthy."""
     assert "healthcheck" not in compose["services"]["hapi"]
 
 
 def test_no_secret_is_in_the_file(compose: dict[str, Any]) -> None:
-    """Issue: no secrets in the file. Passwords and tokens come from files that the user makes, outside of git."""
+    """No secrets in the file. Passwords and tokens come from files that the user makes, outside of git."""
     for service in compose["services"].values():
         assert not [name for name in service["environment"] if re.search("PASSWORD|TOKEN|SECRET|REGISTERED", name)]
     assert all(Path(secret["file"]).parent.name == "secrets" for secret in compose["secrets"].values())
@@ -68,7 +68,7 @@ def test_no_secret_is_in_the_file(compose: dict[str, Any]) -> None:
 
 
 def test_every_syncd_name_is_a_setting(compose: dict[str, Any]) -> None:
-    """Issue: every environment name checked against the settings; secret files are named as the variables."""
+    """Every environment name checked against the settings; secret files are named as the variables."""
     named = {*compose["services"]["syncd"]["environment"], *_secret_targets(compose)}
     assert len(named) > 5
     assert not [name for name in named if not any(re.fullmatch(known, name) for known in _known(Settings))]

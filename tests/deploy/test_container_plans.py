@@ -12,7 +12,7 @@ from tests.servers import PASSWORD, USERNAME, VERSIONS
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_orthancs_container_gets_the_same_configuration(version: str) -> None:
-    """Issue: one fixture, two ways, the same tests."""
+    """One fixture, two ways, the same tests."""
     plan = orthanc_plan(version, stable_age=7, dicomweb=True, options={"OverwriteInstances": True})
     settings = json.loads(plan.environment["ORTHANC_JSON"])
     assert plan.image == ORTHANC_IMAGES[version]
@@ -29,7 +29,7 @@ def test_without_the_plugin_its_section_is_left_out() -> None:
 
 
 def test_a_durable_hapi_has_its_data_in_a_file() -> None:
-    """CASES: the FHIR server away for a while, and back with what it had."""
+    """docs/cases.md: the FHIR server away for a while, and back with what it had."""
     durable, fleeting = (hapi_plan(fhir="r4b", durable=kept, validate=False) for kept in (True, False))
     assert durable.environment["spring.datasource.url"].startswith("jdbc:h2:file:")
     assert fleeting.environment["spring.datasource.url"].startswith("jdbc:h2:mem:")

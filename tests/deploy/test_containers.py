@@ -74,7 +74,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ContainerServer]:
 
 
 def test_a_container_keeps_its_address_and_its_data(server: ContainerServer) -> None:
-    """CASES: a server that is killed and comes back is the same one, where it was."""
+    """docs/cases.md: a server that is killed and comes back is the same one, where it was."""
     address = server.start().base_url
     server.kill()
     assert fetch(f"{address}/system") is None

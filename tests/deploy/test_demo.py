@@ -35,7 +35,7 @@ def taken() -> Iterator[int]:
 
 
 def test_a_default_port_that_is_taken_gives_way_with_a_notice(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 3: ports that it says, and an Orthanc that is there already is left alone."""
+    """Ports that it says, and an Orthanc that is there already is left alone."""
     monkeypatch.setitem(demo_places.PORTS, "DEMO_ORTHANC_PORT", taken)
     ports = chosen_ports({})
     assert ports.orthanc > taken
@@ -44,7 +44,7 @@ def test_a_default_port_that_is_taken_gives_way_with_a_notice(taken: int, monkey
 
 
 def test_two_servers_never_get_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 3: nobody listens on a chosen port yet, so only the demo knows that it is given away."""
+    """Nobody listens on a chosen port yet, so only the demo knows that it is given away."""
     port = free_port()
     monkeypatch.setitem(demo_places.PORTS, "DEMO_HAPI_PORT", port)
     assert chosen_ports({"DEMO_ORTHANC_PORT": str(port)}).hapi > port
@@ -52,13 +52,13 @@ def test_two_servers_never_get_one_port(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("text", ["taken", "0", "65536", "eighty", "-1"])
 def test_a_named_port_that_cannot_be_had_is_an_error(text: str, taken: int) -> None:
-    """Issue 3: failures say what to do; a port asked for by name is never exchanged silently."""
+    """Failures say what to do; a port asked for by name is never exchanged silently."""
     with pytest.raises(DemoFailed, match="DEMO_HAPI_PORT"):
         chosen_ports({"DEMO_HAPI_PORT": str(taken) if text == "taken" else text})
 
 
 def test_a_second_demo_is_refused_and_told_who_runs(folder: Path) -> None:
-    """Issue 3: a second run does not take the first one's storage away."""
+    """A second run does not take the first one's storage away."""
     with only_demo(), pytest.raises(DemoFailed, match=str(os.getpid())), only_demo():
         pass
     with only_demo():
@@ -66,7 +66,7 @@ def test_a_second_demo_is_refused_and_told_who_runs(folder: Path) -> None:
 
 
 def test_a_new_run_starts_without_the_last_ones_data(folder: Path) -> None:
-    """Issue 3: a second run works; yesterday's ledger would not fit today's empty HAPI."""
+    """A second run works; yesterday's ledger would not fit today's empty HAPI."""
     with only_demo():
         assert not demo_places.cleared()
         demo_places.new_password()
@@ -76,7 +76,8 @@ def test_a_new_run_starts_without_the_last_ones_data(folder: Path) -> None:
 
 
 def test_syncd_understands_the_settings_that_it_is_given(folder: Path) -> None:
-    """CONTRACT: an unknown key would be an error; the password comes from a secret file that only its owner reads."""
+    """docs/settings.md: an unknown key would be an error; the password comes from a secret file that only its owner
+    reads."""
     with only_demo():
         password = demo_places.new_password()
         variables = demo_places.written_config(
@@ -120,13 +121,13 @@ def test_the_daemon_gets_no_other_settings_than_the_demos(tmp_path: Path, monkey
 def test_all_is_settled_when_every_study_is_available_or_parked(
     statuses: tuple[str, ...], parked: tuple[str, ...], pending: int, settled: bool
 ) -> None:
-    """Issue 3: published, or parked with a reason; nothing owed."""
+    """Published, or parked with a reason; nothing owed."""
     studies = tuple(Seen(uid=str(index), link="", status=status) for index, status in enumerate(statuses))
     assert Sight(studies=studies, parked=dict.fromkeys(parked, "refused"), pending=pending).settled is settled
 
 
 def test_without_a_terminal_every_line_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue 3: `ONCE=1` needs no terminal; a link that is cut at 80 columns is none."""
+    """`ONCE=1` needs no terminal; a link that is cut at 80 columns is none."""
     link = "http://127.0.0.1:18080/fhir/ImagingStudy/" + "1." * 30 + "1"
     seen = Seen(uid="1.2", link=link, status="available", date="2026-03-01", modalities="CT SR", series=2, instances=31)
     screen = Screen(once=True, steps=1)
@@ -143,7 +144,7 @@ def test_without_a_terminal_every_line_is_whole(capsys: pytest.CaptureFixture[st
 
 
 def test_a_failure_names_its_step(capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue 3: failures say which step and what to do."""
+    """Failures say which step and what to do."""
     screen = Screen(once=True, steps=6)
     with pytest.raises(DemoFailed), screen.step("HAPI", doing="starts"):
         raise DemoFailed("build it first")
@@ -152,5 +153,5 @@ def test_a_failure_names_its_step(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_pydicom_package_ships_files() -> None:
-    """ORTHANC.md, Real DICOM to feed it: without them there is no demo."""
+    """docs/orthanc.md, Real DICOM to feed it: without them there is no demo."""
     assert len(files()) > 100

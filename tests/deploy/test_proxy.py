@@ -56,7 +56,7 @@ def echo() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_every_request_is_recorded_before_its_answer_arrives(echo: tuple[str, list[str]], proxy_before: ProxyBefore) -> None:
-    """Issue: a second resync sends no write at all, counted here."""
+    """A second resync sends no write at all, counted here."""
     proxy = proxy_before(echo[0])
     with requests.Session() as session:
         for number in range(20):
@@ -138,7 +138,7 @@ def test_a_held_request_waits_for_the_test(echo: tuple[str, list[str]], proxy_be
 
 
 def test_a_server_that_is_down_looks_down(proxy_before: ProxyBefore) -> None:
-    """Issue: another test stops HAPI for a while; the record says that nobody answered."""
+    """Another test stops HAPI for a while; the record says that nobody answered."""
     proxy = proxy_before("http://127.0.0.1:9")
     with pytest.raises(requests.ConnectionError):
         requests.get(proxy.url, timeout=10)

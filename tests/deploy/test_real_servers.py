@@ -1,4 +1,5 @@
-"""What the fixtures promise of the real servers, so that other tests may lean on it (ORTHANC.md, FHIR-SERVERS.md)."""
+"""What the fixtures promise of the real servers, so that other tests may lean on it (docs/orthanc.md,
+docs/fhir-servers.md)."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ from tests.servers import Archive, FhirServer
 
 
 def test_orthanc_asks_for_credentials(orthanc: Archive) -> None:
-    """CONTRACT ARCHIVES__<NAME>__USERNAME: the tests' archives refuse whoever has none."""
+    """docs/settings.md, ARCHIVES__<NAME>__USERNAME: the tests' archives refuse whoever has none."""
     assert requests.get(f"{orthanc.url}/system", timeout=30).status_code == 401
     assert orthanc.get("/system")["Version"] == orthanc.version
 
 
 def test_the_dicomweb_plugin_is_loaded(orthanc: Archive) -> None:
-    """ORTHANC.md, starting a real one."""
+    """docs/orthanc.md, starting a real one."""
     assert "dicom-web" in orthanc.get("/plugins")
 
 
@@ -43,7 +44,7 @@ def test_data_survive_sigkill_at_the_same_address(new_orthanc: Callable[..., Arc
 
 
 def test_pydicoms_files_are_the_measured_ones(new_orthanc: Callable[..., Archive], orthanc_version: str) -> None:
-    """ORTHANC.md, real DICOM: 119 instances, 39 series, 32 studies, 20 patients."""
+    """docs/orthanc.md, real DICOM: 119 instances, 39 series, 32 studies, 20 patients."""
     archive = new_orthanc(orthanc_version)
     archive.upload_all(file.read_bytes() for file in pydicom_files())
     counts = archive.get("/statistics")
@@ -52,7 +53,7 @@ def test_pydicoms_files_are_the_measured_ones(new_orthanc: Callable[..., Archive
 
 
 def test_an_archive_without_the_plugin_can_be_had(new_orthanc: Callable[..., Archive]) -> None:
-    """Issue: no DICOMweb plugin is a case of its own."""
+    """No DICOMweb plugin is a case of its own."""
     assert "dicom-web" not in new_orthanc(dicomweb=False).get("/plugins")
 
 
@@ -69,7 +70,7 @@ def test_hapis_pages_lead_through_the_proxy(hapi: FhirServer, proxy_before: Call
 
 
 def test_hapi_keeps_a_history_and_validates(hapi: FhirServer) -> None:
-    """FHIR-SERVERS.md: it is real HAPI."""
+    """docs/fhir-servers.md: it is real HAPI."""
     for text in ("first", "second"):
         hapi.put("Basic/twice", {"resourceType": "Basic", "id": "twice", "code": {"text": text}})
     assert [entry["resource"]["code"]["text"] for entry in hapi.history("Basic/twice")] == ["first", "second"]
@@ -80,7 +81,7 @@ def test_hapi_keeps_a_history_and_validates(hapi: FhirServer) -> None:
 
 @pytest.mark.long
 def test_a_durable_hapi_remembers_over_sigkill(new_hapi: Callable[..., FhirServer]) -> None:
-    """CASES: the FHIR server away for a while, and back with what it had confirmed."""
+    """docs/cases.md: the FHIR server away for a while, and back with what it had confirmed."""
     server = new_hapi(durable=True)
     server.put("Basic/kept", {"resourceType": "Basic", "id": "kept", "code": {"text": "kept"}})
     server.kill()
@@ -98,7 +99,7 @@ def test_synthetic_instances_are_taken(orthanc: Archive) -> None:
 
 
 def test_a_start_that_fails_shows_the_log_and_what_to_do(tmp_path: Path) -> None:
-    """Issue: failures say what to do."""
+    """Failures say what to do."""
     broken = Orthanc(OrthancConfig(directory=tmp_path, options={"HttpThreadsCount": "many"}))
     with pytest.raises(StartFailed, match=r"(?s)Orthanc did not start.*apt-get.*HttpThreadsCount"):
         broken.start()
@@ -106,7 +107,7 @@ def test_a_start_that_fails_shows_the_log_and_what_to_do(tmp_path: Path) -> None
 
 
 def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
-    """Issue: a port that was chosen is taken or refused, never silently another."""
+    """A port that was chosen is taken or refused, never silently another."""
     with RecordingProxy("http://127.0.0.1:9") as occupant:
         port = int(occupant.url.rsplit(":", 1)[1])
         with pytest.raises(StartFailed, match=f"port {port} is taken"):
@@ -114,13 +115,13 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
 
 
 def test_hapi_that_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:
-    """Issue: failures say which step and what to do."""
+    """Failures say which step and what to do."""
     with pytest.raises(StartFailed, match=r"not there.*scripts\.set_up"):
         Hapi(HapiConfig(directory=tmp_path, jar=tmp_path / "absent.jar")).start()
 
 
 def test_a_chrooted_orthanc_must_store_inside_the_chroot(tmp_path: Path) -> None:
-    """ORTHANC.md: the second version runs in a chroot, and sees nothing outside."""
+    """docs/orthanc.md: the second version runs in a chroot, and sees nothing outside."""
     with pytest.raises(StartFailed, match="below the chroot"):
         Orthanc(OrthancConfig(directory=tmp_path / "data", root=tmp_path / "chroot"))
 

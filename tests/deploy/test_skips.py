@@ -43,7 +43,7 @@ def test_one(version, what):
 def test_only_a_missing_container_engine_is_forgiven_in_ci(
     tmp_path: Path, reason: str, environment: dict[str, str], code: int
 ) -> None:
-    """Issue: skipped with the reason in a list at the end; CI allows no skip but the container engine."""
+    """Skipped with the reason in a list at the end; CI allows no skip but the container engine."""
     said = _run(tmp_path, SKIPS.format(reason=reason), environment=environment)
     assert said.returncode == code, said.stdout
     assert f"test_inner.py::test_skipped: {reason}" in said.stdout
@@ -60,7 +60,7 @@ def test_a_module_skipped_whole_counts(tmp_path: Path) -> None:
 
 
 def test_a_run_without_either_orthanc_fails_where_both_are_demanded(tmp_path: Path) -> None:
-    """Issue: CI prints both /system versions and fails without either."""
+    """CI prints both /system versions and fails without either."""
     said = _run(tmp_path, "def test_runs(): pass\n", "--both-orthancs", environment={})
     assert said.returncode == 1
     assert "no Orthanc 1.10.1 was asked" in said.stdout

@@ -23,6 +23,7 @@ PAGES = tuple(sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs"
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_ANCHOR = re.compile(r'<a id="([^"]+)"></a>')
 _INLINE = re.compile(r"`(syncd(?: [^`]*)?)`")
 
 
@@ -86,10 +87,19 @@ def links(page: Path) -> Iterator[str]:
     yield from _LINK.findall(_FENCE.sub("", text_of(page)))
 
 
+def headings(page: Path) -> list[str]:
+    """The headings of a page, in their order."""
+    return _HEADING.findall(_FENCE.sub("", text_of(page)))
+
+
+def slug(heading: str) -> str:
+    """A heading as a link names it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def anchors(page: Path) -> set[str]:
-    """The headings of a page as a link names them."""
-    headings = _HEADING.findall(_FENCE.sub("", text_of(page)))
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    """What a link to a place of a page may name: its headings, and rows of tables that have an anchor of their own."""
+    return {slug(heading) for heading in headings(page)} | set(_ANCHOR.findall(text_of(page)))
 
 
 def command_tree() -> dict[str, Any]:

@@ -35,7 +35,7 @@ def unknown(row: Row) -> list[str]:
 
 @pytest.mark.parametrize("row", CASES, ids=lambda row: row.name or row.says)
 def test_every_test_that_is_named_exists(row: Row) -> None:
-    """Issue 5, It is done when: each rule of RULES and each line of CASES has a named test."""
+    """Each rule of RULES and each line of docs/cases.md has a named test."""
     assert row.says and row.tests
     assert unknown(row) == []
     assert len(set(row.tests)) == len(row.tests)
@@ -55,7 +55,7 @@ def test_a_test_that_does_not_exist_would_be_noticed() -> None:
 
 
 def test_the_page_is_fresh_and_tells_what_is_missing() -> None:
-    """STYLE 10: run `python scripts/generate_docs.py`. What no test shows is said, and so is every file of the rows."""
+    """Run `python scripts/generate_docs.py`. What no test shows is said, and so is every file of the rows."""
     page = text_of(ROOT / "docs/cases.md")
     assert page == cases_page()
     said = page.partition("## Not shown by a test")[2]
@@ -64,7 +64,7 @@ def test_the_page_is_fresh_and_tells_what_is_missing() -> None:
 
 
 def test_the_guarantees_name_tests_and_rules_that_exist() -> None:
-    """Issue 5, It is done when: which test shows each; files, folders and the numbers of rules are real."""
+    """Which test shows each; files, folders and the numbers of rules are real."""
     page = text_of(ROOT / "docs/guarantees.md")
     named = set(re.findall(r"`(tests/[^`]*)`", page))
     assert named and not [place for place in named if not (ROOT / place).exists()]

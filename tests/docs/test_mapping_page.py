@@ -194,7 +194,7 @@ def rows_of(version: str) -> frozenset[str]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_element_that_is_written_has_its_row_and_every_row_its_element(version: str) -> None:
-    """STYLE 10, MAPPING A, E, J.1, M: of one study with everything, one without a PatientID, one whose UID is no OID."""
+    """MAPPING A, E, J.1, M: of one study with everything, one without a PatientID, one whose UID is no OID."""
     unidentified = study(patient=PatientFacts())
     odd = study(study_uid=StudyInstanceUID("1.02.3"), series=(series(instances=(instance(sop_class=""),)),))
     elsewhere = study(series=(series(elsewhere=ArchiveName("other")),))
@@ -208,13 +208,13 @@ def test_every_element_that_is_written_has_its_row_and_every_row_its_element(ver
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(snapshots, policies)
 def test_no_study_writes_an_element_without_a_row(version: str, snapshot: StudySnapshot, policy: MappingPolicy) -> None:
-    """STYLE 10: whatever the archive says."""
+    """Whatever the archive says."""
     assert found_in(written(snapshot, policy, version)) <= rows_of(version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_row_says_the_type_that_the_version_defines(version: str) -> None:
-    """STYLE 10, MAPPING A.1 to A.3: by the structures that the check of B1 uses."""
+    """MAPPING A.1 to A.3: by the structures that the check of B1 uses."""
     for row in ROWS:
         if not row.path(version):
             assert row.type(version) == ""
@@ -239,7 +239,7 @@ def shape_of(element: str, version: str) -> Element:
 
 
 def test_each_row_is_complete_and_told_once() -> None:
-    """STYLE 10: a rule with its clause; tags as DICOM writes them; R4B says what R4 says (MAPPING A)."""
+    """A rule with its clause; tags as DICOM writes them; R4B says what R4 says (MAPPING A)."""
     names = [row.element for row in ROWS]
     assert len(set(names)) == len(names)
     for row in ROWS:
@@ -251,7 +251,7 @@ def test_each_row_is_complete_and_told_once() -> None:
 
 
 def test_what_is_said_to_be_left_out_has_no_row() -> None:
-    """STYLE 10: `not mapped yet` and the table do not contradict each other."""
+    """`not mapped yet` and the table do not contradict each other."""
     assert {element for element, _ in UNMAPPED}.isdisjoint(row.element for row in ROWS)
 
 
@@ -282,7 +282,7 @@ def test_a_rejecting_title_does_what_the_page_says(title: Title) -> None:
 
 
 def test_the_page_has_every_table() -> None:
-    """STYLE 10: every title, coding scheme, element and version; docs/mapping.md is one of the generated files."""
+    """Every title, coding scheme, element and version; docs/mapping.md is one of the generated files."""
     page = mapping_page()
     assert GENERATED["docs/mapping.md"] is mapping_page
     assert {title.code for title in TITLES} == REJECTING_TITLES

@@ -1,6 +1,6 @@
 """The pages keep what they promise: commands, settings, make targets, links and reasons are those of this version.
 
-STYLE 10: what an operator reads must not go stale. Each test reads the pages as they are, and the source that they tell of.
+what an operator reads must not go stale. Each test reads the pages as they are, and the source that they tell of.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
-    """STYLE 10: a block of another language would be an example that nobody runs; tests/loop/test_hooks.py runs Python."""
+    """A block of another language would be an example that nobody runs; tests/loop/test_hooks.py runs Python."""
     assert pages.languages() <= {"sh", "console", "toml", "text", "python"}
     assert pages.blocks("sh") and pages.blocks("console") and pages.blocks("toml")
 
 
 @pytest.mark.parametrize("line", pages.shell_lines())
 def test_what_is_to_be_typed_exists(line: str) -> None:
-    """CONTRACT, Commands and Set-up: every command, option and make target of the examples."""
+    """README.md: every command, option and make target of the examples."""
     for command in pages.words(line):
         variables = [word for word in command if re.fullmatch(r"[A-Z_]+=.*", word) and command[0] != "export"]
         program, *arguments = command[len(variables) :]
@@ -67,7 +67,7 @@ def test_what_is_to_be_typed_exists(line: str) -> None:
 
 @pytest.mark.parametrize("command", pages.inline_commands(*pages.PAGES))
 def test_a_command_named_in_the_text_exists_with_its_options(command: str) -> None:
-    """CONTRACT, Commands: a command exists only once it works, and the pages name no other."""
+    """README.md, Commands: a command exists only once it works, and the pages name no other."""
     assert pages.wrong_with(command.split()[1:], names_only=True) == ""
 
 
@@ -78,7 +78,7 @@ def test_a_command_that_does_not_exist_would_be_noticed(wrong: str) -> None:
 
 
 def test_the_readme_names_every_command() -> None:
-    """CONTRACT, Commands: what `syncd --help` shows stands in the README."""
+    """README.md, Commands: what `syncd --help` shows stands in the README."""
     named = pages.inline_commands(README)
     tree = pages.command_tree()
     leaves = [name for name, command in tree.items() if not hasattr(command, "commands")]
@@ -87,14 +87,14 @@ def test_the_readme_names_every_command() -> None:
 
 
 def test_the_readme_tells_every_exit_code() -> None:
-    """CONTRACT, Commands: the exit codes, each in bold."""
+    """README.md, Commands: the exit codes, each in bold."""
     text = pages.text_of(README)
     assert [code for code in Exit if f"**{int(code)}**" not in text] == []
 
 
 @pytest.mark.parametrize("block", settings_blocks(), ids=lambda block: block.page)
 def test_a_settings_file_of_the_examples_loads(block: pages.Block, elsewhere: Path) -> None:
-    """CONTRACT, Settings: the examples are valid as they stand, with the password that they leave to a secret file."""
+    """docs/settings.md: the examples are valid as they stand, with the password that they leave to a secret file."""
     file = elsewhere / "syncd.toml"
     file.write_text(block.text, encoding="utf-8")
     settings = load(config_file=file, environ={"SYNCD_ARCHIVES__MAIN__PASSWORD": "of-a-secret-file"})
@@ -103,7 +103,7 @@ def test_a_settings_file_of_the_examples_loads(block: pages.Block, elsewhere: Pa
 
 
 def test_the_variables_of_the_examples_are_settings(elsewhere: Path) -> None:
-    """CONTRACT, Settings: the exported variables load together; a file that one of them names is made here."""
+    """docs/settings.md: the exported variables load together; a file that one of them names is made here."""
     exported = dict(re.findall(r"^export (SYNCD_\w+)=(\S+)$", "\n".join(pages.shell_lines()), re.MULTILINE))
     given = {name: value for name, value in exported.items() if name.removeprefix("SYNCD_") not in ("CONFIG", "SECRETS_DIR")}
     secret = elsewhere / "secret"
@@ -114,7 +114,7 @@ def test_the_variables_of_the_examples_are_settings(elsewhere: Path) -> None:
 
 
 def test_every_variable_in_the_text_is_a_setting() -> None:
-    """CONTRACT, Settings: no page names a setting that this version does not have, with `_FILE` behind it or not."""
+    """docs/settings.md: no page names a setting that this version does not have, with `_FILE` behind it or not."""
     named = {name for page in pages.PAGES for name in re.findall(r"`(SYNCD_[A-Z0-9_<>]+)`", pages.text_of(page))}
     elsewhere = {f"SYNCD_{name}" for name in catalogue.ENVIRONMENT_ONLY} | {"SYNCD_SERVICE_HOST"}
     general = {setting.variable for setting in catalogue.CATALOGUE}
@@ -129,7 +129,7 @@ def test_every_variable_in_the_text_is_a_setting() -> None:
 
 
 def test_every_parked_reason_stands_in_the_troubleshooting_table() -> None:
-    """CONTRACT, Words: each reason with its meaning and what to do, and none that does not exist."""
+    """README.md, Troubleshooting: each reason with its meaning and what to do, and none that does not exist."""
     rows = re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \|$", pages.text_of(README), re.MULTILINE)
     assert sorted(reason for reason, _, _ in rows) == sorted(ParkedReason)
     assert all(means.strip() and do.strip() for _, means, do in rows)
@@ -165,7 +165,7 @@ def test_a_picture_is_whole_and_used(picture: Path) -> None:
 
 
 def test_the_capture_is_of_a_run_that_agreed() -> None:
-    """Issue 3: a real terminal capture, of a command that this version has and that ended with 0."""
+    """A real terminal capture, of a command that this version has and that ended with 0."""
     captures = [block.text for block in pages.blocks("console") if "make demo" in block.text]
     assert len(captures) == 1
     assert captures[0].startswith("$ ONCE=1 make demo")

@@ -113,7 +113,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.timeout(900)
 def test_what_is_published_of_any_archive_is_true_or_left_out(empty: Path) -> None:
-    """RULES B9, B10, B11; CASES, values: the oracle, file by file, agrees with what the server holds. The same archives each
+    """RULES B9, B10, B11; docs/cases.md: the oracle, file by file, agrees with what the server holds. The same archives each
     time, so that a change is judged by those of the one before it."""
     settings(max_examples=EXAMPLES, derandomize=True, phases=[Phase.explicit, Phase.generate], **UNHURRIED)(
         given(images=archives())(lambda images: holds(images, empty=empty))

@@ -1,4 +1,4 @@
-"""Resources with their versions, written as HAPI writes them (FHIR-SERVERS.md).
+"""Resources with their versions, written as HAPI writes them (docs/fhir-servers.md).
 
 The quirks are the content: an equal PUT answers the old version, tags left out come back, `If-Match` on an absent id is
 ignored while `W/"0"` on an existing one never matches, and a PUT over a tombstone is a 201 that skips a version number.

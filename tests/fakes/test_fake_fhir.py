@@ -31,15 +31,15 @@ class TestRelied(ReliedContract):
 
 
 class TestWriting(WriteContract):
-    """FHIR-SERVERS.md's single writes on the fake."""
+    """docs/fhir-servers.md's single writes on the fake."""
 
 
 class TestSearching(SearchContract):
-    """FHIR-SERVERS.md's searches on the fake."""
+    """docs/fhir-servers.md's searches on the fake."""
 
 
 class TestBundles(BundleContract):
-    """FHIR-SERVERS.md's bundles on the fake."""
+    """docs/fhir-servers.md's bundles on the fake."""
 
 
 class TestServerIds(IdsContract):
@@ -124,7 +124,7 @@ def test_a_scripted_answer_replaces_the_servers(fake: FakeFhir, session: request
 
 
 def test_an_outage_refuses_connections(fake: FakeFhir, session: requests.Session) -> None:
-    """CASES: FHIR server away."""
+    """docs/cases.md: FHIR server away."""
     fake.away = True
     with pytest.raises(requests.ConnectionError):
         session.get(f"{fake.url}/metadata")

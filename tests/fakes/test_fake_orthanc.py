@@ -60,15 +60,15 @@ def server(request: pytest.FixtureRequest) -> Iterator[FakeUnderTest]:
 
 
 class TestTheFeed(FeedContract):
-    """ORTHANC.md's feed table on the fake."""
+    """docs/orthanc.md's feed table on the fake."""
 
 
 class TestReading(ReadingContract):
-    """ORTHANC.md's calls on the fake."""
+    """docs/orthanc.md's calls on the fake."""
 
 
 def test_an_instance_can_be_stored_without_dicom() -> None:
-    """CASES: a machine of many steps needs no files."""
+    """docs/cases.md: a machine of many steps needs no files."""
     fake = FakeOrthanc("1.12.7", clock=Clock())
     instance = fake.store(
         StudyInstanceUID="1.2.3", Modality="CT", PatientID="P", RequestAttributesSequence=[{"CodeValue": "1"}]

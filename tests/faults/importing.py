@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from tests.real.installation import Installation, study
 
 MOST_VERSIONS = 3
-"""Issue 5: `registered`, `available`, and at most one more. A write that is repeated after a fault must not show."""
+"""`registered`, `available`, and at most one more. A write that is repeated after a fault must not show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The machine's clock is set while the daemon runs (RULES E5; CASES "clock stepping back: no stall")."""
+"""The machine's clock is set while the daemon runs (RULES E5; docs/cases.md "clock stepping back: no stall")."""
 
 from __future__ import annotations
 

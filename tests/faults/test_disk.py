@@ -39,7 +39,7 @@ def test_a_ledger_that_takes_no_writes_is_told_and_nothing_is_lost(
     illness: tuple[str, ...],
     said: str,
 ) -> None:
-    """Issue 5, RULES E6, CASES "disk full or read-only ledger": a clear message, alive, and everything arrives once."""
+    """RULES E6, docs/cases.md "disk full or read-only ledger": a clear message, alive, and everything arrives once."""
     site = install(new_orthanc(NEW), hapi)
     site.syncd.run_as = ("tests.faults.sick_disk", str(fifo), "--")
     whole = Import.of(site, number=STUDIES)

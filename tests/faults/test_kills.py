@@ -24,7 +24,7 @@ Install = Callable[..., Installation]
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [5])
 def test_an_import_survives_any_number_of_deaths(new_orthanc: New, hapi: FhirServer, install: Install, seed: int) -> None:
-    """Issue 5, DESIGN principle 2, RULES A1, A2, C3, C5: syncd killed twelve times within an import of 200 studies."""
+    """RULES A1, A2, C3, C5: syncd killed twelve times within an import of 200 studies."""
     site = install(new_orthanc(NEW), hapi)
     whole, chance, deaths = Import.of(site, number=STUDIES), random.Random(seed), 0
     with whole.arriving():
@@ -49,7 +49,7 @@ def test_an_import_survives_any_number_of_deaths(new_orthanc: New, hapi: FhirSer
 def test_studies_become_available_though_orthanc_died_while_they_arrived(
     new_orthanc: New, hapi: FhirServer, install: Install, version: str, alive: bool
 ) -> None:
-    """Issue 5, RULES A5, CASES "killed inside StableAge": StableStudy never comes, and nothing depends on it."""
+    """RULES A5, docs/cases.md "killed inside StableAge": StableStudy never comes, and nothing depends on it."""
     archive = new_orthanc(version, stable_age=20)
     site = install(archive, hapi)
     whole = Import.of(site, number=6)
@@ -73,7 +73,7 @@ def test_studies_become_available_though_orthanc_died_while_they_arrived(
 def test_an_import_survives_the_death_of_the_fhir_server(
     new_orthanc: New, second_hapi: FhirServer, install: Install
 ) -> None:
-    """Issue 5, RULES C5, C6: HAPI killed while studies are written; no study is blamed, none is written twice."""
+    """RULES C5, C6: HAPI killed while studies are written; no study is blamed, none is written twice."""
     fhir = second_hapi
     site = install(new_orthanc(OLD), fhir)
     whole = Import.of(site, number=60)

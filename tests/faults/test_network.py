@@ -23,7 +23,7 @@ FEWEST = 3
 def test_an_import_survives_a_network_that_fails_one_request_in_five(
     new_orthanc: Callable[..., Archive], hapi: FhirServer, install: Callable[..., Installation], side: str, version: str
 ) -> None:
-    """Issue 5, RULES C5, C6, CASES "through a proxy on the real one": dropped, delayed, cut short, 500, 503, 429."""
+    """RULES C5, C6, docs/cases.md "through a proxy on the real one": dropped, delayed, cut short, 500, 503, 429."""
     site = install(new_orthanc(version), hapi)
     whole = Import.of(site, number=STUDIES)
     proxy = site.before_fhir if side == "fhir" else site.before_archive

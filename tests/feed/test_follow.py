@@ -89,7 +89,7 @@ def test_reading_goes_on_from_the_page_until_done() -> None:
 
 
 def test_an_empty_poll_changes_nothing() -> None:
-    """CASES: an empty poll writes nothing; also when the overlap is read again."""
+    """docs/cases.md: an empty poll writes nothing; also when the overlap is read again."""
     before = position(5, moved_at=NOW - 10, seen={4: NOW - 10, 5: NOW - 10})
     taken = absorb(before, page([4, 5]), high_water=5, now=NOW)
     assert taken.position is before
@@ -104,7 +104,7 @@ def test_an_empty_poll_changes_nothing() -> None:
     ],
 )
 def test_entries_that_vanished_move_the_cursor_and_want_a_sweep(answer: ChangePage) -> None:
-    """RULES A3: pages that end below the high-water mark; CASES: an emptied log is not a reset."""
+    """RULES A3: pages that end below the high-water mark; docs/cases.md: an emptied log is not a reset."""
     taken = absorb(position(4, seen={3: NOW, 4: NOW}), answer, high_water=9, now=NOW)
     assert taken.vanished
     assert taken.position.cursor == 9
@@ -113,13 +113,14 @@ def test_entries_that_vanished_move_the_cursor_and_want_a_sweep(answer: ChangePa
 
 
 def test_an_empty_page_is_no_place_in_the_feed() -> None:
-    """ORTHANC.md: `Last` of an empty page is the highest number ever; entries stored meanwhile come with the next poll."""
+    """docs/orthanc.md: `Last` of an empty page is the highest number ever; entries stored meanwhile come with the next
+    poll."""
     taken = absorb(position(5), ChangePage(changes=(), done=True, last=8), high_water=5, now=NOW)
     assert taken.position.cursor == 5
 
 
 def test_a_gap_does_not_stall_and_is_still_filled_late() -> None:
-    """CASES: a gap in the numbers does not stall; a gap filled late is still seen."""
+    """docs/cases.md: a gap in the numbers does not stall; a gap filled late is still seen."""
     first = absorb(position(0), page([1, 2, 4]), high_water=4, now=NOW)
     assert first.position.cursor == 4
     step = next_read(first.position, high_water=4, now=NOW + 30)
@@ -142,7 +143,7 @@ def test_a_number_with_another_content_is_suspicious_and_nothing_is_taken() -> N
 
 
 def test_unreadable_entries_are_told_once_and_their_neighbours_survive() -> None:
-    """CASES: a malformed entry is recorded, a sweep is requested, and its neighbours survive."""
+    """docs/cases.md: a malformed entry is recorded, a sweep is requested, and its neighbours survive."""
     answer = page([1, 3], malformed=1)
     first = absorb(position(0), answer, high_water=3, now=NOW)
     assert [each.seq for each in first.fresh] == [1, 3]
@@ -161,7 +162,7 @@ def test_a_page_of_unreadable_entries_alone_moves_the_cursor() -> None:
 
 
 def test_unknown_types_move_the_cursor() -> None:
-    """CASES: unknown change types are ignored; only-ignored changes still move the cursor."""
+    """docs/cases.md: unknown change types are ignored; only-ignored changes still move the cursor."""
     odd = ChangePage(changes=(change(8, change_type="NewKindOfChange"),), done=True, last=8)
     assert absorb(position(7), odd, high_water=8, now=NOW).position.cursor == 8
 

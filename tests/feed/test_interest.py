@@ -66,7 +66,7 @@ def test_a_study_is_due_now_when_it_became_stable_and_still_is(types: list[str],
 
 
 def test_a_burst_makes_one_mark_and_each_copy_its_own() -> None:
-    """CASES: several studies in one page, StableStudy three times in a burst; RULES C8: two patients, one UID."""
+    """docs/cases.md: several studies in one page, StableStudy three times in a burst; RULES C8: two patients, one UID."""
     other = OrthancId("6" * 8)
     fresh = [change("StableStudy", "Study")] * 3 + [change("NewInstance", "Instance", resource_id="i")]
     marks = to_marks(fresh, archive=MAIN, studies=[listing(stable=True), listing(stable=True, orthanc_id=other)])
@@ -74,7 +74,7 @@ def test_a_burst_makes_one_mark_and_each_copy_its_own() -> None:
 
 
 def test_a_study_that_is_gone_or_has_no_uid_makes_no_mark() -> None:
-    """CASES: deleted between the change and the read."""
+    """docs/cases.md: deleted between the change and the read."""
     fresh = [change("NewStudy", "Study")]
     assert to_marks(fresh, archive=MAIN, studies=[]) == ()
     assert to_marks(fresh, archive=MAIN, studies=[listing(stable=True, uid="")]) == ()

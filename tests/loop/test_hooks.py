@@ -70,7 +70,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_documented_example_changes_and_vetoes(world: World, example: None) -> None:
-    """Issue, A hook: "One documented example in `docs/`"; found, loaded and asked as an installed package."""
+    """docs/hook.md: the example is found, loaded and asked as an installed package."""
     assert [one.distribution for one in world.rooms.hooks] == ["example-hospital-hook 1.0"]
     outcome = turned(world, PatientID="P1", OperatorsName="Operator^Olga")
     assert outcome.decision is Decision.CREATE
@@ -92,7 +92,7 @@ def test_without_the_example_the_operator_is_named(world: World) -> None:
 
 
 def test_hooks_see_snapshot_and_resource_at_every_status(world: World) -> None:
-    """Issue, A hook: "receives the snapshot and the finished resource", announced and whole."""
+    """docs/hook.md: it receives the snapshot and the finished resource, announced and whole."""
     seen: list[tuple[str, str]] = []
 
     def look(snapshot: StudySnapshot, resource: Resource) -> Resource:
@@ -111,7 +111,7 @@ def test_hooks_see_snapshot_and_resource_at_every_status(world: World) -> None:
 
 
 def test_hooks_see_what_is_withdrawn(world: World) -> None:
-    """Issue, A hook: the finished resource, whatever it says; nothing of a rejected study comes back by it."""
+    """docs/hook.md: the finished resource, whatever it says; nothing of a rejected study comes back by it."""
     seen: list[str] = []
 
     def look(_: StudySnapshot, resource: Resource) -> Resource:
@@ -127,7 +127,7 @@ def test_hooks_see_what_is_withdrawn(world: World) -> None:
 
 
 def test_each_hook_gets_what_the_one_before_gave(world: World) -> None:
-    """Issue, A hook: "may change"."""
+    """docs/hook.md: it may change the resource."""
     first = hook(lambda _, resource: {**resource, "description": "one"}, name="a")
     second = hook(lambda _, resource: {**resource, "description": resource["description"] + ", two"}, name="b")
     turned(hooked(world, first, second))
@@ -170,7 +170,7 @@ def _changed(**elements: Any) -> Callable[[StudySnapshot, Resource], Resource]:
 def test_what_a_hook_does_wrong_parks_the_study_with_its_name(
     world: World, call: Callable[[StudySnapshot, Resource], Any], detail: str
 ) -> None:
-    """Issue, A hook: "its errors park the study with its name"; RULES S1: never with its message."""
+    """docs/hook.md: its errors park the study under its name; RULES S1: never with its message."""
     outcome = turned(hooked(world, hook(call)))
     assert outcome.parked is not None and outcome.parked.reason == "hook"
     assert outcome.parked.detail.startswith(detail)
@@ -179,7 +179,7 @@ def test_what_a_hook_does_wrong_parks_the_study_with_its_name(
 
 
 def test_a_hook_gets_a_copy_of_its_own(world: World) -> None:
-    """Issue, A hook: what it keeps and changes later, or changes although it then gives another, is not what is sent."""
+    """docs/hook.md: what it keeps and changes later, or changes although it then gives another, is not what is sent."""
     kept: list[Resource] = []
 
     def keep(_: StudySnapshot, resource: Resource) -> Resource:
@@ -246,7 +246,7 @@ def test_a_new_version_of_a_hook_marks_what_was_published(
 def test_a_hook_that_cannot_be_loaded_is_the_operators(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, text: str
 ) -> None:
-    """Issue, A hook: exit 2 naming it, before anything is asked of a server; nothing is published without it."""
+    """docs/hook.md: exit 2 naming it, before anything is asked of a server; nothing is published without it."""
     install(tmp_path / "site", project=project(value), modules={"raising_hook": text} if text else {})
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.delitem(__import__("sys").modules, "raising_hook", raising=False)
@@ -257,7 +257,7 @@ def test_a_hook_that_cannot_be_loaded_is_the_operators(
 
 
 def test_hooks_come_in_the_order_of_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue, A hook: whatever order the packages were installed in."""
+    """docs/hook.md: whatever order the packages were installed in."""
     for name in ("b", "c", "a"):
         install(tmp_path / name, project=project("builtins:max", name=name), modules={})
         monkeypatch.syspath_prepend(tmp_path / name)

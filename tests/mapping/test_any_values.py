@@ -121,30 +121,30 @@ def the_invariants_hold(snapshot: StudySnapshot, policy: MappingPolicy) -> None:
 
 
 def test_any_byte_salad_in_any_mapped_tag_gives_a_resource_or_a_named_note_and_loses_no_instance() -> None:
-    """Issue, Values: 1,000 studies on the neutral mapping; never an exception."""
+    """1,000 studies on the neutral mapping; never an exception."""
     drawn(nothing_is_lost, examples=NEUTRAL, raw=salad.studies(), reading=readings)
 
 
 @pytest.mark.parametrize(("version", "profile"), DIALECTS)
 def test_any_byte_salad_gives_a_valid_resource_in_each_version_and_profile(version: str, profile: str) -> None:
-    """Issue, Values; RULES B1: 100 studies per dialect."""
+    """RULES B1: 100 studies per dialect."""
     fixed = {"version": st.just(version), "profile": st.just(profile)}
     drawn(the_resource_is_valid, examples=PER_DIALECT, raw=salad.studies(), reading=readings, **fixed)
 
 
 def test_mapping_is_deterministic_and_insensitive_to_the_order_in_which_the_archive_lists_things() -> None:
-    """Issue, Values; RULES B3."""
+    """RULES B3."""
     chance = st.randoms(use_true_random=False)
     drawn(the_order_does_not_matter, examples=NEUTRAL, raw=salad.studies(), chance=chance, reading=readings)
 
 
 def test_the_invariants_of_r6_hold_for_every_generated_study() -> None:
-    """Issue, Values; MAPPING A.4, ist-1 to ist-8."""
+    """MAPPING A.4, ist-1 to ist-8."""
     drawn(the_invariants_hold, examples=PER_DIALECT, snapshot=snapshots, policy=policies)
 
 
 def test_every_mapped_tag_may_hold_anything() -> None:
-    """Issue, Values: "any mapped tag": those of the mapping's table are among those that are drawn."""
+    """Any mapped tag: those of the mapping's table are among those that are drawn."""
     drawn_tags = {
         *salad.STUDY_TAGS.split(),
         *salad.SERIES_TAGS.split(),
@@ -161,7 +161,7 @@ def test_every_mapped_tag_may_hold_anything() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_ten_times_as_many_studies_lose_nothing_and_keep_their_order() -> None:
-    """Issue, Values: "more in `make test-long`"."""
+    """More of them in `make test-long`."""
     drawn(nothing_is_lost, examples=LONG * NEUTRAL, raw=salad.studies(), reading=readings)
     chance = st.randoms(use_true_random=False)
     drawn(the_order_does_not_matter, examples=LONG * NEUTRAL, raw=salad.studies(), chance=chance, reading=readings)
@@ -172,6 +172,6 @@ def test_ten_times_as_many_studies_lose_nothing_and_keep_their_order() -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("version", "profile"), DIALECTS)
 def test_ten_times_as_many_studies_are_valid_in_each_version_and_profile(version: str, profile: str) -> None:
-    """Issue, Values: "more in `make test-long`"."""
+    """More of them in `make test-long`."""
     fixed = {"version": st.just(version), "profile": st.just(profile)}
     drawn(the_resource_is_valid, examples=LONG * PER_DIALECT, raw=salad.studies(), reading=readings, **fixed)

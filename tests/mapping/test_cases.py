@@ -23,7 +23,7 @@ def named_in(text: str) -> set[int]:
 
 
 def test_every_case_of_section_i_has_a_test_that_names_it() -> None:
-    """Issue, Values: "all cases of section I as tests (reference tables)"."""
+    """MAPPING I: all cases, as reference tables."""
     here = Path(__file__)
     tests = [file for file in here.parents[1].rglob("test_*.py") if file != here]
     named = set().union(*(named_in(file.read_text(encoding="utf-8")) for file in tests))

@@ -1,4 +1,4 @@
-"""The mutants fit the code as it is, so that none of them passes for a fault without being one (issue 5, Proof)."""
+"""The mutants fit the code as it is, so that none of them passes for a fault without being one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ each = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name
 
 @each
 def test_a_mutant_fits_the_code_and_is_code(mutant: Mutant) -> None:
-    """Issue 5: what it replaces occurs exactly once, and what comes out is Python, and another program."""
+    """What it replaces occurs exactly once, and what comes out is Python, and another program."""
     for file, text in _mutated(mutant.edits).items():
         assert file.startswith("syncd/")
         assert ast.dump(ast.parse(text)) != ast.dump(ast.parse((ROOT / file).read_text(encoding="utf-8")))
@@ -26,7 +26,7 @@ def test_a_mutant_fits_the_code_and_is_code(mutant: Mutant) -> None:
 
 @each
 def test_the_tests_that_are_to_notice_it_exist(mutant: Mutant) -> None:
-    """Issue 5: a test that was renamed notices nothing."""
+    """A test that was renamed notices nothing."""
     assert mutant.noticed_by
     for node in mutant.noticed_by:
         file, _, name = node.partition("::")
@@ -35,7 +35,7 @@ def test_the_tests_that_are_to_notice_it_exist(mutant: Mutant) -> None:
 
 
 def test_there_are_enough_and_each_names_a_rule() -> None:
-    """Issue 5: at least 20 named faults, of every part of the rules."""
+    """At least 20 named faults, of every part of the rules."""
     assert len(MUTANTS) >= 20
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
     assert all(re.fullmatch(r"[A-ES]\d+|C\.\d-\d+", mutant.rule) for mutant in MUTANTS)
@@ -44,7 +44,7 @@ def test_there_are_enough_and_each_names_a_rule() -> None:
 
 @pytest.mark.parametrize("text", ["", "old old"], ids=["gone", "twice"])
 def test_an_edit_that_does_not_fit_is_refused(text: str) -> None:
-    """Issue 5: a patch that rots is named, and not carried out somewhere else."""
+    """A patch that rots is named, and not carried out somewhere else."""
     with pytest.raises(ValueError, match=r"some\.py holds"):
         edited(text, Edit("some.py", "old", "new"))
 

@@ -1,4 +1,4 @@
-"""What counts as noticed: a failed test, and nothing else (issue 5, Proof)."""
+"""What counts as noticed: a failed test, and nothing else."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from scripts.mutants import BROKEN, HUNG, KILLED, SURVIVED, Ran, main, verdict_o
     ],
 )
 def test_only_a_failed_test_kills(code: int | None, may_hang: bool, verdict: str) -> None:
-    """Issue 5: what cannot be imported or collected was noticed by nobody, and a hang only where it is expected."""
+    """What cannot be imported or collected was noticed by nobody, and a hang only where it is expected."""
     assert verdict_of(Ran(code=code, by="", said=""), may_hang=may_hang) == verdict
 
 
 def test_an_unknown_name_is_told_with_those_that_there_are() -> None:
-    """Issue 5: a slip of the pen is no mutant that was killed."""
+    """A slip of the pen is no mutant that was killed."""
     with pytest.raises(SystemExit, match=r"no mutant is called overlap-droped; there are:[^$]*overlap-dropped"):
         main(only=["overlap-droped"])

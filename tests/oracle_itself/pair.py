@@ -1,7 +1,7 @@
 """A faked pair of servers that agree: two small studies in an Orthanc, and their ImagingStudies written out by hand.
 
 Only what the oracle asks for is answered. The resources are literal JSON and not computed, so the agreement of the pair
-is a statement of MAPPING.md's K section in small, and every test spoils exactly one thing in it.
+is a statement of MAPPING's K section in small, and every test spoils exactly one thing in it.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ ERRORS: list[tuple[list[str], Callable[[Resources], None]]] = [
 
 @pytest.mark.parametrize(("paths", "spoil"), ERRORS, ids=lambda value: "+".join(value) if isinstance(value, list) else "")
 def test_an_error_is_reported_at_its_path(paths: list[str], spoil: Callable[[Resources], None]) -> None:
-    """Issue 3: every field that the oracle compares can fail."""
+    """Every field that the oracle compares can fail."""
     resources = pair.resources()
     spoil(resources)
     if paths == ["subject.identifier.secondary"]:
@@ -143,7 +143,7 @@ def test_a_wrong_endpoint_address_is_reported_for_every_study() -> None:
 
 
 def test_a_missing_study_is_reported_unless_it_was_accepted() -> None:
-    """Issue 3: published exactly once, or parked with a listed reason."""
+    """Published exactly once, or parked with a listed reason."""
     resources = pair.resources()
     del resources[f"ImagingStudy/{pair.REPORT}"]
     assert compared(resources).missing == (pair.REPORT,)
@@ -226,7 +226,7 @@ def test_a_resource_of_another_installation_is_not_ours() -> None:
 
 
 def test_a_second_resource_of_one_uid_is_a_duplicate_whoever_wrote_it() -> None:
-    """Issue 3: exactly once."""
+    """Exactly once."""
     resources = pair.resources()
     resources["ImagingStudy/copy"] = {**resources[CHEST], "id": "copy", "meta": {}}
     report = compared(resources)
@@ -308,7 +308,7 @@ def test_a_description_that_differs_between_series_is_the_archives() -> None:
 
 
 def test_a_late_instance_makes_the_sides_differ() -> None:
-    """CASES: late instances to a known series reach FHIR."""
+    """docs/cases.md: late instances to a known series reach FHIR."""
     held = pair.instances()
     late = pair.dataset("2.25.113", study=pair.CHEST, series=pair.CT_SERIES, sop_class=pair.CT, InstanceNumber="3")
     late.PatientID, late.SeriesNumber = "P1", "2"

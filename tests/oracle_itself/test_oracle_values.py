@@ -1,4 +1,4 @@
-"""The oracle's own conversions against MAPPING.md's cases: a wrong oracle would call right things wrong."""
+"""The oracle's own conversions against MAPPING's cases: a wrong oracle would call right things wrong."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ CASES: list[tuple[str, StudyRecord | None, StudyRecord, Occasion | None, Occasio
 def test_the_scope_says_what_is_owed(
     before: StudyRecord | None, after: StudyRecord, corrections: Occasion | None, everything: Occasion
 ) -> None:
-    """RULES B8, CONTRACT.md POLICY__PROVENANCE."""
+    """RULES B8, docs/settings.md, POLICY__PROVENANCE."""
     assert occasion(before, after, "corrections") is corrections
     assert occasion(before, after, "all") is everything
     assert occasion(before, after, "off") is None

@@ -74,7 +74,7 @@ def _raising(error: Exception) -> FhirHttp:
     ],
 )
 def test_every_fault_ends_here(error: Exception, expected: type[Exception], outcome: str) -> None:
-    """STYLE 7: library exceptions end at the rim, chained; the metric learns how the call ended."""
+    """Library exceptions end at the rim, chained; the metric learns how the call ended."""
     heard: list[str] = []
     broken = _raising(error)
     broken._on_call = heard.append
@@ -87,7 +87,7 @@ def test_every_fault_ends_here(error: Exception, expected: type[Exception], outc
 
 
 def test_nobody_there_is_unreachable() -> None:
-    """Issue 3: a server that cannot be reached."""
+    """A server that cannot be reached."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(Unreachable, match=f"127.0.0.1:{port}"):
@@ -184,7 +184,7 @@ def test_retry_after_reaches_whoever_waits() -> None:
 
 
 def test_the_correlation_id_is_sent_where_there_is_one() -> None:
-    """CONTRACT.md: header X-Correlation-ID."""
+    """docs/operation.md, Logs: header X-Correlation-ID."""
     fake = Scripted(statement())
     http(fake).exchange("GET", "metadata")
     before = correlation_id.set("one-reconcile")
@@ -226,7 +226,7 @@ def test_a_netrc_or_proxy_of_the_machine_changes_nothing(monkeypatch: pytest.Mon
 
 
 def test_headers_of_the_settings_are_sent_with_every_request() -> None:
-    """CONTRACT.md, FHIR__HEADERS; their values may be keys."""
+    """docs/settings.md, FHIR__HEADERS; their values may be keys."""
     fake = Scripted(statement())
     http(fake, headers={"X-Tenant": "HUNTER2"}).exchange("GET", "metadata")
     assert fake.requests[0].headers["x-tenant"] == "HUNTER2"
@@ -243,7 +243,7 @@ def test_what_is_sent_is_our_own_json() -> None:
 
 
 def test_how_each_call_ended_is_told() -> None:
-    """Issue 3: HTTP calls by server and outcome."""
+    """HTTP calls by server and outcome."""
     heard: list[str] = []
     fake = Scripted(statement(), outcome(status=404), Response(status=503))
     asked = http(fake)
@@ -254,7 +254,7 @@ def test_how_each_call_ended_is_told() -> None:
 
 
 def test_a_trailing_slash_of_the_base_is_no_second_one() -> None:
-    """CONTRACT.md, FHIR__URL."""
+    """docs/settings.md, FHIR__URL."""
     fake = Scripted(statement())
     fake.url += "/"
     FhirServer(http(fake)).capabilities()

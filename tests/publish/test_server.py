@@ -97,7 +97,7 @@ def test_an_id_is_checked_before_it_enters_a_url(resource_id: str) -> None:
 
 
 def test_capabilities_tell_version_types_and_name() -> None:
-    """Issue 3: what `check` shows."""
+    """What `check` shows."""
     said = server(Scripted(statement("Patient", "Endpoint", version="4.0.1"))).capabilities()
     assert (said.fhir_version, said.types, said.software) == ("4.0.1", {"Patient", "Endpoint"}, "X")
 
@@ -109,7 +109,7 @@ def test_a_statement_that_says_nothing_is_taken_as_it_is() -> None:
 
 
 def test_another_answer_than_a_statement_is_unsuitable() -> None:
-    """Issue 3: HTML instead of JSON."""
+    """HTML instead of JSON."""
     with pytest.raises(Unsuitable, match="SYNCD_FHIR__URL"):
         server(Scripted(json_response({"resourceType": "Patient"}))).capabilities()
 

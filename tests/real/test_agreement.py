@@ -84,7 +84,7 @@ def test_what_differs_among_few_or_many_images_is_left_out(either: Archive, read
 def test_a_long_text_that_no_archive_calls_shared_is_compared_image_by_image(
     either: Archive, reader: OrthancArchive
 ) -> None:
-    """ORTHANC.md: `shared-tags` does not tell texts above 256 bytes, whatever is asked."""
+    """docs/orthanc.md: `shared-tags` does not tell texts above 256 bytes, whatever is asked."""
     raw = [{"SeriesDescription": "d" * 60}] * 10
     study_uid = uid("agreement", "long")
     files = [make_instance(study_uid=study_uid, number=at + 1, OperatorsName=LONG, **tags) for at, tags in enumerate(raw)]

@@ -118,7 +118,7 @@ def test_one_pass_costs_what_the_rule_says(orthanc: Archive, counted: Counted, s
 
 @pytest.mark.quick("1.10.1")
 def test_a_thousand_instances_cost_no_call_more(orthanc: Archive, counted: Counted, study_uid: str) -> None:
-    """ORTHANC.md: a whole study is three or four calls plus one per series, however many instances it has."""
+    """docs/orthanc.md: a whole study is three or four calls plus one per series, however many instances it has."""
     study = stored(orthanc, make_study(study_uid=study_uid, series=2, instances=500))
     raw = counted.archive.read_study(study)
     calls = len(counted.outcomes) - 1  # the first asks what this version can
@@ -155,7 +155,7 @@ def test_a_deleted_study_is_gone_and_looked_up_as_none(orthanc: Archive, counted
 
 
 def test_one_uid_under_two_patients_is_two_studies(orthanc: Archive, counted: Counted, study_uid: str) -> None:
-    """RULES C8; ORTHANC.md: lookup returns both."""
+    """RULES C8; docs/orthanc.md: lookup returns both."""
     ids = {stored(orthanc, make_study(study_uid=study_uid, patient_id=patient)) for patient in ("A-1", "A-2")}
     assert set(counted.archive.lookup(study_uid)) == ids
     assert {each.study_uid for each in counted.archive.studies_of(ids)} == {study_uid}
@@ -259,13 +259,13 @@ def test_registered_costs_three_calls(orthanc: Archive, counted: Counted, study_
 
 
 def test_wrong_credentials_name_the_settings(orthanc: Archive, reach: Reach) -> None:
-    """Issue 3: what is wrong, and what to do."""
+    """What is wrong, and what to do."""
     with pytest.raises(Unsuitable, match="SYNCD_ARCHIVES__MAIN__PASSWORD"):
         reach(connection(orthanc, password="not it")).info()
 
 
 def test_a_web_page_is_not_the_rest_api(orthanc: Archive, reach: Reach) -> None:
-    """Issue 3: HTML instead of JSON, or another path of the same server."""
+    """HTML instead of JSON, or another path of the same server."""
     astray = ArchiveConnection(
         name=ArchiveName("main"), url=orthanc.url + "/app", username=orthanc.username, password=orthanc.password
     )
@@ -274,7 +274,7 @@ def test_a_web_page_is_not_the_rest_api(orthanc: Archive, reach: Reach) -> None:
 
 
 def test_the_server_says_what_it_is(orthanc_version: str, new_orthanc: Start, reach: Reach) -> None:
-    """CONTRACT.md: the derived DICOMweb root follows the plugin's configuration, and is empty without the plugin."""
+    """README.md: the derived DICOMweb root follows the plugin's configuration, and is empty without the plugin."""
     elsewhere = reach(connection(new_orthanc(orthanc_version, options={"DicomWeb": {"Root": "/pacs/web/"}})))
     without = reach(connection(new_orthanc(orthanc_version, dicomweb=False)))
     assert elsewhere.info().dicomweb_root == "/pacs/web"
@@ -292,7 +292,8 @@ def test_a_site_that_cuts_finds_loses_no_instance(
 
 
 def test_every_real_file_is_read(orthanc_version: str, new_orthanc: Start, reach: Reach) -> None:
-    """CASES: real DICOM of many modalities, some with dirty values: each study is read whole, as Orthanc counts it."""
+    """docs/cases.md: real DICOM of many modalities, some with dirty values: each study is read whole, as Orthanc counts
+    it."""
     orthanc = new_orthanc(orthanc_version)
     orthanc.upload_all([path.read_bytes() for path in pydicom_files()])
     archive = reach(connection(orthanc))
@@ -305,7 +306,7 @@ def test_every_real_file_is_read(orthanc_version: str, new_orthanc: Start, reach
 
 
 def test_the_archives_clock_is_told_in_utc(counted: Counted) -> None:
-    """CONTRACT.md, check: clock skew; `/tools/now` cuts to whole seconds."""
+    """README.md, check: clock skew; `/tools/now` cuts to whole seconds."""
     before = int(time.time())
     said = counted.archive.clock()
     assert before <= said <= time.time()

@@ -31,7 +31,7 @@ def _stored(archive: Archive, file: bytes) -> dict[str, Any] | None:
 def test_a_thousand_instances_cost_two_writes_and_one_snapshot(
     slow: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """RULES A6, A7 and CASES "1,000 instances streaming in": counted at proxies before both servers."""
+    """RULES A6, A7 and docs/cases.md "1,000 instances streaming in": counted at proxies before both servers."""
     site = install(slow, hapi)
     site.syncd.start()
     words = f"thousand {slow.version}"
@@ -89,7 +89,7 @@ def test_a_study_becomes_available_though_orthanc_died_before_it_was_registered(
     hapi: FhirServer,
     install: Callable[..., Installation],
 ) -> None:
-    """RULES A5, MAPPING I case 58 and ORTHANC.md: after a SIGKILL inside StableAge no StableStudy ever comes."""
+    """RULES A5, MAPPING I case 58 and docs/orthanc.md: after a SIGKILL inside StableAge no StableStudy ever comes."""
     archive = new_orthanc(version=orthanc_version, stable_age=600)
     site = install(archive, hapi)
     site.syncd.start()

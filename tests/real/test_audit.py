@@ -1,6 +1,6 @@
 """`syncd audit` on real servers: what was edited, deleted, duplicated and never sent is found and put right.
 
-CASES, Convergence; once beside a running daemon, once without one (CONTRACT `audit`).
+docs/cases.md, Convergence; once beside a running daemon, once without one (README.md, `audit`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _kinds(document: dict[str, Any]) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a daemon"])
 @pytest.mark.quick("beside a daemon")
 def test_what_differs_is_found_and_repaired(archive: Archive, hapi: FhirServer, install: Install, beside: bool) -> None:
-    """CASES: edited, deleted, duplicated, missing; found, shallow and deep; repaired; then exit 0."""
+    """docs/cases.md: edited, deleted, duplicated, missing; found, shallow and deep; repaired; then exit 0."""
     words = "audited beside" if beside else "audited alone"
     site = install(archive, hapi)
     uids = []

@@ -55,7 +55,7 @@ def self_signed(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("command", ["run", "resync", "render"])
 def test_all_problems_of_the_settings_are_in_one_message(tmp_path: Path, command: str) -> None:
-    """Issue 3, "What bad input gets": each setting by name, a suggestion, exit 2."""
+    """Each setting by name, a suggestion, exit 2."""
     syncd = Syncd(
         tmp_path, variables={"SYNCD_FHIR__ULR": "http://x", "SYNCD_LOG__LEVEL": "loud", "SYNCD_FHIR__TIMEOUT": "60"}
     )
@@ -70,7 +70,7 @@ def test_all_problems_of_the_settings_are_in_one_message(tmp_path: Path, command
 def test_a_bad_server_ends_a_resync_and_lets_the_daemon_wait(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation], server: str, fault: Fault, said: str
 ) -> None:
-    """Issue 3: `check` says so, `resync` exits 3, `run` says so at /readyz and goes on by itself when it is well."""
+    """`check` says so, `resync` exits 3, `run` says so at /readyz and goes on by itself when it is well."""
     site = install(archive, hapi)
     study_uid, files = study(f"bad {server} {said}")
     site.send(*files)
@@ -96,7 +96,7 @@ def test_a_bad_server_ends_a_resync_and_lets_the_daemon_wait(
 def test_a_daemon_that_waits_for_a_server_still_ends_well(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """CONTRACT, exit codes: SIGTERM is 0, also while nothing works."""
+    """README.md, Commands: SIGTERM is 0, also while nothing works."""
     site = install(archive, hapi)
     site.before_fhir.fail(Drop())
     site.syncd.start(until_ready=False)
@@ -106,7 +106,7 @@ def test_a_daemon_that_waits_for_a_server_still_ends_well(
 def test_a_named_version_that_the_server_does_not_speak_is_a_contradiction(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """Issue 3: an explicit version conflict is exit 2, of the daemon as well."""
+    """An explicit version conflict is exit 2, of the daemon as well."""
     site = install(archive, hapi, SYNCD_FHIR__VERSION="r4")
     site.before_fhir.fail(SPEAKS_STU3, path="/metadata")
     ended = site.syncd.command("resync", expect=2)
@@ -120,7 +120,7 @@ def test_a_named_version_that_the_server_does_not_speak_is_a_contradiction(
 def test_no_dicomweb_plugin_and_no_address_for_it_is_a_contradiction(
     new_orthanc: Callable[..., Archive], hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """Issue 3: exit 2, unless PUBLIC_DICOMWEB_URL says who offers the images."""
+    """Exit 2, unless PUBLIC_DICOMWEB_URL says who offers the images."""
     site = install(new_orthanc(dicomweb=False), hapi)
     site.send(*study("no plugin")[1])
     name = f"{site.block}PUBLIC_DICOMWEB_URL"
@@ -142,7 +142,7 @@ def test_no_dicomweb_plugin_and_no_address_for_it_is_a_contradiction(
 def test_the_dicomweb_address_is_derived_where_it_is_not_given(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """CONTRACT, PUBLIC_DICOMWEB_URL: URL + the server's DICOMweb root; `check` warns."""
+    """docs/settings.md, PUBLIC_DICOMWEB_URL: URL + the server's DICOMweb root; `check` warns."""
     site = install(archive, hapi)
     del site.syncd.variables[f"{site.block}PUBLIC_DICOMWEB_URL"]
     study_uid, files = study("derived address")
@@ -155,7 +155,7 @@ def test_the_dicomweb_address_is_derived_where_it_is_not_given(
 
 
 def test_check_has_one_line_each(archive: Archive, hapi: FhirServer, install: Callable[..., Installation]) -> None:
-    """CONTRACT, `check`: settings, both servers, ledger; it writes nothing, and exits 0 in spite of warnings."""
+    """README.md, `check`: settings, both servers, ledger; it writes nothing, and exits 0 in spite of warnings."""
     site = install(archive, hapi)
     ended = site.syncd.command("check", expect=0)
     about = [line[5:17].strip() for line in ended.out.splitlines() if line.startswith("ok")]
@@ -172,7 +172,7 @@ def test_check_has_one_line_each(archive: Archive, hapi: FhirServer, install: Ca
 
 
 def test_nobody_listens_at_all(tmp_path: Path) -> None:
-    """Issue 3: a closed port is told with the setting to look at."""
+    """A closed port is told with the setting to look at."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -190,7 +190,7 @@ def test_nobody_listens_at_all(tmp_path: Path) -> None:
 def test_a_refused_certificate_is_told_with_the_setting_that_helps(
     archive: Archive, self_signed: str, tmp_path: Path, server: str, setting: str
 ) -> None:
-    """RULES S3, issue 3: TLS is verified; exit 3, because the server may get another certificate."""
+    """RULES S3: TLS is verified; exit 3, because the server may get another certificate."""
     variables = {
         "SYNCD_ARCHIVES__MAIN__URL": self_signed if server == "archive" else archive.url,
         "SYNCD_ARCHIVES__MAIN__USERNAME": archive.username,
@@ -206,7 +206,7 @@ def test_a_refused_certificate_is_told_with_the_setting_that_helps(
 
 
 def test_ctrl_c_ends_the_daemon_with_130(archive: Archive, hapi: FhirServer, install: Callable[..., Installation]) -> None:
-    """CONTRACT, exit codes."""
+    """README.md, Commands."""
     site = install(archive, hapi)
     site.syncd.start()
     site.syncd.signal(signal.SIGINT)
@@ -216,7 +216,8 @@ def test_ctrl_c_ends_the_daemon_with_130(archive: Archive, hapi: FhirServer, ins
 def test_a_daemon_ends_also_while_a_poll_finds_that_changes_vanished(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """CASES "SIGTERM drains and stops": the poll in flight asks the clockwork for an inventory while that is being shut."""
+    """docs/cases.md "SIGTERM drains and stops": the poll in flight asks the clockwork for an inventory while that is being
+    shut."""
     site = install(archive, hapi)
     site.syncd.start()
     site.before_archive.fail(Drop(), path="^/changes")
@@ -237,7 +238,7 @@ def test_a_daemon_ends_also_while_a_poll_finds_that_changes_vanished(
 def test_ctrl_c_ends_a_resync_with_130_and_the_next_one_goes_on(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """CASES "SIGINT in `resync` exits 130 and a second run goes on"."""
+    """docs/cases.md "SIGINT in `resync` exits 130 and a second run goes on"."""
     site = install(archive, hapi)
     study_uid, files = study("interrupted")
     site.send(*files)

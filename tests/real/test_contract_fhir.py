@@ -27,12 +27,12 @@ class TestRelied(ReliedContract):
 
 
 class TestWriting(WriteContract):
-    """FHIR-SERVERS.md's single writes on the real one."""
+    """docs/fhir-servers.md's single writes on the real one."""
 
 
 class TestSearching(SearchContract):
-    """FHIR-SERVERS.md's searches on the real one."""
+    """docs/fhir-servers.md's searches on the real one."""
 
 
 class TestBundles(BundleContract):
-    """FHIR-SERVERS.md's bundles on the real one."""
+    """docs/fhir-servers.md's bundles on the real one."""

@@ -81,8 +81,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[RealUnderTest]:
 
 
 class TestTheFeed(FeedContract):
-    """ORTHANC.md's feed table on the real ones."""
+    """docs/orthanc.md's feed table on the real ones."""
 
 
 class TestReading(ReadingContract):
-    """ORTHANC.md's calls on the real ones."""
+    """docs/orthanc.md's calls on the real ones."""

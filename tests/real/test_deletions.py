@@ -39,7 +39,7 @@ def marked(site: Installation, study_uid: str) -> None:
 
 @pytest.mark.quick("1.12.7")
 def test_what_is_deleted_while_syncd_runs(site: Installation) -> None:
-    """CASES, Convergence; cases I.8 55, 56: instance, series, study; its neighbour goes on; a second look is no write; and
+    """docs/cases.md; cases I.8 55, 56: instance, series, study; its neighbour goes on; a second look is no write; and
     it returns under its id."""
     words = f"deleted while running {site.archive.version}"
     study_uid, files = study(words, series=2, instances=2)
@@ -77,7 +77,7 @@ def test_what_is_deleted_while_syncd_runs(site: Installation) -> None:
 
 @pytest.mark.quick("1.12.7")
 def test_a_study_deleted_while_syncd_is_down(site: Installation) -> None:
-    """CASES, Convergence: found by `resync --study`; a resource that something refers to stays, cancelled (RULES D2)."""
+    """docs/cases.md: found by `resync --study`; a resource that something refers to stays, cancelled (RULES D2)."""
     gone, files = study(f"deleted while down {site.archive.version}")
     named, others = study(f"deleted and named {site.archive.version}")
     site.send(*files, *others)

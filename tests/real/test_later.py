@@ -31,7 +31,7 @@ def running(site: Installation) -> Installation:
 
 @pytest.mark.quick("1.10.1")
 def test_a_late_instance_of_a_known_series_is_counted(running: Installation) -> None:
-    """RULES A2 and CASES "late instances to a known study, known series": only a NewInstance event tells of it."""
+    """RULES A2 and docs/cases.md "late instances to a known study, known series": only a NewInstance event tells of it."""
     words = f"late {running.archive.version}"
     study_uid = _published(running, words)
     before = len(running.puts(study_uid))
@@ -68,7 +68,7 @@ def test_a_late_instance_sent_while_syncd_was_down_is_counted(running: Installat
 
 @pytest.mark.quick("1.10.1")
 def test_a_late_instance_is_counted_when_the_archive_was_restarted(running: Installation) -> None:
-    """CASES "across a restart of either side": killed right after it took the instance."""
+    """docs/cases.md "across a restart of either side": killed right after it took the instance."""
     words = f"late, then killed {running.archive.version}"
     study_uid = _published(running, words)
     before = len(running.puts(study_uid))

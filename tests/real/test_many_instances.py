@@ -19,7 +19,7 @@ MANY = SERIES * EACH
 def test_fifty_thousand_instances_are_counted_and_none_is_lost(
     new_orthanc: Callable[..., Archive], hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """CASES, Values "a study of 50,000 instances"; RULES A7: series and counts only, above the site's limit; the calls grow
+    """docs/cases.md "a study of 50,000 instances"; RULES A7: series and counts only, above the site's limit; the calls grow
     with the series, not with the instances; with another limit every instance is listed, once."""
     archive = new_orthanc(VERSIONS[0])
     site = install(archive, hapi)

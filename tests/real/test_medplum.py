@@ -22,7 +22,7 @@ STUDIES = 31
 def test_pydicoms_files_end_equal_and_unchanged_ones_cost_no_write(
     new_orthanc: Callable[..., Archive], medplum: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """DESIGN 3, RULES B3, C2: one PUT for each resource, without a condition after a GET; then nothing at all; a lost
+    """RULES B3, C2: one PUT for each resource, without a condition after a GET; then nothing at all; a lost
     ledger finds everything equal (RULES E7)."""
     archive = new_orthanc(version=VERSIONS[0])
     site = install(archive, medplum)

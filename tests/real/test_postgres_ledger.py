@@ -36,7 +36,8 @@ def _sent(site: Installation, words: str, *, number: int = SENT) -> list[str]:
 
 
 def test_a_daemon_that_was_killed_goes_on_where_its_ledger_stands(site: Installation) -> None:
-    """RULES A2, E4; CASES "kill -9 between PUT and commit": the lock is free at once, nothing is lost or written twice."""
+    """RULES A2, E4; docs/cases.md "kill -9 between PUT and commit": the lock is free at once, nothing is lost or written
+    twice."""
     site.syncd.start()
     uids = _sent(site, "killed")
     site.before_fhir.wait_for(lambda seen: sum(one.method == "PUT" and "/ImagingStudy/" in one.path for one in seen) >= 2)
@@ -58,7 +59,7 @@ def test_a_daemon_that_was_killed_goes_on_where_its_ledger_stands(site: Installa
 
 
 def test_a_second_daemon_on_the_same_ledger_refuses(site: Installation) -> None:
-    """CASES "two daemons on one ledger": exit 4, and it says who holds it."""
+    """docs/cases.md "two daemons on one ledger": exit 4, and it says who holds it."""
     site.syncd.start()
     twin = Syncd(site.syncd.directory / "twin", variables=site.syncd.variables)
     refused = twin.command("run", expect=4)

@@ -89,7 +89,7 @@ def test_a_broken_resource_is_not_valid(site: Installation) -> None:
 
 @pytest.mark.quick("1.12.7")
 def test_a_second_resync_sends_no_write_at_all(site: Installation) -> None:
-    """DESIGN 3 "Equality is of essences": counted at the proxy, because HAPI answers an equal PUT with the old version."""
+    """RULES B3: counted at the proxy, because HAPI answers an equal PUT with the old version."""
     site.before_fhir.forget()
     ended = site.syncd.command("resync", "--json", expect=1 if PARKED else 0)
     assert ended.json["listed"] >= STUDIES

@@ -14,7 +14,7 @@ OFTEN = {"SYNCD_POLICY__SWEEP_INTERVAL": "2s"}
 def test_the_oldest_patient_makes_room_for_a_newcomer(
     new_orthanc: Callable[..., Archive], orthanc_version: str, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """CASES, Convergence "recycled by Orthanc's own limits"; RULES A8, D1, D3: told by no event, found by the sweep; both
+    """docs/cases.md "recycled by Orthanc's own limits"; RULES A8, D1, D3: told by no event, found by the sweep; both
     studies of the recycled patient are withdrawn once, as the site decides, and the others are not written again."""
     archive = new_orthanc(orthanc_version, options={"MaximumPatientCount": PATIENTS})
     site = install(archive, hapi, **OFTEN)

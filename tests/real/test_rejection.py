@@ -26,7 +26,7 @@ def site(either: Archive, tmp_path_factory: pytest.TempPathFactory, hapi: FhirSe
 
 @pytest.mark.quick("1.12.7")
 def test_a_rejection_note_takes_its_images_back_until_it_is_deleted(site: Installation) -> None:
-    """Issue 4, MAPPING D.2, cases I.6 37, 38: one image, then all of them; neighbours go on; both return in the end."""
+    """MAPPING D.2, cases I.6 37, 38: one image, then all of them; neighbours go on; both return in the end."""
     words = f"rejected {site.archive.version}"
     study_uid, files = study(words, instances=2)
     neighbour, others = study(f"neighbour of {words}", instances=2)

@@ -22,7 +22,7 @@ def site(either: Archive, tmp_path_factory: pytest.TempPathFactory, hapi: FhirSe
 
 @pytest.mark.quick("1.12.7")
 def test_what_is_excluded_or_old_is_not_in_fhir(site: Installation) -> None:
-    """CONTRACT `INCLUDE`, `EXCLUDE`, `HISTORY`: from the first start on, for what is there and for what arrives."""
+    """docs/settings.md, `INCLUDE`, `EXCLUDE`, `HISTORY`: from the first start on, for what is there and for what arrives."""
     words, block, variables = site.archive.version, site.block, site.syncd.variables
     old, old_files = study(f"selected: old {words}", StudyDate="20100101")
     new, new_files = study(f"selected: new {words}", StudyDate="20240102")
@@ -49,7 +49,7 @@ def test_what_is_excluded_or_old_is_not_in_fhir(site: Installation) -> None:
 
 
 def test_a_label_excludes_where_the_archive_has_labels(site: Installation) -> None:
-    """CONTRACT key `label`: Orthanc 1.12; refused before it, for nothing would be excluded by it."""
+    """docs/settings.md, key `label`: Orthanc 1.12; refused before it, for nothing would be excluded by it."""
     words, block, variables = site.archive.version, site.block, site.syncd.variables
     variables[f"{block}EXCLUDE"] = "label=private"
     if not site.archive.version.startswith(LABELS):

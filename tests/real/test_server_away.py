@@ -18,7 +18,7 @@ SENT = 12
 def test_an_outage_loses_nothing_and_costs_no_study_an_attempt(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """RULES C6 and CASES "FHIR server away for the whole of an import": the gate closes, no row is touched."""
+    """RULES C6 and docs/cases.md "FHIR server away for the whole of an import": the gate closes, no row is touched."""
     site = install(archive, hapi)
     site.syncd.start()
     site.before_fhir.cut_connections()
@@ -127,7 +127,7 @@ def test_a_study_that_the_archive_cannot_read_holds_up_no_other(
 def test_sigterm_lets_the_write_in_flight_end(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """CONTRACT, exit codes; CASES "SIGTERM drains": what was sent is also recorded, and is not sent again."""
+    """README.md, Commands; docs/cases.md "SIGTERM drains": what was sent is also recorded, and is not sent again."""
     site = install(archive, hapi)
     (study_uid,) = _sent(site, "in flight", number=1)
     site.wait_stable(study_uid)

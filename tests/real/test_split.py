@@ -23,7 +23,7 @@ def site(either: Archive, hapi: FhirServer, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.quick("1.12.7")
 def test_a_series_that_is_split_off_and_merged_again_is_said_once(site: Installation) -> None:
-    """CASES, Convergence "split and merged studies"; MAPPING I cases 52, 53: Orthanc gives the moved series a UID of its own
+    """docs/cases.md "split and merged studies"; MAPPING I cases 52, 53: Orthanc gives the moved series a UID of its own
     and tells nothing of what left, so the sweep finds the source."""
     study_uid, files = study(f"to be split {site.archive.version}", series=3, instances=2)
     neighbour, others = study(f"beside the split {site.archive.version}")
@@ -59,7 +59,7 @@ def test_a_series_that_is_split_off_and_merged_again_is_said_once(site: Installa
 
 @pytest.mark.quick("1.12.7")
 def test_what_is_split_and_merged_while_its_source_is_kept_is_said_of_both(site: Installation) -> None:
-    """CASES, Convergence; Orthanc's `KeepSource`: copies of series, with UIDs of their own, and nothing to withdraw."""
+    """docs/cases.md; Orthanc's `KeepSource`: copies of series, with UIDs of their own, and nothing to withdraw."""
     source, files = study(f"kept split {site.archive.version}", series=2)
     target, others = study(f"kept merge {site.archive.version}", modality="MR")
     site.send(*files, *others)

@@ -51,9 +51,9 @@ def test_deletions_that_nothing_announced_are_noticed(
 def test_new_words_that_nothing_announced_are_noticed(
     orthanc_version: str, new_orthanc: Callable[..., Archive], hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """RULES A8, CASES "`/reconstruct`, edit in place, OverwriteInstances": the events of the instances come while Orthanc's
-    index still has the old words; the new ones come by `/reconstruct`, which no event and no LastUpdate tells. 1.12
-    reconstructs by itself what it modifies in place, 1.10 does not."""
+    """RULES A8, docs/cases.md "`/reconstruct`, edit in place, OverwriteInstances": the events of the instances come while
+    Orthanc's index still has the old words; the new ones come by `/reconstruct`, which no event and no LastUpdate tells.
+    1.12 reconstructs by itself what it modifies in place, 1.10 does not."""
     archive = new_orthanc(version=orthanc_version, overwrite=True)
     site = install(archive, hapi, **OFTEN)
     words = f"sweep words {orthanc_version}"
@@ -105,7 +105,8 @@ def _said(site: Installation, study_uid: str) -> tuple[str, str]:
 def test_what_others_do_on_the_server_is_put_right(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """CASES "edited, deleted or duplicated on the FHIR side", "FHIR server wiped": found by the next FHIR inventory."""
+    """docs/cases.md "edited, deleted or duplicated on the FHIR side", "FHIR server wiped": found by the next FHIR
+    inventory."""
     site = install(archive, hapi, **OFTEN)
     made = [study(f"verify {number}") for number in range(3)]
     for _, files in made:
@@ -144,7 +145,7 @@ def _inventory(site: Installation) -> dict[str, int]:
 def test_a_wiped_server_gets_everything_back_though_nothing_changed(
     archive: Archive, hapi: FhirServer, second_hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """CASES "FHIR server wiped": by the FHIR inventory, which asks for the sentinel first."""
+    """docs/cases.md "FHIR server wiped": by the FHIR inventory, which asks for the sentinel first."""
     site = install(archive, hapi, **OFTEN)
     made = [study(f"verify wiped {number}") for number in range(3)]
     for _, files in made:

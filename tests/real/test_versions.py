@@ -165,7 +165,7 @@ def site(
 
 
 def test_a_whole_archive_is_published_in_that_version(site: Installation, fhir: FhirServer, version: str) -> None:
-    """Issue 4: end to end; every study `available`, every stored resource valid, a second `resync` writes nothing."""
+    """End to end; every study `available`, every stored resource valid, a second `resync` writes nothing."""
     site.syncd.command("resync", expect=0)
     stored = fhir.search("ImagingStudy?_count=100")
     assert len(stored) == REAL_STUDIES

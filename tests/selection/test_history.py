@@ -1,4 +1,4 @@
-"""History, and the window of the day (CONTRACT `HISTORY`, `POLICY__BACKFILL_WINDOW`)."""
+"""History, and the window of the day (docs/settings.md, `HISTORY`, `POLICY__BACKFILL_WINDOW`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from syncd.selection.window import Window, parse_window
     ],
 )
 def test_a_history_is_a_word_or_a_date(text: str, expected: History) -> None:
-    """CONTRACT `HISTORY`."""
+    """docs/settings.md, `HISTORY`."""
     assert parse_history(text) == expected
     assert parse_history(expected.text) == expected
 
@@ -31,7 +31,7 @@ def test_a_history_is_a_word_or_a_date(text: str, expected: History) -> None:
     "text", ["", "some", "all:2020", "since", "since:", "since:2020-02-30", "since:2020", "since:1.1.2020"]
 )
 def test_any_other_history_is_refused(text: str) -> None:
-    """CONTRACT: exit 2, with what to write."""
+    """docs/settings.md: exit 2, with what to write."""
     with pytest.raises(UnusableRule) as refused:
         parse_history(text)
     assert "since:2020-01-31" in refused.value.advice
@@ -42,7 +42,7 @@ def test_any_other_history_is_refused(text: str) -> None:
     [("20200131", True), ("20200130", False), ("2020.01.30", False), ("19990101", False), ("", True), ("unknown", True)],
 )
 def test_a_study_without_a_usable_date_is_not_taken_for_an_old_one(study_date: str, taken: bool) -> None:
-    """Issue 5 part 8: what is not known to be old is published."""
+    """What is not known to be old is published."""
     assert parse_history("since:2020-01-31").takes(study_date) is taken
     assert History().takes(study_date)
     assert not History(word="none").takes(study_date)
@@ -80,13 +80,13 @@ def test_a_window_may_hold_midnight(text: str, is_open: tuple[int, ...], is_clos
 
 
 def test_always_is_no_window() -> None:
-    """CONTRACT `POLICY__BACKFILL_WINDOW`."""
+    """docs/settings.md, `POLICY__BACKFILL_WINDOW`."""
     assert parse_window("Always") is None
 
 
 @pytest.mark.parametrize("text", ["", "20-6", "24:00-06:00", "20:00", "20:60-21:00", "06:00-06:00"])
 def test_no_other_window_is_taken(text: str) -> None:
-    """CONTRACT."""
+    """docs/settings.md."""
     with pytest.raises(UnusableRule):
         parse_window(text)
 

@@ -1,4 +1,4 @@
-"""Rules: how they are written, and which studies they fit (CONTRACT `INCLUDE`, `EXCLUDE`)."""
+"""Rules: how they are written, and which studies they fit (docs/settings.md, `INCLUDE`, `EXCLUDE`)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ STUDY = Facts(
     ],
 )
 def test_a_rule_fits_any_value_as_a_whole_and_without_regard_to_case(text: str) -> None:
-    """CONTRACT `key=glob`: issue 5 part 7."""
+    """docs/settings.md, `key=glob`."""
     rule = parse(text)
     assert rule.fits(STUDY.values(rule))
 
@@ -79,7 +79,7 @@ def test_a_part_of_a_value_or_a_missing_value_does_not_fit(text: str) -> None:
 def test_exclude_wins_and_no_include_rule_takes_all(
     include: tuple[str, ...], exclude: tuple[str, ...], expected: Selected | Excluded
 ) -> None:
-    """CONTRACT defaults `all, none`; issue 5 part 7."""
+    """docs/settings.md, defaults `all, none`."""
     assert selected(STUDY, rules(include=include, exclude=exclude)) == expected
 
 
@@ -107,7 +107,7 @@ def test_a_reason_shows_the_rule_and_no_value() -> None:
     ],
 )
 def test_what_cannot_be_a_rule_is_refused_with_advice(text: str, wrong: str, advice: str) -> None:
-    """CONTRACT: every problem is told with what to write instead."""
+    """docs/settings.md: every problem is told with what to write instead."""
     with pytest.raises(UnusableRule) as refused:
         parse(text)
     assert wrong in refused.value.wrong
@@ -128,7 +128,7 @@ def test_any_keyword_and_pattern_is_a_rule_or_refused_and_never_breaks(keyword: 
 
 @given(st.text())
 def test_any_text_is_a_rule_or_refused(text: str) -> None:
-    """CONTRACT: exit 2 with words, never a traceback."""
+    """docs/settings.md: exit 2 with words, never a traceback."""
     try:
         assert parse(text).glob
     except UnusableRule as refused:

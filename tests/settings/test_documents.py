@@ -18,12 +18,12 @@ SETTING = re.compile(r"#?([a-z0-9_]+) = .+")
 
 @pytest.mark.parametrize("name", GENERATED)
 def test_generated_files_are_fresh(name: str) -> None:
-    """STYLE.md principle 10: run `python scripts/generate_docs.py` when this fails."""
+    """Run `python scripts/generate_docs.py` when this fails."""
     assert (ROOT / name).read_text(encoding="utf-8") == GENERATED[name]()
 
 
 def test_a_stale_file_is_noticed(tmp_path: Path) -> None:
-    """STYLE.md principle 10: freshness is checked by content."""
+    """Freshness is checked by content."""
     for name, text in GENERATED.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text(), encoding="utf-8")
@@ -34,13 +34,13 @@ def test_a_stale_file_is_noticed(tmp_path: Path) -> None:
 
 
 def test_the_checkout_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    """STYLE.md principle 10: what `--check` says."""
+    """What `--check` says."""
     assert main(["--check"]) == 0
     assert "up to date" in capsys.readouterr().out
 
 
 def test_the_commented_file_is_enough_as_it_is(tmp_path: Path) -> None:
-    """CONTRACT.md, `config init`: only what is required is switched on."""
+    """docs/settings.md, `config init`: only what is required is switched on."""
     file = tmp_path / "syncd.toml"
     file.write_text(toml_template(), encoding="utf-8")
     settings = load(environ={}, config_file=file)
@@ -49,7 +49,7 @@ def test_the_commented_file_is_enough_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_commented_file_names_every_setting() -> None:
-    """CONTRACT.md: a commented file with all of them."""
+    """docs/settings.md: a commented file with all of them."""
     everything = "\n".join(re.sub(r"^#(?=[a-z0-9_]+ = )", "", line) for line in toml_template().splitlines())
     content = tomllib.loads(everything)
     for setting in CATALOGUE:
@@ -63,7 +63,7 @@ DEFAULTED = [setting for setting in CATALOGUE if setting.default_text and " " no
 
 
 def test_the_defaults_in_the_commented_file_are_the_defaults(tmp_path: Path) -> None:
-    """CONTRACT.md: switching a line on without changing it changes nothing."""
+    """docs/settings.md: switching a line on without changing it changes nothing."""
     names = {(setting.path[-2:-1], setting.path[-1]) for setting in DEFAULTED}
     lines, block = [], ()
     for line in toml_template().splitlines():
@@ -81,7 +81,7 @@ def test_the_defaults_in_the_commented_file_are_the_defaults(tmp_path: Path) -> 
 
 
 def test_the_page_has_every_setting_with_its_meaning() -> None:
-    """STYLE.md principle 10: unit, default and why."""
+    """Unit, default and why."""
     page = settings_page()
     for setting in CATALOGUE:
         assert len(setting.text) > 20
@@ -99,5 +99,5 @@ def test_the_page_has_every_setting_with_its_meaning() -> None:
     ],
 )
 def test_the_page_says_the_contracts_defaults(variable: str, form: str, default: str) -> None:
-    """CONTRACT.md, Settings."""
+    """docs/settings.md."""
     assert f"| `{variable}` | {form} | `{default}` |" in settings_page()

@@ -18,7 +18,7 @@ AUTH = "SYNCD_FHIR__AUTH__"
 
 
 def test_all_problems_of_all_sources_are_in_one_message(tmp_path: Path) -> None:
-    """Issue: "all problems in one message naming each setting, its source and a suggestion"."""
+    """All problems in one message, naming each setting, its source and a suggestion."""
     file = tmp_path / "bad.toml"
     text = '[fhir]\ntimeout = 60\nverison = "r4"\n[polcy]\npatient = "create"\nmore = 1\n'  # codespell:ignore
     file.write_text(text, encoding="utf-8")
@@ -49,7 +49,7 @@ def test_all_problems_of_all_sources_are_in_one_message(tmp_path: Path) -> None:
 
 
 def test_nothing_set_names_both_servers() -> None:
-    """Issue: a missing setting is named with an example."""
+    """A missing setting is named with an example."""
     with pytest.raises(BadSettings) as refused:
         load(environ={})
     assert [problem.name for problem in refused.value.problems] == ["SYNCD_ARCHIVES__<NAME>__URL", "SYNCD_FHIR__URL"]
@@ -96,7 +96,7 @@ CONTRADICTIONS = [
 
 @pytest.mark.parametrize("environ, told", CONTRADICTIONS)
 def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, environ: dict[str, str], told: str) -> None:
-    """CONTRACT.md: what no single value can tell (RULES S3 for the token)."""
+    """docs/settings.md: what no single value can tell (RULES S3 for the token)."""
     pem = tmp_path / "some.pem"
     pem.write_text("-")
     lines = problems({name: value.replace("{pem}", str(pem)) for name, value in environ.items()})
@@ -105,7 +105,7 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, environ
 
 
 def test_basic_needs_both_of_its_fields_and_names_both() -> None:
-    """Issue: all problems at once."""
+    """All problems at once."""
     names = [line.split()[0] for line in problems({f"{AUTH}KIND": "basic"})]
     assert names == [f"{AUTH}USERNAME", f"{AUTH}PASSWORD"]
 
@@ -126,13 +126,13 @@ def test_basic_needs_both_of_its_fields_and_names_both() -> None:
     ],
 )
 def test_settings_that_complete_each_other_are_accepted(environ: dict[str, str]) -> None:
-    """CONTRACT.md: the other side of the contradictions."""
+    """docs/settings.md: the other side of the contradictions."""
     assert list(load(environ={**ENOUGH, **environ}).archives) == ["main"]
 
 
 @pytest.mark.parametrize("name", ["FHIR__BUNDLE_ENTRIES", "FHIR__AUTH__CLIENT_SECRET", "WEB__THUMBNAILS"])
 def test_a_setting_of_a_later_version_says_so(tmp_path: Path, name: str) -> None:
-    """CONTRACT.md: a setting exists only once it works."""
+    """docs/settings.md: a setting exists only once it works."""
     told = "this version does not have this setting yet; remove it"
     assert problems({f"SYNCD_{name}": "x"}) == [f"SYNCD_{name} (environment): {told}"]
     key = name.lower().replace("__", ".")
@@ -154,14 +154,14 @@ def test_a_setting_of_a_later_version_says_so(tmp_path: Path, name: str) -> None
     ],
 )
 def test_a_wrong_key_in_the_file_is_told_where_it_stands(tmp_path: Path, text: str, told: str) -> None:
-    """Issue: "What bad input gets"."""
+    """A wrong value is told with what to write instead."""
     file = tmp_path / "x.toml"
     file.write_text(text)
     assert any(line.startswith(told.replace("{file}", str(file))) for line in problems({}, config_file=file))
 
 
 def test_a_variable_that_resembles_nothing_points_to_the_list() -> None:
-    """Issue: every problem comes with what to do."""
+    """Every problem comes with what to do."""
     assert problems({"SYNCD_QQQQ": "x"}) == [
         "SYNCD_QQQQ (environment): is no setting; see `syncd config init` for all of them"
     ]
@@ -173,7 +173,7 @@ VARIABLES = [setting.variable.replace("<NAME>", "MAIN") for setting in CATALOGUE
 @settings(deadline=None)
 @given(variable=st.sampled_from(VARIABLES), data=st.data())
 def test_every_misspelt_variable_gets_a_suggestion(variable: str, data: st.DataObject) -> None:
-    """Issue: a misspelt setting comes with a suggestion: one letter lost, doubled, swapped or replaced."""
+    """A misspelt setting comes with a suggestion: one letter lost, doubled, swapped or replaced."""
     start = len("SYNCD_ARCHIVES__MAIN__") if "ARCHIVES" in variable else len("SYNCD_")
     at = data.draw(st.integers(start, len(variable) - 2))
     typo = data.draw(

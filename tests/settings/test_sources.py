@@ -1,4 +1,4 @@
-"""Where values come from, and which of them wins (CONTRACT.md, Settings)."""
+"""Where values come from, and which of them wins (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def write(file: Path, *, text: str) -> Path:
 
 
 def test_what_is_enough_is_an_archive_and_a_fhir_server() -> None:
-    """CONTRACT.md: everything else has a default."""
+    """docs/settings.md: everything else has a default."""
     settings = load(environ=ENOUGH)
     assert list(settings.archives) == ["main"]
     assert (settings.fhir.timeout, settings.web.bind, settings.policy.sweep_interval) == (60.0, "127.0.0.1:8053", 900.0)
 
 
 def test_each_source_wins_over_the_next(empty_machine: Path) -> None:
-    """CONTRACT.md: command line > environment > settings file > secret files > defaults."""
+    """docs/settings.md: command line > environment > settings file > secret files > defaults."""
     secrets = empty_machine / "secrets"
     write(secrets / TIMEOUT, text="4s\n")
     file = write(empty_machine / "some.toml", text='[fhir]\ntimeout = "3s"\n')
@@ -43,7 +43,7 @@ def test_each_source_wins_over_the_next(empty_machine: Path) -> None:
 
 
 def test_the_settings_file_is_the_named_one_or_that_of_the_working_directory(empty_machine: Path) -> None:
-    """CONTRACT.md: `--config FILE`, else SYNCD_CONFIG, else config/syncd.toml if it is there."""
+    """docs/settings.md: `--config FILE`, else SYNCD_CONFIG, else config/syncd.toml if it is there."""
     write(empty_machine / "config" / "syncd.toml", text='[log]\nlevel = "debug"\n')
     named = write(empty_machine / "named.toml", text='[log]\nlevel = "error"\n')
     given = write(empty_machine / "given.toml", text='[log]\nlevel = "warning"\n')
@@ -54,7 +54,7 @@ def test_the_settings_file_is_the_named_one_or_that_of_the_working_directory(emp
 
 
 def test_a_whole_installation_fits_into_the_settings_file(empty_machine: Path) -> None:
-    """CONTRACT.md: what the environment can say, TOML can say, with tables for mappings."""
+    """docs/settings.md: what the environment can say, TOML can say, with tables for mappings."""
     file = write(
         empty_machine / "whole.toml",
         text="""
@@ -79,7 +79,7 @@ X-Tenant = "radiology"
 
 
 def test_a_mapping_of_a_stronger_source_replaces_a_weaker_one(empty_machine: Path) -> None:
-    """CONTRACT.md: a value has one origin; two half mappings would have none."""
+    """docs/settings.md: a value has one origin; two half mappings would have none."""
     file = write(empty_machine / "a.toml", text='[archives.main.issuers]\n"A" = "urn:oid:2.999.1"\n')
     issuers = '{"B": "urn:oid:2.999.2"}'
     settings = load(environ={**ENOUGH, "SYNCD_ARCHIVES__MAIN__ISSUERS": issuers}, config_file=file)
@@ -88,7 +88,7 @@ def test_a_mapping_of_a_stronger_source_replaces_a_weaker_one(empty_machine: Pat
 
 @pytest.mark.parametrize("name", ["SYNCD_WEB__TOKEN", "syncd_web__token", "Syncd_Web__Token"])
 def test_a_secret_file_is_named_as_its_variable_in_any_case(empty_machine: Path, name: str) -> None:
-    """CONTRACT.md: secret files in SYNCD_SECRETS_DIR; their last line break is not part of the secret."""
+    """docs/settings.md: secret files in SYNCD_SECRETS_DIR; their last line break is not part of the secret."""
     write(empty_machine / "s" / name, text="t0k/en\r\n")
     token = load(environ={**ENOUGH, "SYNCD_SECRETS_DIR": str(empty_machine / "s")}).web.token
     assert token is not None
@@ -96,7 +96,7 @@ def test_a_secret_file_is_named_as_its_variable_in_any_case(empty_machine: Path,
 
 
 def test_secret_folders_are_asked_in_order(empty_machine: Path) -> None:
-    """CONTRACT.md: SYNCD_SECRETS_DIR, /run/secrets, $CREDENTIALS_DIRECTORY."""
+    """docs/settings.md: SYNCD_SECRETS_DIR, /run/secrets, $CREDENTIALS_DIRECTORY."""
     for folder, text in (("ours", "1s"), ("run-secrets", "2s"), ("credentials", "3s")):
         write(empty_machine / folder / TIMEOUT, text=text)
     write(empty_machine / "credentials" / "SYNCD_LOG__LEVEL", text="error")
@@ -107,14 +107,14 @@ def test_secret_folders_are_asked_in_order(empty_machine: Path) -> None:
 
 
 def test_other_programs_secrets_are_not_ours(empty_machine: Path) -> None:
-    """CONTRACT.md: an unknown secret *of ours* is an error; /run/secrets belongs to everybody."""
+    """docs/settings.md: an unknown secret *of ours* is an error; /run/secrets belongs to everybody."""
     write(empty_machine / "run-secrets" / "POSTGRES_PASSWORD", text="x")
     (empty_machine / "run-secrets" / "SYNCD_FOLDER").mkdir()
     assert list(load(environ=ENOUGH).archives) == ["main"]
 
 
 def test_a_variable_can_name_a_file(empty_machine: Path) -> None:
-    """CONTRACT.md: `<VARIABLE>_FILE`, as strong as the environment; CA_FILE is a setting of its own."""
+    """docs/settings.md: `<VARIABLE>_FILE`, as strong as the environment; CA_FILE is a setting of its own."""
     file = write(empty_machine / "token", text="abc\n")
     environ = {**ENOUGH, "SYNCD_WEB__TOKEN_FILE": str(file), "SYNCD_FHIR__CA_FILE": str(file)}
     settings = load(environ=environ)
@@ -125,14 +125,14 @@ def test_a_variable_can_name_a_file(empty_machine: Path) -> None:
 
 
 def test_a_value_given_twice_by_one_source_is_a_mistake(empty_machine: Path) -> None:
-    """CONTRACT.md: nobody can tell which of the two would win."""
+    """docs/settings.md: nobody can tell which of the two would win."""
     file = write(empty_machine / "token", text="abc\n")
     lines = problems({"SYNCD_WEB__TOKEN_FILE": str(file), "SYNCD_WEB__TOKEN": "def"})
     assert lines == [f"SYNCD_WEB__TOKEN_FILE (environment, file {file}): is given twice, also as SYNCD_WEB__TOKEN; keep one"]
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
-    """CONTRACT.md: `${TOKEN:-}` in a compose file gives an empty text where there is none."""
+    """docs/settings.md: `${TOKEN:-}` in a compose file gives an empty text where there is none."""
     assert load(environ={**ENOUGH, "SYNCD_WEB__TOKEN": ""}).web.token is None
     assert problems({"SYNCD_FHIR__URL": ""})[0].startswith("SYNCD_FHIR__URL (not set): is missing")
 
@@ -147,18 +147,18 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     ],
 )
 def test_a_kubernetes_service_named_syncd_does_no_harm(variable: str, value: str) -> None:
-    """CONTRACT.md: an unknown variable is an error, but these were named by Kubernetes."""
+    """docs/settings.md: an unknown variable is an error, but these were named by Kubernetes."""
     assert list(load(environ={**ENOUGH, variable: value}).archives) == ["main"]
     assert problems({"SYNCD_PORT": "8053"})[0].startswith("SYNCD_PORT (environment): is no setting")
 
 
 def test_other_variables_are_not_read() -> None:
-    """CONTRACT.md: only SYNCD_* is ours."""
+    """docs/settings.md: only SYNCD_* is ours."""
     assert load(environ={**ENOUGH, "FHIR__URL": "nonsense", "LOG__LEVEL": "nonsense"}).log.level == "info"
 
 
 def test_the_ledger_lies_where_the_machine_keeps_state(empty_machine: Path) -> None:
-    """CONTRACT.md, LEDGER__URL: $STATE_DIRECTORY, else /var/lib/syncd if writable, else ~/.local/state/syncd."""
+    """docs/settings.md, LEDGER__URL: $STATE_DIRECTORY, else /var/lib/syncd if writable, else ~/.local/state/syncd."""
     environ = {**ENOUGH, "HOME": "/home/someone"}
     assert load(environ=environ).ledger.place == "/home/someone/.local/state/syncd/ledger.db"
     sources.SYSTEM_STATE.mkdir()
@@ -175,7 +175,7 @@ def test_the_ledger_lies_where_the_machine_keeps_state(empty_machine: Path) -> N
     ],
 )
 def test_an_unreadable_settings_file_is_named(empty_machine: Path, text: bytes | None, told: str) -> None:
-    """Issue: "What bad input gets"."""
+    """A wrong value is told with what to write instead."""
     file = empty_machine / "x.toml"
     if text is not None:
         file.write_bytes(text)
@@ -192,7 +192,7 @@ def test_an_unreadable_settings_file_is_named(empty_machine: Path, text: bytes |
     ],
 )
 def test_an_unusable_secret_file_is_named(empty_machine: Path, content: bytes, told: str) -> None:
-    """Issue: "What bad input gets"; the content is not repeated (RULES S1)."""
+    """The content is not repeated (RULES S1)."""
     file = write(empty_machine / "s" / "SYNCD_WEB__TOKEN", text="")
     file.write_bytes(content)
     lines = problems({"SYNCD_SECRETS_DIR": str(file.parent)})
@@ -200,7 +200,7 @@ def test_an_unusable_secret_file_is_named(empty_machine: Path, content: bytes, t
 
 
 def test_a_secrets_folder_that_is_not_there_is_named(empty_machine: Path) -> None:
-    """Issue: "What bad input gets"."""
+    """A wrong value is told with what to write instead."""
     lines = problems({"SYNCD_SECRETS_DIR": "/not/there"})
     assert lines == ["SYNCD_SECRETS_DIR (environment): /not/there is no folder"]
 

@@ -30,19 +30,19 @@ ARCHIVE = "SYNCD_ARCHIVES__MAIN__"
     ],
 )
 def test_durations_are_seconds(written: str, value: float) -> None:
-    """CONTRACT.md: durations are written `1s`, `15min`, `6h`."""
+    """docs/settings.md: durations are written `1s`, `15min`, `6h`."""
     assert seconds(written) == value
 
 
 @pytest.mark.parametrize("written", ["1s", "60s", "90s", "15min", "6h", "24h", "500ms", "1500ms"])
 def test_durations_are_printed_as_they_are_written(written: str) -> None:
-    """CONTRACT.md: the same form in the documents and in `config show`."""
+    """docs/settings.md: the same form in the documents and in `config show`."""
     assert duration_text(seconds(written)) == written
 
 
 @given(st.integers(min_value=1, max_value=10**9))
 def test_a_printed_duration_is_read_back(milliseconds: int) -> None:
-    """CONTRACT.md: what `config show` prints can be put into the settings."""
+    """docs/settings.md: what `config show` prints can be put into the settings."""
     assert seconds(duration_text(milliseconds / 1000)) == milliseconds / 1000
 
 
@@ -101,7 +101,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("name, value, told", REFUSED)
 def test_a_wrong_value_is_refused_in_words(name: str, value: str, told: str) -> None:
-    """Issue: "What bad input gets": setting, source, what is wrong, what to write."""
+    """Setting, source, what is wrong, what to write."""
     lines = problems({f"SYNCD_{name}": value})
     assert len(lines) == 1
     assert lines[0].startswith(f"SYNCD_{name} (environment): {told}")
@@ -132,7 +132,7 @@ UNDERSTOOD = [
 
 @pytest.mark.parametrize("name, value, meant", UNDERSTOOD)
 def test_a_right_value_is_understood(name: str, value: str, meant: object) -> None:
-    """MAPPING I case 63 and CONTRACT.md: addresses lose their trailing slash, words their case."""
+    """MAPPING I case 63 and docs/settings.md: addresses lose their trailing slash, words their case."""
     found: Any = load(environ={**ENOUGH, f"SYNCD_{name}": value})
     for part in name.lower().split("__"):
         found = found[part] if isinstance(found, dict) else getattr(found, part)
@@ -141,14 +141,14 @@ def test_a_right_value_is_understood(name: str, value: str, meant: object) -> No
 
 @pytest.mark.parametrize("name", ["a", "ct_2", "x" * 40])
 def test_archive_names_of_the_contract(name: str) -> None:
-    """CONTRACT.md: lower-case letters, digits, `_`, at most 40."""
+    """docs/settings.md: lower-case letters, digits, `_`, at most 40."""
     environ = {"SYNCD_FHIR__URL": "http://h", f"SYNCD_ARCHIVES__{name.upper()}__URL": "http://h"}
     assert list(load(environ=environ).archives) == [name]
 
 
 @pytest.mark.parametrize("name", ["ct-2", "x" * 41, "Main", "ä"])
 def test_other_archive_names_are_refused(tmp_path: Path, name: str) -> None:
-    """CONTRACT.md: a name must fit into a FHIR id (RULES B5)."""
+    """docs/settings.md: a name must fit into a FHIR id (RULES B5)."""
     file = tmp_path / "a.toml"
     file.write_text(f'[archives."{name}"]\nurl = "http://h"\n[fhir]\nurl = "http://h"\n', encoding="utf-8")
     environ = {"SYNCD_ARCHIVES__MAIN__URL": "", "SYNCD_FHIR__URL": ""}
@@ -179,5 +179,5 @@ def test_loopback_is_what_only_this_machine_reaches(host: str, loopback: bool) -
     [("127.0.0.1:8053", ("127.0.0.1", 8053)), ("[::1]:0", ("::1", 0)), ("web.example.org:80", ("web.example.org", 80))],
 )
 def test_an_address_to_listen_on_has_two_parts(text: str, parts: tuple[str, int]) -> None:
-    """CONTRACT.md, WEB__BIND."""
+    """docs/settings.md, WEB__BIND."""
     assert bind_address(text) == parts

@@ -1,4 +1,4 @@
-"""Studies of byte salad: anything in any tag that is read, as an archive might answer it (CASES, values)."""
+"""Studies of byte salad: anything in any tag that is read, as an archive might answer it (docs/cases.md, values)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds whatever an archive answers: nothing raises, no instance is lost, no order matters (CASES, values)."""
+"""What holds whatever an archive answers: nothing raises, no instance is lost, no order matters (docs/cases.md, values)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 @UNHURRIED
 @given(raw=studies())
 def test_no_instance_is_lost_whatever_the_values_are(raw: RawStudy) -> None:
-    """CASES, values: all that can be named is there, and nothing else."""
+    """docs/cases.md, values: all that can be named is there, and nothing else."""
     named = {each.orthanc_id: clean(each.tags["0020,000e"]) for each in raw.series}
     expected = {
         (named[each.series_id], clean(each.tags["0008,0018"]))
@@ -62,7 +62,7 @@ def texts(value: object) -> list[str]:
 
 
 def test_a_study_of_many_instances_keeps_them_all() -> None:
-    """CASES, values: fifty thousand instances, the same oddity in each of them is one note."""
+    """docs/cases.md, values: fifty thousand instances, the same oddity in each of them is one note."""
     series = RawSeries(orthanc_id=OrthancId("s"), tags={"0020,000e": "1.2.3.1", "0008,0060": "CT"})
     instances = tuple(
         RawInstance(

@@ -87,7 +87,7 @@ def test_a_light_read_gives_the_study_level() -> None:
 
 
 def test_a_study_of_nothing_is_a_snapshot_of_nothing() -> None:
-    """CASES: never an exception on what an archive answers."""
+    """docs/cases.md: never an exception on what an archive answers."""
     snapshot = build(study(uid=" 1.2.3\x00"))
     assert snapshot.study_uid == "1.2.3"
     assert (snapshot.patient.ids, snapshot.series, snapshot.started) == ((), (), None)
@@ -248,7 +248,7 @@ def test_what_no_fhir_id_can_hold_is_left_out_and_noted(uid: str) -> None:
 
 
 def test_a_duplicate_uid_is_kept_once_in_its_series() -> None:
-    """CASES, values: duplicates leave a note."""
+    """docs/cases.md, values: duplicates leave a note."""
     snapshot = build(study(series(), instances=[image("1.2.9", number="2"), image("1.2.9 ", number="1")]))
     assert [each.number for each in snapshot.series[0].instances] == [1]
     assert ("0008,0018", "A.3", "duplicate SOPInstanceUID: kept once (1)") in noted(snapshot)
@@ -270,7 +270,7 @@ def test_series_that_differ_only_in_padding_are_one() -> None:
 
 
 def test_an_instance_of_an_unlisted_series_is_said() -> None:
-    """CASES, values: never a silently lost instance."""
+    """docs/cases.md, values: never a silently lost instance."""
     snapshot = build(study(series(), instances=[image("1.2.9", series="other")]))
     assert ("0020,000e", "A7", "instances left out: their series was not listed (1)") in noted(snapshot)
 

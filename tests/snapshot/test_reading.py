@@ -69,7 +69,7 @@ def test_the_device_the_house_and_the_keeper_of_a_series() -> None:
 
 
 def test_what_is_odd_about_a_device_makes_no_study_odd() -> None:
-    """CONTRACT, POLICY__VALUES: it is not published by default, so it is no reason to park."""
+    """docs/settings.md, POLICY__VALUES: it is not published by default, so it is no reason to park."""
     odd = {"0008,0016": CT, "0008,0080": "Krankenhaus Süd".encode().decode("latin-1")}
     assert build(study(series(representative=odd))).notes == ()
 

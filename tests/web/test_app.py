@@ -1,4 +1,4 @@
-"""The pages, asked over HTTP of a real uvicorn (CONTRACT.md, Web)."""
+"""The pages, asked over HTTP of a real uvicorn (docs/operation.md, Health)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def get(url: str, **headers: str) -> requests.Response:
 
 
 def test_livez_fails_only_when_a_restart_would_help() -> None:
-    """CONTRACT.md, Web: other servers' troubles do not restart us."""
+    """docs/operation.md, Health: other servers' troubles do not restart us."""
     facts = SetFacts(reasons=("the FHIR server does not answer",), broken=LedgerUnavailable())
     with served(facts) as url:
         assert (get(f"{url}/livez").status_code, get(f"{url}/livez").text) == (200, "ok\n")
@@ -30,7 +30,7 @@ def test_livez_fails_only_when_a_restart_would_help() -> None:
 
 
 def test_readyz_says_why_not_in_one_line_each() -> None:
-    """CONTRACT.md, Web: reasons in words."""
+    """docs/operation.md, Health: reasons in words."""
     facts = SetFacts()
     with served(facts) as url:
         assert (get(f"{url}/readyz").status_code, get(f"{url}/readyz").text) == (200, "ok\n")
@@ -46,7 +46,7 @@ def test_readyz_says_why_not_in_one_line_each() -> None:
 
 
 def test_what_cannot_be_read_is_a_reason() -> None:
-    """CONTRACT.md, Web: told in our own words (RULES S1)."""
+    """docs/operation.md, Health: told in our own words (RULES S1)."""
     with served(SetFacts(broken=LedgerUnavailable("the disk is full"))) as url:
         for page in ("readyz", "api/status"):
             answer = get(f"{url}/{page}")
@@ -71,7 +71,7 @@ def paths(document: Mapping[str, Any], prefix: str = "") -> set[str]:
 
 
 def test_the_status_has_the_documented_shape() -> None:
-    """CONTRACT.md: `--json` gives a stable, documented shape."""
+    """docs/status.md: `--json` gives a stable, documented shape."""
     with served(SetFacts(reasons=("paused",))) as url:
         document = get(f"{url}/api/status").json()
     names = {".main.": ".<name>.", ".available": ".<status>", ".refused": ".<reason>", ".excluded": ".<state>"}
@@ -96,7 +96,7 @@ def test_the_status_has_the_documented_shape() -> None:
     ],
 )
 def test_the_api_asks_for_the_token_where_one_is_set(credential: str, status: int) -> None:
-    """RULES S3; CONTRACT.md: `/api/…`: the token, where one is set."""
+    """RULES S3; docs/operation.md, Health: `/api/…`: the token, where one is set."""
     with served(SetFacts(), token="s3cret") as url:
         answer = get(f"{url}/api/status", Authorization=credential)
         assert answer.status_code == status
@@ -106,7 +106,7 @@ def test_the_api_asks_for_the_token_where_one_is_set(credential: str, status: in
 
 @pytest.mark.parametrize("page", ["livez", "readyz", "metrics"])
 def test_health_and_metrics_need_no_credential(page: str) -> None:
-    """CONTRACT.md, Web: no credential."""
+    """docs/operation.md, Health: no credential."""
     with served(SetFacts(), token="s3cret") as url:
         assert get(f"{url}/{page}").status_code == 200
 
@@ -156,7 +156,7 @@ def test_every_answer_carries_the_security_headers(page: str) -> None:
     "method, page, status", [("GET", "nothing", 404), ("POST", "livez", 405), ("DELETE", "api/status", 405)]
 )
 def test_what_is_not_there_is_refused_as_json(method: str, page: str, status: int) -> None:
-    """CONTRACT.md, Web: nothing here changes anything (RULES S3)."""
+    """docs/operation.md, Health: nothing here changes anything (RULES S3)."""
     with served(SetFacts()) as url:
         answer = requests.request(method, f"{url}/{page}", timeout=10)
         assert answer.status_code == status

@@ -58,7 +58,7 @@ def events(stream: Stream) -> list[dict[str, Any]]:
 
 
 def test_an_event_is_one_json_object_a_line() -> None:
-    """Issue: JSON lines when not on a terminal; CONTRACT.md: the correlation id."""
+    """JSON lines when not on a terminal; docs/operation.md, Logs: the correlation id."""
     stream = configured()
     token = correlation_id.set("c-1")
     try:
@@ -82,7 +82,7 @@ def test_an_event_is_one_json_object_a_line() -> None:
     [("auto", False, True), ("auto", True, False), ("console", False, False), ("json", True, True)],
 )
 def test_the_form_is_chosen_by_setting_or_terminal(format: str, terminal: bool, is_json: bool) -> None:
-    """CONTRACT.md, LOG__FORMAT."""
+    """docs/settings.md, LOG__FORMAT."""
     stream = Stream(terminal=terminal)
     logs.configure(level="info", format=format, stream=stream)
     structlog.get_logger().info("started")
@@ -91,7 +91,7 @@ def test_the_form_is_chosen_by_setting_or_terminal(format: str, terminal: bool, 
 
 
 def test_lesser_levels_are_not_written() -> None:
-    """CONTRACT.md, LOG__LEVEL."""
+    """docs/settings.md, LOG__LEVEL."""
     stream = configured("warning")
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("loud")
@@ -220,7 +220,7 @@ def test_a_thread_that_dies_says_so_without_the_text(capsys: pytest.CaptureFixtu
 
 
 def test_configuring_again_does_not_write_twice() -> None:
-    """Issue: one event is one line."""
+    """One event is one line."""
     first, second = configured(), configured()
     structlog.get_logger().warning("once")
     logging.getLogger("uvicorn.error").warning("once")

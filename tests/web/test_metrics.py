@@ -32,7 +32,7 @@ def metrics() -> Metrics:
 
 
 def test_what_the_loop_tells_is_counted(metrics: Metrics) -> None:
-    """Issue: published by decision, HTTP calls by server and outcome."""
+    """Published by decision, HTTP calls by server and outcome."""
     metrics.decided(Decision.CREATE, 0.2)
     metrics.decided("Create", 7.0)
     metrics.noted(("B", "C.1-1"))
@@ -52,7 +52,7 @@ def test_what_the_loop_tells_is_counted(metrics: Metrics) -> None:
 
 
 def test_what_the_ledger_knows_is_read(metrics: Metrics) -> None:
-    """Issue: behind by how many changes and seconds, dirty, parked by reason."""
+    """Behind by how many changes and seconds, dirty, parked by reason."""
     found = scraped(metrics, facts=SetFacts())
     assert found["syncd_behind_changes", (("archive", "main"),)] == 7
     assert found["syncd_behind_seconds", (("archive", "main"),)] == 1.5
@@ -75,7 +75,7 @@ def test_what_the_ledger_knows_is_read(metrics: Metrics) -> None:
 
 
 def test_known_labels_exist_from_the_start(metrics: Metrics) -> None:
-    """Issue: a rule cannot see the change from nothing to one."""
+    """A rule cannot see the change from nothing to one."""
     found = scraped(metrics, facts=SetFacts())
     assert all(("syncd_decisions_total", (("decision", decision.value),)) in found for decision in Decision)
     assert all(("syncd_notes_total", (("rule", rule),)) in found for rule in NOTE_RULES)
@@ -84,12 +84,12 @@ def test_known_labels_exist_from_the_start(metrics: Metrics) -> None:
 
 
 def test_not_ready_is_zero(metrics: Metrics) -> None:
-    """CONTRACT.md: the same fact as /readyz."""
+    """docs/metrics.md: the same fact as /readyz."""
     assert scraped(metrics, facts=SetFacts(reasons=("paused",)))["syncd_ready", ()] == 0
 
 
 def test_without_the_ledger_the_counters_still_answer(metrics: Metrics) -> None:
-    """CONTRACT.md: metrics are needed most when something is broken."""
+    """docs/metrics.md: metrics are needed most when something is broken."""
     metrics.called("fhir", "500")
     found = scraped(metrics, facts=SetFacts(broken=LedgerUnavailable()))
     assert found["syncd_ready", ()] == 0
@@ -98,7 +98,7 @@ def test_without_the_ledger_the_counters_still_answer(metrics: Metrics) -> None:
 
 
 def test_several_scrapes_cost_one_reading(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue: the ledger is not asked at every request."""
+    """The ledger is not asked at every request."""
     monkeypatch.setattr(metrics_module, "CACHED_FOR", 3600.0)
     facts = SetFacts()
     with served(facts, metrics=metrics) as url:
@@ -109,7 +109,7 @@ def test_several_scrapes_cost_one_reading(metrics: Metrics, monkeypatch: pytest.
 
 
 def test_old_facts_are_not_kept(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue: a gauge is at most a second old."""
+    """A gauge is at most a second old."""
     monkeypatch.setattr(metrics_module, "CACHED_FOR", 0.0)
     facts = SetFacts()
     with served(facts, metrics=metrics) as url:
@@ -122,7 +122,7 @@ def test_old_facts_are_not_kept(metrics: Metrics, monkeypatch: pytest.MonkeyPatc
     "accept, kind", [("", "text/plain"), ("application/openmetrics-text", "application/openmetrics-text")]
 )
 def test_both_text_formats_are_spoken(metrics: Metrics, accept: str, kind: str) -> None:
-    """CONTRACT.md: Prometheus asks for OpenMetrics, people for text."""
+    """docs/metrics.md: Prometheus asks for OpenMetrics, people for text."""
     with served(SetFacts(), metrics=metrics) as url:
         assert (
             requests.get(f"{url}/metrics", headers={"Accept": accept}, timeout=10).headers["content-type"].startswith(kind)
@@ -130,7 +130,7 @@ def test_both_text_formats_are_spoken(metrics: Metrics, accept: str, kind: str) 
 
 
 def test_names_follow_the_rules_of_prometheus(metrics: Metrics) -> None:
-    """Issue: what promtool asks of names: counters end in _total, nothing else does, base units, a help text."""
+    """What promtool asks of names: counters end in _total, nothing else does, base units, a help text."""
     with served(SetFacts(), metrics=metrics) as url:
         lines = requests.get(f"{url}/metrics", timeout=10).text.splitlines()
     kinds = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE syncd_")}
@@ -144,6 +144,6 @@ def test_names_follow_the_rules_of_prometheus(metrics: Metrics) -> None:
 
 
 def test_the_page_names_every_metric() -> None:
-    """STYLE.md principle 10."""
+    """What an operator reads is made of what the code says."""
     for metric in METRICS:
         assert f"| `{metric.name}` | {metric.kind} |" in metrics_page()

@@ -19,7 +19,7 @@ async def application(scope: object, receive: object, send: object) -> None:
 
 
 def test_a_port_that_is_taken_is_an_error_of_the_settings() -> None:
-    """Issue: "What bad input gets"; told before anything is started."""
+    """Told before anything is started."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -31,27 +31,27 @@ def test_a_port_that_is_taken_is_an_error_of_the_settings() -> None:
 
 
 def test_a_host_that_is_not_ours_is_an_error_of_the_settings() -> None:
-    """Issue: "What bad input gets". 192.0.2.1 is reserved for documentation (RFC 5737)."""
+    """A wrong value is told with what to write instead. 192.0.2.1 is reserved for documentation (RFC 5737)."""
     with pytest.raises(ConfigurationError, match="SYNCD_WEB__BIND"):
         WebServer(application, "192.0.2.1:0").start()
 
 
 def test_the_address_names_the_real_port() -> None:
-    """CONTRACT.md, Web: port 0 takes a free one, and `status` tells which."""
+    """docs/operation.md, Health: port 0 takes a free one, and `status` tells which."""
     with served(SetFacts()) as url:
         assert not url.endswith(":0")
         assert requests.get(f"{url}/livez", timeout=10).status_code == 200
 
 
 def test_an_address_for_everybody_is_told_as_one_that_can_be_called() -> None:
-    """CONTRACT.md, Web: nobody can call 0.0.0.0."""
+    """docs/operation.md, Health: nobody can call 0.0.0.0."""
     assert WebServer(application, "0.0.0.0:8053").url == "http://127.0.0.1:8053"
     assert WebServer(application, "[::]:8053").url == "http://[::1]:8053"
     assert WebServer(application, "pacs.example.org:80").url == "http://pacs.example.org:80"
 
 
 def test_stopping_frees_the_port_and_ends_the_thread() -> None:
-    """Issue: Ctrl-C and SIGTERM end the process, not a thread that holds it."""
+    """Ctrl-C and SIGTERM end the process, not a thread that holds it."""
     with served(SetFacts()) as url:
         port = int(url.rsplit(":", 1)[1])
         session = requests.Session()
@@ -66,7 +66,7 @@ def test_stopping_frees_the_port_and_ends_the_thread() -> None:
 
 
 def test_signals_stay_with_the_daemon() -> None:
-    """Issue: the daemon decides what Ctrl-C and SIGTERM do."""
+    """The daemon decides what Ctrl-C and SIGTERM do."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with served(SetFacts()) as url:
         requests.get(f"{url}/livez", timeout=10)

@@ -42,7 +42,7 @@ class ArchiveConnection:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def setting(self, word: str) -> str:
-        """The environment variable that holds `word` of this archive, for messages (CONTRACT.md)."""
+        """The environment variable that holds `word` of this archive, for messages (docs/settings.md)."""
         return f"SYNCD_ARCHIVES__{self.name.upper()}__{word}"
 
     def tls(self) -> ssl.SSLContext:

@@ -11,11 +11,12 @@ import typer
 
 from syncd.cli.documents import explain_document
 from syncd.cli.exits import Exit, told
-from syncd.cli.lines import echo_rows
+from syncd.cli.lines import echo_rows, note_line
 from syncd.cli.oneshot import asking
 from syncd.cli.wiring import site
 from syncd.logs import configure
 from syncd.loop.commands.explain import explain as run_explain
+from syncd.model.clauses import with_titles
 from syncd.settings import load
 
 
@@ -60,15 +61,11 @@ def _show(document: dict[str, Any]) -> None:
         ("parked", _parked(document)),
         ("brake", _retraction(document["retraction"])),
         ("decision", _decision(document)),
-        ("odd", [_note(one) for one in document["notes"]]),
+        ("odd", [note_line(**one) for one in document["notes"]]),
         ("rejection", list(_rejections(document["rejections"]))),
         ("history", list(_history(document["history"]))),
     )
     echo_rows([(title if not number else "", row) for title, rows in shown for number, row in enumerate(rows)])
-
-
-def _note(one: Mapping[str, Any]) -> str:
-    return f"{one['tag'] or '-':9}  {one['rule']:8}  {one['done']}" + (" (safety)" if one["safety"] else "")
 
 
 def _archives(document: dict[str, Any]) -> Iterable[str]:
@@ -118,7 +115,7 @@ def _parked(document: Mapping[str, Any]) -> list[str]:
     if entry is None:
         return ["no"]
     told = [f"{entry['reason']} since {entry['since']}{' (dropped)' if entry['dropped'] else ''}"]
-    told += [entry["detail"]] if entry["detail"] else []
+    told += [with_titles(entry["detail"])] if entry["detail"] else []
     return [*told, f"the server's answer: `syncd parked show {document['study']}`"]
 
 

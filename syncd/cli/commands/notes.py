@@ -18,9 +18,10 @@ from syncd.cli.documents import doubt_row
 from syncd.cli.lines import echo_rows
 from syncd.cli.oneshot import asking, bar
 from syncd.ledger.ledger import Ledger
+from syncd.model.clauses import heading_of
 from syncd.settings import Settings
 
-_TITLES = ("StudyInstanceUID", "archive", "since", "tag", "rule", "what was done")
+_TITLES = ("StudyInstanceUID", "archive", "since", "tag", "rule", "what was done", "more to read")
 
 
 def list_notes(settings: Settings, *, archive: str | None, as_json: bool) -> None:
@@ -79,4 +80,12 @@ def _show(pages: Iterator[list[dict[str, Any]]], *, outdated: int) -> None:
 
 
 def _line(row: dict[str, Any], note: dict[str, str]) -> tuple[str, ...]:
-    return row["study"], row["archive"] or "-", row["since"], note["tag"] or "-", note["rule"], note["done"]
+    return (
+        row["study"],
+        row["archive"] or "-",
+        row["since"],
+        note["tag"] or "-",
+        note["rule"],
+        note["done"],
+        heading_of(note["rule"]),
+    )

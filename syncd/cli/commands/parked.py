@@ -21,6 +21,7 @@ from syncd.logs import configure
 from syncd.loop.commands.repair import carry_out, rooms_for
 from syncd.loop.commands.resync import every
 from syncd.model.audit import Standing
+from syncd.model.clauses import with_titles
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
 from syncd.model.words import ParkedReason
 from syncd.model.work import MarkKind
@@ -70,7 +71,7 @@ def show(context: typer.Context, study: Study) -> None:
             raise typer.Exit(Exit.DONE)
         typer.echo(f"{uid}  {entry.reason}  since {moment(entry.parked_at)}")
         if entry.detail:
-            typer.echo(entry.detail)
+            typer.echo(with_titles(entry.detail))
         if entry.target_version:
             typer.echo(f"in the way: version {entry.target_version} of the ImagingStudy on the server")
         if entry.outcome is not None:
@@ -109,7 +110,7 @@ def retry(
             left = [uid for uid in asked if ledger.parked(uid) is not None]
             for known in ledger.standing(left).values():
                 assert known.parked is not None  # noqa: S101 - chosen by that
-                typer.echo(f"{known.study_uid}  {known.parked.reason}  {known.parked.detail}".rstrip())
+                typer.echo(f"{known.study_uid}  {known.parked.reason}  {with_titles(known.parked.detail)}".rstrip())
             waiting = sorted(ledger.is_dirty(asked) - set(left))
             for uid in waiting:
                 typer.echo(f"{uid}  waits: `syncd explain {uid}`")
@@ -209,4 +210,4 @@ def _show(rows: list[dict[str, Any]]) -> None:
 def _row(one: dict[str, Any]) -> tuple[str, ...]:
     """The detail last: it is the longest, and nothing stands behind it."""
     reason = one["reason"] + (" (dropped)" if one["dropped"] else "")
-    return one["study"], reason, one["since"] or "", one["archive"], one["study_date"], one["detail"]
+    return one["study"], reason, one["since"] or "", one["archive"], one["study_date"], with_titles(one["detail"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
 from syncd.archive.interface import Archive
 from syncd.cli.exits import told
+from syncd.cli.lines import note_line
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, StudyGone
 from syncd.loop.connect import Site, public_policy
@@ -62,8 +63,7 @@ def _bundle(resources: Sequence[dict[str, object]]) -> dict[str, object]:
 
 
 def _tell(note: Note) -> None:
-    safety = " (safety)" if note.safety else ""
-    typer.echo(f"{note.tag or '-':9}  {note.rule:8}  {note.done}{safety}", err=True)
+    typer.echo(note_line(**asdict(note)), err=True)
 
 
 def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], None]) -> list[dict[str, object]]:

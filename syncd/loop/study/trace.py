@@ -1,7 +1,7 @@
 """What one pass over a study saw and wanted, kept for whoever asks why: `explain` and `audit`.
 
 An outcome says what was decided and nothing of what it was decided from. The difficulty is that a dry run must be the real
-run (STYLE 3): so the very functions that decide leave here what they had in hand, and nobody computes it a second time.
+run: so the very functions that decide leave here what they had in hand, and nobody computes it a second time.
 """
 
 from __future__ import annotations

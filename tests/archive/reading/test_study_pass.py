@@ -232,7 +232,7 @@ def test_every_image_is_asked_where_one_names_what_only_each_can_say(tags: dict[
 
 
 def test_every_image_is_asked_where_the_representative_says_what_is_not_shared() -> None:
-    """RULES B9: a text above 256 bytes is shared by none, too (ORTHANC.md)."""
+    """RULES B9: a text above 256 bytes is shared by none, too (docs/orthanc.md)."""
     routes = study_routes(LONG_SERIES, tags={"0018,0015": "CHEST"})
     orthanc, scripted = archive({**routes, f"GET /series/{orthanc_id(11)}/shared-tags": answering({"0008,0060": "CT"})})
     assert len(orthanc.read_study(STUDY).series[0].images) == len(LONG_SERIES)
@@ -327,7 +327,7 @@ def test_an_image_that_came_while_all_were_asked_tears_the_read() -> None:
 
 
 def test_a_study_beyond_the_limit_is_parked_and_names_it() -> None:
-    """CONTRACT.md: parked `too-large`."""
+    """README.md: parked `too-large`."""
     orthanc, _ = archive(
         {**study_routes(TWO_SERIES), "POST /tools/bulk-content": lambda _: httpx.Response(200, content=iter([b" " * 9999]))},
         max_reply=2000,

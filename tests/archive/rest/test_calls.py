@@ -99,7 +99,7 @@ def test_every_failure_says_who_must_act(answer: Answer, error: type[SyncdError]
     ],
 )
 def test_an_answer_of_another_shape_is_not_orthanc(answer: object) -> None:
-    """Issue 3: a server that is not what it should be is named, with what to do."""
+    """A server that is not what it should be is named, with what to do."""
     orthanc, _ = archive({"GET /changes": answering(answer)})
     with pytest.raises(Unsuitable, match="SYNCD_ARCHIVES__MAIN__URL"):
         orthanc.changes(0, limit=10)
@@ -175,7 +175,7 @@ def test_redirects_and_the_environment_are_not_followed(monkeypatch: pytest.Monk
 
 
 def test_requests_carry_credentials_and_the_correlation_id() -> None:
-    """CONTRACT.md: one UUID per reconcile, header X-Correlation-ID to both servers."""
+    """docs/operation.md, Logs: one UUID per reconcile, header X-Correlation-ID to both servers."""
     orthanc, scripted = archive({"GET /changes": answering(EMPTY_PAGE)})
     orthanc.high_water_mark()
     token = correlation_id.set("0f8e")
@@ -189,7 +189,7 @@ def test_requests_carry_credentials_and_the_correlation_id() -> None:
 
 
 def test_a_token_is_sent_as_bearer() -> None:
-    """CONTRACT.md: `__TOKEN`."""
+    """docs/settings.md: `__TOKEN`."""
     scripted = Scripted({"GET /changes": answering(EMPTY_PAGE)})
     connection = ArchiveConnection(name=ArchiveName("main"), url="http://orthanc.invalid/", token="t-987")
     OrthancArchive(connection, transport=scripted).high_water_mark()
@@ -208,7 +208,7 @@ def test_a_connection_shows_no_secret() -> None:
 
 @pytest.mark.parametrize(("field", "setting"), [("ca_file", "CA_FILE"), ("client_cert", "CLIENT_CERT")])
 def test_a_file_that_cannot_be_used_names_its_setting(field: str, setting: str) -> None:
-    """Issue 3: a wrong setting is named."""
+    """A wrong setting is named."""
     connection = ArchiveConnection(name=ArchiveName("main"), url="https://host", **{field: "/does/not/exist.pem"})
     with pytest.raises(ConfigurationError, match=f"SYNCD_ARCHIVES__MAIN__{setting}"):
         OrthancArchive(connection)
@@ -223,7 +223,7 @@ def test_tls_is_verified_unless_the_site_says_otherwise() -> None:
 
 
 def test_nothing_listens() -> None:
-    """Issue 3: a server that cannot be reached is said, with what to look at; over a real socket."""
+    """A server that cannot be reached is said, with what to look at; over a real socket."""
     connection = ArchiveConnection(name=ArchiveName("main"), url="http://127.0.0.1:1")
     with pytest.raises(Unreachable, match="SYNCD_ARCHIVES__MAIN__URL"):
         OrthancArchive(connection).info()
@@ -240,7 +240,7 @@ def test_nothing_listens() -> None:
     ],
 )
 def test_the_dicomweb_root_comes_from_the_plugin(plugin: Answer, root: str) -> None:
-    """CONTRACT.md: PUBLIC_DICOMWEB_URL defaults to URL + the server's DICOMweb root."""
+    """docs/settings.md: PUBLIC_DICOMWEB_URL defaults to URL + the server's DICOMweb root."""
     orthanc, _ = archive({"GET /system": answering(system(modern=True)), "GET /plugins/dicom-web": plugin})
     info = orthanc.info()
     assert (info.dicomweb_root, info.version, info.api_version) == (root, "1.12.7", 27)

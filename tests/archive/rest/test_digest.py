@@ -45,7 +45,7 @@ def test_a_value_does_not_pass_for_its_neighbour() -> None:
 
 
 def test_it_is_of_what_both_versions_keep() -> None:
-    """ORTHANC.md: the main tags of a study and its patient, without those of 1.12 alone."""
+    """docs/orthanc.md: the main tags of a study and its patient, without those of 1.12 alone."""
     assert set(MAIN_TAGS) == {*KEPT[PATIENT], *KEPT[STUDY]}
     assert not set(MAIN_TAGS) & {*MORE_MAIN_TAGS[PATIENT], *MORE_MAIN_TAGS[STUDY]}
 

@@ -50,7 +50,7 @@ def test_archive_list_and_accept(place: Place, syncd: Syncd) -> None:
 
 
 def test_an_unknown_archive_is_not_accepted(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md: 2, naming those that are known."""
+    """README.md: 2, naming those that are known."""
     syncd("resync")
     result = syncd("archive", "accept", "other")
     assert result.exit_code == 2

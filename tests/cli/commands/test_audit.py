@@ -1,4 +1,4 @@
-"""`syncd audit`: what it says, writes and exits with (CONTRACT.md)."""
+"""`syncd audit`: what it says, writes and exits with (README.md)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def drift(place: Place) -> None:
 
 
 def test_in_sync_is_exit_0_and_writes_nothing(synchronous: Place, syncd: Syncd) -> None:
-    """CONTRACT `audit`: 0 in sync; read-only."""
+    """README.md, `audit`: 0 in sync; read-only."""
     written = len(synchronous.writes)
     for words in ((), ("--deep",), ("--archive", "main")):
         result = syncd("audit", *words)
@@ -50,7 +50,7 @@ def test_in_sync_is_exit_0_and_writes_nothing(synchronous: Place, syncd: Syncd) 
 
 
 def test_a_difference_is_exit_1_until_it_is_repaired(synchronous: Place, syncd: Syncd) -> None:
-    """CONTRACT `audit`: 1 differing; without a daemon `--repair` does the work; one write."""
+    """README.md, `audit`: 1 differing; without a daemon `--repair` does the work; one write."""
     drift(synchronous)
     written = len(synchronous.writes)
     shown = syncd("audit")
@@ -66,7 +66,7 @@ def test_a_difference_is_exit_1_until_it_is_repaired(synchronous: Place, syncd: 
 
 
 def test_the_document_has_the_shape_that_is_documented(synchronous: Place, syncd: Syncd) -> None:
-    """CONTRACT: `--json` gives a stable, documented shape (docs/audit.md)."""
+    """README.md: `--json` gives a stable, documented shape (docs/audit.md)."""
     drift(synchronous)
     with Ledger.open(synchronous.ledger_url) as ledger:
         ledger.plan_retractions([OTHER], archive=MAIN, cause=Cause.GONE)
@@ -87,7 +87,7 @@ def test_the_document_has_the_shape_that_is_documented(synchronous: Place, syncd
 
 
 def test_a_parked_study_is_exit_1(synchronous: Place, syncd: Syncd) -> None:
-    """CONTRACT `audit`: 1 differing or parked."""
+    """README.md, `audit`: 1 differing or parked."""
     synchronous.store("not-a-uid")
     syncd("resync")
     result = syncd("audit")
@@ -96,7 +96,7 @@ def test_a_parked_study_is_exit_1(synchronous: Place, syncd: Syncd) -> None:
 
 
 def test_a_new_site_has_no_ledger_afterwards(place: Place, syncd: Syncd) -> None:
-    """CONTRACT `audit`: read-only; what nobody published yet is missing."""
+    """README.md, `audit`: read-only; what nobody published yet is missing."""
     place.store(STUDY)
     result = syncd("audit", "--json")
     assert result.exit_code == 1
@@ -107,7 +107,7 @@ def test_a_new_site_has_no_ledger_afterwards(place: Place, syncd: Syncd) -> None
 
 @pytest.mark.parametrize("server", ["orthanc", "fhir"])
 def test_a_server_that_is_away_is_exit_3(synchronous: Place, syncd: Syncd, server: str) -> None:
-    """CONTRACT: 3 a server cannot be reached."""
+    """README.md: 3 a server cannot be reached."""
     getattr(synchronous, server).away = True
     result = syncd("audit")
     assert result.exit_code == 3
@@ -119,7 +119,7 @@ def test_a_server_that_is_away_is_exit_3(synchronous: Place, syncd: Syncd, serve
     [(("--archive", "other"), "the settings name main"), (("abc",), "only taken with --accept-retractions")],
 )
 def test_wrong_words_are_exit_2(place: Place, syncd: Syncd, words: tuple[str, ...], hint: str) -> None:
-    """CONTRACT: 2 settings."""
+    """README.md: 2 settings."""
     result = syncd("audit", *words)
     assert result.exit_code == 2
     assert hint in result.stderr
@@ -139,7 +139,7 @@ def owner(synchronous: Place) -> Iterator[Ledger]:
 
 
 def test_beside_a_daemon_the_repair_marks_and_watches(synchronous: Place, owner: Ledger, syncd: Syncd) -> None:
-    """CONTRACT: beside a live daemon `audit --repair` only writes marks and watches the daemon finish."""
+    """README.md: beside a live daemon `audit --repair` only writes marks and watches the daemon finish."""
     drift(synchronous)
     assert syncd("audit").exit_code == 1
     assert owner.dirty_row(STUDY) is None, "nothing is marked without --repair"
@@ -176,7 +176,7 @@ def _dealt_with(claim: Claim) -> Outcome:
 
 
 def test_a_daemon_that_does_not_answer_is_exit_3(synchronous: Place, owner: Ledger, syncd: Syncd) -> None:
-    """CONTRACT: 3; what was marked stays marked."""
+    """README.md: 3; what was marked stays marked."""
     drift(synchronous)
     owner.beat(Heartbeat(pid=1, at=time.time() - 60.0, started_at=1.0, version="1"))
     result = syncd("audit", "--repair")
@@ -232,7 +232,7 @@ def test_exactly_the_plan_that_was_shown_is_accepted(braked: Place, syncd: Syncd
 def test_on_a_terminal_the_operator_is_asked(
     braked: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch, answer: str, status: str
 ) -> None:
-    """CONTRACT `audit --accept-retractions`: the stored plan that it shows."""
+    """README.md, `audit --accept-retractions`: the stored plan that it shows."""
     monkeypatch.setattr(command, "_is_terminal", lambda: True)
     monkeypatch.setattr(command.typer, "confirm", lambda question: answer == "y")
     result = syncd("audit", "--repair", "--accept-retractions")
@@ -249,7 +249,7 @@ def test_without_a_closed_brake_there_is_nothing_to_accept(synchronous: Place, s
 
 
 def test_what_is_refused_meanwhile_is_told(synchronous: Place, syncd: Syncd, tmp_path: Path) -> None:
-    """CONTRACT `audit --repair`: tells what is left; the outcome is not shown (RULES S1)."""
+    """README.md, `audit --repair`: tells what is left; the outcome is not shown (RULES S1)."""
     drift(synchronous)
     synchronous.fhir.rules.append(lambda request: refused(422, "Synthetic^Sam") if puts()(request) else None)
     result = syncd("audit", "--repair")

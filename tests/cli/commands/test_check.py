@@ -1,4 +1,4 @@
-"""`syncd check`: one line each, with what to do (CONTRACT.md)."""
+"""`syncd check`: one line each, with what to do (README.md)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def same_clock(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_check_warns_of_a_clock_that_differs(
     place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch, seconds: float, side: str
 ) -> None:
-    """CONTRACT.md, check: clock skew; RULES A8: the archive's LastUpdate is compared with our clock."""
+    """README.md, check: clock skew; RULES A8: the archive's LastUpdate is compared with our clock."""
     monkeypatch.setattr(check, "_now", lambda: place.orthanc.clock() + seconds)
     result = syncd("check")
     assert f"warn archive     its clock is 60 s {side} this machine's" in result.stdout
@@ -51,7 +51,7 @@ def test_check_warns_of_a_clock_that_differs(
 
 
 def test_check_of_a_good_site(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md, check: one line each; warnings are no failure; nothing is written."""
+    """README.md, check: one line each; warnings are no failure; nothing is written."""
     result = syncd("check")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
@@ -128,7 +128,7 @@ def _damaged_ledger(place: Place) -> None:
 def test_check_says_what_is_wrong_and_what_to_do(
     place: Place, syncd: Syncd, trouble: Any, about: str, words: str, code: int
 ) -> None:
-    """Issue 3: `check` says so in one line each with what to do; the other lines are there as well."""
+    """`check` says so in one line each with what to do; the other lines are there as well."""
     trouble(place)
     result = syncd("check")
     bad = [line for line in result.stdout.splitlines() if line.startswith("BAD")]
@@ -139,7 +139,7 @@ def test_check_says_what_is_wrong_and_what_to_do(
 
 
 def test_check_of_several_troubles_exits_with_the_first(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md, check: every finding in one run."""
+    """README.md, check: every finding in one run."""
     _archive_away(place)
     _without_endpoint(place)
     result = syncd("check")
@@ -194,12 +194,12 @@ def test_what_is_held_is_told_with_the_way_to_let_it_go(place: Place, syncd: Syn
 
 
 def test_check_beside_a_daemon_names_it(place: Place, owner: Ledger, syncd: Syncd) -> None:
-    """CONTRACT.md: check only reads, also beside a daemon."""
+    """README.md: check only reads, also beside a daemon."""
     assert "held by a running syncd" in syncd("check").stdout
 
 
 def test_hooks_are_listed_in_one_line(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue, A hook: what of the site's own takes part; one that cannot be loaded is exit 2, naming it."""
+    """docs/hook.md: what of the site's own takes part; one that cannot be loaded is exit 2, naming it."""
     listed = [Hook(name=name, distribution=f"{name}-hook 1", value="m:f", call=lambda *_: None) for name in ("a", "b")]
     monkeypatch.setattr(check, "load_hooks", lambda: tuple(listed))
     result = syncd("check")
@@ -209,7 +209,7 @@ def test_hooks_are_listed_in_one_line(place: Place, syncd: Syncd, monkeypatch: p
 
 
 def test_a_hook_that_cannot_be_loaded_is_named(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue, A hook: exit 2."""
+    """docs/hook.md: exit 2."""
     entry = EntryPoint(name="site", value="syncd_no_such_module:hook", group=hooks.GROUP)
     monkeypatch.setattr(hooks, "entry_points", lambda **_: (entry,))
     result = syncd("check")
@@ -222,7 +222,7 @@ def test_a_hook_that_cannot_be_loaded_is_named(place: Place, syncd: Syncd, monke
 def test_check_tells_how_many_studies_another_selection_reaches(
     place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 5 part 8: before the daemon starts with it; nothing is marked."""
+    """Before the daemon starts with it; nothing is marked."""
     place.store(STUDY)
     syncd("resync")
     monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__EXCLUDE", "modality=CT")
@@ -232,7 +232,7 @@ def test_check_tells_how_many_studies_another_selection_reaches(
 
 
 def test_check_refuses_a_label_where_there_are_none(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT key `label`: Orthanc 1.12."""
+    """docs/settings.md, key `label`: Orthanc 1.12."""
     place.orthanc.version, place.orthanc.modern = "1.10.1", False
     monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__EXCLUDE", "label=private")
     result = syncd("check")

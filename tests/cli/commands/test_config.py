@@ -1,4 +1,4 @@
-"""`syncd config show|init` (CONTRACT.md, Commands)."""
+"""`syncd config show|init` (README.md, Commands)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_show_tells_value_and_source() -> None:
-    """CONTRACT.md: values with their source."""
+    """README.md: values with their source."""
     lines = CliRunner().invoke(app, ["show"]).stdout.splitlines()
     assert "SYNCD_FHIR__URL = http://127.0.0.1:8080/fhir  # environment" in lines
     assert "SYNCD_ARCHIVES__MAIN__SETTLE_AFTER = 30s  # default" in lines
@@ -33,7 +33,7 @@ def test_show_tells_value_and_source() -> None:
 
 
 def test_show_never_tells_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT.md: redacted (RULES S1); also headers, whose values may be keys."""
+    """README.md: redacted (RULES S1); also headers, whose values may be keys."""
     monkeypatch.setenv("SYNCD_WEB__TOKEN", "HUNTER2")
     monkeypatch.setenv("SYNCD_FHIR__HEADERS", '{"X-Key": "HUNTER2"}')
     for arguments in (["show"], ["show", "--json"]):
@@ -44,7 +44,7 @@ def test_show_never_tells_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_show_as_json_has_a_stable_shape() -> None:
-    """CONTRACT.md: `--json` gives a stable, documented shape."""
+    """README.md: `--json` gives a stable, documented shape."""
     document = json.loads(CliRunner().invoke(app, ["show", "--json"]).stdout)
     by_name = {setting["variable"]: setting for setting in document["settings"]}
     assert by_name["SYNCD_ARCHIVES__MAIN__POLL_INTERVAL"] == {
@@ -56,7 +56,7 @@ def test_show_as_json_has_a_stable_shape() -> None:
 
 
 def test_show_is_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT.md: people get tables on a terminal; an address in brackets is no markup."""
+    """README.md: people get tables on a terminal; an address in brackets is no markup."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("SYNCD_WEB__BIND", "[::1]:8053")
@@ -66,7 +66,7 @@ def test_show_is_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_show_of_wrong_settings_tells_all_of_them_and_exits_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT.md: every problem at once, exit 2."""
+    """README.md: every problem at once, exit 2."""
     monkeypatch.setenv("SYNCD_LOG__LEVEL", "loud")
     monkeypatch.setenv("SYNCD_FIHR__URL", "x")
     result = CliRunner().invoke(app, ["show"])
@@ -77,7 +77,7 @@ def test_show_of_wrong_settings_tells_all_of_them_and_exits_2(monkeypatch: pytes
 
 
 def test_init_writes_a_file_that_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT.md: a commented file; private, because a password may be added."""
+    """README.md: a commented file; private, because a password may be added."""
     assert CliRunner().invoke(app, ["init"]).exit_code == 0
     file = Path("config/syncd.toml")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -87,7 +87,7 @@ def test_init_writes_a_file_that_is_read_by_default(monkeypatch: pytest.MonkeyPa
 
 
 def test_init_overwrites_only_when_told(tmp_path: Path) -> None:
-    """CONTRACT.md: somebody's settings are not lost."""
+    """README.md: somebody's settings are not lost."""
     file = tmp_path / "mine.toml"
     file.write_text("mine")
     refused = CliRunner().invoke(app, ["init", str(file)])
@@ -99,13 +99,13 @@ def test_init_overwrites_only_when_told(tmp_path: Path) -> None:
 
 
 def test_init_can_print() -> None:
-    """CONTRACT.md: to read, or to put elsewhere."""
+    """README.md: to read, or to put elsewhere."""
     assert CliRunner().invoke(app, ["init", "-"]).stdout == toml_template()
     assert not Path("config").exists()
 
 
 def test_init_into_an_impossible_place_says_so(tmp_path: Path) -> None:
-    """CONTRACT.md: exit 2 and the reason, no traceback."""
+    """README.md: exit 2 and the reason, no traceback."""
     (tmp_path / "file").write_text("")
     result = CliRunner().invoke(app, ["init", str(tmp_path / "file" / "x.toml")])
     assert result.exit_code == 2

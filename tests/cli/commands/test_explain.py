@@ -1,4 +1,4 @@
-"""`syncd explain`: why a study is as it is, with everything that is known of it (CONTRACT.md)."""
+"""`syncd explain`: why a study is as it is, with everything that is known of it (README.md)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def told(syncd: Syncd, study: str = STUDY, *, code: int) -> dict[str, Any]:
 
 
 def test_a_study_in_sync(published: Place, syncd: Syncd) -> None:
-    """CONTRACT `explain`: exit 0; what the archive says, what was published, what FHIR holds, the decision, history."""
+    """README.md, `explain`: exit 0; what the archive says, what was published, what FHIR holds, the decision, history."""
     written = len(published.writes)
     document = told(syncd, code=0)
     (copy,) = document["copies"]
@@ -71,7 +71,7 @@ def test_no_word_identifies_the_patient(published: Place, syncd: Syncd) -> None:
 
 
 def test_an_orthanc_id_names_the_study(published: Place, syncd: Syncd) -> None:
-    """CONTRACT: STUDY is a StudyInstanceUID or an Orthanc id; one that nobody knows is exit 1."""
+    """README.md: STUDY is a StudyInstanceUID or an Orthanc id; one that nobody knows is exit 1."""
     (orthanc_id,) = (one.id for one in published.orthanc.index.all("Study"))
     assert told(syncd, orthanc_id, code=0)["study"] == STUDY
     unknown = syncd("explain", "-".join(["0123abcd"] * 5))
@@ -80,7 +80,7 @@ def test_an_orthanc_id_names_the_study(published: Place, syncd: Syncd) -> None:
 
 
 def test_a_study_that_nobody_knows(place: Place, syncd: Syncd) -> None:
-    """CONTRACT `explain`: works on a new site, leaves nothing behind, and says so."""
+    """README.md, `explain`: works on a new site, leaves nothing behind, and says so."""
     document = told(syncd, "1.2.3.4", code=1)
     assert (document["known"], document["published"], document["copies"]) == (False, None, [])
     assert "no archive holds it" in syncd("explain", "1.2.3.4").stdout
@@ -88,7 +88,7 @@ def test_a_study_that_nobody_knows(place: Place, syncd: Syncd) -> None:
 
 
 def test_what_somebody_else_changed_is_named(published: Place, syncd: Syncd) -> None:
-    """CONTRACT `explain`: equal or differing elements by name; the very decision of a repair."""
+    """README.md, `explain`: equal or differing elements by name; the very decision of a repair."""
     (resource,) = published.fhir.resources("ImagingStudy")
     changed = {**resource, "description": "their words", "note": [{"text": "seen"}]}
     published.fhir.handle("PUT", f"/fhir/ImagingStudy/{STUDY}", body=json.dumps(changed).encode())
@@ -117,7 +117,7 @@ def test_what_is_refused(published: Place, syncd: Syncd) -> None:
 def test_a_study_with_odd_values_where_none_are_wanted(
     published: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CONTRACT `explain`: the notes are told even where they are what the study is parked for."""
+    """README.md, `explain`: the notes are told even where they are what the study is parked for."""
     monkeypatch.setenv("SYNCD_POLICY__VALUES", "strict")
     published.store(OTHER, PatientID="P2", PatientBirthDate="19xx")
     document = told(syncd, OTHER, code=1)
@@ -127,7 +127,7 @@ def test_a_study_with_odd_values_where_none_are_wanted(
 
 
 def test_every_field_is_documented(published: Place, syncd: Syncd) -> None:
-    """CONTRACT: a stable, documented shape (docs/audit.md): everything that can be told is told of this study."""
+    """README.md: a stable, documented shape (docs/audit.md): everything that can be told is told of this study."""
     published.store(STUDY, StudyDate="2024", StudyTime="xx", **PHI)
     published.fhir.rules.append(lambda request: refused(422) if puts()(request) else None)
     syncd("resync")
@@ -149,7 +149,7 @@ def test_every_field_is_documented(published: Place, syncd: Syncd) -> None:
 
 @pytest.mark.parametrize(("server", "name"), [("orthanc", "main"), ("fhir", "fhir")])
 def test_a_server_that_is_away_is_named_and_the_rest_is_told(published: Place, syncd: Syncd, server: str, name: str) -> None:
-    """CONTRACT `explain`: exit 3, and says what could not be asked."""
+    """README.md, `explain`: exit 3, and says what could not be asked."""
     getattr(published, server).away = True
     document = told(syncd, code=3)
     assert list(document["not_asked"]) == [name]
@@ -162,7 +162,7 @@ def test_a_server_that_is_away_is_named_and_the_rest_is_told(published: Place, s
 
 
 def test_beside_a_daemon(published: Place, syncd: Syncd) -> None:
-    """CONTRACT `explain`: a guest of the ledger; pending work is left, exit 1, and stays as it was."""
+    """README.md, `explain`: a guest of the ledger; pending work is left, exit 1, and stays as it was."""
     with Ledger.open(published.ledger_url) as owner:
         owner.mark([Mark(study_uid=STUDY, kind=MarkKind.VERIFY, archive=MAIN, read_fhir=True)], settle_after=0.0)
         row = owner.dirty_row(STUDY)

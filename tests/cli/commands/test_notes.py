@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from syncd.cli.documents import NOTES
+from syncd.model.clauses import CLAUSES, RULES, heading_of, with_titles
+from syncd.model.words import NOTE_RULES
 from tests.cli.conftest import Place, Syncd
 from tests.cli.shapes import paths_of
 
@@ -24,7 +27,7 @@ def doubtful(place: Place, syncd: Syncd) -> Place:
 
 
 def test_the_list_names_study_tag_and_rule(doubtful: Place, syncd: Syncd) -> None:
-    """CONTRACT `audit --notes`: which studies, which notes; asks no server and writes nothing."""
+    """README.md, `audit --notes`: which studies, which notes; asks no server and writes nothing."""
     asked = len(doubtful.fhir.requests) + len(doubtful.orthanc.requests)
     result = syncd("audit", "--notes")
     assert result.exit_code == 0
@@ -37,7 +40,7 @@ def test_the_list_names_study_tag_and_rule(doubtful: Place, syncd: Syncd) -> Non
 
 
 def test_the_document_has_the_shape_that_is_documented(doubtful: Place, syncd: Syncd) -> None:
-    """CONTRACT: a stable, documented shape (docs/audit.md)."""
+    """README.md: a stable, documented shape (docs/audit.md)."""
     document = json.loads(syncd("audit", "--notes", "--json").stdout)
     assert paths_of(document) == set(NOTES)
     assert (document["number"], [one["study"] for one in document["studies"]]) == (2, [NAMELESS, OTHER])
@@ -60,14 +63,40 @@ def test_what_is_corrected_leaves_the_list(doubtful: Place, syncd: Syncd) -> Non
 
 
 def test_a_new_site_has_none(place: Place, syncd: Syncd) -> None:
-    """CONTRACT: a question creates no ledger."""
+    """README.md: a question creates no ledger."""
     assert syncd("audit", "--notes").stdout == "No published study has safety notes.\n"
     assert not place.file.exists()
 
 
+def test_a_rule_is_told_by_its_title_and_where_there_is_more(doubtful: Place, syncd: Syncd) -> None:
+    """docs/mapping.md, docs/rules.md: a number alone tells nothing to who reads it once a year."""
+    more = f"I-11 {CLAUSES['I-11']} (docs/mapping.md)"
+    assert syncd("audit", "--notes").stdout.splitlines()[1].endswith(f"  {more}")
+    assert f"(safety) [{more}]" in syncd("explain", NAMELESS).stdout
+    assert f"(safety) [{more}]" in syncd("render", NAMELESS, "--notes").stderr
+
+
+@pytest.mark.parametrize("rule", NOTE_RULES)
+def test_every_rule_that_a_note_names_has_a_title(rule: str) -> None:
+    """None is shown by its number alone."""
+    code = re.escape(rule.removeprefix("RULES "))
+    assert re.fullmatch(rf"{code} [A-Z].+ \(docs/(rules|mapping)\.md\)", heading_of(rule))
+
+
+def test_a_detail_in_words_says_what_it_said() -> None:
+    """RULES S1: titles are added, nothing else; a text without rules stays as it is."""
+    told = "0008,0020 C.1-1, - B (0010,1000), 0010,0010 RULES B10 and 3 more as Patient/x says otherwise"
+    assert with_titles(told) == (
+        f"0008,0020 C.1-1 ({CLAUSES['C.1-1']}), - B (0010,1000) ({CLAUSES['B (0010,1000)']}), "
+        f"0010,0010 RULES B10 ({RULES['B10']}) and 3 more as Patient/x says otherwise"
+    )
+    for plain in ("", "the server refuses A.1 of it", "hook M: vetoed"):
+        assert with_titles(plain) == plain
+
+
 @pytest.mark.parametrize("word", ["--deep", "--repair", "--accept-retractions"])
 def test_the_list_does_nothing_else(place: Place, syncd: Syncd, word: str) -> None:
-    """CONTRACT: 2 settings."""
+    """README.md: 2 settings."""
     result = syncd("audit", "--notes", word)
     assert result.exit_code == 2 and "only lists" in result.stderr
 
@@ -87,7 +116,7 @@ def test_explain_and_render_tell_which_notes_these_are(doubtful: Place, syncd: S
 
 
 def test_a_safe_site_sets_them_aside_and_says_why(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT `POLICY__VALUES=safe`: parks a study whose side, site, person or order is in doubt, and no other."""
+    """docs/settings.md, `POLICY__VALUES=safe`: parks a study whose side, site, person or order is in doubt, and no other."""
     monkeypatch.setenv("SYNCD_POLICY__VALUES", "safe")
     place.store(PLAIN, PatientID="P1", StudyDate="31.12.2024")
     place.store(NAMELESS, PatientID="")
@@ -96,3 +125,6 @@ def test_a_safe_site_sets_them_aside_and_says_why(place: Place, syncd: Syncd, mo
     assert [(one["study"], one["reason"], one["detail"]) for one in rows] == [
         (NAMELESS, "values-strict", "safe: 0010,0020 I-11")
     ]
+    in_words = f"safe: 0010,0020 I-11 ({CLAUSES['I-11']})"
+    for command in (("parked", "list"), ("parked", "show", NAMELESS), ("explain", NAMELESS)):
+        assert in_words in syncd(*command).stdout

@@ -1,4 +1,4 @@
-"""`syncd parked`: what is set aside, why, and once more (CONTRACT.md, RULES E2)."""
+"""`syncd parked`: what is set aside, why, and once more (README.md, RULES E2)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _sent(place: Place) -> int:
 
 
 def test_nothing_is_parked(place: Place, syncd: Syncd) -> None:
-    """CONTRACT `parked`: exit 0."""
+    """README.md, `parked`: exit 0."""
     place.store(STUDY)
     syncd("resync")
     result = syncd("parked")
@@ -44,7 +44,7 @@ def test_nothing_is_parked(place: Place, syncd: Syncd) -> None:
 
 
 def test_the_list_names_study_reason_and_detail(parked: Place, syncd: Syncd) -> None:
-    """CONTRACT `parked list`; RULES S1: the server's text is not in it."""
+    """README.md, `parked list`; RULES S1: the server's text is not in it."""
     for words in ((), ("list",)):
         result = syncd("parked", *words)
         assert result.exit_code == 1
@@ -57,7 +57,7 @@ def test_the_list_names_study_reason_and_detail(parked: Place, syncd: Syncd) -> 
 
 
 def test_the_document_has_the_shape_that_is_documented(parked: Place, syncd: Syncd) -> None:
-    """CONTRACT: a stable, documented shape (docs/audit.md)."""
+    """README.md: a stable, documented shape (docs/audit.md)."""
     rows = json.loads(syncd("parked", "--reason", "refused", "--json").stdout)
     assert paths_of(rows) == set(PARKED)
     assert (rows[0]["study"], rows[0]["reason"], rows[0]["archive"]) == (STUDY, "refused", "main")
@@ -92,7 +92,7 @@ def test_retry_sends_once(parked: Place, syncd: Syncd) -> None:
 
 
 def test_retry_of_all_and_of_a_reason(parked: Place, syncd: Syncd) -> None:
-    """CONTRACT `parked retry`."""
+    """README.md, `parked retry`."""
     parked.fhir.rules.clear()
     chosen = syncd("parked", "retry", "--reason", "refused")
     assert (chosen.exit_code, chosen.stdout) == (0, "1 of 1 are dealt with\n")
@@ -104,7 +104,7 @@ def test_retry_of_all_and_of_a_reason(parked: Place, syncd: Syncd) -> None:
 
 
 def test_beside_a_daemon_retry_marks_and_watches(parked: Place, syncd: Syncd) -> None:
-    """CONTRACT: beside a live daemon `parked retry` only writes marks and watches the daemon finish."""
+    """README.md: beside a live daemon `parked retry` only writes marks and watches the daemon finish."""
     with Ledger.open(parked.ledger_url) as owner:
         now, done = time.time(), threading.Event()
         facts = {"archives": {"main": {"state": "ok", "reason": ""}}, "target": {"state": "ok", "reason": ""}}
@@ -139,7 +139,7 @@ def test_beside_a_daemon_retry_marks_and_watches(parked: Place, syncd: Syncd) ->
 
 
 def test_drop_is_silence_until_the_study_changes(parked: Place, syncd: Syncd) -> None:
-    """RULES E2; CONTRACT `audit`: dropped is shown and no failure; a new instance speaks up again."""
+    """RULES E2; README.md, `audit`: dropped is shown and no failure; a new instance speaks up again."""
     result = syncd("parked", "drop", STUDY, OTHER)
     assert (result.exit_code, result.stdout) == (1, f"{STUDY} dropped until it changes\n{OTHER} is not parked\n")
     rows = {one["study"]: one["dropped"] for one in json.loads(syncd("parked", "--json").stdout)}
@@ -157,7 +157,7 @@ def test_drop_is_silence_until_the_study_changes(parked: Place, syncd: Syncd) ->
 
 
 def test_with_nothing_but_dropped_studies_all_is_well(parked: Place, syncd: Syncd) -> None:
-    """CONTRACT `audit`, `resync`: a dropped study is no work left; RULES E2: named, `retry` takes the word back."""
+    """README.md, `audit`, `resync`: a dropped study is no work left; RULES E2: named, `retry` takes the word back."""
     assert syncd("parked", "drop", STUDY, "not-a-uid").exit_code == 0
     for words in (("audit",), ("resync",), ("parked",), ("status",)):
         result = syncd(*words, "--json")
@@ -179,7 +179,7 @@ def test_with_nothing_but_dropped_studies_all_is_well(parked: Place, syncd: Sync
     ],
 )
 def test_wrong_words_are_exit_2(parked: Place, syncd: Syncd, words: tuple[str, ...], hint: str) -> None:
-    """CONTRACT: 2 settings."""
+    """README.md: 2 settings."""
     result = syncd("parked", *words)
     assert result.exit_code == 2
     assert hint in result.stderr

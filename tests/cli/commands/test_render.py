@@ -1,4 +1,4 @@
-"""`syncd render`: the JSON, and notes without values (CONTRACT.md, RULES S1)."""
+"""`syncd render`: the JSON, and notes without values (README.md, RULES S1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAIN = ArchiveName("main")
 
 
 def test_render_prints_a_valid_resource_and_asks_no_fhir_server(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md, render: the JSON; nothing sent."""
+    """README.md, render: the JSON; nothing sent."""
     place.store(STUDY)
     place.fhir.away = True
     result = syncd("render", STUDY)
@@ -31,7 +31,7 @@ def test_render_prints_a_valid_resource_and_asks_no_fhir_server(place: Place, sy
 
 
 def test_render_takes_an_orthanc_id(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md: STUDY is a StudyInstanceUID or an Orthanc id."""
+    """README.md: STUDY is a StudyInstanceUID or an Orthanc id."""
     place.store(STUDY)
     [study] = place.orthanc.index.all("Study")
     assert json.loads(syncd("render", study.id).stdout)["id"] == STUDY
@@ -57,7 +57,7 @@ def test_notes_tell_what_was_odd_and_never_the_value(place: Place, syncd: Syncd)
     ],
 )
 def test_what_cannot_be_rendered_says_why(place: Place, syncd: Syncd, words: tuple[str, ...], code: int, hint: str) -> None:
-    """CONTRACT.md: exit codes."""
+    """README.md: exit codes."""
     place.store("not-a-uid")
     result = syncd("render", *words)
     assert result.exit_code == code
@@ -75,7 +75,7 @@ def test_two_patients_in_one_study_are_not_rendered(place: Place, syncd: Syncd) 
 
 
 def test_strict_values_stop_and_the_notes_say_why(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue, Values: `POLICY__VALUES=strict` parks instead; notes visible in `render --notes` all the same."""
+    """`POLICY__VALUES=strict` parks instead; notes visible in `render --notes` all the same."""
     place.store(STUDY, StudyDate="not-a-date")
     monkeypatch.setenv("SYNCD_POLICY__VALUES", "strict")
     result = syncd("render", STUDY, "--notes")
@@ -86,7 +86,7 @@ def test_strict_values_stop_and_the_notes_say_why(place: Place, syncd: Syncd, mo
 
 
 def test_hooks_are_applied(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue, A hook: `render` shows what would be sent, or that it would not be."""
+    """docs/hook.md: `render` shows what would be sent, or that it would not be."""
     answers = iter([{"description": "by the site"}, None])
 
     def call(_: object, resource: dict[str, object]) -> dict[str, object] | None:
@@ -103,7 +103,8 @@ def test_hooks_are_applied(place: Place, syncd: Syncd, monkeypatch: pytest.Monke
 
 
 def test_a_profile_is_rendered_and_says_what_is_missing(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MAPPING H; CONTRACT, POLICY__PROFILE: `meta.profile`, notes of rule `H mado`, exit 2 in a version without it."""
+    """MAPPING H; docs/settings.md, POLICY__PROFILE: `meta.profile`, notes of rule `H mado`, exit 2 in a version without
+    it."""
     place.store(STUDY)
     monkeypatch.setenv("SYNCD_POLICY__PROFILE", "mado")
     result = syncd("render", STUDY, "--notes")
@@ -115,7 +116,7 @@ def test_a_profile_is_rendered_and_says_what_is_missing(place: Place, syncd: Syn
 
 
 def test_the_options_reach_the_resource(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT: settings are carried to the mapping; as environment variables."""
+    """README.md: settings are carried to the mapping; as environment variables."""
     place.store(STUDY, Modality="DSA", AccessionNumber="A1")
     for name, value in (("SITE_MODALITY_SYSTEM", "urn:oid:2.999.1"), ("ACCESSION_IN_IDENTIFIER", "False")):
         monkeypatch.setenv(f"SYNCD_POLICY__{name}", value)

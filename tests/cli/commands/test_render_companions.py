@@ -22,7 +22,7 @@ def shown(syncd: Syncd, *words: str) -> list[dict[str, Any]]:
 def test_a_device_is_shown_before_the_study_that_names_it(
     place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CONTRACT.md, render: the JSON; nothing sent. MAPPING J.2, J.6."""
+    """README.md, render: the JSON; nothing sent. MAPPING J.2, J.6."""
     monkeypatch.setenv("SYNCD_POLICY__WRITE_DEVICES", "true")
     place.store(STUDY, **EQUIPMENT)
     device, study = shown(syncd)

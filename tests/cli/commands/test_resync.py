@@ -1,4 +1,4 @@
-"""`syncd resync`: what it says, writes and exits with (CONTRACT.md)."""
+"""`syncd resync`: what it says, writes and exits with (README.md)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def owner(place: Place) -> Iterator[Ledger]:
 
 
 def test_resync_publishes_and_says_that_both_sides_agree(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md, resync: exit 0 only if in sync; an unchanged study costs no write."""
+    """README.md, resync: exit 0 only if in sync; an unchanged study costs no write."""
     place.store(STUDY)
     place.store(OTHER, PatientID="P2")
     first = syncd("resync")
@@ -51,7 +51,7 @@ def test_resync_publishes_and_says_that_both_sides_agree(place: Place, syncd: Sy
 
 
 def test_resync_names_what_is_parked_and_what_is_arriving(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md, resync: such a study is listed as such, exit 1."""
+    """README.md, resync: such a study is listed as such, exit 1."""
     place.store("not-a-uid")
     place.store(STUDY, stable=False)
     result = syncd("resync", "--json")
@@ -68,7 +68,7 @@ def test_resync_names_what_is_parked_and_what_is_arriving(place: Place, syncd: S
 
 
 def test_resync_of_one_study_sends_a_parked_one_once_more(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md: `--study` sends a parked one once; the others are not looked at again."""
+    """README.md: `--study` sends a parked one once; the others are not looked at again."""
     place.store(STUDY)
     place.fhir.rules.append(lambda request: refused(422) if puts()(request) else None)
     assert syncd("resync").exit_code == 1
@@ -82,7 +82,7 @@ def test_resync_of_one_study_sends_a_parked_one_once_more(place: Place, syncd: S
 
 
 def test_resync_takes_an_orthanc_id(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md: STUDY is a StudyInstanceUID or an Orthanc id."""
+    """README.md: STUDY is a StudyInstanceUID or an Orthanc id."""
     place.store(STUDY)
     place.store(OTHER, PatientID="P2")
     [orthanc_id] = [one.id for one in place.orthanc.index.all("Study") if one.main["StudyInstanceUID"] == OTHER]
@@ -92,7 +92,7 @@ def test_resync_takes_an_orthanc_id(place: Place, syncd: Syncd) -> None:
 
 
 def test_resync_since_a_date(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md: `--since DATE`."""
+    """README.md: `--since DATE`."""
     place.store(STUDY, StudyDate="20231231")
     place.store(OTHER, StudyDate="20240101", PatientID="P2")
     result = syncd("resync", "--since", "2024-01-01", "--dry-run", "--json")
@@ -106,7 +106,7 @@ def test_resync_since_a_date(place: Place, syncd: Syncd) -> None:
     [(("--since", "01.02.2024"), "YYYY-MM-DD"), (("--archive", "other"), "the settings name main")],
 )
 def test_resync_with_wrong_words_is_exit_2(place: Place, syncd: Syncd, words: tuple[str, ...], hint: str) -> None:
-    """CONTRACT.md: 2 settings."""
+    """README.md: 2 settings."""
     result = syncd("resync", *words)
     assert result.exit_code == 2
     assert hint in result.stderr
@@ -114,7 +114,7 @@ def test_resync_with_wrong_words_is_exit_2(place: Place, syncd: Syncd, words: tu
 
 
 def test_a_rehearsal_on_a_new_site_leaves_nothing_behind(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md, resync --dry-run: every decision; no ledger, no sentinel, no write."""
+    """README.md, resync --dry-run: every decision; no ledger, no sentinel, no write."""
     place.store(STUDY)
     place.store("not-a-uid")
     before = sorted(place.folder.iterdir())
@@ -129,7 +129,7 @@ def test_a_rehearsal_on_a_new_site_leaves_nothing_behind(place: Place, syncd: Sy
 
 
 def test_a_rehearsal_in_sync_is_exit_0_and_changes_no_ledger(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md: 0 nothing to do."""
+    """README.md: 0 nothing to do."""
     place.store(STUDY)
     syncd("resync")
     written = len(place.writes)
@@ -143,7 +143,7 @@ def test_a_rehearsal_in_sync_is_exit_0_and_changes_no_ledger(place: Place, syncd
 
 @pytest.mark.parametrize("server", ["orthanc", "fhir"])
 def test_resync_without_a_server_is_exit_3(place: Place, syncd: Syncd, server: str) -> None:
-    """CONTRACT.md: 3 a server cannot be reached, naming it."""
+    """README.md: 3 a server cannot be reached, naming it."""
     getattr(place, server).away = True
     result = syncd("resync")
     assert result.exit_code == 3
@@ -167,7 +167,7 @@ def test_resync_on_a_foreign_sentinel_is_exit_4_until_accepted(place: Place, syn
 def test_resync_while_another_process_owns_the_ledger_cannot_accept_a_target(
     place: Place, owner: Ledger, syncd: Syncd
 ) -> None:
-    """CONTRACT.md: beside a live daemon only marks are written."""
+    """README.md: beside a live daemon only marks are written."""
     result = syncd("resync", "--accept-target")
     assert result.exit_code == 2
     assert "stop the daemon" in result.stderr

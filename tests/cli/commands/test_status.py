@@ -1,4 +1,4 @@
-"""`syncd status` as a health check (CONTRACT.md)."""
+"""`syncd status` as a health check (README.md)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _beat(ledger: Ledger, *, age: float = 0.0, **changes: Any) -> None:
 
 
 def test_status_without_a_daemon_is_exit_3(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md, status: 3 = no heartbeat; the studies are shown all the same."""
+    """README.md, status: 3 = no heartbeat; the studies are shown all the same."""
     place.store(STUDY)
     syncd("resync")
     result = syncd("status")
@@ -72,13 +72,13 @@ def test_status_without_a_daemon_is_exit_3(place: Place, syncd: Syncd) -> None:
     ],
 )
 def test_status_is_a_health_check(place: Place, owner: Ledger, syncd: Syncd, changes: dict[str, Any], code: int) -> None:
-    """CONTRACT.md, status: 0 alive and reachable, 1 paused, 3 unreachable or no heartbeat."""
+    """README.md, status: 0 alive and reachable, 1 paused, 3 unreachable or no heartbeat."""
     _beat(owner, **changes)
     assert syncd("status").exit_code == code
 
 
 def test_status_shows_what_keeps_us_from_working(place: Place, owner: Ledger, syncd: Syncd) -> None:
-    """CONTRACT.md, status: the overview in words."""
+    """README.md, status: the overview in words."""
     _beat(owner, target={"state": "open", "reason": "the FHIR server is away"})
     lines = syncd("status").stdout
     assert "compared 2023-11-14T22:13:20+00:00 (1 gone)" in " ".join(lines.split())
@@ -96,7 +96,7 @@ def test_status_shows_a_closed_brake(place: Place, owner: Ledger, syncd: Syncd) 
 
 
 def test_status_as_json_has_the_documented_shape(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT.md: `--json` gives a stable, documented shape (docs/status.md)."""
+    """docs/status.md: `--json` gives a stable, documented shape (docs/status.md)."""
     place.store("not-a-uid")
     place.store(STUDY)
     place.store("1.2.276.3", Modality="SR")
@@ -142,7 +142,7 @@ def test_status_names_what_fails_and_why(place: Place, syncd: Syncd) -> None:
 
 
 def test_status_without_a_ledger_says_what_to_do(place: Place, syncd: Syncd) -> None:
-    """CONTRACT.md: 4; nothing is created by looking."""
+    """README.md: 4; nothing is created by looking."""
     result = syncd("status")
     assert result.exit_code == 4
     assert "syncd run" in result.stderr
@@ -152,7 +152,7 @@ def test_status_without_a_ledger_says_what_to_do(place: Place, syncd: Syncd) -> 
 def test_status_shows_what_is_not_selected_and_why_old_studies_wait(
     place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CONTRACT.md, words `excluded`; RULES A9: a backfill that waits for its hour is no trouble."""
+    """README.md, words `excluded`; RULES A9: a backfill that waits for its hour is no trouble."""
     monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__EXCLUDE", "PatientID=TEST*")
     place.store(STUDY, PatientID="TEST1")
     syncd("resync")

@@ -106,7 +106,7 @@ def _until_nobody_owns(url: str) -> None:
 
 
 def test_a_first_start_that_was_cut_short_is_begun_again(file_url: str) -> None:
-    """DESIGN: kill -9 anywhere only repeats work; a half-built ledger never takes the ledger's name."""
+    """docs/architecture.md: kill -9 anywhere only repeats work; a half-built ledger never takes the ledger's name."""
     place = place_of(file_url)
     place.new.write_bytes(b"SQLite format 3\0 half")
     place.beside(".new-wal").write_bytes(b"half")

@@ -39,7 +39,7 @@ def sql(file: Path, statement: str) -> None:
 
 
 def test_files_are_for_nobody_else(tmp_path: Path) -> None:
-    """CONTRACT: mode 0600; a folder that we make 0700. Rights that were loosened are taken back."""
+    """docs/operation.md: mode 0600; a folder that we make 0700. Rights that were loosened are taken back."""
     folder = tmp_path / "state" / "syncd"
     url = f"sqlite:///{folder}/ledger.db"
     with Ledger.open(url) as ledger:
@@ -108,7 +108,7 @@ def folder(file: Path) -> None:
 def test_a_file_that_is_no_whole_ledger_is_refused_and_left_as_it_is(
     file: Path, url: str, harm: Callable[[Path], None], says: str
 ) -> None:
-    """CONTRACT exit 4; RULES E7: never silently a new, empty ledger."""
+    """README.md, exit 4; RULES E7: never silently a new, empty ledger."""
     harm(file)
     before = file.read_bytes() if file.is_file() else b""
     with pytest.raises(LedgerRefused, match=says):
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_whole_ledger_is_refused_and_left_as_it_is(
 
 @pytest.mark.parametrize("harm", [emptied, text, stranger, newer])
 def test_a_guest_is_refused_the_same(file: Path, url: str, harm: Callable[[Path], None]) -> None:
-    """CONTRACT exit 4."""
+    """README.md, exit 4."""
     harm(file)
     with pytest.raises(LedgerRefused):
         Ledger.open_guest(url)
@@ -145,7 +145,7 @@ def test_a_missing_file_beside_its_journal_is_no_first_start(file: Path, url: st
     "url", ["sqlite://", "sqlite:///:memory:", "sqlite:////tmp/l.db?mode=ro", "mysql://host/l", "ledger.db"]
 )
 def test_an_address_that_names_no_file_is_a_mistake_in_the_settings(url: str) -> None:
-    """CONTRACT: LEDGER__URL, exit 2."""
+    """docs/settings.md: LEDGER__URL, exit 2."""
     with pytest.raises(ConfigurationError, match="LEDGER__URL"):
         Ledger.open(url)
 
@@ -171,20 +171,20 @@ server:/x /srv/twice nfs rw 0 0
     ],
 )
 def test_the_file_system_is_that_of_the_nearest_mount(path: str, kind: str) -> None:
-    """CONTRACT: a network file system is refused."""
+    """docs/operation.md: a network file system is refused."""
     assert file_system(Path(path), mounts=MOUNTS) == kind
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3"])
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """CONTRACT: LEDGER__URL."""
+    """docs/settings.md: LEDGER__URL."""
     monkeypatch.setattr(places, "_mounts", lambda: f"/dev/sda1 / ext4 rw 0 0\nserver:/x {tmp_path} {kind} rw 0 0\n")
     with pytest.raises(LedgerRefused, match=f"network file system \\({kind}\\)"):
         Ledger.open(f"sqlite:///{tmp_path}/deep/ledger.db")
 
 
 def test_a_folder_that_cannot_be_made_is_refused() -> None:
-    """CONTRACT exit 4: says what to do, for every user, root too."""
+    """README.md, exit 4: says what to do, for every user, root too."""
     with pytest.raises(LedgerRefused, match="set LEDGER__URL"):
         Ledger.open("sqlite:////proc/nowhere/ledger.db")
     with pytest.raises(LedgerRefused, match=r"set LEDGER__URL|see to its rights"):
@@ -208,7 +208,7 @@ def test_a_full_disk_is_said_and_survived(url: str) -> None:
 
 
 def test_a_ledger_that_became_read_only_is_said_and_survived(url: str) -> None:
-    """CASES, Errors; RULES C6: told in words; the study is still to be done, and is done when the ledger may be written."""
+    """docs/cases.md; RULES C6: told in words; the study is still to be done, and is done when the ledger may be written."""
     with Ledger.open(url, clock=Clock(NOW)) as ledger:
         mark(ledger, event("1.0"))
         claim = only(ledger)

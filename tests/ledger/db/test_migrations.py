@@ -74,7 +74,7 @@ def test_the_first_ledger_becomes_todays_and_keeps_what_it_held(old: str, clock:
 
 
 def test_studies_parked_for_their_rejection_notes_are_looked_at_again(old: str, clock: Clock) -> None:
-    """Issue 4: nothing stays parked `rejection-unsupported`; the others wait as they did."""
+    """Nothing stays parked `rejection-unsupported`; the others wait as they did."""
     with Ledger.open(old, clock=clock) as ledger:
         assert ledger.counts(clock()).dirty == 2
         claims = {claim.row.study_uid: claim for claim in ledger.claim(9, now=clock())}
@@ -110,7 +110,7 @@ def test_a_second_start_migrates_nothing(old: str, clock: Clock) -> None:
 
 
 def test_a_migration_that_dies_leaves_the_old_ledger(old: str, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """DESIGN 2: one transaction; what was not finished never was."""
+    """RULES A2: one transaction; what was not finished never was."""
     real = command.upgrade
 
     def dies(*arguments: object) -> None:

@@ -109,7 +109,7 @@ def tls(postgres: Postgres, url: str) -> str:
 def test_a_database_that_cannot_be_a_ledger_is_refused_in_words(
     postgres: Postgres, url: str, harm: Callable[[Postgres, str], str], says: str
 ) -> None:
-    """CONTRACT exit 4: what to do, and never a password (RULES S1); nothing is left that keeps the next one out."""
+    """README.md, exit 4: what to do, and never a password (RULES S1); nothing is left that keeps the next one out."""
     wrong = harm(postgres, url)
     with pytest.raises(LedgerRefused, match=says) as refused:
         Ledger.open(wrong)
@@ -119,20 +119,20 @@ def test_a_database_that_cannot_be_a_ledger_is_refused_in_words(
 
 
 def test_a_server_that_is_not_there_is_unavailable(postgres: Postgres) -> None:
-    """CONTRACT exit 4: the daemon's supervisor starts it again."""
+    """README.md, exit 4: the daemon's supervisor starts it again."""
     with pytest.raises(LedgerUnavailable, match="is it running"):
         Ledger.open(postgres.address("ledger", port=free_port()))
 
 
 @pytest.mark.parametrize("url", ["postgresql://db", "postgresql+psycopg2://db/ledger", "postgresql+asyncpg://db/ledger"])
 def test_an_address_without_database_or_with_a_driver_is_a_mistake_in_the_settings(url: str) -> None:
-    """CONTRACT exit 2."""
+    """README.md, exit 2."""
     with pytest.raises(ConfigurationError, match="LEDGER__URL"):
         Ledger.open(url)
 
 
 def test_an_older_postgresql_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 5: ≥ 15."""
+    """PostgreSQL 15 or newer."""
     monkeypatch.setattr(postgresql, "OLDEST", 99)
     with pytest.raises(LedgerRefused, match="99 or newer"):
         Ledger.open(url)

@@ -99,7 +99,7 @@ def test_one_failing_change_does_not_spoil_its_neighbours(ledger: Ledger) -> Non
 
 
 def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
-    """STYLE: an error says what happened; a late thread gets an answer, not a hang."""
+    """An error says what happened; a late thread gets an answer, not a hang."""
     ledger.close()
     with pytest.raises(LedgerUnavailable, match="closed"):
         mark(ledger, event("1.1"))

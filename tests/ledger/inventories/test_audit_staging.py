@@ -56,7 +56,7 @@ def test_both_lists_come_together_by_uid_in_pages() -> None:
 
 
 def test_differences_are_walked_while_they_are_put_right() -> None:
-    """CONTRACT `audit --repair`: nothing is left out although the list changes under the walk."""
+    """README.md, `audit --repair`: nothing is left out although the list changes under the walk."""
     with Staging() as staging:
         found = [
             Difference(study_uid=uid(number), kind=DifferenceKind.STALE, detail="why", elements=("series",))

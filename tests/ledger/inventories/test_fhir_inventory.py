@@ -89,7 +89,7 @@ def test_a_walk_is_where_its_last_slice_left_it(ledger: Ledger, url: str, clock:
 
 
 def test_findings_are_those_of_the_last_walk(ledger: Ledger, clock: Clock) -> None:
-    """Issue 5 part 1: refreshed each walk, shown by page and by study."""
+    """Refreshed each walk, shown by page and by study."""
     for resource_ids in (("a", "b"), ("b",)):
         clock.now += 1
         begun = ledger.verification.begin(reason="a test", phase="strange")

@@ -211,7 +211,7 @@ def test_work_handed_back_is_handed_out_again(ledger: Ledger) -> None:
 
 
 def test_one_study_can_be_claimed_before_it_is_due(ledger: Ledger) -> None:
-    """CONTRACT: `resync --study`; nothing pending, or in somebody's hands, gives nothing."""
+    """README.md: `resync --study`; nothing pending, or in somebody's hands, gives nothing."""
     publish(ledger, "1.1")
     assert ledger.claim_study("1.1") is None
     mark(ledger, event("1.1"))

@@ -19,7 +19,7 @@ def _committed(ledger: Ledger, clock: Clock, uid: str, **changes: object) -> Non
 
 
 def test_a_dropped_study_is_counted_apart(ledger: Ledger, clock: Clock) -> None:
-    """CONTRACT.md: the word `dropped`, beside the parked reasons and in none of them; a retry takes it back."""
+    """README.md: the word `dropped`, beside the parked reasons and in none of them; a retry takes it back."""
     assert not ledger.drop("1.1")
     _committed(ledger, clock, "1.1", parked=parked("1.1", "refused", digest="d"))
     assert ledger.drop("1.1") and ledger.drop("1.1")

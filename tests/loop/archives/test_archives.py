@@ -67,7 +67,7 @@ def test_copies_in_two_archives_are_one_study(both: World) -> None:
 
 
 def test_an_unchanged_study_of_two_archives_costs_no_write(both: World) -> None:
-    """DESIGN 1.3: the order in which the archives are read makes no difference."""
+    """RULES B3: the order in which the archives are read makes no difference."""
     both.store(series=1)
     both.store(series=2, at=SECOND)
     _published(both)

@@ -67,7 +67,7 @@ ALL = tuple(f"{job} of {name}" for job in ("intake", "sweep", "intake") for name
 
 
 def test_each_archive_is_followed_by_itself(both: World) -> None:
-    """CONTRACT `ARCHIVES__<NAME>__…`: feed, inventory and state of each, by its name."""
+    """docs/settings.md, `ARCHIVES__<NAME>__…`: feed, inventory and state of each, by its name."""
     running = Running(both)
     running.tick(*ALL)
     running.work()
@@ -144,7 +144,7 @@ _run = partial(resync, accept_target=False, progress=lambda report: None)
 
 
 def test_a_resync_looks_at_every_archive(both: World) -> None:
-    """CONTRACT `syncd resync`: in sync with all of them; a study in two is one study."""
+    """README.md, `syncd resync`: in sync with all of them; a study in two is one study."""
     both.store(STUDY, series=2, at=SECOND)
     both.settle()
     report = _run(both.site, both.ledger, choice=Choice())
@@ -154,14 +154,14 @@ def test_a_resync_looks_at_every_archive(both: World) -> None:
 
 
 def test_a_resync_of_one_archive(both: World) -> None:
-    """CONTRACT `--archive A`."""
+    """README.md, `--archive A`."""
     report: Report = _run(both.site, both.ledger, choice=Choice(archive=SECOND, studies=frozenset({STUDY, OTHER})))
     assert _ids(both) == {OTHER}
     assert (report.listed, report.unknown) == (1, (STUDY,))
 
 
 def test_a_resync_does_what_it_can_and_names_the_archive_that_is_away(both: World) -> None:
-    """CONTRACT: exit 3; what the other archive holds is done."""
+    """README.md: exit 3; what the other archive holds is done."""
     both.second.away = True
     with pytest.raises(Unreachable, match="archive second"):
         _run(both.site, both.ledger, choice=Choice())
@@ -174,7 +174,7 @@ def test_a_resync_does_what_it_can_and_names_the_archive_that_is_away(both: Worl
 
 
 def test_a_rehearsal_tells_each_study_once_and_by_all_of_its_copies(both: World) -> None:
-    """CONTRACT `--dry-run`: the decisions of a real run, though the ledger knows no copy yet."""
+    """README.md, `--dry-run`: the decisions of a real run, though the ledger knows no copy yet."""
     both.store(STUDY, PatientID="Q", series=2, at=SECOND)
     both.settle()
     told = {uid: (decision, reason) for uid, decision, reason in rehearse(both.site, both.ledger, choice=Choice())}

@@ -137,7 +137,7 @@ def test_what_vanished_waits_for_an_archive_that_cannot_be_asked(apart: World, c
 
 
 def test_a_study_waits_as_long_as_its_own_archive_says(both: World) -> None:
-    """CONTRACT `SETTLE_AFTER` is each archive's own."""
+    """docs/settings.md, `SETTLE_AFTER` is each archive's own."""
     slow = replace(both.source(SECOND), settle_after=300.0)
     rooms = replace(both.connect(), archives={MAIN: both.source(), SECOND: slow})
     both.store()

@@ -1,4 +1,5 @@
-"""The order of work, and the pace of old studies (RULES A9; CONTRACT `POLICY__BACKFILL_RATE`, `__BACKFILL_WINDOW`)."""
+"""The order of work, and the pace of old studies (RULES A9; docs/settings.md, `POLICY__BACKFILL_RATE`,
+`__BACKFILL_WINDOW`)."""
 
 from __future__ import annotations
 
@@ -78,7 +79,7 @@ def test_what_arrives_while_thousands_wait_is_the_next_study(world: World) -> No
 
 
 def test_the_rate_bounds_old_studies_only(world: World) -> None:
-    """CONTRACT `BACKFILL_RATE`: an event passes by."""
+    """docs/settings.md, `BACKFILL_RATE`: an event passes by."""
     world.ledger.mark([_old(f"1.{number}", "20240102") for number in range(5)], settle_after=SETTLE)
     world.mark("2.1", kind=MarkKind.STABLE)
     world.mark("2.2", priority=Priority.REPAIR)
@@ -89,7 +90,7 @@ def test_the_rate_bounds_old_studies_only(world: World) -> None:
 
 @pytest.mark.parametrize(("rate", "most"), [(0.5, 31), (2.0, 122), (100.0, 6100)])
 def test_so_many_are_begun_in_a_minute(rate: float, most: int) -> None:
-    """CONTRACT `BACKFILL_RATE`: studies per second, at any rhythm of asking; one at once, or a second's worth."""
+    """docs/settings.md, `BACKFILL_RATE`: studies per second, at any rhythm of asking; one at once, or a second's worth."""
     hand = Hand()
     pace, begun = Pace(rate=rate, monotonic=hand), 0
     for _ in range(240):
@@ -102,7 +103,7 @@ def test_so_many_are_begun_in_a_minute(rate: float, most: int) -> None:
 
 
 def test_a_night_without_old_studies_is_not_made_up_for() -> None:
-    """CONTRACT `BACKFILL_RATE`: it protects the servers, also after a pause."""
+    """docs/settings.md, `BACKFILL_RATE`: it protects the servers, also after a pause."""
     hand = Hand()
     pace = Pace(rate=3.0, monotonic=hand)
     pace.allowed()
@@ -111,7 +112,7 @@ def test_a_night_without_old_studies_is_not_made_up_for() -> None:
 
 
 def test_outside_the_window_no_old_study_is_begun() -> None:
-    """CONTRACT `BACKFILL_WINDOW`; told in words."""
+    """docs/settings.md, `BACKFILL_WINDOW`; told in words."""
     minute = 12 * 60
     pace = Pace(window=Window(start=20 * 60, end=6 * 60), minute=lambda: minute)
     assert pace.allowed() == 0
@@ -144,7 +145,7 @@ def test_workers_leave_old_studies_until_their_hour(world: World) -> None:
 
 
 def test_somebody_who_watches_does_not_wait_for_the_night(world: World) -> None:
-    """CONTRACT `resync` beside a daemon: what it asked for is at another priority."""
+    """README.md, `resync` beside a daemon: what it asked for is at another priority."""
     world.ledger.mark([_old("1.1")], settle_after=SETTLE)
     world.mark("1.2", priority=Priority.REPAIR)
     generation = world.ledger.newest_generation()

@@ -1,4 +1,4 @@
-"""The first import, and what it leaves outside (CONTRACT `HISTORY`; issue 5 part 8)."""
+"""The first import, and what it leaves outside (docs/settings.md, `HISTORY`)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _waiting(world: World) -> set[str]:
 
 
 def test_studies_before_the_date_are_left_outside_without_being_work(world: World) -> None:
-    """CONTRACT `since:DATE`, state `outside-history`; the feed's overlap tells of them and is no reason."""
+    """docs/settings.md, `since:DATE`, state `outside-history`; the feed's overlap tells of them and is no reason."""
     _first_start(world, "since:2020-01-01")
     assert (_waiting(world), _state(world, STUDY), _state(world, OTHER)) == ({OTHER}, "outside-history", "")
     assert [outcome.decision for outcome in world.work()] == [Decision.CREATE]
@@ -54,7 +54,7 @@ def test_studies_before_the_date_are_left_outside_without_being_work(world: Worl
 
 
 def test_with_none_only_what_comes_later_is_published(world: World) -> None:
-    """CONTRACT `none`."""
+    """docs/settings.md, `none`."""
     _first_start(world, "none")
     assert _waiting(world) == set()
     world.store("1.2.276.3", PatientID="P3", StudyDate="19990101")
@@ -64,14 +64,14 @@ def test_with_none_only_what_comes_later_is_published(world: World) -> None:
 
 
 def test_all_is_taken_by_default(world: World) -> None:
-    """CONTRACT default `all`."""
+    """docs/settings.md, default `all`."""
     _first_start(world, "all")
     assert _waiting(world) == {STUDY, OTHER}
 
 
 @pytest.mark.parametrize("told", ["event", "inventory"])
 def test_a_late_instance_brings_an_old_study_in(world: World, told: str) -> None:
-    """Issue 5 part 8: whether the feed tells of it or, its log lost, the inventory does."""
+    """Whether the feed tells of it or, its log lost, the inventory does."""
     _first_start(world, "none")
     world.clock.advance(60)
     world.store(STUDY, instance=2, **OLD)
@@ -115,7 +115,7 @@ def test_an_old_study_that_only_a_later_inventory_finds_is_published(world: Worl
 
 
 def test_looking_at_everything_again_does_not_bring_them_in(world: World) -> None:
-    """CONTRACT `resync`: everything is looked at; what is outside stays, and that is in sync."""
+    """README.md, `resync`: everything is looked at; what is outside stays, and that is in sync."""
     _first_start(world, "since:2020-01-01")
     world.clock.advance(1000)
     report = resync(world.site, world.ledger, choice=Choice(), accept_target=False, progress=lambda report: None)
@@ -125,7 +125,7 @@ def test_looking_at_everything_again_does_not_bring_them_in(world: World) -> Non
 
 
 def test_a_study_that_is_named_is_inside(world: World) -> None:
-    """CONTRACT `resync --study`: somebody wants it."""
+    """README.md, `resync --study`: somebody wants it."""
     _first_start(world, "none")
     choice = Choice(studies=frozenset({STUDY}))
     report = resync(world.site, world.ledger, choice=choice, accept_target=False, progress=lambda report: None)
@@ -134,7 +134,7 @@ def test_a_study_that_is_named_is_inside(world: World) -> None:
 
 
 def test_the_first_start_may_be_a_resync(world: World) -> None:
-    """CONTRACT `resync`, before any daemon."""
+    """README.md, `resync`, before any daemon."""
     world.store(STUDY, **OLD)
     world.store(OTHER, **NEW)
     world.settle()
@@ -149,7 +149,7 @@ def test_the_first_start_may_be_a_resync(world: World) -> None:
 
 @pytest.mark.parametrize(("wider", "brought_in"), [("all", {STUDY, OTHER}), ("since:2020-01-01", {OTHER})])
 def test_a_wider_history_brings_in_what_it_takes(world: World, wider: str, brought_in: set[str]) -> None:
-    """Issue 5 part 8: at backfill priority, the newest first; the rest stays outside, under the new word."""
+    """At backfill priority, the newest first; the rest stays outside, under the new word."""
     _first_start(world, "none")
     _history(world, wider)
     world.connect()
@@ -162,7 +162,7 @@ def test_a_wider_history_brings_in_what_it_takes(world: World, wider: str, broug
 
 
 def test_a_narrower_history_takes_nothing_from_what_an_event_named(world: World) -> None:
-    """CONTRACT `HISTORY`: it is about what waits for the first import; what is published, or was sent, stays."""
+    """docs/settings.md, `HISTORY`: it is about what waits for the first import; what is published, or was sent, stays."""
     _first_start(world, "all")
     assert {row.priority for row in world.ledger.dirty_rows()} == {Priority.FEED}
     world.turn(OTHER)

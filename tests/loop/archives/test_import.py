@@ -22,7 +22,7 @@ WAVES = 4
 """The studies arrive in so many bursts, and the workers try after each."""
 
 QUICK, WHOLE = 120, 10_000
-"""Studies: more than workers hold at once, and CASES's."""
+"""Studies: more than workers hold at once, and those of docs/cases.md."""
 
 AT_ONCE = 50
 """Studies unstable at a time: the archive in memory looks through all of them at each request."""
@@ -34,7 +34,7 @@ PATIENTS = 7
 
 @pytest.mark.parametrize("number", [QUICK, pytest.param(WHOLE, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 def test_an_import_while_the_server_is_away_is_written_once(world: World, number: int) -> None:
-    """CASES, Errors "FHIR server away for the whole of an import"; RULES A2, C5, C6: all are marked, no row is touched; the
+    """docs/cases.md "FHIR server away for the whole of an import"; RULES A2, C5, C6: all are marked, no row is touched; the
     server comes back, goes away once more in the middle of a write, and when it is back for good nothing is missing."""
     world.connect()
     world.poll()

@@ -233,7 +233,7 @@ def test_entries_that_vanished_are_asked_of_the_inventory(world: World) -> None:
 
 
 def test_an_emptied_log_is_no_other_archive(world: World) -> None:
-    """ORTHANC.md: `DELETE /changes` empties the log, the counter goes on."""
+    """docs/orthanc.md: `DELETE /changes` empties the log, the counter goes on."""
     world.store()
     world.poll()
     world.orthanc.handle("DELETE", "/changes")

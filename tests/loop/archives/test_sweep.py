@@ -1,4 +1,4 @@
-"""The sweep: what no feed tells of the archive, on both versions' behaviours (RULES A1, A8; CASES "Convergence")."""
+"""The sweep: what no feed tells of the archive, on both versions' behaviours (RULES A1, A8; docs/cases.md "Convergence")."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def _first_instance(world: World) -> str:
 
 
 def test_nothing_new_marks_nothing(world: World) -> None:
-    """RULES A8, CASES "an unchanged study costs no write"."""
+    """RULES A8, docs/cases.md "an unchanged study costs no write"."""
     _swept(world)
     assert world.swept() == {}
     assert world.ledger.dirty_rows() == []
 
 
 def test_a_deleted_study_is_marked_though_nothing_announced_it(world: World) -> None:
-    """RULES A8, D1, CASES "deleted while syncd runs": a mark of a repair; reconcile proves it."""
+    """RULES A8, D1, docs/cases.md "deleted while syncd runs": a mark of a repair; reconcile proves it."""
     _swept(world)
     world.delete(world.ledger.copies(STUDY)[0].orthanc_id)
     assert world.poll().marked == 0
@@ -119,7 +119,8 @@ def _reconstruct(world: World) -> None:
 
 
 def test_a_reconstructed_study_is_noticed_by_its_words(resent: World) -> None:
-    """RULES A8, CASES "`/reconstruct`, OverwriteInstances": no event and no LastUpdate, but other main tags, once."""
+    """RULES A8, docs/cases.md "`/reconstruct`, OverwriteInstances": no event and no LastUpdate, but other main tags,
+    once."""
     _reconstruct(resent)
     assert resent.poll().marked == 0
     assert resent.swept() == {"changed": 1}
@@ -300,7 +301,7 @@ def test_a_listing_that_breaks_off_judges_nothing(world: World) -> None:
 
 
 def test_a_daemon_that_stops_ends_its_sweep(world: World) -> None:
-    """CASES "SIGTERM drains and stops": told at every slice, which may raise."""
+    """docs/cases.md "SIGTERM drains and stops": told at every slice, which may raise."""
     _swept(world)
 
     def stopping(_listed: int) -> None:
@@ -312,7 +313,7 @@ def test_a_daemon_that_stops_ends_its_sweep(world: World) -> None:
 
 
 def test_what_was_found_is_kept(world: World) -> None:
-    """Issue 5 part 1: when the archive was last listed, and how many of each kind."""
+    """When the archive was last listed, and how many of each kind."""
     _swept(world)
     world.store(OTHER, PatientID="P2")
     began = world.clock()
@@ -328,7 +329,7 @@ def test_what_was_found_is_kept(world: World) -> None:
 
 
 def test_a_changed_label_marks_its_study(new_world: Callable[..., World]) -> None:
-    """RULES A8, ORTHANC.md: 1.12 writes no change entry and does not move LastUpdate; once, and not again."""
+    """RULES A8, docs/orthanc.md: 1.12 writes no change entry and does not move LastUpdate; once, and not again."""
     world = _swept(new_world())
     (copy,) = world.ledger.copies(STUDY)
     assert copy.labels == ""
@@ -343,7 +344,7 @@ def test_a_changed_label_marks_its_study(new_world: Callable[..., World]) -> Non
 
 @pytest.mark.parametrize(("choice", "marked"), [(Choice(), 1), (Choice(studies=frozenset({OTHER})), 0)])
 def test_a_resync_sees_what_is_gone_if_it_is_chosen(world: World, choice: Choice, marked: int) -> None:
-    """CONTRACT.md: exit 0 only if in sync, by the archive's inventory."""
+    """README.md: exit 0 only if in sync, by the archive's inventory."""
     _swept(world)
     world.delete(world.ledger.copies(STUDY)[0].orthanc_id)
     assert world.swept(kind=MarkKind.RESYNC, chosen=choice).get("gone", 0) == marked

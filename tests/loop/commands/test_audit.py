@@ -1,4 +1,4 @@
-"""The audit on the fakes: each way in which a study can differ is made, found, and put right (CONTRACT `audit`)."""
+"""The audit on the fakes: each way in which a study can differ is made, found, and put right (README.md, `audit`)."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def synchronous(world: World) -> World:
 
 
 def test_nothing_differs_and_nothing_is_written(synchronous: World, auditing: Auditing) -> None:
-    """CONTRACT `audit`: read-only, and quick: where the listings agree nothing is looked at again."""
+    """README.md, `audit`: read-only, and quick: where the listings agree nothing is looked at again."""
     written = len(synchronous.writes())
     audit = auditing()
     assert found(audit) == set()
@@ -126,7 +126,7 @@ def test_nothing_differs_and_nothing_is_written(synchronous: World, auditing: Au
 def test_each_difference_is_found_and_repaired(
     synchronous: World, auditing: Auditing, change: Callable[[World], None], study: str, kind: DifferenceKind
 ) -> None:
-    """CASES, Convergence: edited, deleted, missing is found by `audit` and repaired; read-only until then."""
+    """docs/cases.md, Convergence: edited, deleted, missing is found by `audit` and repaired; read-only until then."""
     change(synchronous)
     written = len(synchronous.writes())
     audit = auditing()
@@ -141,7 +141,7 @@ def test_each_difference_is_found_and_repaired(
 
 
 def test_what_was_changed_is_named(synchronous: World, auditing: Auditing) -> None:
-    """CONTRACT `audit`, RULES S1: elements by name, no value."""
+    """README.md, `audit`, RULES S1: elements by name, no value."""
     drifted(synchronous)
     (one,) = auditing().staging.differences()
     assert (one.elements, one.resource_id) == (("description",), STUDY)
@@ -149,7 +149,7 @@ def test_what_was_changed_is_named(synchronous: World, auditing: Auditing) -> No
 
 
 def test_a_duplicate_is_reported_and_not_touched(synchronous: World, auditing: Auditing) -> None:
-    """CASES, Convergence: a duplicated resource is found; RULES D2: it is not ours to take back."""
+    """docs/cases.md, Convergence: a duplicated resource is found; RULES D2: it is not ours to take back."""
     duplicate(synchronous)
     audit = auditing()
     assert [(one.study_uid, one.kind, one.resource_id) for one in audit.staging.differences()] == [
@@ -170,7 +170,7 @@ def test_what_others_add_is_no_difference(synchronous: World, auditing: Auditing
 
 
 def test_work_under_way_is_no_difference(synchronous: World, auditing: Auditing) -> None:
-    """CONTRACT `audit`: studies dirty for less than 2 minutes are pending."""
+    """README.md, `audit`: studies dirty for less than 2 minutes are pending."""
     stale(synchronous)
     synchronous.mark(STUDY)
     audit = auditing()
@@ -193,7 +193,7 @@ def test_a_study_that_arrives_is_no_difference(synchronous: World, auditing: Aud
 
 
 def test_a_parked_study_is_told_as_such(synchronous: World, auditing: Auditing) -> None:
-    """CONTRACT `audit`: parked, with its reason, and not missing besides; a repair leaves it."""
+    """README.md, `audit`: parked, with its reason, and not missing besides; a repair leaves it."""
     synchronous.store("not-a-uid", PatientID="P3")
     synchronous.settle()
     synchronous.poll()
@@ -205,7 +205,7 @@ def test_a_parked_study_is_told_as_such(synchronous: World, auditing: Auditing) 
 
 
 def test_what_is_refused_in_a_repair_is_left_as_parked(synchronous: World, auditing: Auditing) -> None:
-    """CONTRACT `audit --repair`: then tells what is left."""
+    """README.md, `audit --repair`: then tells what is left."""
     drifted(synchronous)
     audit = auditing()
     synchronous.fhir.rules.append(lambda request: refused(422) if puts()(request) else None)
@@ -236,7 +236,7 @@ def test_the_server_that_lost_everything(synchronous: World, auditing: Auditing)
 
 
 def test_one_archive_of_several(synchronous: World, auditing: Auditing, tmp_path: Path) -> None:
-    """CONTRACT `--archive`; RULES C8: copies in two archives are counted together, and only a look can tell."""
+    """README.md, `--archive`; RULES C8: copies in two archives are counted together, and only a look can tell."""
     world = synchronous.with_second()
     world.store(THIRD, PatientID="P3", at=SECOND)
     world.store(STUDY, series=2, at=SECOND)
@@ -268,7 +268,7 @@ def test_counts_that_do_not_fit_are_found_by_the_deep_audit(
 def test_a_repair_beside_a_daemon_only_marks(
     synchronous: World, auditing: Auditing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CONTRACT: beside a live daemon only marks are written, FHIR to be read, before the backfill."""
+    """README.md: beside a live daemon only marks are written, FHIR to be read, before the backfill."""
     drifted(synchronous)
     written = len(synchronous.writes())
     with Ledger.open_guest(synchronous.ledger_url, clock=synchronous.clock) as guest:
@@ -355,5 +355,5 @@ def _record(**facts: object) -> StudyRecord:
     ],
 )
 def test_what_two_listings_suggest(case: Case, kind: DifferenceKind | None) -> None:
-    """CONTRACT `audit`: counts, status and version, straight from both servers."""
+    """README.md, `audit`: counts, status and version, straight from both servers."""
     assert suspicion(case) is kind

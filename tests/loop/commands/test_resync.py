@@ -1,4 +1,4 @@
-"""One shot beside a living daemon, and what its report calls in sync (CONTRACT.md, resync)."""
+"""One shot beside a living daemon, and what its report calls in sync (README.md, resync)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _nothing(report: Report) -> None:
 def test_the_watcher_marks_and_the_daemon_works(
     world: World, guest: Ledger, while_watching: Callable[[Callable[[], Any]], None]
 ) -> None:
-    """CONTRACT.md: beside a live daemon only marks are written, and the daemon is watched while it works."""
+    """README.md: beside a live daemon only marks are written, and the daemon is watched while it works."""
     world.store()
     world.store("not-a-uid")
     world.settle()
@@ -73,7 +73,7 @@ def test_a_daemon_that_gets_nowhere_is_not_watched_for_ever(
     age: float,
     words: str,
 ) -> None:
-    """CONTRACT.md: exit 3; what was marked stays marked."""
+    """README.md: exit 3; what was marked stays marked."""
     world.store()
     world.settle()
     _beat(world, **target)
@@ -85,7 +85,7 @@ def test_a_daemon_that_gets_nowhere_is_not_watched_for_ever(
 
 
 def test_a_server_that_goes_away_meanwhile_ends_the_shot(world: World) -> None:
-    """CONTRACT.md: 3 a server cannot be reached; what was done is kept."""
+    """README.md: 3 a server cannot be reached; what was done is kept."""
     for number in range(1, 4):
         world.store(f"1.2.276.{number}", PatientID=f"P{number}")
     world.settle()
@@ -102,7 +102,7 @@ def test_a_server_that_goes_away_meanwhile_ends_the_shot(world: World) -> None:
 
 
 def test_a_choice_is_by_study_and_date(world: World) -> None:
-    """CONTRACT.md: `--study STUDY…`, `--since DATE`."""
+    """README.md: `--study STUDY…`, `--since DATE`."""
     world.store(StudyDate="20240101")
     world.store(OTHER, StudyDate="20231231")
     listings = {one.study_uid: one for one in world.archive.inventory()}
@@ -128,12 +128,12 @@ def test_a_choice_is_by_study_and_date(world: World) -> None:
     ],
 )
 def test_nothing_is_rounded_off(report: Report, in_sync: bool) -> None:
-    """CONTRACT.md: exit 0 only if in sync."""
+    """README.md: exit 0 only if in sync."""
     assert report.in_sync is in_sync
 
 
 def test_a_rehearsal_goes_on_behind_a_study_that_cannot_be_judged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT.md, --dry-run: every decision, also of those that wait."""
+    """README.md, --dry-run: every decision, also of those that wait."""
     world.connect()
     world.store(modality="KO")
     world.store(OTHER, PatientID="P2")

@@ -116,7 +116,7 @@ def test_a_study_corrects_what_it_said_itself(wanting: World) -> None:
 
 
 def test_a_dry_run_writes_none(wanting: World) -> None:
-    """CONTRACT.md, resync --dry-run: it decides as a real run would."""
+    """README.md, resync --dry-run: it decides as a real run would."""
     wanting.store(**TAGS)
     wanting.settle()
     wanting.poll()
@@ -277,7 +277,7 @@ def test_switched_off_again_the_study_refers_to_none(new_world: NewWorld) -> Non
 
 
 def test_a_server_that_cannot_take_them_is_told_at_start(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT.md: contradictions are refused, exit 2; a server without Devices would look like one that was reset."""
+    """README.md: contradictions are refused, exit 2; a server without Devices would look like one that was reset."""
     with pytest.raises(ConfigurationError, match="BODY_STRUCTURE is set, but FHIR r4 has no place"):
         new_world(body_structure=True).connect()
     world = new_world(write_devices=True)

@@ -100,7 +100,7 @@ def test_a_study_still_on_its_way_holds_its_patient(world: World, announced: boo
 
 
 def test_an_unchanged_study_asks_and_writes_nothing(world: World) -> None:
-    """DESIGN 1.3: of what says the same, nothing is read; of what says it otherwise, the Patient once."""
+    """RULES B3: of what says the same, nothing is read; of what says it otherwise, the Patient once."""
     world.published(STUDY, **ANNA, **OLDER)
     world.published(OTHER, **ANNA | {"PatientName": "Hello^A"}, **NEWER)
     asked = len(world.asked("/Patient"))

@@ -143,7 +143,7 @@ def test_a_wrong_worklist_entry_of_an_unknown_study_replaces_nothing(world: Worl
 
 @pytest.mark.parametrize(("scope", "written"), [("off", 0), ("corrections", 0), ("all", 2)])
 def test_the_policy_says_what_leaves_one(world: World, scope: str, written: int) -> None:
-    """CONTRACT.md, POLICY__PROVENANCE: a first write and an update that corrects nothing."""
+    """docs/settings.md, POLICY__PROVENANCE: a first write and an update that corrects nothing."""
     with_scope(world, scope)
     world.published()
     world.store(instance=2)
@@ -169,7 +169,7 @@ def test_a_no_op_leaves_none(world: World) -> None:
 
 
 def test_a_correction_that_was_off_leaves_none(world: World) -> None:
-    """CONTRACT.md: `off`."""
+    """docs/settings.md: `off`."""
     with_scope(world, "off")
     world.published()
     correct(world)
@@ -356,7 +356,7 @@ def test_a_ledger_that_cannot_be_written_leaves_the_study_settled(world: World, 
 
 
 def test_a_dry_run_owes_nothing(world: World) -> None:
-    """DESIGN principle 4: the decision, and no more."""
+    """The decision, and no more."""
     world.published()
     correct(world)
     task = replace(world.task(), dry=True)

@@ -110,7 +110,7 @@ def test_a_doubtful_patient_parks_the_study(world: World, others: list[dict[str,
 def test_the_policy_decides_what_the_subject_is(
     new_world: NewWorld, policy: str, theirs: bool, reference: bool, patients: int
 ) -> None:
-    """CONTRACT.md, POLICY__PATIENT: exact match else our own; match else logical; logical."""
+    """docs/settings.md, POLICY__PATIENT: exact match else our own; match else logical; logical."""
     world = new_world(patient=policy)
     if theirs:
         world.put(_theirs())

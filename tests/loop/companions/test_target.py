@@ -183,7 +183,7 @@ def test_unchanged_settings_render_nothing_again(world: World) -> None:
 def test_a_server_of_another_version_is_not_written_to(
     world: World, version: str, setting: str, error: type[Exception]
 ) -> None:
-    """Issue 3: what is not supported is waited for, a contradiction of the settings is exit 2."""
+    """What is not supported is waited for, a contradiction of the settings is exit 2."""
     world.fhir = FakeFhir(version, clock=world.clock)
     with pytest.raises(error) as raised:
         connect(replace(world.site, fhir_version=setting), world.ledger)
@@ -201,7 +201,7 @@ def test_a_server_of_another_version_is_not_written_to(
     ids=["a web page", "another resource", "no object"],
 )
 def test_what_is_no_fhir_server_is_named(world: World, answer: Response) -> None:
-    """Issue 3: HTML instead of JSON is waited for, with the setting to look at."""
+    """HTML instead of JSON is waited for, with the setting to look at."""
     world.fhir.rules.append(lambda request: answer)
     with pytest.raises(Unsuitable, match="SYNCD_FHIR__URL"):
         world.connect()
@@ -221,7 +221,7 @@ def test_a_server_that_refuses_us_as_a_whole_pauses(world: World, status: int) -
 
 
 def test_without_dicomweb_the_address_of_the_images_must_be_given(world: World) -> None:
-    """Issue 3: no DICOMweb plugin and no PUBLIC_DICOMWEB_URL is exit 2; with the plugin its root is derived."""
+    """No DICOMweb plugin and no PUBLIC_DICOMWEB_URL is exit 2; with the plugin its root is derived."""
     site = world.site
     bare = replace(site, policy=replace(site.policy, archive=replace(site.policy.archive, dicomweb_url="")))
     derived: Any = public_policy(bare, {MAIN: world.archive.info().dicomweb_root})

@@ -165,7 +165,7 @@ def test_new_images_ask_for_the_patient_that_is_remembered(merged: World) -> Non
 
 
 def test_resync_of_a_study_asks_again(merged: World) -> None:
-    """CONTRACT, `resync --study`: who names a study wants to know."""
+    """README.md, `resync --study`: who names a study wants to know."""
     merged.settle()
     report = resync(
         merged.site, merged.ledger, choice=Choice(studies=frozenset({STUDY})), accept_target=False, progress=lambda _: None
@@ -175,7 +175,7 @@ def test_resync_of_a_study_asks_again(merged: World) -> None:
 
 
 def test_explain_says_what_would_be_done(merged: World) -> None:
-    """CONTRACT, `explain`: the decision now."""
+    """README.md, `explain`: the decision now."""
     told = explain(merged.site, merged.ledger, STUDY)
     assert told.rehearsed is not None and told.rehearsed.outcome.decision is Decision.UPDATE
     assert told.comparison.differing == ("subject",)

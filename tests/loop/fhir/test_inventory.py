@@ -66,7 +66,7 @@ def test_nothing_wrong_is_nothing_marked(world: World) -> None:
 
 
 def test_a_deleted_resource_comes_back(world: World) -> None:
-    """CASES "deleted on the FHIR side is found and repaired": a mark that reads FHIR, at the priority of repairs."""
+    """docs/cases.md "deleted on the FHIR side is found and repaired": a mark that reads FHIR, at the priority of repairs."""
     world.remove(f"ImagingStudy/{STUDY}")
     assert walked(world) == {"missing": 1}
     row = world.ledger.dirty_row(STUDY)
@@ -79,7 +79,7 @@ def test_a_deleted_resource_comes_back(world: World) -> None:
 
 
 def test_an_edited_resource_is_put_right_and_keeps_what_is_foreign(world: World) -> None:
-    """CASES "edited … found and repaired; foreign elements survive every update"."""
+    """docs/cases.md "edited … found and repaired; foreign elements survive every update"."""
     note = [{"text": "seen by the tumour board"}]
     _edited(world, description="Somebody's words", note=note)
     assert walked(world) == {"drifted": 1}
@@ -130,7 +130,8 @@ def test_a_restored_backup_is_verified_whole(world: World) -> None:
 
 
 def test_a_wiped_server_gets_everything_back(world: World) -> None:
-    """CASES "FHIR server wiped": the sentinel is asked before the listing; all studies, Patients and Endpoints return."""
+    """docs/cases.md "FHIR server wiped": the sentinel is asked before the listing; all studies, Patients and Endpoints
+    return."""
     world.fhir.wipe()
     walked(world)
     assert {one.decision for one in world.work()} == {Decision.CREATE}
@@ -161,7 +162,7 @@ def _copied(world: World, *, tag: str | None) -> str:
     ids=["without a tag", "with our tag", "with another's tag"],
 )
 def test_a_duplicate_is_reported_and_not_made_worse(world: World, tag: str | None, kinds: set[FindingKind]) -> None:
-    """CASES "duplicated on the FHIR side": told with its ids, nothing written; forgotten when it is gone."""
+    """docs/cases.md "duplicated on the FHIR side": told with its ids, nothing written; forgotten when it is gone."""
     copy = _copied(world, tag=tag)
     before = len(world.writes())
     assert walked(world) == {kind.value: 1 for kind in kinds}
@@ -185,7 +186,7 @@ def test_somebody_elses_study_that_is_none_of_ours_is_not_listed(world: World) -
 
 
 def test_what_a_lost_ledger_published_is_found_again(world: World, tmp_path: Path) -> None:
-    """RULES E7, CASES "Ledger lost": marked, recognised by its tag, and not written again."""
+    """RULES E7, docs/cases.md "Ledger lost": marked, recognised by its tag, and not written again."""
     world.lose_ledger(tmp_path)
     world.connect(accept_target=True)
     assert world.ledger.verification.wanted()
@@ -259,7 +260,7 @@ def test_a_version_that_fell_back_starts_one_too(world: World) -> None:
 
 
 def test_it_is_time_every_interval(world: World) -> None:
-    """CONTRACT.md, VERIFY_INTERVAL: counted from the first start, then from the end of the last one."""
+    """docs/settings.md, VERIFY_INTERVAL: counted from the first start, then from the end of the last one."""
     for _ in range(2):
         assert verify.tick(world.rooms, interval=DAY) is None
         assert world.ledger.verification.walk() is None

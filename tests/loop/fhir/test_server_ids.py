@@ -194,7 +194,7 @@ def test_one_that_appears_between_the_lookup_and_the_create_is_not_doubled(stric
 
 
 def test_a_dry_look_keeps_no_name(strict: World) -> None:
-    """CONTRACT.md, resync --dry-run: decided as in a real run, from a name that is read and not kept."""
+    """README.md, resync --dry-run: decided as in a real run, from a name that is read and not kept."""
     strict.published()
     strict.mark(kind=MarkKind.VERIFY, read_fhir=True)
     claim = strict.ledger.claim_study(STUDY)
@@ -204,7 +204,7 @@ def test_a_dry_look_keeps_no_name(strict: World) -> None:
 
 
 def test_client_insists_on_our_ids(strict: World) -> None:
-    """CONTRACT.md, FHIR__IDS=client: then the refusal is told, and nothing is created."""
+    """docs/settings.md, FHIR__IDS=client: then the refusal is told, and nothing is created."""
     strict.ids = "client"
     with pytest.raises(SyncdError):
         strict.connect()
@@ -213,7 +213,7 @@ def test_client_insists_on_our_ids(strict: World) -> None:
 
 @pytest.mark.parametrize("how", ["the setting", "the CapabilityStatement"])
 def test_a_server_that_takes_our_ids_can_be_asked_for_its_own(world: World, how: str) -> None:
-    """CONTRACT.md, FHIR__IDS=server; C1: or the server says that it refuses them."""
+    """docs/settings.md, FHIR__IDS=server; C1: or the server says that it refuses them."""
     if how == "the setting":
         world.ids = "server"
     else:
@@ -224,7 +224,7 @@ def test_a_server_that_takes_our_ids_can_be_asked_for_its_own(world: World, how:
 
 
 def test_what_has_our_id_already_keeps_it(world: World) -> None:
-    """CONTRACT.md: the setting was changed later; what is there is updated where it is, only what is new gets other ids."""
+    """README.md: the setting was changed later; what is there is updated where it is, only what is new gets other ids."""
     world.published()
     world.ids = "server"
     world.connect()

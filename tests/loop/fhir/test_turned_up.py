@@ -156,7 +156,7 @@ def test_ours_speaks_again_when_the_other_is_gone(two: World) -> None:
 
 
 def test_killed_before_it_was_remembered_nothing_is_written_twice(two: World) -> None:
-    """RULES B4, DESIGN 2: the server says already that ours gave way."""
+    """RULES B4: the server says already that ours gave way."""
     two.put(theirs())
     before = two.ledger.companion("Patient", ours(two)["id"])
     assert before is not None
@@ -219,7 +219,7 @@ def test_a_moved_subject_leaves_a_provenance(two: World) -> None:
 
 
 def test_nobody_is_asked_where_subjects_are_logical_by_policy(new_world: NewWorld) -> None:
-    """CONTRACT.md, POLICY__PATIENT `logical`."""
+    """docs/settings.md, POLICY__PATIENT `logical`."""
     world = new_world(patient="logical")
     world.published()
     world.put(theirs())
@@ -284,7 +284,7 @@ def based_on(world: World, study: str = STUDY) -> Json:
 
 
 def test_by_default_no_order_is_looked_for(world: World) -> None:
-    """CONTRACT.md, POLICY__SERVICE_REQUEST `logical`."""
+    """docs/settings.md, POLICY__SERVICE_REQUEST `logical`."""
     world.put(order())
     world.published(AccessionNumber="A-1")
     assert not world.asked("/ServiceRequest/_search")

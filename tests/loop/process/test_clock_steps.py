@@ -1,5 +1,5 @@
-"""The clock is set while a daemon runs: nobody waits for it, nothing comes a thousand times (RULES E5; CASES "clock stepping
-back: no stall")."""
+"""The clock is set while a daemon runs: nobody waits for it, nothing comes a thousand times (RULES E5; docs/cases.md "clock
+stepping back: no stall")."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def _tick(clockwork: BackgroundScheduler, job: str) -> None:
 
 
 def test_a_new_daemon_says_that_it_is_starting(daemon: Daemon, world: World) -> None:
-    """Issue 3: /readyz with its reasons in words."""
+    """/readyz with its reasons in words."""
     daemon.stop()
     daemon.run()
     assert daemon.ready() == ("starting",)
@@ -66,7 +66,7 @@ def test_a_new_daemon_says_that_it_is_starting(daemon: Daemon, world: World) -> 
 
 
 def test_a_daemon_that_does_its_work_is_ready(daemon: Daemon, clockwork: BackgroundScheduler, world: World) -> None:
-    """Issue 3: nothing stands in the way; the ledger knows that we are alive."""
+    """Nothing stands in the way; the ledger knows that we are alive."""
     world.store()
     for job in ("intake", "sweep", "intake", "heartbeat"):
         _tick(clockwork, job)
@@ -99,7 +99,7 @@ def test_a_closed_brake_is_told(daemon: Daemon, clockwork: BackgroundScheduler, 
 
 
 def test_a_tick_that_fails_is_told_once_and_recovers(daemon: Daemon, clockwork: BackgroundScheduler, world: World) -> None:
-    """Issue 3: reasons in words, not a line per second."""
+    """Reasons in words, not a line per second."""
     for job in ("intake", "sweep"):
         _tick(clockwork, job)
     world.orthanc.away = True
@@ -255,7 +255,7 @@ def _waits(daemon: Daemon, monkeypatch: pytest.MonkeyPatch, then: Callable[[int]
 def test_a_server_that_is_not_there_yet_is_waited_for(
     world: World, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, server: str
 ) -> None:
-    """Issue 3: `run` waits for it and says so; quickly at first, half a minute at most."""
+    """`run` waits for it and says so; quickly at first, half a minute at most."""
     fake = getattr(world, server)
     fake.away = True
 
@@ -272,7 +272,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(
 
 
 def test_a_wrong_version_is_waited_for(world: World, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 3: a server that is not what it should be: `run` waits and says so."""
+    """A server that is not what it should be: `run` waits and says so."""
     world.fhir.version = "stu3"
 
     def then(number: int) -> None:
@@ -285,14 +285,14 @@ def test_a_wrong_version_is_waited_for(world: World, daemon: Daemon, monkeypatch
 
 
 def test_a_stop_while_waiting_ends_it(world: World, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 3: SIGTERM at any time."""
+    """SIGTERM at any time."""
     world.fhir.away = True
     _waits(daemon, monkeypatch, lambda number: daemon.stop())
     assert daemon._connected() is None
 
 
 def test_what_waiting_cannot_mend_ends_the_daemon(world: World, daemon: Daemon) -> None:
-    """Issue 3: an explicit version conflict is exit 2; another installation's server exit 4."""
+    """An explicit version conflict is exit 2; another installation's server exit 4."""
     contradicting = Daemon(replace(world.site, fhir_version="r5"), world.ledger, version="1", observer=Nobody())
     with pytest.raises(ConfigurationError):
         contradicting._connected()
@@ -307,7 +307,7 @@ def test_what_waiting_cannot_mend_ends_the_daemon(world: World, daemon: Daemon) 
 def test_a_ledger_that_cannot_be_written_is_told(
     world: World, daemon: Daemon, clockwork: BackgroundScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 3: disk full: a clear message at /readyz, told once in the log."""
+    """Disk full: a clear message at /readyz, told once in the log."""
 
     def full(heartbeat: Any) -> None:
         raise LedgerUnavailable("disk full")
@@ -324,7 +324,7 @@ def test_a_ledger_that_cannot_be_written_is_told(
 
 
 def test_closed_gates_are_reasons(daemon: Daemon, clockwork: BackgroundScheduler) -> None:
-    """Issue 3: each reason once."""
+    """Each reason once."""
     for job in ("intake", "sweep", "intake"):
         _tick(clockwork, job)
     daemon._fhir.close(TargetState.PAUSED, "refused")
@@ -337,7 +337,7 @@ def test_closed_gates_are_reasons(daemon: Daemon, clockwork: BackgroundScheduler
 def test_how_far_we_are_behind_is_told(
     world: World, daemon: Daemon, clockwork: BackgroundScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 3: behind by how many changes and seconds; a paused archive is behind."""
+    """Behind by how many changes and seconds; a paused archive is behind."""
     _publish_many(world)
     _tick(clockwork, "intake")
     _exchange(world)
@@ -354,7 +354,7 @@ def test_how_far_we_are_behind_is_told(
 
 
 def test_a_whole_life_from_start_to_stop(world: World) -> None:
-    """DESIGN 1: run → published → stop, with threads and real time for once."""
+    """A whole run → published → stop, with threads and real time for once."""
     world.store()
     world.settle()
     site = replace(world.site, archives={MAIN: replace(world.source(), poll_interval=0.05)})

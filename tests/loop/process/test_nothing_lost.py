@@ -1,4 +1,4 @@
-"""What must not be lost, whatever fails: defects, a full disk, a stop (DESIGN 5, RULES E6, S1)."""
+"""What must not be lost, whatever fails: defects, a full disk, a stop (RULES C6, RULES E6, S1)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _due(world: World) -> int:
     ids=["400", "422", "an odd bundle"],
 )
 def test_a_refused_first_look_ends_no_worker(ready: World, answer: Response) -> None:
-    """DESIGN 5: the batch is a shortcut; without it each study looks for itself, and fails for itself."""
+    """RULES C6: the batch is a shortcut; without it each study looks for itself, and fails for itself."""
     ready.fhir.rules.append(lambda request: answer if request.path.endswith("ImagingStudy/_search") else None)
     workers = workers_of(ready)
     work_until(workers, lambda: _due(ready) == 0)
@@ -110,7 +110,7 @@ def test_a_ledger_that_hands_out_nothing_is_waited_for(ready: World, monkeypatch
 
 
 def test_stopping_lets_work_in_flight_end(ready: World) -> None:
-    """CONTRACT.md: SIGTERM lets work in flight end; what had begun is committed."""
+    """README.md: SIGTERM lets work in flight end; what had begun is committed."""
     workers = workers_of(ready)
 
     def stop_now(request: Request) -> Response | None:

@@ -48,13 +48,13 @@ def turned(world: World, **tags: Any) -> Any:
 
 
 def test_lenient_publishes_what_is_odd(world: World) -> None:
-    """Issue, Values: strict parks *instead*; lenient is the default."""
+    """docs/settings.md, POLICY__VALUES: strict parks *instead*; lenient is the default."""
     assert turned(world, **ODD).decision is Decision.CREATE
     assert world.study()["status"] == "available"
 
 
 def test_strict_parks_what_is_odd_and_never_tells_the_value(new_world: Callable[..., World]) -> None:
-    """Issue, Values: "`POLICY__VALUES=strict` parks instead"; RULES S1: tags and rules only."""
+    """docs/settings.md, POLICY__VALUES: strict parks instead; RULES S1: tags and rules only."""
     world = new_world(values="strict")
     outcome = turned(world, **ODD)
     assert outcome.parked is not None and outcome.parked.reason == "values-strict"
@@ -66,12 +66,12 @@ def test_strict_parks_what_is_odd_and_never_tells_the_value(new_world: Callable[
 
 
 def test_strict_publishes_what_is_plain(new_world: Callable[..., World]) -> None:
-    """Issue, Values: only odd values park; and what was mended in the archive goes on."""
+    """Only odd values park; and what was mended in the archive goes on."""
     assert turned(new_world(values="strict"), **PLAIN).decision is Decision.CREATE
 
 
 def test_strict_announces_and_then_parks(new_world: Callable[..., World]) -> None:
-    """Issue, Values: whether anything is odd is told by the whole study only."""
+    """Whether anything is odd is told by the whole study only."""
     world = new_world(values="strict")
     world.store(**ODD)
     world.poll()
@@ -101,7 +101,7 @@ def test_rejected_images_go_from_a_strict_site_too(new_world: Callable[..., Worl
     ],
 )
 def test_at_most_three_are_named(rules_met: list[str], detail: str) -> None:
-    """Issue, Values: what parks is told, each once."""
+    """What parks is told, each once."""
     with pytest.raises(StudyError) as caught:
         require_plain([Note(tag="0008,0018", rule=rule, done=str(n)) for n, rule in enumerate(rules_met)], policy=STRICT)
     assert caught.value.detail == detail
@@ -112,7 +112,7 @@ SIDE = Note(tag="0020,0060", rule="C.6", done="", safety=True)
 
 
 def test_safe_parks_only_what_is_in_doubt(new_world: Callable[..., World]) -> None:
-    """CONTRACT, POLICY__VALUES: `safe` parks a study whose side, site, person or order is in doubt; it says so."""
+    """docs/settings.md, POLICY__VALUES: `safe` parks a study whose side, site, person or order is in doubt; it says so."""
     world = new_world(values="safe")
     assert turned(world, **ODD).decision is Decision.CREATE, "odd, and nothing of safety"
     outcome = turned(world, study="1.2.276.2", **{**ODD, "PatientID": ""})
@@ -131,7 +131,7 @@ def test_what_a_site_did_not_configure_is_no_doubt(new_world: Callable[..., Worl
 
 @pytest.mark.parametrize(("policy", "parks"), [(SAFE, [SIDE]), (STRICT, [SIDE, replace(SIDE, rule="A.2 R6")])])
 def test_strict_is_never_less_than_safe(policy: MappingPolicy, parks: list[Note]) -> None:
-    """CONTRACT, POLICY__VALUES: `safe` is between the two."""
+    """docs/settings.md, POLICY__VALUES: `safe` is between the two."""
     for parking in parks:
         with pytest.raises(StudyError):
             require_plain([parking], policy=policy)
@@ -164,14 +164,14 @@ def test_what_is_in_doubt_is_counted_apart_and_kept(world: World) -> None:
 
 @pytest.mark.parametrize("rule", ["C8", "D.2", "F.6", "J.2"])
 def test_what_is_no_value_parks_nothing(rule: str) -> None:
-    """CONTRACT, POLICY__VALUES: "parks a study with odd values": copies, rejected images and sheer size are none."""
+    """docs/settings.md, POLICY__VALUES: "parks a study with odd values": copies, rejected images and sheer size are none."""
     require_plain([Note(tag="", rule=rule, done="")], policy=STRICT)
     with pytest.raises(StudyError):
         require_plain([Note(tag="", rule="B", done="")], policy=STRICT)
 
 
 def test_each_publication_counts_each_rule_once(world: World) -> None:
-    """Issue, Values: "a counter per rule": told with what was published, and not again while nothing changes."""
+    """docs/metrics.md, a counter for each rule: told with what was published, and not again while nothing changes."""
     listener = Listener()
     world._rooms = replace(world.connect(), observer=listener)
     for number in (1, 2):
@@ -189,7 +189,7 @@ def test_each_publication_counts_each_rule_once(world: World) -> None:
 
 
 def test_every_rule_that_a_note_names_is_known_beforehand() -> None:
-    """STYLE 10, metrics: each rule of the source is counted from zero, and no other."""
+    """Each rule of the source is counted from zero, and no other."""
     root = Path(syncd.__file__).parent
     files = [
         *(root / "snapshot").rglob("*.py"),

@@ -217,7 +217,7 @@ def test_a_verifying_mark_reads_the_server_and_repairs(world: World) -> None:
 
 
 def test_a_dry_look_writes_nothing_anywhere(world: World) -> None:
-    """CONTRACT.md, resync --dry-run: the very decision, and nothing sent or remembered."""
+    """README.md, resync --dry-run: the very decision, and nothing sent or remembered."""
     _ready(world)
     task = world.task()
     before = len(world.fhir.requests)

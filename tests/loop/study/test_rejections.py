@@ -408,7 +408,7 @@ def test_a_lost_reply_to_a_withdrawal_is_recognised(world: World) -> None:
 
 
 def test_a_dry_run_remembers_nothing(world: World) -> None:
-    """DESIGN 4: the same decision, and no trace of it."""
+    """The same decision, and no trace of it."""
     published(world)
     note(world, SAFETY, ALL)
     world.settle()

@@ -66,7 +66,7 @@ def test_a_second_look_sends_nothing(world: World, down: bool) -> None:
 
 
 def test_a_study_deleted_while_syncd_is_down(world: World) -> None:
-    """CASES, Convergence: the same, for it is the archive's state that counts."""
+    """docs/cases.md, Convergence: the same, for it is the archive's state that counts."""
     shown(world)
     (copy,) = world.ledger.copies(STUDY)
     reopened(world).delete(copy.orthanc_id)
@@ -86,7 +86,7 @@ def test_a_study_deleted_while_syncd_is_down(world: World) -> None:
     ],
 )
 def test_the_word_for_it_is_the_sites_and_the_versions(world: World, version: str, how: str, said: str) -> None:
-    """CONTRACT, POLICY__ON_DELETE: `cancelled`, in R6 `inactive`; `entered-in-error`; `keep`."""
+    """docs/settings.md, POLICY__ON_DELETE: `cancelled`, in R6 `inactive`; `entered-in-error`; `keep`."""
     deciding(shown(world), how)
     world._rooms = replace(world.rooms, fhir_version=version)
     if version == "r6":  # the fake server speaks R4, which has no `inactive`
@@ -101,7 +101,7 @@ def _as_cancelled(world: World, request: Request) -> Response:
 
 
 def test_keep_leaves_everything_as_it_is(world: World) -> None:
-    """CONTRACT, POLICY__ON_DELETE `keep`: nothing is sent, and nothing is owed; it returns without a write."""
+    """docs/settings.md, POLICY__ON_DELETE `keep`: nothing is sent, and nothing is owed; it returns without a write."""
     deciding(shown(world), "keep")
     outcome = vanish(world).turn()
     assert (outcome.decision, outcome.done, len(world.writes())) == (Decision.SKIP, True, 1)
@@ -111,7 +111,7 @@ def test_keep_leaves_everything_as_it_is(world: World) -> None:
 
 
 def test_what_was_kept_goes_when_the_site_changes_its_mind(world: World) -> None:
-    """CONTRACT, POLICY__ON_DELETE: at the next look."""
+    """docs/settings.md, POLICY__ON_DELETE: at the next look."""
     deciding(shown(world), "keep")
     vanish(world).turn()
     deciding(world, "cancelled").mark()
@@ -442,7 +442,7 @@ def test_what_is_on_neither_side_is_not_written(world: World, left: bool) -> Non
 
 
 def test_a_dry_run_takes_nothing_back(world: World) -> None:
-    """DESIGN 4: the same decision, and no trace of it."""
+    """The same decision, and no trace of it."""
     vanish(shown(world))
     outcome = reconcile(replace(world.task(), dry=True))
     assert (outcome.decision, outcome.reason, status(world)) == (Decision.RETRACT, "gone", "available")
@@ -450,7 +450,7 @@ def test_a_dry_run_takes_nothing_back(world: World) -> None:
 
 
 def test_a_series_and_an_instance_deleted_are_no_retraction(world: World) -> None:
-    """CASES, Convergence; MAPPING F.3: at least one left: available, with less."""
+    """docs/cases.md, Convergence; MAPPING F.3: at least one left: available, with less."""
     for series, instance in ((1, 1), (1, 2), (2, 1)):
         world.store(series=series, instance=instance)
     world.settle()
@@ -469,7 +469,7 @@ def test_a_series_and_an_instance_deleted_are_no_retraction(world: World) -> Non
 
 
 def test_the_settings_word_reaches_the_rooms(new_world: Callable[..., World]) -> None:
-    """CONTRACT: a setting exists only once it works: from the site to the reconcile."""
+    """docs/settings.md: a setting exists only once it works: from the site to the reconcile."""
     world = new_world()
     rooms = connect(replace(world.site, on_delete="keep"), world.ledger)
     assert rooms.on_delete == "keep"

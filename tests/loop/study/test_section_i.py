@@ -32,7 +32,7 @@ def series_of(world: World, study: str) -> list[str]:
 
 
 def test_case_52_a_split_leaves_one_series_fewer_and_a_study_of_its_own(world: World) -> None:
-    """MAPPING I case 52; CASES, Convergence: told by no event, found by the sweep; neither resource names the other."""
+    """MAPPING I case 52; docs/cases.md: told by no event, found by the sweep; neither resource names the other."""
     world.store(series=2)
     shown(world)
     assert series_of(world, STUDY) == [f"{STUDY}.1", f"{STUDY}.2"]
@@ -49,7 +49,7 @@ def test_case_52_a_split_leaves_one_series_fewer_and_a_study_of_its_own(world: W
 
 
 def test_case_53_a_merge_withdraws_the_source_and_the_target_grows(world: World) -> None:
-    """MAPPING I case 53; CASES, Convergence: the source is deleted for the archive; the target has a series of a new UID."""
+    """MAPPING I case 53; docs/cases.md: the source is deleted for the archive; the target has a series of a new UID."""
     shown(world, STUDY, MERGED)
     (source,) = world.ledger.copies(STUDY)
     world.clock.advance(60)
@@ -77,7 +77,7 @@ def test_case_56_a_deleted_study_is_found_by_the_sweep_and_withdrawn_once(world:
 
 
 def test_a_study_that_made_room_for_another_is_withdrawn(world: World) -> None:
-    """CASES, Convergence: recycled by the archive's own limit while another one is stored; the newcomer is published."""
+    """docs/cases.md: recycled by the archive's own limit while another one is stored; the newcomer is published."""
     shown(world)
     (copy,) = world.ledger.copies(STUDY)
     world.clock.advance(60)
@@ -160,7 +160,7 @@ def test_case_62_a_contradiction_within_the_study_does_not_alternate(world: Worl
 
 
 def test_the_record_counts_the_mappings_notes_too(world: World) -> None:
-    """Issue, Values: notes are kept; those that the mapping makes count like those of the snapshot."""
+    """Notes are kept; those that the mapping makes count like those of the snapshot."""
     world.store(PatientID="P1", StudyID="S1", SOPClassUID="1.2.840.10008.5.1.4.1.1.2", TimezoneOffsetFromUTC="+0100")
     world.settle()
     world.poll()
@@ -183,7 +183,8 @@ def test_the_record_counts_the_mappings_notes_too(world: World) -> None:
 def test_case_65_a_profile_is_refused_on_a_server_of_another_version(
     world: World, profile: str, version: str, fits: bool
 ) -> None:
-    """MAPPING I case 65, H; CONTRACT, POLICY__PROFILE: a contradiction ends with exit 2 before anything is written."""
+    """MAPPING I case 65, H; docs/settings.md, POLICY__PROFILE: a contradiction ends with exit 2 before anything is
+    written."""
     world.fhir = FakeFhir(version, clock=world.clock)
     site = replace(world.site, policy=replace(world.policy, profile=profile))
     if fits:

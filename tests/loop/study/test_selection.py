@@ -1,4 +1,4 @@
-"""Include, exclude, and what was published before (CONTRACT; issue 5 part 7)."""
+"""Include, exclude, and what was published before (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _arrived(world: World) -> None:
 
 
 def test_an_excluded_study_writes_nothing_and_is_kept_in_mind(world: World) -> None:
-    """CONTRACT `EXCLUDE`; state `excluded`, by the rule's text."""
+    """docs/settings.md, `EXCLUDE`; state `excluded`, by the rule's text."""
     _exclude(world, "modality=SR", "PatientID=TEST*")
     world.store(PatientID="Test-1")
     _arrived(world)
@@ -62,7 +62,7 @@ def test_an_excluded_study_is_not_new_to_the_next_inventory(world: World) -> Non
 
 
 def test_a_study_is_excluded_by_one_of_its_series(world: World) -> None:
-    """Issue 5 part 7: any value is enough."""
+    """Any value is enough."""
     _exclude(world, "modality=SR")
     world.store(modality="CT")
     world.store(series=2, modality="SR", instance=2)
@@ -71,7 +71,7 @@ def test_a_study_is_excluded_by_one_of_its_series(world: World) -> None:
 
 
 def test_only_what_is_included_is_published(world: World) -> None:
-    """CONTRACT `INCLUDE`."""
+    """docs/settings.md, `INCLUDE`."""
     _include(world, "modality=MR", "station=CT-2")
     world.store(modality="CT")
     world.store(OTHER, modality="CT", StationName="ct-2", PatientID="P2")
@@ -81,7 +81,7 @@ def test_only_what_is_included_is_published(world: World) -> None:
 
 @pytest.mark.parametrize("version", ["1.10.1", "1.12.7"])
 def test_the_calling_aet_is_that_of_any_instance(new_world: Callable[..., World], version: str) -> None:
-    """CONTRACT key `aet`: Orthanc's metadata RemoteAET."""
+    """docs/settings.md, key `aet`: Orthanc's metadata RemoteAET."""
     world = new_world()
     world.orthanc.version, world.orthanc.modern = version, version != "1.10.1"
     _exclude(world, "aet=research*")
@@ -100,7 +100,7 @@ def _sent_by(world: World, sop_instance_uid: str, aet: str) -> None:
 
 
 def test_a_study_that_arrives_is_judged_by_what_is_there_and_does_not_flash(world: World) -> None:
-    """Issue 5 part 7, RULES A6: no `registered` of what is excluded so far; judged again when it is stable."""
+    """RULES A6: no `registered` of what is excluded so far; judged again when it is stable."""
     _exclude(world, "aet=RESEARCH", "modality=SR")
     world.store()
     _sent_by(world, f"{STUDY}.1.1", "RESEARCH")
@@ -114,7 +114,7 @@ def test_a_study_that_arrives_is_judged_by_what_is_there_and_does_not_flash(worl
 
 
 def test_what_is_included_only_later_is_published_when_it_is(world: World) -> None:
-    """Issue 5 part 7: the series that tells comes last."""
+    """The series that tells comes last."""
     _include(world, "modality=SR")
     world.store()
     world.poll()
@@ -125,7 +125,7 @@ def test_what_is_included_only_later_is_published_when_it_is(world: World) -> No
 
 
 def test_a_series_that_excludes_a_published_study_leaves_it_up_to_date(world: World) -> None:
-    """CONTRACT `ON_DESELECT=keep`: it stays, and nothing in it is stale."""
+    """docs/settings.md, `ON_DESELECT=keep`: it stays, and nothing in it is stale."""
     _exclude(world, "modality=SR")
     world.published()
     world.store(series=2, modality="SR", instance=2)
@@ -137,7 +137,7 @@ def test_a_series_that_excludes_a_published_study_leaves_it_up_to_date(world: Wo
 
 
 def test_other_rules_reach_what_is_published_at_backfill_priority(world: World) -> None:
-    """Issue 5 part 8; RULES A9, B3: marked once, told before."""
+    """RULES A9, B3: marked once, told before."""
     world.published()
     _exclude(world, "modality=CT")
     assert count_concerned(world.ledger, name=MAIN, selection=world.selection) == 1
@@ -153,7 +153,7 @@ def test_other_rules_reach_what_is_published_at_backfill_priority(world: World) 
 
 
 def test_other_rules_reach_what_was_excluded(world: World) -> None:
-    """Issue 5 part 8: nothing else would look at it again."""
+    """Nothing else would look at it again."""
     _exclude(world, "modality=CT")
     world.store()
     _arrived(world)
@@ -166,7 +166,7 @@ def test_other_rules_reach_what_was_excluded(world: World) -> None:
 
 
 def test_other_rules_reach_what_is_parked(world: World) -> None:
-    """Issue 5 part 8: a study that the server refused is excluded now, and nobody needs to look at it any more."""
+    """A study that the server refused is excluded now, and nobody needs to look at it any more."""
     world.store()
     _arrived(world)
     world.connect()
@@ -180,7 +180,7 @@ def test_other_rules_reach_what_is_parked(world: World) -> None:
 
 
 def test_a_label_excludes_and_includes_again(world: World) -> None:
-    """CONTRACT key `label`: no event tells of it, so every look reads it."""
+    """docs/settings.md, key `label`: no event tells of it, so every look reads it."""
     _exclude(world, "label=private")
     study = world.store()
     _arrived(world)
@@ -192,7 +192,7 @@ def test_a_label_excludes_and_includes_again(world: World) -> None:
 
 
 def test_labels_of_an_archive_that_has_none_are_refused(world: World) -> None:
-    """CONTRACT key `label`: 1.12 only; an exclusion that can never hold would publish what it names."""
+    """docs/settings.md, key `label`: 1.12 only; an exclusion that can never hold would publish what it names."""
     world.orthanc.version, world.orthanc.modern = "1.10.1", False
     _exclude(world, "label=private")
     with pytest.raises(ConfigurationError, match="keeps none"):
@@ -228,7 +228,7 @@ def test_a_rejection_note_in_an_excluded_study_still_counts(world: World) -> Non
     ],
 )
 def test_what_is_not_selected_any_more_is_taken_back(world: World, how: str, said: str, kept: tuple[str, str]) -> None:
-    """CONTRACT `ON_DESELECT`, RULES D3: through the brake, which counts it; and it is excluded from then on."""
+    """docs/settings.md, `ON_DESELECT`, RULES D3: through the brake, which counts it; and it is excluded from then on."""
     shown(world)
     _exclude(world, "modality=CT", on_deselect=how)
     world.connect()
@@ -291,7 +291,7 @@ def test_a_rule_too_wide_is_stopped_by_the_brake(world: World) -> None:
 
 @pytest.mark.parametrize("cause", ["deselected", "gone"])
 def test_what_was_taken_back_is_not_shown_anew_to_be_kept(world: World, cause: str) -> None:
-    """CONTRACT `keep`: what is published stays; a withdrawn study is not published."""
+    """docs/settings.md, `keep`: what is published stays; a withdrawn study is not published."""
     shown(world)
     if cause == "gone":
         vanish(world).turn()
@@ -311,7 +311,7 @@ def test_what_was_taken_back_is_not_shown_anew_to_be_kept(world: World, cause: s
 
 
 def test_what_was_kept_when_it_was_gone_is_taken_back_when_it_is_not_selected(world: World) -> None:
-    """CONTRACT `ON_DELETE` and `ON_DESELECT` each speak for their own cause."""
+    """docs/settings.md, `ON_DELETE` and `ON_DESELECT` each speak for their own cause."""
     deciding(shown(world), "keep")
     vanish(world).turn()
     assert tombstone(world)[1] == "kept"
@@ -338,7 +338,7 @@ def test_each_archive_is_asked_by_its_own_rules(world: World) -> None:
 
 
 def test_rules_of_any_archive_that_holds_it_reach_an_excluded_study(world: World) -> None:
-    """Issue 5 part 8: it is counted as one archive's, and may be let in by the other's."""
+    """It is counted as one archive's, and may be let in by the other's."""
     world.with_second()
     world.store()
     world.store(at=SECOND)
@@ -355,7 +355,7 @@ def test_rules_of_any_archive_that_holds_it_reach_an_excluded_study(world: World
 
 
 def test_an_archive_that_was_away_at_the_start_must_answer_the_rules_too(world: World) -> None:
-    """CONTRACT key `label`: what is not followed yet publishes nothing."""
+    """docs/settings.md, key `label`: what is not followed yet publishes nothing."""
     world.with_second()
     selection = Selection(rules=rules(exclude=["label=private"]))
     one = Following(world.source(SECOND), world.ledger, selection=selection, clock=world.clock)

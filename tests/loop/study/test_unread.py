@@ -195,7 +195,7 @@ def test_a_study_that_is_never_read_consistently_is_named_and_parked(world: Worl
 
 
 def test_a_one_shot_run_does_not_wait_for_a_torn_study(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRACT.md, resync: it ends, and says that work is left."""
+    """README.md, resync: it ends, and says that work is left."""
     _ready(world, PatientID="P1")
 
     def torn(*_: object) -> None:

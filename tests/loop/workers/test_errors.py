@@ -213,7 +213,7 @@ def test_studies_that_fail_again_and_again_share_one_slot(world: World) -> None:
 
 
 def test_a_one_shot_run_ends_although_one_study_fails_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RULES C6, CONTRACT.md: its attempts do not count while nobody else is written, and it is waited for a few times."""
+    """RULES C6, README.md: its attempts do not count while nobody else is written, and it is waited for a few times."""
     _bring(world, STUDY)
     workers = world.workers()
     world.fhir.rules.append(lambda request: Response(status=500) if puts()(request) else None)

@@ -50,7 +50,7 @@ def test_five_different_studies_in_a_row_are_the_servers_fault() -> None:
 
 
 def test_a_one_shot_run_does_not_wait_for_what_never_counts() -> None:
-    """CONTRACT.md, resync: it ends although a study fails alone for ever."""
+    """README.md, resync: it ends although a study fails alone for ever."""
     failures = Failures()
     for _ in range(3):
         failures.failed("1", attempts=1 if failures.given_up or failures._last else 0)
@@ -62,7 +62,7 @@ def test_a_one_shot_run_does_not_wait_for_what_never_counts() -> None:
 
 
 def test_nobody_waits_for_a_study_that_is_torn() -> None:
-    """CONTRACT.md, resync: only the first few tries of a backoff are waited for."""
+    """README.md, resync: only the first few tries of a backoff are waited for."""
     failures = Failures()
     failures.torn("1", attempts=1)
     assert failures.given_up == 1

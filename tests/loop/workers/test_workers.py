@@ -35,7 +35,7 @@ def test_what_is_due_is_done(ready: World) -> None:
 
 
 def test_both_servers_are_told_the_correlation_id(ready: World) -> None:
-    """CONTRACT.md: one UUID per reconcile, X-Correlation-ID to both servers."""
+    """docs/operation.md, Logs: one UUID per reconcile, X-Correlation-ID to both servers."""
     ready.work()
     (put,) = [one for one in ready.writes() if one.path.endswith(STUDY)]
     assert put.headers["x-correlation-id"] == _correlation(ready, STUDY)

@@ -86,7 +86,7 @@ UNSEEN_BY_FHIRCLIENT: list[tuple[Path, object, str]] = [
 
 @pytest.mark.parametrize(("path", "value", "expected"), UNSEEN_BY_FHIRCLIENT)
 def test_what_fhirclient_lets_pass_is_found(path: Path, value: object, expected: str) -> None:
-    """RULES B1: fhirclient 4.4 accepts each of these (FHIR-SERVERS.md); the table does not."""
+    """RULES B1: fhirclient 4.4 accepts each of these (docs/fhir-servers.md); the table does not."""
     resource = broken(mapped(golden_study()), path, value)
     ImagingStudy(resource, strict=True)
     found = problems(resource)

@@ -76,7 +76,7 @@ ODD: list[tuple[dict[str, Any], MappingPolicy, tuple[str, str, str]]] = [
 
 @pytest.mark.parametrize(("facts", "policy", "expected"), ODD)
 def test_each_oddity_leaves_one_note(facts: dict[str, Any], policy: MappingPolicy, expected: tuple[str, str, str]) -> None:
-    """CASES "Values": never a silently lost instance, always a note."""
+    """docs/cases.md "Values": never a silently lost instance, always a note."""
     (note,) = notes(study(**facts), policy=policy)
     tag, rule, done = expected
     assert (note.tag, note.rule) == (tag, rule)

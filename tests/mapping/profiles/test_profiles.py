@@ -272,7 +272,7 @@ def test_a_study_that_arrives_or_is_no_more_claims_only_what_it_can(profile: str
 
 
 def test_a_profile_is_refused_where_it_is_not_written() -> None:
-    """CONTRACT, POLICY__PROFILE: only R4 for mado, R4 and R5 for eu; exit 2 is that of a ConfigurationError."""
+    """docs/settings.md, POLICY__PROFILE: only R4 for mado, R4 and R5 for eu; exit 2 is that of a ConfigurationError."""
     for profile in ("eu", "mado"):
         for version in VERSIONS:
             if version in versions_of(profile):
@@ -286,7 +286,7 @@ def test_a_profile_is_refused_where_it_is_not_written() -> None:
 
 
 def test_the_page_names_every_address_and_version() -> None:
-    """STYLE 10: docs/profiles.md says which guide was read, and what is written."""
+    """docs/profiles.md says which guide was read, and what is written."""
     page = (Path(__file__).parents[3] / "docs" / "profiles.md").read_text(encoding="utf-8")
     for guide in GUIDES.values():
         for said in (guide.version, guide.study, guide.rule):

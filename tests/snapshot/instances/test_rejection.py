@@ -78,14 +78,14 @@ def test_poor_quality_may_be_kept() -> None:
 
 
 def test_what_is_not_rejected_is_returned_as_it_is() -> None:
-    """DESIGN 1: no note, no difference, no note of ours."""
+    """No note, no difference, no note of ours."""
     snapshot = holding(notes=())
     assert left(snapshot) == Left(snapshot=snapshot)
     assert left(snapshot, note(SAFETY, ["another"], source=B)) == Left(snapshot=snapshot)
 
 
 def test_it_is_said_how_many_were_left_out() -> None:
-    """Issue 4, notes: a tag, a rule and a number, never a UID."""
+    """A tag, a rule and a number, never a UID."""
     (said,) = left(holding(), note(SAFETY, ["1", "2"])).snapshot.notes
     assert (said.tag, said.rule, said.done) == ("0040,a375", "D.2", "instances left out: rejected (2)")
 

@@ -51,7 +51,7 @@ def test_what_is_in_the_sets_named_is_read_without_a_word(named: str, value: byt
 
 @pytest.mark.parametrize(("named", "value", "text"), [one for one in OF_THE_STANDARD if one[0] != "\\ISO 2022 IR 58"])
 def test_pydicom_reads_the_examples_alike(named: str, value: bytes, text: str) -> None:
-    """STYLE: two readers, one text. (pydicom 3.0 leaves the escape sequences of ISO 2022 IR 58 in the text.)"""
+    """Two readers, one text. (pydicom 3.0 leaves the escape sequences of ISO 2022 IR 58 in the text.)"""
     assert decode_bytes(value, convert_encodings(named.split("\\")), {0x5C, 0x5E, 0x3D}) == text
 
 
