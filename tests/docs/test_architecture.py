@@ -30,25 +30,25 @@ def changes() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("folder", folders())
 def test_every_folder_is_told_of(folder: str) -> None:
-    """Issue 10: what each room is for."""
+    """What each room is for."""
     rooms = PAGE.partition("## The rooms\n")[2].partition("\n## ")[0]
     assert f"`{folder}`" in rooms
 
 
 def test_no_folder_is_told_of_that_is_not_there() -> None:
-    """Issue 10: the table follows the layout."""
+    """The table follows the layout."""
     rooms = PAGE.partition("## The rooms\n")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([a-z0-9_/]+)` \|", rooms, re.MULTILINE)) <= set(folders())
 
 
 def test_small_changes_touch_few_files() -> None:
-    """Issue 10, It is done when: six small changes, each list no longer than six."""
+    """Six small changes, each list no longer than six."""
     assert len(changes()) == MOST
     assert {title: files for title, files in changes().items() if len(files) > MOST} == {}
 
 
 def test_the_files_to_change_exist() -> None:
-    """Issue 10: each file, and the folder of each new one; files in the running text too."""
+    """Each file, and the folder of each new one; files in the running text too."""
     section = PAGE.partition("## Where do I change …?\n")[2].partition("\n## ")[0]
     named = re.findall(r"`((?:syncd|tests|scripts|docs)/[^`]+|README\.md|CHANGELOG\.md|pyproject\.toml)`", section)
     assert {file for files in changes().values() for file in files} <= set(named)

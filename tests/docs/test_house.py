@@ -14,20 +14,20 @@ from tests.docs.pages import ROOT, text_of
 
 @pytest.mark.parametrize("row", house.ROWS, ids=lambda row: row.name)
 def test_no_number_grows(row: house.Row) -> None:
-    """Issue 10, the table: a goal that is met is the limit; else what was reached. `make house` tells more."""
+    """A goal that is met is the limit; else what was reached. `make house` tells more."""
     number, place = house.measured()[row.name]
     assert number <= house.LIMITS[row.name], place
 
 
 @pytest.mark.parametrize("row", house.ROWS, ids=lambda row: row.name)
 def test_a_limit_is_never_below_its_goal_and_no_limit_is_left_over(row: house.Row) -> None:
-    """Issue 10, the table: nothing is asked for beyond the goal, and every limit belongs to a row."""
+    """Nothing is asked for beyond the goal, and every limit belongs to a row."""
     assert house.LIMITS[row.name] >= row.goal
     assert set(house.LIMITS) == {one.name for one in house.ROWS}
 
 
 def test_the_page_holds_the_numbers() -> None:
-    """Issue 10: they stand in docs/architecture.md; tests/settings/test_documents.py says when they are stale."""
+    """They stand in docs/architecture.md; tests/settings/test_documents.py says when they are stale."""
     page = text_of(ROOT / "docs/architecture.md")
     assert house.BEGIN + house.table() + house.END in page
     assert house.architecture_page() == page
@@ -35,7 +35,7 @@ def test_the_page_holds_the_numbers() -> None:
 
 
 def test_make_house_prints_each_row(capsys: pytest.CaptureFixture[str]) -> None:
-    """Issue 10: `make house`, with the names on demand."""
+    """`make house`, with the names on demand."""
     assert house.main(["--names"]) == 0
     said = capsys.readouterr().out
     assert all(row.name in said for row in house.ROWS)
@@ -56,19 +56,19 @@ def test_make_house_prints_each_row(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_participles_are_told_from_other_words(word: str, past: bool, participle: bool) -> None:
-    """STYLE, On the page: a bare participle names a value."""
+    """A bare participle names a value."""
     assert (house_words.is_past(word), house_words.is_participle(word)) == (past, participle)
 
 
 def test_who_writes_is_found_through_what_it_calls() -> None:
-    """STYLE, On the page: never something that writes. The PUT, who calls it, and a function that only computes."""
+    """Never something that writes. The PUT, who calls it, and a function that only computes."""
     doing = {f"{function.owner}.{function.name}".lstrip(".") for function in house_words.effects()}
     assert {"FhirServer.put", "FhirServer.delete", "reconcile"} <= doing
     assert not doing & {"FhirServer.read", "decide", "merged", "foreign_part"}
 
 
 def test_decisions_are_counted_as_ruff_does_and_each_and_or_if_beside_it() -> None:
-    """Issue 10, the table."""
+    """What docs/architecture.md tells."""
     text = """
         def ladder(a, b, found):
             if a and b or not a:
@@ -86,7 +86,7 @@ def test_decisions_are_counted_as_ruff_does_and_each_and_or_if_beside_it() -> No
 
 
 def test_imports_are_counted_once_each(tmp_path: Path) -> None:
-    """Issue 10, the table: fan-out, of the package's own modules, inside functions too."""
+    """Fan-out, of the package's own modules, inside functions too."""
     package = tmp_path / "small"
     package.mkdir()
     (package / "__init__.py").write_text("")
@@ -101,7 +101,7 @@ def test_imports_are_counted_once_each(tmp_path: Path) -> None:
 
 
 def test_the_journey_goes_from_the_archive_to_the_put() -> None:
-    """Issue 10, the table: between claim and PUT the study is read, mapped, checked, decided on and sent."""
+    """Between claim and PUT the study is read, mapped, checked, decided on and sent."""
     journey = house_trace.journey()
     rooms = {module.partition("/")[0] for module in journey.modules}
     assert {"archive", "snapshot", "mapping", "plan", "publish", "ledger", "loop"} <= rooms

@@ -14,7 +14,7 @@ IN_HAND, BAR = 10, 45
 
 
 def test_the_parts_of_the_table_are_those_that_run() -> None:
-    """STYLE 10: names, order and budgets."""
+    """Names, order and budgets."""
     assert [(name, int(minutes)) for name, minutes, _, _ in ROWS] == [(part.name, part.minutes) for part in SUITES["long"]]
 
 
@@ -32,6 +32,6 @@ def test_the_budgets_leave_ten_minutes_in_hand() -> None:
 
 
 def test_every_place_that_is_named_exists() -> None:
-    """STYLE 10: a page names no file that is gone."""
+    """A page names no file that is gone."""
     places = re.findall(r"`((?:tests|scripts)/[^`:\s]*)", PAGE)
     assert places and not [place for place in places if not (ROOT / place).exists()]

@@ -96,7 +96,7 @@ def test_what_was_taken_back_stays_as_it_is_unless_it_must_be_looked_at(kind: Ki
         (Kind.DELETED, {"intent": INTENT}),
         (Kind.KEPT, {}),
     ],
-    ids=["C5: a mark says so", "C5: a reply may be lost", "CONTRACT: the site changed its mind about what it kept"],
+    ids=["C5: a mark says so", "C5: a reply may be lost", "the site changed its mind about what it kept"],
 )
 def test_what_was_taken_back_is_looked_at_again(kind: Kind, known: dict[str, Any]) -> None:
     """RULES C5."""
@@ -105,7 +105,7 @@ def test_what_was_taken_back_is_looked_at_again(kind: Kind, known: dict[str, Any
 
 @pytest.mark.parametrize(("record", "known"), [(RECORD, {}), (buried(Kind.WITHDRAWN), {"read_fhir": True})])
 def test_what_the_site_keeps_is_remembered_as_it_is(record: StudyRecord, known: dict[str, Any]) -> None:
-    """CONTRACT, POLICY__ON_DELETE `keep`: nothing is read or sent."""
+    """docs/settings.md, POLICY__ON_DELETE `keep`: nothing is read or sent."""
     reason = "gone; it stays as it is, for so the site decided"
     expected = Tombstone(reason=reason, kind=Kind.KEPT, status=record.status, version="4")
     assert decided(KEEPING, record=record, **known) == expected
