@@ -41,6 +41,7 @@ from syncd.plan.elements import elements
 from syncd.plan.ownership import installation_of, owned_values
 from syncd.publish.confirmed import is_below
 from syncd.publish.lookups import imaging_studies
+from syncd.publish.server import Written
 
 
 def publish(
@@ -163,8 +164,7 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
         task,
         goal,
         facts,
-        version=written.version,
-        last_updated=written.last_updated,
+        confirmed=written,
         foreign=action.foreign,
         at=task.rooms.clock(),
         adopted=action.adopted,
@@ -182,9 +182,7 @@ def _skipped(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -
         return replace(outcome, record=replace(task.record, fingerprint=goal.fingerprint, **facts, **_shown(task, goal)))
     found = action.found
     at = task.record.published_at if task.record else task.rooms.clock()
-    record = _record(
-        task, goal, facts, version=found.version, last_updated=found.last_updated, foreign=action.foreign or {}, at=at
-    )
+    record = _record(task, goal, facts, confirmed=found, foreign=action.foreign or {}, at=at)
     intent = task.claim.intent
     if intent is None or intent.digest != goal.digest:
         return replace(outcome, record=record)
@@ -197,8 +195,7 @@ def _record(
     goal: Wanted,
     facts: Mapping[str, Any],
     *,
-    version: str,
-    last_updated: str,
+    confirmed: Written | Found,
     foreign: Mapping[str, Any],
     at: float,
     adopted: bool = False,
@@ -207,8 +204,8 @@ def _record(
     return StudyRecord(
         study_uid=task.study_uid,
         resource_id=str(goal.resource["id"]),
-        version=version,
-        last_updated=last_updated,
+        version=confirmed.version,
+        last_updated=confirmed.last_updated,
         digest=goal.digest,
         fingerprint=goal.fingerprint,
         status=goal.status,
