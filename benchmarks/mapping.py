@@ -23,7 +23,7 @@ from fhirclient.models.imagingstudy import ImagingStudy
 
 from syncd.mapping.check.check import problems
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
-from syncd.mapping.resources.imagingstudy import available
+from syncd.mapping.resources.imagingstudy import available_study
 from syncd.mapping.resources.patient import subject
 from syncd.mapping.values.identity import patient_key
 from syncd.model.ids import ArchiveName, StudyInstanceUID
@@ -263,7 +263,7 @@ def _whole(snapshot: StudySnapshot, *, version: str) -> Callable[[], object]:
 
 def _resource(snapshot: StudySnapshot, *, version: str) -> dict[str, Any]:
     reference = subject(patient_key(snapshot, policy=_POLICY), snapshot, literal="Patient/p-1")
-    return available(snapshot, subject=reference, policy=_POLICY, dialect=version)
+    return available_study(snapshot, subject=reference, policy=_POLICY, dialect=version)
 
 
 def _check(resource: dict[str, Any], *, version: str) -> None:

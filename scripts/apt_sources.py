@@ -1,7 +1,7 @@
 """Where this machine gets Debian from, as its own apt sources say it: the mirror for the second Orthanc's chroot.
 
-No host is named in this repository; a site's mirror, proxy or snapshot is used as its administrator set it. The
-difficulty is that apt has two formats (one line each, and deb822) and may name a file of mirrors instead of one.
+No host is named in this repository; a site's mirror, proxy or snapshot is used as its administrator set it. Apt has two
+formats (one line each, and deb822) and may name a file of mirrors instead of one.
 """
 
 from __future__ import annotations

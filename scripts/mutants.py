@@ -1,9 +1,9 @@
 """Does a test notice? Each fault of `tests.mutants.catalogue` is put into a copy of the tree: `python3 -m scripts.mutants`.
 
-Only the tests that are there to notice a mutant are run on it, so it costs seconds; one that they let pass has survived,
-and fails the run by name. The difficulty is to be killed by the fault and by nothing else: the same tests must pass on the
-untouched copy first, and a run that ends otherwise than by a failed test (nothing collected, a module that cannot be
-imported) counts as broken, not as noticed.
+Only the tests that are there to notice a mutant are run on it, so it costs seconds; one that they let pass has
+survived, and fails the run by name. A mutant must be killed by the fault and by nothing else: the same tests must pass
+on the untouched copy first, and a run that ends otherwise than by a failed test (nothing collected, a module that
+cannot be imported) counts as broken, not as noticed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The test run in parts, each timed: `python3 -m scripts.run_tests check|test|long`, after setting up what it needs.
 
-A failed part does not hide the ones after it. The difficulty is to tell a run that tested little from one that tested
-all: every skip is listed at the end with its reason, and with CI=true only a missing container engine is one.
+A failed part does not hide the ones after it. A run that tested little is told from one that tested all: every skip is
+listed at the end with its reason, and with CI=true only a missing container engine is one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One step of the set-up: said, timed, and if it fails, named together with what to do.
 
-The difficulty is to be quiet and yet helpful: what the tools print goes to a log, and its end is shown only on failure.
+It is quiet and yet helpful: what the tools print goes to a log, and its end is shown only on failure.
 """
 
 from __future__ import annotations

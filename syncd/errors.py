@@ -1,8 +1,8 @@
 """Errors say who must act: wait (`Transient`), a study (`StudyError`), the operator (`ConfigurationError`, `TargetPaused`).
 
-A library's exceptions end at the rim and are chained with `from`. The difficulty: a message may be logged, so none
-carries patient data or a server's free text. An OperationOutcome travels beside the message, in `outcome`, and is shown
-only where an operator asks for it (RULES S1).
+A library's exceptions end at the rim and are chained with `from`. A message may be logged, so none carries patient data
+or a server's free text. An OperationOutcome travels beside the message, in `outcome`, and is shown only where an
+operator asks for it (RULES S1).
 """
 
 from __future__ import annotations

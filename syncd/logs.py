@@ -1,9 +1,9 @@
 """Logs: one event a line, for people on a terminal, as JSON otherwise; nothing in them identifies a patient (RULES S1).
 
-Our own events are names with fields and safe by construction. The difficulty is everybody else's text: an exception's
-message, a library's log line or a Python warning may repeat a name, a URL with an identifier in it, or a server's answer.
-So of an exception that is not ours only its type and the places it passed are written, of a library's line only its
-template without the values, and of a warning only its category and place.
+Our own events are names with fields and safe by construction. Everybody else's text is not safe: an exception's
+message, a library's log line or a Python warning may repeat a name, a URL with an identifier in it, or a server's
+answer. So of an exception that is not ours only its type and the places it passed are written, of a library's line only
+its template without the values, and of a warning only its category and place.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def configure(*, level: str, format: str, stream: TextIO = sys.stderr) -> None:
     )
     processors = [
         structlog.contextvars.merge_contextvars,
-        _correlated,
+        _add_correlation,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         exceptions_in_words,
@@ -88,7 +88,7 @@ def plain_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Drop every field whose name says that it is a secret: a belt, for no event of ours has one."""
-    return {key: _stripped(value) for key, value in event.items() if not _SECRET.search(key)}
+    return {key: _strip_secrets(value) for key, value in event.items() if not _SECRET.search(key)}
 
 
 class LibraryHandler(logging.Handler):
@@ -97,7 +97,7 @@ class LibraryHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         fields: dict[str, Any] = {"logger": record.name}
         if record.name.split(".")[0] in SPOKEN_PLAINLY:
-            fields["text"] = _formatted(record)
+            fields["text"] = _format_message(record)
         elif record.args:
             # A message without arguments may have been formatted already, values and all: then nothing of it is told.
             fields["template"] = str(record.msg)
@@ -129,26 +129,26 @@ def _route_libraries(*, threshold: int) -> None:
         library.handlers.clear()
         library.propagate = True
         library.setLevel(threshold)
-    warnings.showwarning = _warned
-    sys.excepthook = _crashed
-    threading.excepthook = lambda failed: _crashed(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    warnings.showwarning = _log_warning
+    sys.excepthook = _log_crash
+    threading.excepthook = lambda failed: _log_crash(failed.exc_type, failed.exc_value, failed.exc_traceback)
 
 
-def _formatted(record: logging.LogRecord) -> str:
+def _format_message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):  # arguments that do not fit: the library's mistake must not become ours
         return str(record.msg)
 
 
-def _crashed(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+def _log_crash(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     """An exception that nobody caught: Python would print its message, which may hold anything."""
     if issubclass(kind, KeyboardInterrupt):
         return
     structlog.get_logger().error("crashed", exc_info=error or kind())
 
 
-def _warned(
+def _log_warning(
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -160,7 +160,7 @@ def _warned(
     structlog.get_logger().warning("library_warned", category=category.__name__, place=f"{Path(filename).name}:{lineno}")
 
 
-def _correlated(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def _add_correlation(_logger: Any, _method: str, event: EventDict) -> EventDict:
     current = correlation_id.get()
     if current:
         event.setdefault("correlation_id", current)
@@ -196,7 +196,7 @@ def _plain(value: Any, *, depth: int) -> Any:
     return str(value) if isinstance(value, Path) else type(value).__name__
 
 
-def _stripped(value: Any) -> Any:
+def _strip_secrets(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _stripped(one) for key, one in value.items() if not _SECRET.search(key)}
-    return [_stripped(one) for one in value] if isinstance(value, list) else value
+        return {key: _strip_secrets(one) for key, one in value.items() if not _SECRET.search(key)}
+    return [_strip_secrets(one) for one in value] if isinstance(value, list) else value

@@ -1,7 +1,7 @@
 """docs/mapping.md: the mapping as integration engineers read it, made from the tables that are data.
 
-The difficulty is that most tables are the code's own: they are asked here (schemes, sides, services, statuses), never
-written a second time. What no function holds stands in this module, and tests compare it with what the code does.
+Most tables are the code's own: they are asked here (schemes, sides, services, statuses), never written a second time.
+What no function holds stands in this module, and tests compare it with what the code does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One row of the mapping's table: an element, where its value comes from, by which rule, and how each FHIR version says it.
 
-A version's own words are one text, `series.bodySite CodeableReference*`: the path below the resource and the type, `*` for
-a list; empty where the version has no such element, or syncd leaves it out. The difficulty is one element that has several
-sources: the part behind a colon tells them apart, `identifier:accession`, as FHIR's profiles do.
+A version's own words are one text, `series.bodySite CodeableReference*`: the path below the resource and the type, `*`
+for a list; empty where the version has no such element, or syncd leaves it out. One element may have several sources:
+the part behind a colon tells them apart, `identifier:accession`, as FHIR's profiles do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The mapping as data: a row for every element that syncd writes, for the page that integration engineers read.
 
-The rows do not drive the mapping: code does. The difficulty is to keep them true, so tests compare them with what is really
-written in each version, both ways: no element without its row, no row without its element, no type but the version's own.
+The rows do not drive the mapping: code does. To keep them true, tests compare them with what is really written in each
+version, both ways: no element without its row, no row without its element, no type but the version's own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the loop may ask of an archive. Orthanc answers it (`archive.orthanc`); the tests have a fake that does.
 
-The difficulty is in what absence means: `StudyGone` is a hint, and only `lookup` gives a positive answer (RULES D1).
+Absence has degrees: `StudyGone` is a hint, and only `lookup` gives a positive answer (RULES D1).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Every study of an archive, page by page, without losing one and without holding them all (RULES A1, A8).
 
-The difficulty: pages of `/studies?expand` skip a living study whenever one before it is deleted between two pages. So the
-id set comes first, from one unpaged `GET /studies` read as a stream; ids that no page brought are asked for by name, and
-those that are then still missing are gone. An id is kept as its 20 bytes: 1,000,000 of them are some 90 MB while the
-listing runs, and no detail is kept at all. Asking for all by name instead would be simpler, but costs 1 to 3 s per 1,000
-on 1.12.7 against 0.04 s for a page.
+Pages of `/studies?expand` skip a living study whenever one before it is deleted between two pages. So the id set comes
+first, from one unpaged `GET /studies` read as a stream; ids that no page brought are asked for by name, and those that
+are then still missing are gone. An id is kept as its 20 bytes: 1,000,000 of them are some 90 MB while the listing runs,
+and no detail is kept at all. Asking for all by name instead would be simpler, but costs 1 to 3 s per 1,000 on 1.12.7
+against 0.04 s for a page.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def ids_in(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise Malformed
 
 
-def listed(
+def list_studies(
     ids: Iterable[bytes],
     *,
     page: Callable[[int], Sequence[StudyListing]],
@@ -54,21 +54,21 @@ def listed(
     while found := page(since):
         since += len(found)
         before = len(unseen)
-        unseen.difference_update(_packed(each.orthanc_id) for each in found)
+        unseen.difference_update(_pack_id(each.orthanc_id) for each in found)
         yield from found
         if len(unseen) == before:  # nothing that was listed: only studies newer than the listing follow, or a broken server
             break
     while unseen:
-        chunk = [unpacked(each) for each in islice(unseen, BY_NAME)]
-        unseen.difference_update(map(_packed, chunk))
+        chunk = [unpack_id(each) for each in islice(unseen, BY_NAME)]
+        unseen.difference_update(map(_pack_id, chunk))
         yield from by_name(chunk)
 
 
-def _packed(orthanc_id: OrthancId) -> bytes:
+def _pack_id(orthanc_id: OrthancId) -> bytes:
     return bytes.fromhex(orthanc_id.replace("-", ""))
 
 
-def unpacked(packed: bytes) -> OrthancId:
+def unpack_id(packed: bytes) -> OrthancId:
     """The id whose 20 bytes these are."""
     text = packed.hex()
     return OrthancId("-".join(text[at : at + 8] for at in range(0, 40, 8)))

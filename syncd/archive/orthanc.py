@@ -1,7 +1,7 @@
 """Orthanc 1.10 to 1.12 as an `Archive`: the cheap calls of each version, put together to consistent answers.
 
-The difficulty are the versions: 1.12 counts within the header and finds 2,000 instances in 0.1 s, but takes 0.5 to 7 s for
-the bulk answer; 1.10 can do neither, and is quick in bulk.
+The versions differ in what is cheap: 1.12 counts within the header and finds 2,000 instances in 0.1 s, but takes 0.5 to
+7 s for the bulk answer; 1.10 can do neither, and is quick in bulk.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from syncd.archive.inventory import ids_in, listed, unpacked
+from syncd.archive.inventory import ids_in, list_studies, unpack_id
 from syncd.archive.reading.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID
 from syncd.archive.reading.neighbours import serves_others
 from syncd.archive.reading.reader import Unreadable
@@ -166,12 +166,12 @@ class OrthancArchive:
             ids = set(ids_in(self._routes.listing()))
         except Malformed as error:
             raise self._routes.not_orthanc("GET /studies") from error
-        yield from listed(ids, page=self._routes.studies_page, by_name=self._routes.bulk_studies)
+        yield from list_studies(ids, page=self._routes.studies_page, by_name=self._routes.bulk_studies)
 
     def study_ids(self) -> Iterator[OrthancId]:
         """Every study's id, one call (RULES A8)."""
         try:
-            yield from map(unpacked, ids_in(self._routes.listing()))
+            yield from map(unpack_id, ids_in(self._routes.listing()))
         except Malformed as error:
             raise self._routes.not_orthanc("GET /studies") from error
 

@@ -183,7 +183,7 @@ def explain_document(told: Explanation) -> dict[str, Any]:
             for one in told.copies
         ],
         "not_asked": dict(told.unasked),
-        "published": _published(known.record, fingerprint=told.fingerprint),
+        "published": _publication(known.record, fingerprint=told.fingerprint),
         "fhir": {
             "state": _state(told.current),
             "resource": told.resource_id,
@@ -192,11 +192,11 @@ def explain_document(told: Explanation) -> dict[str, Any]:
             "differing": list(told.comparison.differing),
             "foreign": list(told.comparison.foreign),
         },
-        "pending": _pending(known),
-        "parked": _parked(known.parked),
+        "pending": _pending_work(known),
+        "parked": _parking(known.parked),
         "decision": {"decision": decided.outcome.decision.value, "reason": decided.outcome.reason} if decided else None,
         "undecided": told.undecided,
-        "notes": [asdict(one) for one in decided.witness.notes] if decided else [],
+        "notes": [asdict(one) for one in decided.trace.notes] if decided else [],
         "rejections": [
             {
                 "note": one.note_uid,
@@ -276,7 +276,7 @@ def audit_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _published(record: StudyRecord | None, *, fingerprint: str) -> dict[str, Any] | None:
+def _publication(record: StudyRecord | None, *, fingerprint: str) -> dict[str, Any] | None:
     if record is None:
         return None
     settings = "current" if record.fingerprint == fingerprint else "outdated"
@@ -318,7 +318,7 @@ def _version(current: Current | None) -> str:
     return current.version if isinstance(current, Found | Deleted) else ""
 
 
-def _pending(known: Standing) -> dict[str, Any] | None:
+def _pending_work(known: Standing) -> dict[str, Any] | None:
     row = known.dirty
     if row is None:
         return None
@@ -333,7 +333,7 @@ def _pending(known: Standing) -> dict[str, Any] | None:
     }
 
 
-def _parked(entry: ParkedStudy | None) -> dict[str, Any] | None:
+def _parking(entry: ParkedStudy | None) -> dict[str, Any] | None:
     if entry is None:
         return None
     return {

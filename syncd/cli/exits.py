@@ -47,7 +47,7 @@ def code_of(error: SyncdError) -> Exit:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """Turn a `SyncdError` into its message and exit code, and Ctrl-C into 130."""
     try:
         yield

@@ -24,11 +24,11 @@ def note_line(*, tag: str, rule: str, done: str, safety: bool) -> str:
 def echo_rows(rows: Sequence[Sequence[str]], *, titles: Sequence[str] = ()) -> None:
     """Print the rows. Under titles an empty cell is a dash, so that every line has as many columns."""
     told = [titles, *([cell or "-" for cell in row] for row in rows)] if titles else rows
-    for line in aligned(told):
+    for line in align_rows(told):
         typer.echo(line)
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def align_rows(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """The rows as lines, each column as wide as its widest cell; a cell is one line, whatever is in it."""
     cells = [[" ".join(cell.split("\n")) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

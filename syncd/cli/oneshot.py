@@ -1,7 +1,7 @@
 """How a one-shot command opens the ledger, and how it shows that it is alive.
 
-Beside a living daemon a command is a guest: it reads, marks, and watches. Without one it may own the ledger. The difficulty
-is a place that has none yet: a question must not create it.
+Beside a living daemon a command is a guest: it reads, marks, and watches. Without one it may own the ledger. Where
+there is none yet, a question does not create it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from syncd.settings import Settings
 
 
 @contextmanager
-def asking(settings: Settings) -> Iterator[Ledger]:
+def open_to_read(settings: Settings) -> Iterator[Ledger]:
     """The ledger to be read, or an empty one that is thrown away where there is none yet."""
     with TemporaryDirectory() as folder:
         known = Ledger.exists(settings.ledger.url)
@@ -31,7 +31,7 @@ def asking(settings: Settings) -> Iterator[Ledger]:
 
 
 @contextmanager
-def working(settings: Settings) -> Iterator[tuple[Ledger, bool]]:
+def open_to_work(settings: Settings) -> Iterator[tuple[Ledger, bool]]:
     """The ledger to work with, and whether that is beside a living daemon, as its guest."""
     beside = Ledger.owner_alive(settings.ledger.url) is not None
     ledger = Ledger.open_guest(settings.ledger.url) if beside else Ledger.open(settings.ledger.url)

@@ -5,9 +5,9 @@ index a number is taken before its transaction commits, so a lower number may be
 seen in that stretch is remembered with the cursor, so nothing is marked twice, and a number that comes back with another
 content shows that this is another index (RULES A4).
 
-The difficulty is that the feed is full of holes: deleting a resource takes its entries away. A hole may still be filled,
-or never; a page may end below the highest number, because what was there is gone. Neither may stall the cursor, and for the
-latter a sweep must look for what the vanished entries would have told.
+The feed is full of holes: deleting a resource takes its entries away. A hole may still be filled, or never; a page may
+end below the highest number, because what was there is gone. Neither may stall the cursor, and for the latter a sweep
+must look for what the vanished entries would have told.
 """
 
 from __future__ import annotations
@@ -89,14 +89,16 @@ def absorb(position: FeedPosition, page: ChangePage, *, high_water: int, now: fl
     unreadable = page.malformed if page.last > position.cursor else 0
     return Absorbed(
         fresh=fresh,
-        position=_moved(position, fresh, cursor=cursor, sweep=vanished or unreadable > 0, high_water=high_water, now=now),
+        position=_next_position(
+            position, fresh, cursor=cursor, sweep=vanished or unreadable > 0, high_water=high_water, now=now
+        ),
         next=None if page.done or _is_empty(page) else page.last,
         vanished=vanished,
         unreadable=unreadable,
     )
 
 
-def _moved(
+def _next_position(
     position: FeedPosition, fresh: tuple[Change, ...], *, cursor: int, sweep: bool, high_water: int, now: float
 ) -> FeedPosition:
     """The position after a page; the very same value when nothing was new, so that an empty poll writes nothing."""

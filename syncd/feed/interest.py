@@ -1,9 +1,9 @@
 """Which changes matter, and which mark each makes (RULES A2, A5).
 
-A change names an instance, a series or a study; marks are for studies. The difficulty is that the feed does not say which
-study an instance belongs to, and the bulk answer that does (`Archive.studies_of`) says it for all of them together. That
-is enough: any of them is a reason to look at the study again. Only whether a study is due *now* needs care: it is when the
-page says StableStudy and the archive, asked after the page, still calls it stable; otherwise newer instances followed.
+A change names an instance, a series or a study; marks are for studies. The feed does not say which study an instance
+belongs to, and the bulk answer that does (`Archive.studies_of`) says it for all of them together. That is enough: any
+of them is a reason to look at the study again. Only whether a study is due *now* needs care: it is when the page says
+StableStudy and the archive, asked after the page, still calls it stable; otherwise newer instances followed.
 """
 
 from __future__ import annotations

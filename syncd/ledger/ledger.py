@@ -16,7 +16,7 @@ from sqlalchemy import Select
 from syncd.errors import LedgerRefused, LedgerUnavailable
 from syncd.ledger.db import schema
 from syncd.ledger.db.backend import Backend, Hold, backend_of
-from syncd.ledger.db.errors import translated
+from syncd.ledger.db.errors import translate_errors
 from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.transactions import Owner, Transactions
 from syncd.ledger.db.writer import Writer
@@ -29,10 +29,10 @@ from syncd.ledger.studies import claims as work
 from syncd.ledger.studies import corrections, marks, outcomes, parking, records, rejections, retractions
 from syncd.ledger.studies.claims import Claim, HandedOut
 from syncd.ledger.studies.owed_provenance import Trail
-from syncd.ledger.studies.references import References, mismatched
+from syncd.ledger.studies.references import References, select_mismatched
 from syncd.ledger.studies.rendering import Rendering
 from syncd.ledger.studies.safety import SafetyNotes
-from syncd.ledger.studies.standing import standing
+from syncd.ledger.studies.standing import find_standing
 from syncd.ledger.studies.unselected import SelectionLedger
 from syncd.model.audit import Standing
 from syncd.model.ids import ArchiveName, OrthancId
@@ -82,9 +82,9 @@ class Ledger:
         self._owner = Owner()
         self._passed = work.Passed()
         self._handed_out = HandedOut()
-        self._readers = backend.reading_engine()
-        self._engine = backend.writing_engine(max_pages=max_pages)
-        with translated():
+        self._readers = backend.create_reading_engine()
+        self._engine = backend.create_writing_engine(max_pages=max_pages)
+        with translate_errors():
             self._writer = Writer(self._engine, guard=takeover.guard(self._owner.epoch))
         transactions = Transactions(readers=self._readers, writer=self._writer, owner=self._owner, clock=clock)
         self._transactions = transactions
@@ -124,7 +124,7 @@ class Ledger:
             raise
         try:
             ledger._owner.begin(ledger._write(lambda tx: takeover.take_over(tx, now=clock())))
-            backend.opened()
+            backend.finish_open()
         except BaseException:
             ledger.close()
             raise
@@ -229,7 +229,7 @@ class Ledger:
     def mark_outdated(self, fingerprint: str) -> int:
         """Mark, at backfill priority, what was published under another fingerprint (RULES B3) and is not dirty already:
         that will be rendered anew anyway. So a restart in the middle of a long backfill marks nothing twice."""
-        wanted = records.outdated(fingerprint)
+        wanted = records.select_outdated(fingerprint)
         return self._mark_each(wanted, kind=MarkKind.RERENDER, priority=Priority.BACKFILL, read_fhir=False)
 
     def mark_subject(self, subject: str, *, but: str = "") -> int:
@@ -239,7 +239,7 @@ class Ledger:
 
     def mark_mismatched(self, reference: str) -> int:
         """Mark the studies parked because they are another person's than this Patient: it says something else now (B10)."""
-        return self._mark_each(mismatched(reference), kind=MarkKind.VERIFY, priority=Priority.REPAIR, read_fhir=False)
+        return self._mark_each(select_mismatched(reference), kind=MarkKind.VERIFY, priority=Priority.REPAIR, read_fhir=False)
 
     def count_outdated(self, fingerprint: str) -> int:
         """How many records were published under another fingerprint."""
@@ -251,7 +251,7 @@ class Ledger:
         self._own(records.forget_companions)
         return sum(
             self._mark_each(wanted, kind=MarkKind.VERIFY, priority=Priority.REPAIR, read_fhir=True)
-            for wanted in (records.every_uid(schema.records), records.parked_only())
+            for wanted in (records.every_uid(schema.records), records.select_parked_only())
         )
 
     # Work
@@ -271,7 +271,7 @@ class Ledger:
         `within`: the archives that can be read; a study with a copy in any other one stays as it is (RULES C8). With
         `stubborn`, at most so many more of those that failed often, and none of them among the others (RULES C6)."""
         epoch, passed = self._owner.require(), self._passed
-        return self._handed_out.claimed(
+        return self._handed_out.run_claim(
             self._own,
             epoch=epoch,
             change=lambda tx: work.claim(
@@ -289,7 +289,7 @@ class Ledger:
     def claim_study(self, study_uid: str) -> Claim | None:
         """This study's pending work whether due or not; `None` if nothing is pending or it is claimed."""
         epoch = self._owner.require()
-        claims = self._handed_out.claimed(
+        claims = self._handed_out.run_claim(
             self._own, epoch=epoch, change=lambda tx: work.claim_study(tx, study_uid, epoch=epoch)
         )
         return claims[0] if claims else None
@@ -297,7 +297,7 @@ class Ledger:
     def release(self, *study_uids: str) -> None:
         """Hand claims back without an outcome (shutdown); the rows stay as they were."""
         self._own(lambda tx: work.release(tx, study_uids, epoch=self._owner.require()))
-        self._handed_out.settled(study_uids)
+        self._handed_out.forget(study_uids)
 
     def next_due(self) -> float | None:
         """When the earliest unclaimed study is due (may lie in the past); `None` when nothing is pending."""
@@ -314,7 +314,7 @@ class Ledger:
         """
         now = self._clock()
         dirty = self._own(lambda tx: outcomes.commit(tx, outcome, now=now))
-        self._handed_out.settled([outcome.study_uid])
+        self._handed_out.forget([outcome.study_uid])
         return dirty
 
     # What is known of studies
@@ -331,14 +331,14 @@ class Ledger:
     def fought_over(self, study_uid: str) -> frozenset[str]:
         """Elements of the study that were corrected so often lately that they are not corrected again (RULES C4)."""
         now = self._clock()
-        return self._read(lambda connection: corrections.fought_over(connection, study_uid, now=now))
+        return self._read(lambda connection: corrections.find_fought_over(connection, study_uid, now=now))
 
     def dirty_row(self, study_uid: str) -> DirtyRow | None:
         return self._read(lambda connection: records.find(connection, DirtyRow, schema.dirty, study_uid))
 
     def standing(self, study_uids: Sequence[str]) -> dict[str, Standing]:
         """All that is known of each of these studies, for people and for comparisons."""
-        return self._read(lambda connection: standing(connection, study_uids))
+        return self._read(lambda connection: find_standing(connection, study_uids))
 
     def copies(self, study_uid: str) -> tuple[Copy, ...]:
         return self._read(lambda connection: records.copies_of(connection, [study_uid])).get(study_uid, ())
@@ -376,7 +376,7 @@ class Ledger:
 
     def failing(self, limit: int = 100) -> list[FailingStudy]:
         """Pending studies whose last try failed, with its reason, those that failed most first (RULES C6)."""
-        return self._read(lambda connection: overview.failing(connection, limit=limit))
+        return self._read(lambda connection: overview.find_failing(connection, limit=limit))
 
     def dirty_rows(self, after: str = "", limit: int = 500) -> list[DirtyRow]:
         return self._read(lambda connection: records.page(connection, DirtyRow, schema.dirty, after=after, limit=limit))
@@ -385,7 +385,7 @@ class Ledger:
 
     def rejections(self, study_uid: str) -> tuple[Rejection, ...]:
         """What the study's own notes say, what names it, and what names a note that names it."""
-        return self._read(lambda connection: rejections.concerning(connection, study_uid))
+        return self._read(lambda connection: rejections.find_concerning(connection, study_uid))
 
     def keep_rejections(self, source_uid: str, told: Sequence[Rejection]) -> int:
         """Make what is kept of `source_uid`'s notes exactly `told`, and mark the other studies concerned by a change, in
@@ -421,7 +421,7 @@ class Ledger:
 
     def planned(self, archive: ArchiveName, after: str = "", limit: int = 500) -> list[PlannedRetraction]:
         """A page of what was planned, accepted or not, in the order of UIDs."""
-        return self._read(lambda connection: retractions.planned(connection, archive, after=after, limit=limit))
+        return self._read(lambda connection: retractions.find_plan_page(connection, archive, after=after, limit=limit))
 
     def accept_plan(self, archive: ArchiveName, accepted: str) -> int:
         """Open the brake for exactly the plan of that hash, and mark its studies; returns how many, or -1 if the plan is
@@ -500,11 +500,15 @@ class Ledger:
 
     def unsettled(self, generation: int, *, now: float, within: Collection[ArchiveName] | None = None) -> int:
         """How many studies marked up to `generation` are due and not dealt with; `within` as for `claim`."""
-        return self._read(lambda connection: progress.unsettled(connection, generation=generation, now=now, within=within))
+        return self._read(
+            lambda connection: progress.count_unsettled(connection, generation=generation, now=now, within=within)
+        )
 
     def backing_off(self, *, most_attempts: int, within: Collection[ArchiveName] | None = None) -> int:
         """How many studies failed at most `most_attempts` times and will be tried again; `within` as for `claim`."""
-        return self._read(lambda connection: progress.backing_off(connection, most_attempts=most_attempts, within=within))
+        return self._read(
+            lambda connection: progress.count_backing_off(connection, most_attempts=most_attempts, within=within)
+        )
 
     def accept_archive(self, archive: ArchiveName) -> int:
         """Forget the archive's copies and list it anew; -1 if it is not known. A second process may ask for it too."""
@@ -523,7 +527,7 @@ class Ledger:
 
     def archives(self) -> frozenset[ArchiveName]:
         """Every archive that was ever followed, or holds a known copy."""
-        return self._read(archives.known)
+        return self._read(archives.every_archive)
 
     def forget_archive(self, archive: ArchiveName) -> int:
         """Drop the archive's copies and mark their studies, in slices; returns how many copies there were. A second
@@ -538,11 +542,11 @@ class Ledger:
 
     def forgotten_archives(self) -> tuple[ArchiveName, ...]:
         """Those whose Endpoints must still be switched off."""
-        return self._read(archives.forgotten)
+        return self._read(archives.archives_to_switch_off)
 
     def switched_off(self, archive: ArchiveName) -> None:
         """The Endpoints of a forgotten archive are off, or wanted again."""
-        self._own(lambda tx: archives.switched_off(tx, archive))
+        self._own(lambda tx: archives.drop_from_forgotten(tx, archive))
 
     def dicomweb_roots(self) -> Mapping[str, str]:
         """Where each archive last said that its DICOMweb is."""

@@ -53,7 +53,7 @@ class Gate:
                 self._next_probe = self._monotonic() + self._pause
             self._state, self._reason = state, reason
 
-    def worked(self) -> None:
+    def note_success(self) -> None:
         """Something was really done: the next trouble is probed quickly again.
 
         A probe alone does not say so: a server may let us read and refuse every write."""
@@ -114,9 +114,9 @@ class Gates:
 
     def open(self) -> frozenset[ArchiveName]:
         """Those that may be asked now; closed ones are probed when it is time."""
-        return frozenset(name for name, gate in self._gates.items() if _asked(gate))
+        return frozenset(name for name, gate in self._gates.items() if _ask(gate))
 
-    def closed(self) -> frozenset[ArchiveName]:
+    def closed_archives(self) -> frozenset[ArchiveName]:
         """Those that may not, as far as is known."""
         return frozenset(name for name, gate in self._gates.items() if not gate.is_open)
 
@@ -127,13 +127,13 @@ class Gates:
     @property
     def reasons(self) -> dict[ArchiveName, str]:
         """Why archives are closed, in words; where there are several, they name it."""
-        return {name: self._named(name, gate.reason) for name, gate in self._gates.items() if gate.reason}
+        return {name: self._with_name(name, gate.reason) for name, gate in self._gates.items() if gate.reason}
 
-    def _named(self, name: ArchiveName, reason: str) -> str:
+    def _with_name(self, name: ArchiveName, reason: str) -> str:
         return f"archive {name}: {reason}" if len(self._gates) > 1 and f"archive {name}" not in reason else reason
 
 
-def _asked(gate: Gate) -> bool:
+def _ask(gate: Gate) -> bool:
     if gate.is_due:
         probe = threading.Thread(target=gate.ask, name="probe", daemon=True)
         probe.start()

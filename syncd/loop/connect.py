@@ -1,6 +1,6 @@
 """From settings to rooms: both servers asked who they are, the target attached, our Endpoints in place.
 
-One attempt that either gives `Rooms` or says what stands in the way; the daemon repeats it, a one-shot command does not.
+One attempt that either gives `Context` or says what stands in the way; the daemon repeats it, a one-shot command does not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from syncd.loop import removed_archive
 from syncd.loop.companions.assigned_ids import DryNames, LedgerNames
 from syncd.loop.companions.optional import require_sayable
 from syncd.loop.companions.target import attach, fhir_version, keep_endpoints
-from syncd.loop.context import Nobody, Observer, Rooms, Source
-from syncd.loop.hooks import Hook, load_hooks, shaped
+from syncd.loop.context import Context, Nobody, Observer, Source
+from syncd.loop.hooks import Hook, fingerprint_with_hooks, load_hooks
 from syncd.loop.study import selection
 from syncd.mapping.fingerprint import fingerprint
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
@@ -62,7 +62,7 @@ class Site:
         return self.selections.get(archive, Selection())
 
 
-def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer: Observer | None = None) -> Rooms:
+def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer: Observer | None = None) -> Context:
     """Raises `Transient` (a server does not answer, or is not what it should be), `TargetPaused`, `LedgerRefused`, and
     `ConfigurationError` for what only the operator can settle. One archive that answers is enough, if the others did
     once, or the settings name their public address."""
@@ -75,26 +75,26 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
     require_sayable(site.server, policy=policy, fhir_version=version)
     ids = ids_chosen(site, version)
     server = AssigningServer(site.server, names=LedgerNames(ledger), installation_id=policy.installation_id)
-    rooms = replace(_rooms(site, server, ledger, policy, version, hooks, observer), ids=ids)
+    context = replace(_context(site, server, ledger, policy, version, hooks, observer), ids=ids)
     try:
         attach(server, ledger, installation_id=policy.installation_id, version=version, accept=accept_target, ids=ids)
         if not roots.items() <= ledger.dicomweb_roots().items():
             ledger.save_dicomweb_roots({**ledger.dicomweb_roots(), **roots})
-        removed_archive.told(ledger, site.archives)
-        keep_endpoints(rooms)
-        removed_archive.switch_off(rooms)
+        removed_archive.log_removed(ledger, site.archives)
+        keep_endpoints(context)
+        removed_archive.switch_off(context)
     except StudyError as error:
         # No study is concerned yet: what is refused now is refused to us as a whole (RULES C6).
         raise TargetPaused(
             f"The FHIR server at {site.server.base_url} refuses what syncd writes at its start ({error}): "
             "check SYNCD_FHIR__AUTH__* and what the account may write"
         ) from error
-    _render_again(ledger, rooms.fingerprint, hold=site.rerender == HOLD)
+    _render_again(ledger, context.fingerprint, hold=site.rerender == HOLD)
     for name in site.archives:
         concerned = selection.follow_settings(ledger, name=name, selection=site.selection(name))
         if concerned:
             log.info("selection_changed", archive=name, studies_to_judge_again=concerned)
-    return rooms
+    return context
 
 
 def _render_again(ledger: Ledger, fingerprint: str, *, hold: bool) -> None:
@@ -105,14 +105,14 @@ def _render_again(ledger: Ledger, fingerprint: str, *, hold: bool) -> None:
         log.info("rendering_held" if hold else "mapping_changed", studies_to_render_again=outdated)
 
 
-def connect_dry(site: Site, ledger: Ledger) -> Rooms:
+def connect_dry(site: Site, ledger: Ledger) -> Context:
     """Rooms for deciding without writing: nothing is attached, written or marked."""
     hooks = load_hooks()
     policy = public_policy(site, dicomweb_roots(site, ledger))
     server = AssigningServer(site.server, names=DryNames(ledger), installation_id=policy.installation_id)
     target = ledger.target()
     server.create_form = target.create_form if target is not None else ""
-    return _rooms(site, server, ledger, policy, version_spoken(site), hooks, None)
+    return _context(site, server, ledger, policy, version_spoken(site), hooks, None)
 
 
 def version_spoken(site: Site) -> str:
@@ -189,7 +189,7 @@ def _keep_installation(ledger: Ledger, installation_id: str) -> None:
         )
 
 
-def _rooms(
+def _context(
     site: Site,
     server: FhirServer,
     ledger: Ledger,
@@ -197,14 +197,14 @@ def _rooms(
     version: str,
     hooks: tuple[Hook, ...],
     observer: Observer | None,
-) -> Rooms:
-    return Rooms(
+) -> Context:
+    return Context(
         archives=site.archives,
         server=server,
         ledger=ledger,
         policy=policy,
         fhir_version=version,
-        fingerprint=shaped(fingerprint(policy, fhir_version=version), hooks=hooks),
+        fingerprint=fingerprint_with_hooks(fingerprint(policy, fhir_version=version), hooks=hooks),
         revoke_grace=site.sweep_interval,
         adopt=site.adopt,
         ids=site.ids,

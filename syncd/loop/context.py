@@ -23,18 +23,18 @@ from syncd.selection.site import Selection
 class Observer(Protocol):
     """Who is told what happened: metrics in the daemon, a progress bar in `resync`."""
 
-    def decided(self, decision: str, seconds: float) -> None: ...
+    def count_decision(self, decision: str, seconds: float) -> None: ...
 
-    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None: ...
+    def count_notes(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None: ...
 
 
 class Nobody:
     """An observer that does not listen."""
 
-    def decided(self, decision: str, seconds: float) -> None:
+    def count_decision(self, decision: str, seconds: float) -> None:
         return None
 
-    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
+    def count_notes(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         return None
 
 
@@ -50,7 +50,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rooms:
+class Context:
     """The archives in the order of the settings, one FHIR server, one ledger. `revoke_grace` is in seconds: for how long
     a rejection note counts after it was first missing (MAPPING D.2-4). `fingerprint` is that of RULES B3, `hooks`
     are the site's own (docs/hook.md); `on_delete` is POLICY__ON_DELETE, `adopt` POLICY__ADOPT, `ids` FHIR__IDS."""

@@ -1,9 +1,9 @@
 """What a site adds to the mapping: Python functions that change or veto a finished resource (docs/hook.md).
 
-A hook is an entry point of the group `syncd.mapping`, called as `(snapshot, resource)`; it gives the resource to send, or
-None so that nothing is sent. The difficulty is that it is somebody else's code in our loop: it gets a copy, what it gives
-is copied and checked, what tells a resource as ours is not its to change, and whatever it does wrong parks that one study
-under its name. Its message is not repeated anywhere, because it may hold a patient's data (RULES S1).
+A hook is an entry point of the group `syncd.mapping`, called as `(snapshot, resource)`; it gives the resource to send,
+or None so that nothing is sent. It is somebody else's code in our loop: it gets a copy, what it gives is copied and
+checked, what tells a resource as ours is not its to change, and whatever it does wrong parks that one study under its
+name. Its message is not repeated anywhere, because it may hold a patient's data (RULES S1).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Hook:
 
 def load_hooks() -> tuple[Hook, ...]:
     """Every installed hook in the order of their names. Raises `ConfigurationError` naming one that cannot be loaded."""
-    return tuple(sorted(map(_loaded, entry_points(group=GROUP)), key=lambda one: (one.name, one.distribution)))
+    return tuple(sorted(map(_load_hook, entry_points(group=GROUP)), key=lambda one: (one.name, one.distribution)))
 
 
-def shaped(fingerprint: str, *, hooks: Sequence[Hook]) -> str:
+def fingerprint_with_hooks(fingerprint: str, *, hooks: Sequence[Hook]) -> str:
     """The fingerprint with the hooks in it (RULES B3); without any hook it is the one of the mapping alone."""
     if not hooks:
         return fingerprint
@@ -52,7 +52,7 @@ def shaped(fingerprint: str, *, hooks: Sequence[Hook]) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
-def finished(snapshot: StudySnapshot, resource: Resource, *, hooks: Sequence[Hook], fhir_version: str) -> Resource:
+def finish_resource(snapshot: StudySnapshot, resource: Resource, *, hooks: Sequence[Hook], fhir_version: str) -> Resource:
     """The resource to send: checked by ourselves before a server sees it (RULES B1), and after each hook once more.
 
     Raises `StudyError`: `unmappable` for a mistake of ours, `hook` for a veto, a failure or a mistake of a hook.
@@ -61,17 +61,17 @@ def finished(snapshot: StudySnapshot, resource: Resource, *, hooks: Sequence[Hoo
     if found:
         raise StudyError(ParkedReason.UNMAPPABLE, "; ".join(found[:3]))
     for hook in hooks:
-        resource = _asked(hook, snapshot, resource, fhir_version=fhir_version)
+        resource = _ask(hook, snapshot, resource, fhir_version=fhir_version)
     return resource
 
 
-def _asked(hook: Hook, snapshot: StudySnapshot, resource: Resource, *, fhir_version: str) -> Resource:
+def _ask(hook: Hook, snapshot: StudySnapshot, resource: Resource, *, fhir_version: str) -> Resource:
     try:
         given = hook.call(snapshot, _copy(resource))
         if given is None:
             raise _Vetoed
         result = _copy(given)
-        changed = [name for name, value in _fixed(resource).items() if _fixed(result)[name] != value]
+        changed = [name for name, value in _fixed_part(resource).items() if _fixed_part(result)[name] != value]
         found = () if changed else problems(result, fhir_version=fhir_version)
     except _Vetoed:
         raise StudyError(ParkedReason.HOOK, f"vetoed by {hook.name}") from None
@@ -98,7 +98,7 @@ def _copy(resource: Resource) -> Resource:
     return copied
 
 
-def _fixed(resource: Resource) -> Resource:
+def _fixed_part(resource: Resource) -> Resource:
     """What a hook may not change, by the name under which a parked study tells it."""
     uids = [item for item in resource.get("identifier", ()) if item.get("system") == DICOM_UID]
     return {
@@ -108,7 +108,7 @@ def _fixed(resource: Resource) -> Resource:
     }
 
 
-def _loaded(entry: EntryPoint) -> Hook:
+def _load_hook(entry: EntryPoint) -> Hook:
     package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
     named = f"the hook {entry.name!r} ({entry.value}) of {package}"
     try:

@@ -27,7 +27,7 @@ class Judged:
         self._found: OrderedDict[tuple[str, str, Said], frozenset[Trait]] = OrderedDict()
         self._users: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def known(self, reference: str, version: str, said: Said) -> frozenset[Trait] | None:
+    def find(self, reference: str, version: str, said: Said) -> frozenset[Trait] | None:
         """What that version of a Patient says otherwise than `said`; None where it was not compared."""
         with self._guard:
             return self._found.get((reference, version, said))

@@ -15,7 +15,7 @@ class Locks:
         self._held: dict[str, tuple[threading.Lock, int]] = {}
 
     @contextmanager
-    def holding(self, key: str) -> Iterator[None]:
+    def hold(self, key: str) -> Iterator[None]:
         """Hold the lock of `key` for the block."""
         with self._guard:
             lock, users = self._held.get(key, (threading.Lock(), 0))

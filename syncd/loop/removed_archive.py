@@ -1,9 +1,9 @@
 """An archive that the settings do not name any more: it is spoken of, and waits for the operator (RULES C8).
 
 Its studies are neither published with fewer series nor taken back for an archive that may only have been misspelt. Once
-`syncd archive forget` said that it will not come back, its copies are dropped and its Endpoints switched off. The
-difficulty is that the word may be given beside a live daemon, which alone may write: so the wish is kept in the ledger, and
-whoever next owns it, or does already, carries it out.
+`syncd archive forget` said that it will not come back, its copies are dropped and its Endpoints switched off. The word
+may be given beside a live daemon, which alone may write: so the wish is kept in the ledger, and whoever next owns it,
+or does already, carries it out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import structlog
 
 from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.mapping.dialects.registry import dialect
 from syncd.mapping.dialects.services import SUFFIXES, endpoint_id
 from syncd.model.ids import ArchiveName
@@ -26,7 +26,7 @@ from syncd.publish.own import ForeignResource, keep
 log = structlog.get_logger(__name__)
 
 
-def removed(ledger: Ledger, configured: Iterable[ArchiveName]) -> tuple[ArchiveName, ...]:
+def removed_archives(ledger: Ledger, configured: Iterable[ArchiveName]) -> tuple[ArchiveName, ...]:
     """The archives that the ledger knows and the settings do not name."""
     return tuple(sorted(ledger.archives() - set(configured)))
 
@@ -39,9 +39,9 @@ def why(name: ArchiveName) -> str:
     )
 
 
-def told(ledger: Ledger, configured: Iterable[ArchiveName]) -> None:
+def log_removed(ledger: Ledger, configured: Iterable[ArchiveName]) -> None:
     """Name them in the log, at start."""
-    for name in removed(ledger, configured):
+    for name in removed_archives(ledger, configured):
         log.warning("archive_removed", archive=name, reason=why(name))
 
 
@@ -62,25 +62,25 @@ FOLLOWED = 30.0
 """Seconds for which a heartbeat is believed."""
 
 
-def switch_off(rooms: Rooms) -> None:
+def switch_off(context: Context) -> None:
     """Switch the Endpoints of forgotten archives off (MAPPING E). Raises what the FHIR server raises; tried again then."""
-    for name in rooms.ledger.forgotten_archives():
-        if name not in rooms.archives:
-            for suffix in SUFFIXES if dialect(rooms.fhir_version).has_endpoints else ():
-                _switch_off(rooms, endpoint_id(name, suffix, prefix=rooms.policy.endpoint_prefix))
+    for name in context.ledger.forgotten_archives():
+        if name not in context.archives:
+            for suffix in SUFFIXES if dialect(context.fhir_version).has_endpoints else ():
+                _switch_off(context, endpoint_id(name, suffix, prefix=context.policy.endpoint_prefix))
             log.info("archive_forgotten", archive=name)
-        rooms.ledger.switched_off(name)
+        context.ledger.switched_off(name)
 
 
-def _switch_off(rooms: Rooms, resource_id: str) -> None:
-    current = rooms.server.read("Endpoint", resource_id)
-    if not isinstance(current, Found) or installation_of(current.resource) != rooms.installation_id:
+def _switch_off(context: Context, resource_id: str) -> None:
+    current = context.server.read("Endpoint", resource_id)
+    if not isinstance(current, Found) or installation_of(current.resource) != context.installation_id:
         return
-    meta = dialect(rooms.fhir_version).meta(rooms.policy)
+    meta = dialect(context.fhir_version).meta(context.policy)
     resource = {**current.resource, "meta": meta, "status": "off"}
     known = Companion(resource_type="Endpoint", resource_id=resource_id, version=current.version, digest="")
     try:
-        kept = keep(rooms.server, resource, known=known, installation_id=rooms.installation_id)
+        kept = keep(context.server, resource, known=known, installation_id=context.installation_id)
     except ForeignResource:
         return  # somebody else took the id meanwhile
-    rooms.ledger.save_companion(kept)
+    context.ledger.save_companion(kept)

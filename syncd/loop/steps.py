@@ -52,7 +52,7 @@ def observe(observer: Callable[[Step], None] | None) -> None:
     _observer = observer
 
 
-def reached(step: Step) -> None:
+def report_step(step: Step) -> None:
     """Say that `step` was just completed."""
     if _observer is not None:
         _observer(step)

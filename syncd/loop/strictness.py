@@ -1,8 +1,8 @@
 """What was odd about a study, and whether the site publishes it all the same (POLICY__VALUES).
 
 Lenient, an odd value is left out or mended, and counted by the rule that did so. Strict, the study is parked instead;
-safe, only where it touches who the patient is, a side, a site or an order. The difficulty is to name what is odd and never
-the value (RULES S1): tag and rule are all that is told.
+safe, only where it touches who the patient is, a side, a site or an order. What is odd is named, and never the value
+(RULES S1): tag and rule are all that is told.
 """
 
 from __future__ import annotations

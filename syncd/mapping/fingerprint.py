@@ -1,8 +1,8 @@
 """What shaped the output: mapping version and settings, as one digest kept beside each record (RULES B3).
 
-Another fingerprint makes every study dirty at backfill priority. The difficulty is completeness: a setting that changes
-what is written but not the fingerprint would leave half of the studies in the old form for ever, so every field of the
-policy counts, the ones added later included.
+Another fingerprint makes every study dirty at backfill priority. It must be complete: a setting that changes what is
+written but not the fingerprint would leave half of the studies in the old form for ever, so every field of the policy
+counts, the ones added later included.
 """
 
 from __future__ import annotations

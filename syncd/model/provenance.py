@@ -1,7 +1,7 @@
 """What is still to be said of a write that was confirmed: a Provenance, owed until the server has it (RULES B8).
 
-A debt is a value that says everything: what it says again after a crash is the same, word for word. The difficulty is that
-it must never stand in the way of what it speaks of: it is kept beside the record, and paid, put off or given up alone.
+A debt is a value that says everything: what it says again after a crash is the same, word for word. It must never stand
+in the way of what it speaks of: it is kept beside the record, and paid, put off or given up alone.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The ledger's nouns: marks, dirty rows, records, intents, and the outcome of one reconcile.
 
-A mark is a reason to look at a study again; the dirty row is all marks of one StudyInstanceUID merged. The difficulty is
-the timing of RULES A5: a row of a study that still receives instances must neither be asked at every event nor wait for
-ever, so it carries when its unbroken stream began. All times are seconds since the epoch (wall clock) unless said
-otherwise; durations are seconds.
+A mark is a reason to look at a study again; the dirty row is all marks of one StudyInstanceUID merged. RULES A5 decides
+when it is due: a row of a study that still receives instances must neither be asked at every event nor wait for ever,
+so it carries when its unbroken stream began. All times are seconds since the epoch (wall clock) unless said otherwise;
+durations are seconds.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class DirtyRow:
     study_date: str = ""
 
 
-def merged(
+def merge_mark(
     row: DirtyRow | None, mark: Mark, *, generation: int, published: bool, settle_after: float, now: float
 ) -> DirtyRow:
     """The row after `mark`; `published` says whether a record (registered or more) exists.

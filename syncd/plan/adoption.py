@@ -1,8 +1,8 @@
 """May another writer's ImagingStudy become ours? (RULES C2)
 
-A RIS often announces a study before the first image is stored, and the archive then tells the rest: one resource for both
-is what readers want. The difficulty is to take over only what was left open. Whoever described series, or another
-patient, meant more than an announcement, and is not written over unless the site says so.
+A RIS often announces a study before the first image is stored, and the archive then tells the rest: one resource for
+both is what readers want. Only what was left open is taken over. Whoever described series, or another patient, meant
+more than an announcement, and is not written over unless the site says so.
 """
 
 from __future__ import annotations

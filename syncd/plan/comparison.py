@@ -21,7 +21,7 @@ class Comparison:
     foreign: tuple[str, ...] = ()
 
 
-def compared(goal: Wanted, current: Current | None, action: Action | None, *, base_url: str) -> Comparison:
+def compare(goal: Wanted, current: Current | None, action: Action | None, *, base_url: str) -> Comparison:
     """What would be sent against what the server was seen to hold; nothing where it holds nothing."""
     if not isinstance(current, Found):
         return Comparison()

@@ -16,13 +16,13 @@ RESOURCE = "resource"
 """The element's name for the whole of it: somebody deleted it."""
 
 
-def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any], *, base_url: str = "") -> frozenset[str]:
+def differing_elements(ours: Mapping[str, Any], theirs: Mapping[str, Any], *, base_url: str = "") -> frozenset[str]:
     """The elements in which two copies differ in essence (RULES B3)."""
     one, other = essence(ours, base_url=base_url), essence(theirs, base_url=base_url)
     return frozenset(name for name in one.keys() | other.keys() if canonical(one.get(name)) != canonical(other.get(name)))
 
 
-def written_since(recorded: str, current: str) -> bool:
+def was_written_since(recorded: str, current: str) -> bool:
     """Whether version `current` came after `recorded`; a restored backup counts from below (RULES E3).
 
     Versions are opaque in FHIR: where they are no numbers, another one is taken for a later one."""

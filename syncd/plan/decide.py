@@ -1,8 +1,8 @@
 """The decision: what must be done about one study, as a value with its reason.
 
 Four ladders of early returns over what we want, what we remember and what the server was seen to hold. They never do
-anything; the caller reads and writes. The difficulty is *not reading*: most studies are decided from the ledger alone,
-and the ladders say when that is not enough (`NeedRead`).
+anything; the caller reads and writes. It reads as little as it can: most studies are decided from the ledger alone, and
+the ladders say when that is not enough (`NeedRead`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 from syncd.model.words import WITHDRAWN, Decision, ParkedReason, Tombstone
 from syncd.model.work import Intent, ParkedStudy, StudyRecord
 from syncd.plan.adoption import REGISTERED, may_adopt
-from syncd.plan.contest import RESOURCE, differing, written_since
+from syncd.plan.contest import RESOURCE, differing_elements, was_written_since
 from syncd.plan.elements import elements
 from syncd.plan.essence import digest
-from syncd.plan.ownership import foreign_part, installation_of, joined, merged
+from syncd.plan.ownership import foreign_part, installation_of, join_owned, merge_foreign
 
 CREATE_ONLY = "0"
 """The version that means "must not exist yet" in an expected version."""
@@ -169,7 +169,7 @@ def _parked(wanted: Wanted, known: Known) -> Silence | NeedRead | Park | None:
     if parked.target_version and current is None:
         return NeedRead()
     # The server refused exactly this before, and nothing asked for another try.
-    if _same_target(parked, current) and not _judged_anew(parked, current):
+    if _same_target(parked, current) and not _is_judged_anew(parked, current):
         return _park(wanted, parked.reason, parked.detail, parked.target_version)
     return None
 
@@ -198,11 +198,11 @@ def _absent(wanted: Wanted, known: Known, current: Absent | Deleted) -> Write | 
     if record is not None and record.retracted == Tombstone.DELETED:
         return _create(wanted, current.version, reason="back in the archive", foreign=record.foreign)
     # It was deleted before our time, or by nobody: the server was set back (E3).
-    if record is None or not written_since(record.version, current.version):
+    if record is None or not was_written_since(record.version, current.version):
         return _create(wanted, current.version, reason="deleted on the server" if record else "over a tombstone")
     # Brought back twice, and deleted again: somebody means it (C4).
     if RESOURCE in known.fought_over:
-        return _contested(wanted, [RESOURCE], current.version)
+        return _park_contested(wanted, [RESOURCE], current.version)
     return _create(wanted, current.version, reason="deleted on the server", corrects=(RESOURCE,))
 
 
@@ -228,15 +228,15 @@ def _found(wanted: Wanted, known: Known, current: Found) -> Wait | Park | Skip |
 
     # Equal in essence, with all that others wrote: nothing to send (B3, C3).
     foreign = foreign_of(wanted, known, current)
-    sent = merged(wanted.resource, foreign)
-    others = differing(sent, current.resource, base_url=known.base_url)
+    sent = merge_foreign(wanted.resource, foreign)
+    others = differing_elements(sent, current.resource, base_url=known.base_url)
     if not others:
         return Skip(reason="the server already says so", found=current, foreign=foreign)
 
     # Somebody else put the same element back twice: never a third correction (C4).
-    corrects = _changed_by_another(others, wanted, known, current)
+    corrects = _elements_changed_by_another(others, wanted, known, current)
     if corrects & set(known.fought_over):
-        return _contested(wanted, corrects & set(known.fought_over), current.version)
+        return _park_contested(wanted, corrects & set(known.fought_over), current.version)
     return Write(
         decision=Decision.UPDATE,
         reason="adopted from another writer" if adopted else "differs on the server",
@@ -248,7 +248,7 @@ def _found(wanted: Wanted, known: Known, current: Found) -> Wait | Park | Skip |
     )
 
 
-def wanted(resource: Mapping[str, Any], *, fingerprint: str, fhir_version: str = "r4") -> Wanted:
+def goal_of(resource: Mapping[str, Any], *, fingerprint: str, fhir_version: str = "r4") -> Wanted:
     return Wanted(resource=resource, digest=digest(resource), fingerprint=fingerprint, fhir_version=fhir_version)
 
 
@@ -259,7 +259,7 @@ def _same_target(parked: ParkedStudy, current: Current | None) -> bool:
     return version == parked.target_version
 
 
-def _judged_anew(parked: ParkedStudy, current: Current | None) -> bool:
+def _is_judged_anew(parked: ParkedStudy, current: Current | None) -> bool:
     """Nothing was refused there: it was our own judgement, by a policy that may be another one now (POLICY__ADOPT)."""
     return parked.reason == ParkedReason.FOREIGN_IMAGINGSTUDY and isinstance(current, Found)
 
@@ -270,7 +270,7 @@ def foreign_of(wanted: Wanted, known: Known, current: Found) -> dict[str, Any]:
     return foreign_part(
         current.resource,
         wanted.resource,
-        held=joined(record.owned if record else {}, intent.owned if intent else {}),
+        held=join_owned(record.owned if record else {}, intent.owned if intent else {}),
         base_url=known.base_url,
         fhir_version=wanted.fhir_version,
         endpoints=known.endpoints,
@@ -294,10 +294,10 @@ def _may_adopt(wanted: Wanted, known: Known, current: Found) -> bool:
     )
 
 
-def _changed_by_another(others: frozenset[str], wanted: Wanted, known: Known, current: Found) -> frozenset[str]:
+def _elements_changed_by_another(others: frozenset[str], wanted: Wanted, known: Known, current: Found) -> frozenset[str]:
     """Of the elements that differ, those in which somebody else contradicts us, and not we ourselves."""
     record, intent, parked = known.record, known.intent, known.parked
-    if record is None or not written_since(record.version, current.version):
+    if record is None or not was_written_since(record.version, current.version):
         return frozenset()
     # What differs may be our own other word: a newer goal, or a write whose reply was lost.
     ours_moved = record.digest != wanted.digest or (intent is not None and intent.digest != wanted.digest)
@@ -309,7 +309,7 @@ def _park(wanted: Wanted, reason: str, detail: str, version: str) -> Park:
     return Park(reason=reason, detail=detail, target_version=version, digest=wanted.digest)
 
 
-def _contested(wanted: Wanted, fought_over: Collection[str], version: str) -> Park:
+def _park_contested(wanted: Wanted, fought_over: Collection[str], version: str) -> Park:
     detail = f"another writer keeps changing {', '.join(sorted(fought_over))}"
     return _park(wanted, ParkedReason.CONTESTED, detail, version)
 
@@ -325,7 +325,7 @@ def _create(
     return Write(
         decision=Decision.CREATE,
         reason=reason,
-        resource=merged(wanted.resource, foreign),
+        resource=merge_foreign(wanted.resource, foreign),
         expected_version=version,
         foreign=dict(foreign),
         corrects=corrects,
@@ -336,7 +336,7 @@ def _update(wanted: Wanted, foreign: Mapping[str, Any], version: str, *, reason:
     return Write(
         decision=Decision.UPDATE,
         reason=reason,
-        resource=merged(wanted.resource, foreign),
+        resource=merge_foreign(wanted.resource, foreign),
         expected_version=version,
         foreign=foreign,
     )

@@ -1,8 +1,8 @@
 """Where an ImagingStudy says what the plan must know, per FHIR version (RULES C3, MAPPING M).
 
 R4 to R6 say it alike. DSTU2 calls the subject `patient`, the identifier `uid` and the Endpoints `url`, and it has no
-status: only whether the study can be had. The difficulty is that the ledger and the decisions speak of statuses all the
-same, so a status is read from a resource here and nowhere else: what is UNAVAILABLE was withdrawn.
+status: only whether the study can be had. The ledger and the decisions speak of statuses all the same, so a status is
+read from a resource here and nowhere else: what is UNAVAILABLE was withdrawn.
 """
 
 from __future__ import annotations

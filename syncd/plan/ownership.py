@@ -1,8 +1,8 @@
 """Whose is which part of an ImagingStudy (RULES C3).
 
 We own what the archive knows; a human or another program may add to the same resource, and what they added survives.
-The difficulty is lists that both write, and elements that we only fill when they are empty: there, what was *ours* is
-what the record or a committed intent says that we wrote, never what merely looks like it.
+Some lists both write, and some elements we only fill when they are empty: there, what was *ours* is what the record or
+a committed intent says that we wrote, never what merely looks like it.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def owned_values(desired: Resource, *, earlier: Mapping[str, Any] | None = None,
         "profile": list(desired.get("meta", {}).get("profile", ())),
         "filled": {name: [desired[name]] for name in sorted(others)},
     }
-    return joined(own, earlier) if earlier else own
+    return join_owned(own, earlier) if earlier else own
 
 
-def joined(*held: Mapping[str, Any]) -> dict[str, Any]:
+def join_owned(*held: Mapping[str, Any]) -> dict[str, Any]:
     """The union of what records and intents hold: "written by us" = recorded ∪ intended."""
     filled: dict[str, list[Any]] = {}
     for one in held:
@@ -93,16 +93,16 @@ def foreign_part(
     return foreign
 
 
-def merged(desired: Resource, foreign: Mapping[str, Any]) -> dict[str, Any]:
+def merge_foreign(desired: Resource, foreign: Mapping[str, Any]) -> dict[str, Any]:
     """The resource to send: `desired`, and beside it everything that belongs to others."""
     result = dict(desired)
     for name, value in foreign.items():
         if name in ("identifier", "endpoint", "extension"):
             result[name] = [*desired.get(name, ()), *value]
         elif name == "meta":
-            result["meta"] = _merged_meta(desired.get("meta", {}), value)
+            result["meta"] = _merge_meta(desired.get("meta", {}), value)
         elif name == "series":
-            result["series"] = [_merged_series(item, value.get(_series_key(item), {})) for item in desired.get("series", ())]
+            result["series"] = [_merge_series(item, value.get(_series_key(item), {})) for item in desired.get("series", ())]
             if not result["series"]:
                 del result["series"]
         else:
@@ -187,7 +187,7 @@ def _series_key(series: Resource) -> str:
     return str(series.get("uid") or series.get("url", ""))
 
 
-def _merged_series(series: Resource, foreign: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_series(series: Resource, foreign: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(series)
     for name, value in foreign.items():
         result[name] = [*series.get(name, ()), *value]
@@ -206,7 +206,7 @@ def _foreign_meta(current: Resource, *, profiles: Sequence[str]) -> dict[str, An
     return {"meta": kept} if kept else {}
 
 
-def _merged_meta(ours: Resource, theirs: Resource) -> dict[str, Any]:
+def _merge_meta(ours: Resource, theirs: Resource) -> dict[str, Any]:
     result = dict(ours)
     for name, value in theirs.items():
         known = list(ours.get(name, ()))

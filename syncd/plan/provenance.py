@@ -1,7 +1,7 @@
 """Whether a write is worth a Provenance: a comparison of what was remembered with what the server confirmed (RULES B8).
 
-It is asked only when something was written, so a no-op never leaves one. The difficulty is the write whose reply was lost:
-its record is made a pass later, from what the server says, and compares with the same memory as it would have then.
+It is asked only when something was written, so a no-op never leaves one. A write may have lost its reply: its record is
+made a pass later, from what the server says, and compares with the same memory as it would have then.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ REPLACES = "replaces"
 _DIGITS = 40
 
 
-def owed(
+def provenance_owed(
     before: StudyRecord | None, after: StudyRecord, *, scope: str, intended_at: float, due: float
 ) -> tuple[OwedProvenance, ...]:
     """What is owed for the write that made `before` (None: nothing was remembered) to `after`: one debt or none.
@@ -35,7 +35,7 @@ def owed(
         version=after.version,
         occasion=occasion,
         recorded=intended_at,
-        sources=_replaced(after) if occasion is Occasion.REPLACED else (),
+        sources=_replaced_uids(after) if occasion is Occasion.REPLACED else (),
         due=due,
     )
     return (debt,)
@@ -44,7 +44,7 @@ def owed(
 def _occasion(before: StudyRecord | None, after: StudyRecord, *, everything: bool) -> Occasion | None:
     if after.status in WITHDRAWN and (before is None or before.status not in WITHDRAWN):
         return Occasion.RETRACTED
-    if set(_replaced(after)) - set(_replaced(before) if before else ()):
+    if set(_replaced_uids(after)) - set(_replaced_uids(before) if before else ()):
         return Occasion.REPLACED
     if before is not None and _subject_changed(before, after):
         return Occasion.SUBJECT
@@ -61,5 +61,5 @@ def _subject_changed(before: StudyRecord, after: StudyRecord) -> bool:
     return bool(before.subject and after.subject) and before.subject != after.subject
 
 
-def _replaced(record: StudyRecord) -> tuple[str, ...]:
+def _replaced_uids(record: StudyRecord) -> tuple[str, ...]:
     return tuple(record.raw.get(REPLACES, ()))

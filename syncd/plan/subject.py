@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from syncd.model.study.person import Said, are_two, differing
+from syncd.model.study.person import Said, are_two, differing_traits
 from syncd.model.words import ParkedReason
 
 
@@ -42,7 +42,7 @@ def choose(
     if len(foreign) > 1:
         return RefusePatient(reason=ParkedReason.PATIENT_AMBIGUOUS, detail=f"{len(foreign)} Patients carry the identifier")
     (resource_id, patient) = next(iter(foreign.items()))
-    if are_two(differing(said(patient), said(ours))):
+    if are_two(differing_traits(patient_statement(patient), patient_statement(ours))):
         return RefusePatient(
             reason=ParkedReason.PATIENT_MISMATCH,
             detail="birth date and gender contradict the matching Patient",
@@ -51,7 +51,7 @@ def choose(
     return UsePatient(resource_id=resource_id)
 
 
-def said(patient: Mapping[str, Any]) -> Said:
+def patient_statement(patient: Mapping[str, Any]) -> Said:
     """What a Patient of any FHIR version says of the person."""
     return Said(
         birth_date=str(patient.get("birthDate") or ""),

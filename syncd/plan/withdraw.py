@@ -1,8 +1,8 @@
 """Taking a study back: what is to become of the resource that shows it, as a value with its reason (RULES D1, D2, C4).
 
-Why a study goes is proven by the caller; here it is decided what that means for what the ledger remembers and the server
-was seen to hold. The difficulty is that little of it is ours alone to take: what another writer withdrew keeps their word,
-what was theirs at first is never deleted, and what nobody remembers is touched only if it carries our tag.
+Why a study goes is proven by the caller; here it is decided what that means for what the ledger remembers and the
+server was seen to hold. Little of it is ours alone to take: what another writer withdrew keeps their word, what was
+theirs at first is never deleted, and what nobody remembers is touched only if it carries our tag.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from syncd.model.work import Intent, Retraction, StudyRecord
 from syncd.plan.decide import Absent, Current, Deleted, Found, Known, NeedRead, Park, Wait, Wanted, foreign_of, own_statuses
 from syncd.plan.elements import elements
 from syncd.plan.essence import essence
-from syncd.plan.ownership import installation_of, joined, merged
+from syncd.plan.ownership import installation_of, join_owned, merge_foreign
 
 KEEP, DELETE = "keep", "delete"
 """Two of the words of POLICY__ON_DELETE and ON_DESELECT; the others are statuses."""
@@ -57,7 +57,7 @@ class Remains:
     @property
     def resource(self) -> dict[str, Any]:
         """The resource to send."""
-        return merged(self.goal.resource, self.foreign)
+        return merge_foreign(self.goal.resource, self.foreign)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +215,7 @@ def _kept_back(asked: Asked, known: Known, remains: Remains) -> Park | None:
 
 def _remains(asked: Asked, known: Known, current: Found, *, status: str) -> Remains:
     record, intent = known.record, known.intent
-    held = joined(record.owned if record else {}, intent.owned if intent else {})
+    held = join_owned(record.owned if record else {}, intent.owned if intent else {})
     goal = asked.cut_down(current.resource, status, held["identifier"])
     return Remains(found=current, goal=goal, foreign=foreign_of(goal, known, current))
 

@@ -1,8 +1,8 @@
 """What an answer of the FHIR server means, as one table (RULES C6).
 
-The difficulty is that servers say the same thing with different numbers, and different things with the same one: a 404
-is "no such resource" only when a FHIR server says so by an OperationOutcome, and a 409 is either a version conflict or a
-refused reference. Reading the table top to bottom, the first row that fits decides.
+Servers say the same thing with different numbers, and different things with the same one: a 404 is "no such resource"
+only when a FHIR server says so by an OperationOutcome, and a 409 is either a version conflict or a refused reference.
+Reading the table top to bottom, the first row that fits decides.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The FHIR server's own base URL, where it is not the one that we reach it at.
 
-Behind a gateway a server may know itself by another address: `https://gateway/r4` is ours, `http://inside:8080/fhir` its
-own. Its links to further pages and its absolute references name that one. The difficulty is that nobody says so; but the
-`self` link of a search is the address that we asked, in the server's own words, so what stands before `ImagingStudy/_search`
-in it is its base. Only what lies below a base is ever taken over, on our own base: never another host (RULES S2).
+Behind a gateway a server may know itself by another address: `https://gateway/r4` is ours, `http://inside:8080/fhir`
+its own. Its links to further pages and its absolute references name that one. Nobody says so; but the `self` link of a
+search is the address that we asked, in the server's own words, so what stands before `ImagingStudy/_search` in it is
+its base. Only what lies below a base is ever taken over, on our own base: never another host (RULES S2).
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ class Bases:
                 return reference[len(base) + 1 :]
         return reference
 
-    def localised(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    def localise(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
         """The resource with its references to the server itself as relative ones; instances hold none, and are many."""
         if not has_absolute(resource):
             return resource
-        return dict(translated(resource, self.relative))
+        return dict(translate_references(resource, self.relative))
 
 
 def links(bundle: Mapping[str, Any], relation: str) -> Sequence[str]:
@@ -88,7 +88,7 @@ def has_absolute(value: object) -> bool:
     return isinstance(value, list | tuple) and any(has_absolute(item) for item in value)
 
 
-def translated(value: Any, translate: Callable[[str], str]) -> Any:
+def translate_references(value: Any, translate: Callable[[str], str]) -> Any:
     """The same with every literal reference translated; instances hold none, and are many."""
     if isinstance(value, Mapping):
         return {
@@ -96,11 +96,11 @@ def translated(value: Any, translate: Callable[[str], str]) -> Any:
             if name == "reference" and isinstance(item, str)
             else item
             if name == "instance"
-            else translated(item, translate)
+            else translate_references(item, translate)
             for name, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [translated(item, translate) for item in value]
+        return [translate_references(item, translate) for item in value]
     return value
 
 

@@ -1,8 +1,8 @@
 """One HTTP exchange with the FHIR server, by requests; what can go wrong on the way ends here.
 
-Every reply is bounded in size, redirects are never followed, and no library exception leaves this module. The
-difficulty is a lost reply: a write that timed out may have happened, which callers learn from `Transient` and the
-committed intent, never from guessing (RULES C5).
+Every reply is bounded in size, redirects are never followed, and no library exception leaves this module. A lost reply
+proves nothing: a write that timed out may have happened, which callers learn from `Transient` and the committed intent,
+never from guessing (RULES C5).
 """
 
 from __future__ import annotations

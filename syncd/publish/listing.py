@@ -22,27 +22,27 @@ _ELEMENTS = {
 }
 
 
-def tagged(server: FhirServer, *, installation_id: str, fhir_version: str) -> Iterator[ShownStudy]:
+def list_tagged(server: FhirServer, *, installation_id: str, fhir_version: str) -> Iterator[ShownStudy]:
     """All that carry our tag and name a study."""
-    params = {"_tag": token(TAG_SYSTEM, installation_id), "_elements": _asked_for(fhir_version)}
+    params = {"_tag": token(TAG_SYSTEM, installation_id), "_elements": _elements_for(fhir_version)}
     for resource in server.search("ImagingStudy", params):
-        one = shown(resource, fhir_version=fhir_version)
+        one = shown_study(resource, fhir_version=fhir_version)
         if one.study_uid:
             yield one
 
 
-def naming(server: FhirServer, study_uids: Sequence[str], *, fhir_version: str) -> Iterator[ShownStudy]:
+def list_naming(server: FhirServer, study_uids: Sequence[str], *, fhir_version: str) -> Iterator[ShownStudy]:
     """All that name one of these studies by its UID, whoever wrote them; one search."""
     asked = {uid for uid in study_uids if is_uid(uid)}
     if asked:
-        params = {**by_uid(sorted(asked), fhir_version=fhir_version), "_elements": _asked_for(fhir_version)}
+        params = {**by_uid(sorted(asked), fhir_version=fhir_version), "_elements": _elements_for(fhir_version)}
         for resource in server.search("ImagingStudy", params):
-            one = shown(resource, fhir_version=fhir_version)
+            one = shown_study(resource, fhir_version=fhir_version)
             if one.study_uid in asked:
                 yield one
 
 
-def shown(resource: Mapping[str, Any], *, fhir_version: str) -> ShownStudy:
+def shown_study(resource: Mapping[str, Any], *, fhir_version: str) -> ShownStudy:
     """What a listed or a read ImagingStudy says of itself. Where it names no study, its id may."""
     resource_id, meta = str(resource.get("id", "")), resource.get("meta", {})
     return ShownStudy(
@@ -56,7 +56,7 @@ def shown(resource: Mapping[str, Any], *, fhir_version: str) -> ShownStudy:
     )
 
 
-def _asked_for(fhir_version: str) -> str:
+def _elements_for(fhir_version: str) -> str:
     return _ELEMENTS.get(fhir_version, _ELEMENTS[""])
 
 

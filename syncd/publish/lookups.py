@@ -11,7 +11,7 @@ from typing import Any
 
 from syncd.plan.decide import Found
 from syncd.plan.essence import reference_of
-from syncd.publish.server import FhirServer, escaped, token
+from syncd.publish.server import FhirServer, escape, token
 
 BATCH = 50
 """Studies per lookup (RULES C2); 100 identifiers in one search took HAPI 25 ms (docs/fhir-servers.md)."""
@@ -58,7 +58,7 @@ def by_uid(uids: Sequence[str], *, fhir_version: str) -> dict[str, str]:
     """The search of ImagingStudies by StudyInstanceUID. DSTU2 cannot search for identifiers; `study` is the study's UID
     there, and `uid` an instance's."""
     if fhir_version == "dstu2":
-        return {"study": ",".join(escaped(f"urn:oid:{uid}") for uid in uids)}
+        return {"study": ",".join(escape(f"urn:oid:{uid}") for uid in uids)}
     return {"identifier": ",".join(token("urn:dicom:uid", f"urn:oid:{uid}") for uid in uids)}
 
 
@@ -86,7 +86,7 @@ def patients(server: FhirServer, *, system: str, value: str) -> tuple[Mapping[st
         current = server.read("Patient", resource_id)
         if not isinstance(current, Found) or not carries(current.resource, system, value):
             continue
-        patient = surviving(server, current.resource)
+        patient = follow_replaced_by(server, current.resource)
         if patient is not None and patient.get("active") is not False:
             confirmed[str(patient["id"])] = patient
     return tuple(confirmed[key] for key in sorted(confirmed))
@@ -126,7 +126,7 @@ def carries(resource: Mapping[str, Any], system: str, value: str) -> bool:
     return any(item.get("system") == system and item.get("value") == value for item in pairs)
 
 
-def surviving(server: FhirServer, patient: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def follow_replaced_by(server: FhirServer, patient: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The Patient that is left at the end of its `replaced-by` links; None where they lead nowhere."""
     for _ in range(_LONGEST_CHAIN):
         links = [

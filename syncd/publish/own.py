@@ -1,7 +1,7 @@
 """Keeping a resource that is wholly ours (Endpoint, Patient, sentinel) as it should be, without ever taking another's.
 
-One PUT in the usual case, none when nothing changed. The difficulty is everything that may have happened since: the
-resource exists already (a crash after the write), was deleted, or belongs to somebody else; then it is read and judged.
+One PUT in the usual case, none when nothing changed. Much may have happened since: the resource exists already (a crash
+after the write), was deleted, or belongs to somebody else; then it is read and judged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pages of a search: where the next one lies, and what it means that it is not there.
 
-A server names the next page by its own address of it (`syncd.publish.bases`), and may have forgotten it after a restart.
-The difficulty is to tell that from an address that nobody ever serves, at which a search would be begun anew for ever.
+A server names the next page by its own address of it (`syncd.publish.bases`), and may have forgotten it after a
+restart. That is told apart from an address that nobody ever serves, at which a search would be begun anew for ever.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Pages:
         self._named = {name: at for name, at in self._named.items() if now - at < _REMEMBERED} | {page: now}
         return page
 
-    def served(self) -> None:
+    def note_served(self) -> None:
         """A further page was answered."""
         self._lost = 0
 
-    def gone(self, following: str) -> PageGone:
+    def count_gone(self, following: str) -> PageGone:
         """A page that was named a moment ago may be gone once, by a restart; when it happens again, nobody serves it."""
         if time.monotonic() - self._named.get(following, -math.inf) >= _REMEMBERED:
             return PageGone()

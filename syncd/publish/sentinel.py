@@ -32,7 +32,7 @@ def new_id() -> str:
     return f"syncd-{uuid.uuid4().hex}"
 
 
-def known_to(server: FhirServer, *, installation_id: str, fhir_version: str = "r4") -> tuple[str, ...]:
+def find_sentinels(server: FhirServer, *, installation_id: str, fhir_version: str = "r4") -> tuple[str, ...]:
     """Ids of the sentinels with our tag that the server holds, confirmed by GET."""
     kind = sentinel_type(fhir_version)
     query = {"_tag": token(TAG_SYSTEM, installation_id)} | ({"status": "off"} if kind == "Endpoint" else {})

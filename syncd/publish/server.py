@@ -104,10 +104,10 @@ class FhirServer:
 
     def read(self, resource_type: str, resource_id: str) -> Current:
         """GET by id, uncached. A 404 counts as absence only from a FHIR server that serves the type (RULES C6)."""
-        reply = self._http.exchange("GET", f"{resource_type}/{_checked(resource_id)}", headers=_NO_CACHE)
+        reply = self._http.exchange("GET", f"{resource_type}/{_require_id(resource_id)}", headers=_NO_CACHE)
         match verdict(reply.status, outcome=reply.outcome):
             case Verdict.OK:
-                return self._local(_found(reply, resource_type, resource_id))
+                return self._local(_parse_found(reply, resource_type, resource_id))
             case Verdict.GONE:
                 return Deleted(version=version_of(reply))
             case Verdict.ABSENT:
@@ -153,8 +153,8 @@ class FhirServer:
             self._learn_base(resource_type)
             reply = self._http.exchange("GET", following, headers=_NO_CACHE)
             if reply.status in (404, 410):
-                raise self._pages.gone(following)
-            self._pages.served()
+                raise self._pages.count_gone(following)
+            self._pages.note_served()
         else:
             form = {**params, "_count": str(count or PAGE)}
             reply = self._http.exchange("POST", f"{resource_type}/_search", form=form, headers=_NO_CACHE)
@@ -168,7 +168,7 @@ class FhirServer:
             self._told_its_base = True
         return Page(
             resources=tuple(
-                self._bases.localised(found)
+                self._bases.localise(found)
                 for found, mode in entries
                 if found.get("resourceType") == resource_type and mode != "outcome"
             ),
@@ -180,7 +180,7 @@ class FhirServer:
         if not has_absolute(found.resource):
             return found
         self._learn_base(str(found.resource["resourceType"]))
-        return replace(found, resource=self._bases.localised(found.resource))
+        return replace(found, resource=self._bases.localise(found.resource))
 
     def _learn_base(self, resource_type: str) -> None:
         """Know what the server calls itself: the first page of any search tells, and a restart forgot it."""
@@ -193,13 +193,13 @@ class FhirServer:
 
         Raises `Conflict`, `StudyError`, `TargetPaused`, `Transient`.
         """
-        resource_type, resource_id = str(resource["resourceType"]), _checked(str(resource["id"]))
+        resource_type, resource_id = str(resource["resourceType"]), _require_id(str(resource["id"]))
         path = f"{resource_type}/{resource_id}"
         form = create_form or self.create_form
         if not expected_version:  # a tombstone whose version nobody tells: nothing else can be demanded
             expected_version, form = CREATE_ONLY, GET_THEN_PUT
         headers = {"Prefer": "return=minimal", **self._condition(path, expected_version, form)}
-        sent = _versioned(resource, expected_version) if form == VERSION_IN_BODY else resource
+        sent = _with_version(resource, expected_version) if form == VERSION_IN_BODY else resource
         reply = self._http.exchange("PUT", path, resource=sent, headers=headers)
         found = verdict(reply.status, outcome=reply.outcome, references=_references(resource))
         if found is Verdict.ABSENT:
@@ -226,7 +226,7 @@ class FhirServer:
         HAPI ignores the condition, so nothing may come between that write and this (RULES D2). Raises `Conflict`,
         `TargetPaused`, `Transient`.
         """
-        path = f"{resource_type}/{_checked(resource_id)}"
+        path = f"{resource_type}/{_require_id(resource_id)}"
         reply = self._http.exchange("DELETE", path, headers={"If-Match": f'W/"{expected_version}"'})
         found = verdict(reply.status, outcome=reply.outcome, table=DELETE_TABLE)
         if found is Verdict.KEPT:
@@ -300,27 +300,27 @@ class FhirServer:
 
 def token(system: str, value: str) -> str:
     """`system|value` as a search parameter."""
-    return f"{escaped(system)}|{escaped(value)}"
+    return f"{escape(system)}|{escape(value)}"
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """A value of a search parameter (FHIR R4 3.1.1.5.7: `\\`, `,`, `|` and `$` are escaped)."""
     for character in "\\,|$":
         text = text.replace(character, "\\" + character)
     return text
 
 
-def _versioned(resource: Mapping[str, Any], version: str) -> dict[str, Any]:
+def _with_version(resource: Mapping[str, Any], version: str) -> dict[str, Any]:
     return {**resource, "meta": {**resource.get("meta", {}), "versionId": version}}
 
 
-def _checked(resource_id: str) -> str:
+def _require_id(resource_id: str) -> str:
     if not _ID.fullmatch(resource_id):
         raise StudyError(ParkedReason.UNMAPPABLE, "a resource id that FHIR does not allow")
     return resource_id
 
 
-def _found(reply: Reply, resource_type: str, resource_id: str) -> Found:
+def _parse_found(reply: Reply, resource_type: str, resource_id: str) -> Found:
     if reply.body is None or (reply.body.get("resourceType"), reply.body.get("id")) != (resource_type, resource_id):
         raise Transient("The FHIR server answered a read with something else than the resource", server="fhir")
     meta = reply.body.get("meta", {})

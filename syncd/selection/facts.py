@@ -1,8 +1,8 @@
 """What a study is, as far as rules ask: values of its images, the archive's labels, and who sent it.
 
 Values come from what was read anyway: the main tags of study and series, and the full tags of one image of each series.
-The difficulty is what is not there yet. A study that still arrives is judged by the series that did arrive; a rule that
-names a value of single images sees only one image of each series.
+Not everything may be there yet. A study that still arrives is judged by the series that did arrive; a rule that names a
+value of single images sees only one image of each series.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def facts(raw: RawStudy, *, aets: Iterable[str] = (), readable: Callable[[Tags],
     )
 
 
-def selected(study: Facts, rules: Rules) -> Selected | Excluded:
+def select(study: Facts, rules: Rules) -> Selected | Excluded:
     """Exclude wins; without include rules everything is included."""
     for rule in rules.exclude:
         if rule.fits(study.values(rule)):

@@ -1,8 +1,8 @@
 """History: how much of what an archive held before syncd came is published.
 
-It is about the first import only: what arrives later is published however old it is, for somebody sent it now. The
-difficulty are dates as they are: `2024.01.02` of old devices, empty ones, and none at all. A study whose date is not
-known is not taken for an old one.
+It is about the first import only: what arrives later is published however old it is, for somebody sent it now. Dates
+are as devices write them: `2024.01.02` of old devices, empty ones, and none at all. A study whose date is not known is
+not taken for an old one.
 """
 
 from __future__ import annotations

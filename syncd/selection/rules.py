@@ -1,10 +1,10 @@
 """Include and exclude: `key=glob`, and what a study's values make of them.
 
 A rule names a fact of the study and a pattern. Without include rules every study is included; an exclude rule wins over
-any include rule. The difficulty is that a study has many values of a key (the modalities of its series, the names by
-which its senders called themselves): a rule holds as soon as one of them fits, so `exclude modality=SR` leaves out a CT
-study with a dose report too. Patterns are those of a shell (`*`, `?`, `[…]`) over the whole value, without regard to
-case; a value that is missing or empty fits no pattern, not even `*`.
+any include rule. A study has many values of a key (the modalities of its series, the names by which its senders called
+themselves): a rule holds as soon as one of them fits, so `exclude modality=SR` leaves out a CT study with a dose report
+too. Patterns are those of a shell (`*`, `?`, `[…]`) over the whole value, without regard to case; a value that is
+missing or empty fits no pattern, not even `*`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def parse(text: str) -> Rule:
 def _tag(keyword: str) -> str:
     tag = tag_for_keyword(keyword)
     if tag is None:
-        raise UnusableRule(f"`{keyword}` is no key", _meant(keyword))
+        raise UnusableRule(f"`{keyword}` is no key", _suggestion(keyword))
     if _NEVER_STORED.fullmatch(keyword):
         advice = "use modality" if keyword == "ModalitiesInStudy" else "only queries know it, no image has it"
         raise UnusableRule(f"`{keyword}` is stored in no image", advice)
@@ -119,7 +119,7 @@ def _tag(keyword: str) -> str:
     return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
 
 
-def _meant(keyword: str) -> str:
+def _suggestion(keyword: str) -> str:
     by_case = {known.lower(): known for known in (*keyword_dict, *_OWN_KEYS) if known}
     close = get_close_matches(keyword.lower(), by_case, n=1, cutoff=0.7)
     if close:

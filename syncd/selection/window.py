@@ -1,6 +1,6 @@
 """The hours of the day in which old studies may be worked on, by this machine's own clock.
 
-The difficulty is midnight: `20:00-06:00` is one window, open before and after it.
+Midnight is no border: `20:00-06:00` is one window, open before and after it.
 """
 
 from __future__ import annotations

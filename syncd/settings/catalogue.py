@@ -1,8 +1,8 @@
 """The list of all settings, walked from the schema, and the names under which people write them.
 
 A setting has a path (`fhir`, `auth`, `token`), a variable (`SYNCD_FHIR__AUTH__TOKEN`) and a place in TOML
-(`fhir.auth.token`). The difficulty is the archive's name in the middle of a path, chosen by the operator, which may hold
-single underscores itself: a variable is therefore read from both ends, by the known word before and after the name.
+(`fhir.auth.token`). The archive's name stands in the middle of a path, is chosen by the operator, and may hold single
+underscores itself: a variable is therefore read from both ends, by the known word before and after the name.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class Setting:
         return " ".join((self.field.description or "").split())
 
     @property
-    def required(self) -> bool:
+    def is_required(self) -> bool:
         return self.field.is_required()
 
     @property
     def is_duration(self) -> bool:
-        return self._written == _DURATION
+        return self._written_form == _DURATION
 
     @property
     def is_secret(self) -> bool:
@@ -74,7 +74,7 @@ class Setting:
         """How a value is written, in words."""
         if self.choices:
             return ", ".join(self.choices)
-        written = self._written
+        written = self._written_form
         if written is not None:
             return written.form
         if self.field.annotation is bool:
@@ -87,19 +87,19 @@ class Setting:
         extra = self.field.json_schema_extra
         if isinstance(extra, dict) and "default_text" in extra:
             return str(extra["default_text"])
-        return "" if self.required else value_text(self, self.field.get_default(call_default_factory=True))
+        return "" if self.is_required else value_text(self, self.field.get_default(call_default_factory=True))
 
     @property
     def example(self) -> str:
         """A value in TOML: the default where there is one, else an example."""
-        default = None if self.required else self.field.get_default(call_default_factory=True)
+        default = None if self.is_required else self.field.get_default(call_default_factory=True)
         if default in (None, "", {}, ()):
             examples = self.field.examples
-            return f'"{examples[0]}"' if examples else (self._written or _DURATION).example
+            return f'"{examples[0]}"' if examples else (self._written_form or _DURATION).example
         return value_text(self, default) if isinstance(default, bool | int) else f'"{value_text(self, default)}"'
 
     @property
-    def _written(self) -> Written | None:
+    def _written_form(self) -> Written | None:
         marks = (*self.field.metadata, *_parts(self.field.annotation))
         return next((mark for mark in marks if isinstance(mark, Written)), None)
 
@@ -120,7 +120,7 @@ def variable_of(path: Path) -> str:
     return PREFIX + "__".join(path).upper()
 
 
-def dotted(path: Path) -> str:
+def dot_path(path: Path) -> str:
     """`fhir.url` for the path of a setting, as TOML names it."""
     return ".".join(path)
 
@@ -169,8 +169,8 @@ def closest_key(path: Path) -> str | None:
     candidates = set()
     for setting in CATALOGUE:
         whole = tuple(name if part == NAME else part for part in setting.path)
-        candidates |= {dotted(whole[:end]) for end in range(1, len(whole) + 1)}
-    close = get_close_matches(dotted(path).lower(), sorted(candidates), n=1, cutoff=0.6)
+        candidates |= {dot_path(whole[:end]) for end in range(1, len(whole) + 1)}
+    close = get_close_matches(dot_path(path).lower(), sorted(candidates), n=1, cutoff=0.6)
     return close[0] if close else None
 
 

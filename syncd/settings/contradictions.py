@@ -42,7 +42,7 @@ def contradictions(given: Mapping[Path, Given]) -> Iterator[Problem]:
     yield from _profile(given)
 
 
-def missing(path: Path, *, why: str = "is missing", advice: str = "") -> Problem:
+def missing_setting(path: Path, *, why: str = "is missing", advice: str = "") -> Problem:
     """A setting that is needed and not there, named as the environment would name it."""
     setting = catalogue.setting_at(path)
     example = setting.field.examples if setting else None
@@ -53,7 +53,9 @@ def missing(path: Path, *, why: str = "is missing", advice: str = "") -> Problem
 def _number_of_archives(names: list[str]) -> Iterator[Problem]:
     if not names:
         example = "SYNCD_ARCHIVES__MAIN__URL=http://127.0.0.1:8042"
-        yield missing(("archives", NAME, "url"), why="is missing: no archive is named", advice=f"for instance {example}")
+        yield missing_setting(
+            ("archives", NAME, "url"), why="is missing: no archive is named", advice=f"for instance {example}"
+        )
 
 
 def _archive_name(name: str, *, given: Mapping[Path, Given]) -> Iterator[Problem]:
@@ -66,9 +68,9 @@ def _archive_name(name: str, *, given: Mapping[Path, Given]) -> Iterator[Problem
 def _tls(block: Path, *, given: Mapping[Path, Given]) -> Iterator[Problem]:
     certificate, key = given.get((*block, "client_cert")), given.get((*block, "client_key"))
     if certificate and not key:
-        yield missing((*block, "client_key"), why=f"is missing: {certificate.name} needs it")
+        yield missing_setting((*block, "client_key"), why=f"is missing: {certificate.name} needs it")
     if key and not certificate:
-        yield missing((*block, "client_cert"), why=f"is missing: {key.name} needs it")
+        yield missing_setting((*block, "client_cert"), why=f"is missing: {key.name} needs it")
     authorities = given.get((*block, "ca_file"))
     if authorities and _word(given, (*block, "verify_tls")) in _NO:
         wrong = "is of no use: the certificate is not verified"
@@ -82,9 +84,9 @@ def _archive_credentials(block: Path, *, given: Mapping[Path, Given]) -> Iterato
         yield _problem(token, f"excludes {other.name if other else ''}", advice="give a token, or a user name and password")
         return
     if user and not password:
-        yield missing((*block, "password"), why=f"is missing: {user.name} needs it")
+        yield missing_setting((*block, "password"), why=f"is missing: {user.name} needs it")
     if password and not user:
-        yield missing((*block, "username"), why=f"is missing: {password.name} needs it")
+        yield missing_setting((*block, "username"), why=f"is missing: {password.name} needs it")
 
 
 def _fhir_auth(given: Mapping[Path, Given]) -> Iterator[Problem]:
@@ -99,7 +101,7 @@ def _fhir_auth(given: Mapping[Path, Given]) -> Iterator[Problem]:
             advice = f"set {catalogue.variable_of((*block, 'kind'))} to {wanted}, or remove it"
             yield _problem(one, f"is never used, for FHIR__AUTH__KIND is {kind}", advice=advice)
         if not one and name in NEEDED_BY_KIND[kind]:
-            yield missing((*block, name), why=f"is missing: FHIR__AUTH__KIND {kind} needs it")
+            yield missing_setting((*block, name), why=f"is missing: FHIR__AUTH__KIND {kind} needs it")
     headers = given.get(("fhir", "headers"))
     if headers and kind != "none" and _has_authorization(headers.value):
         yield _problem(headers, f"sets Authorization, which FHIR__AUTH__KIND {kind} sets too", advice="keep one")
@@ -123,7 +125,7 @@ def _web(given: Mapping[Path, Given]) -> Iterator[Problem]:
         return
     if not is_loopback(host):
         why = f"is missing: {bind.name} listens on another address than loopback"
-        yield missing(("web", "token"), why=why, advice="set a token, or listen on 127.0.0.1")
+        yield missing_setting(("web", "token"), why=why, advice="set a token, or listen on 127.0.0.1")
 
 
 def _body_structure(given: Mapping[Path, Given]) -> Iterator[Problem]:

@@ -88,11 +88,11 @@ def _comment(text: str) -> Iterator[str]:
 def _entry(setting: Setting) -> Iterator[str]:
     yield ""
     yield from _comment(f"{setting.text} Written as: {setting.form}.")
-    yield f"{'' if setting.required else '#'}{setting.path[-1]} = {setting.example}"
+    yield f"{'' if setting.is_required else '#'}{setting.path[-1]} = {setting.example}"
 
 
 def _row(setting: Setting) -> str:
-    if setting.required:
+    if setting.is_required:
         default = "required"
     elif setting.default_text and " " not in setting.default_text:
         default = f"`{setting.default_text}`"

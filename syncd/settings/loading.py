@@ -1,9 +1,9 @@
 """`load`: all sources read, the strongest value of each setting kept, everything that is wrong said at once.
 
 Precedence: command line > environment > settings file > secret files > defaults (docs/settings.md). A mapping such as
-`issuers` is one value: the strongest source's replaces the others', so that it has one origin. The difficulty is to
-say more than the validator does: which of the sources a wrong value came from, under the name its writer used, without
-repeating a value that could be a secret.
+`issuers` is one value: the strongest source's replaces the others', so that it has one origin. An error says more than
+the validator does: which of the sources a wrong value came from, under the name its writer used, without repeating a
+value that could be a secret.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from syncd.errors import ConfigurationError
 from syncd.settings import catalogue, sources
-from syncd.settings.contradictions import contradictions, missing
+from syncd.settings.contradictions import contradictions, missing_setting
 from syncd.settings.schema import Settings
 from syncd.settings.sources import Given, Layer, Problem
 from syncd.settings.values import BadValue, duration_text
@@ -63,9 +63,9 @@ def load(
     given: dict[catalogue.Path, Given] = {}
     for layer in reversed(layers):
         given.update(layer.given)
-    problems = [*_reading(layers, given=given), *contradictions(given)]
+    problems = [*_read_errors(layers, given=given), *contradictions(given)]
     try:
-        settings = Settings(**_nested(given, archives=_in_order(layers)))
+        settings = Settings(**_nest(given, archives=_in_order(layers)))
     except ValidationError as error:
         raise BadSettings([*problems, *_invalid(error, given=given)]) from None
     if problems:
@@ -74,12 +74,12 @@ def load(
     return settings
 
 
-def _reading(layers: Iterable[Layer], *, given: Mapping[catalogue.Path, Given]) -> Iterator[Problem]:
+def _read_errors(layers: Iterable[Layer], *, given: Mapping[catalogue.Path, Given]) -> Iterator[Problem]:
     archives = frozenset(path[1] for path in given if path[0] == "archives")
     for layer in layers:
         yield from layer.problems
         for stranger in layer.strangers:
-            yield sources.unknown(stranger, archives=archives)
+            yield sources.unknown_setting(stranger, archives=archives)
 
 
 def _in_order(layers: Iterable[Layer]) -> list[str]:
@@ -89,7 +89,7 @@ def _in_order(layers: Iterable[Layer]) -> list[str]:
     return [*written, *sorted({name for names in by_layer for name in names} - set(written))]
 
 
-def _nested(given: Mapping[catalogue.Path, Given], *, archives: Iterable[str]) -> dict[str, Any]:
+def _nest(given: Mapping[catalogue.Path, Given], *, archives: Iterable[str]) -> dict[str, Any]:
     """The values by block; blocks that hold something required are always there, so that it is named when missing."""
     tree: dict[str, Any] = {"archives": {name: {} for name in archives}, "fhir": {}}
     for path, one in given.items():
@@ -107,7 +107,7 @@ def _invalid(error: ValidationError, *, given: Mapping[catalogue.Path, Given]) -
             path = path[:-1]
         one = given.get(path)
         if one is None:
-            yield missing(path)
+            yield missing_setting(path)
             continue
         wrong, advice = _words(detail, path=path, one=one)
         yield Problem(name=one.name, source=one.source, wrong=wrong, advice=advice)
@@ -119,7 +119,7 @@ def _words(detail: ErrorDetails, *, path: catalogue.Path, one: Given) -> tuple[s
     context = detail.get("ctx", {})
     if isinstance(context.get("error"), BadValue):
         return context["error"].wrong, context["error"].advice
-    shown = _shown(one.value, secret=setting is None or setting.is_secret)
+    shown = _value_in_words(one.value, secret=setting is None or setting.is_secret)
     if setting is not None and setting.choices:
         close = get_close_matches(str(one.value).lower(), setting.choices, n=1)
         return f"{shown} is none of {setting.form}", f"did you mean {close[0]}?" if close else ""
@@ -131,7 +131,7 @@ def _words(detail: ErrorDetails, *, path: catalogue.Path, one: Given) -> tuple[s
     return f"{shown} cannot be used", f"write {expected}"
 
 
-def _shown(value: object, *, secret: bool) -> str:
+def _value_in_words(value: object, *, secret: bool) -> str:
     """A wrong value, repeated only where it is a short word or number of a setting that is no secret."""
     text = str(value)
     plain = isinstance(value, str | int | float) and len(text) <= _LONGEST_SHOWN and text.isprintable()

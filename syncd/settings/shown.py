@@ -24,7 +24,9 @@ class ShownSetting:
 
 def shown_settings(settings: Settings) -> tuple[ShownSetting, ...]:
     """All settings, in the order of the documents."""
-    return tuple(_shown(settings, path=path, setting=setting) for setting in CATALOGUE for path in _paths(settings, setting))
+    return tuple(
+        _shown_setting(settings, path=path, setting=setting) for setting in CATALOGUE for path in _paths(settings, setting)
+    )
 
 
 def _paths(settings: Settings, setting: Setting) -> tuple[Path, ...]:
@@ -33,7 +35,7 @@ def _paths(settings: Settings, setting: Setting) -> tuple[Path, ...]:
     return tuple(tuple(name if part == NAME else part for part in setting.path) for name in settings.archives)
 
 
-def _shown(settings: Settings, *, path: Path, setting: Setting) -> ShownSetting:
+def _shown_setting(settings: Settings, *, path: Path, setting: Setting) -> ShownSetting:
     value: Any = settings
     for part in path:
         value = value[part] if isinstance(value, dict) else getattr(value, part)

@@ -1,7 +1,7 @@
 """The places a setting can come from, each read into the same form: a path, the value, and how it was named.
 
-Command line, environment, settings file and secret files are read whole, so that an unknown name is found in each. The
-difficulty is what is not ours: a folder of secrets holds other programs' secrets, and Kubernetes puts variables named
+Command line, environment, settings file and secret files are read whole, so that an unknown name is found in each. Not
+everything found there is ours: a folder of secrets holds other programs' secrets, and Kubernetes puts variables named
 after a service called `syncd` into every container (`SYNCD_SERVICE_HOST`, `SYNCD_PORT=tcp://…`).
 """
 
@@ -76,7 +76,7 @@ def command_line(overrides: Mapping[str, Any] | None) -> Layer:
     """Overrides by name as in the contract: `{"FHIR__URL": "http://…"}`."""
     layer = Layer()
     for name, value in (overrides or {}).items():
-        _named(layer, variable=PREFIX + name, given=Given(value=value, name=name, source="command line"))
+        _add_variable(layer, variable=PREFIX + name, given=Given(value=value, name=name, source="command line"))
     return layer
 
 
@@ -91,7 +91,7 @@ def environment(environ: Mapping[str, str]) -> Layer:
             if value:
                 _from_file(layer, path=pointed, file=Path(value), name=variable, source=f"environment, file {value}")
             continue
-        _named(layer, variable=variable, given=Given(value=value, name=variable, source="environment"))
+        _add_variable(layer, variable=variable, given=Given(value=value, name=variable, source="environment"))
     return layer
 
 
@@ -118,7 +118,7 @@ def settings_file(config_file: Path | None, *, environ: Mapping[str, str]) -> La
         layer.problems.append(Problem(name=name, source=source, wrong=wrong))
     else:
         for path, value in _leaves(content):
-            _keyed(layer, path=path, given=Given(value=value, name=catalogue.dotted(path), source=f"file {file}"))
+            _add_key(layer, path=path, given=Given(value=value, name=catalogue.dot_path(path), source=f"file {file}"))
     return layer
 
 
@@ -153,7 +153,7 @@ def defaults(environ: Mapping[str, str]) -> Layer:
     return layer
 
 
-def unknown(given: Given, *, archives: frozenset[str]) -> Problem:
+def unknown_setting(given: Given, *, archives: frozenset[str]) -> Problem:
     """What to say of a variable or secret file that is no setting."""
     variable = given.name if given.name.upper().startswith(PREFIX) else PREFIX + given.name
     path = tuple(variable[len(PREFIX) :].lower().split("__"))
@@ -178,7 +178,7 @@ def _variable(environ: Mapping[str, str], *, name: str) -> str:
     return next((value for variable, value in environ.items() if variable.upper() == name), "")
 
 
-def _named(layer: Layer, *, variable: str, given: Given) -> None:
+def _add_variable(layer: Layer, *, variable: str, given: Given) -> None:
     path = catalogue.path_of(variable)
     if path is None:
         layer.strangers.append(given)
@@ -186,7 +186,7 @@ def _named(layer: Layer, *, variable: str, given: Given) -> None:
         layer.put(path, given=given)
 
 
-def _keyed(layer: Layer, *, path: catalogue.Path, given: Given) -> None:
+def _add_key(layer: Layer, *, path: catalogue.Path, given: Given) -> None:
     """A TOML key; a table of an unknown name is told once and not for each key in it."""
     if catalogue.setting_at(path) is not None:
         layer.put(path, given=given)

@@ -1,8 +1,8 @@
 """What a single value may look like: durations, addresses, identifier systems, files, secrets.
 
-Each type turns what somebody wrote into what the program uses, or says in words what is wrong and what to write instead.
-The difficulty is that a refusal is printed and logged: no message repeats a value that could hold a secret (an address
-with credentials in it, a header, a token).
+Each type turns what somebody wrote into what the program uses, or says in words what is wrong and what to write
+instead. A refusal is printed and logged: no message repeats a value that could hold a secret (an address with
+credentials in it, a header, a token).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Raw answers → `StudySnapshot`: what one copy of a study is now.
 
-The idea: whatever the archive answers, a snapshot comes out, for a value that cannot be used costs that value and leaves
-a note, never the study. The difficulty is the study's own level, which no single file speaks for: what the archive keeps
-as main tags is the truth that everybody sees, and what it does not keep (codes, issuers, the offset from UTC) is read
-from one series' representative, an image's wherever the study has images.
+The idea: whatever the archive answers, a snapshot comes out, for a value that cannot be used costs that value and
+leaves a note, never the study. No single file speaks for the study's own level: what the archive keeps as main tags is
+the truth that everybody sees, and what it does not keep (codes, issuers, the offset from UTC) is read from one series'
+representative, an image's wherever the study has images.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from syncd.model.snapshot import InstanceFacts, SeriesFacts, StudySnapshot
 from syncd.model.study.agreement import LISTED, PATIENT, STUDY
 from syncd.model.study.raw import RawInstance, RawStudy, Tags
 from syncd.model.study.reading import Reading
-from syncd.snapshot.instances.instances import instance_facts, is_encodable, note_series_left_out, ordered
+from syncd.snapshot.instances.instances import instance_facts, is_encodable, note_series_left_out, order_instances
 from syncd.snapshot.instances.key_objects import key_objects
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.orders import (
@@ -33,9 +33,9 @@ from syncd.snapshot.people.patient import patient_facts
 from syncd.snapshot.people.persons import person, persons
 from syncd.snapshot.series.series import SeriesReading, read_series, series_facts
 from syncd.snapshot.unread import main_tags_shown, note_unread, obscure_series, unread_key_objects, without_side
-from syncd.snapshot.values.agreement import agreed_in_study
+from syncd.snapshot.values.agreement import drop_denied
 from syncd.snapshot.values.dates import date, moment, sort_digits
-from syncd.snapshot.values.main_tags import believed
+from syncd.snapshot.values.main_tags import most_credible
 from syncd.snapshot.values.tags import (
     PATIENT_NAME,
     SERIES_INSTANCE_UID,
@@ -74,16 +74,16 @@ def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
     note_unread(raw, notes=notes)
 
     lead = _lead(series)
-    everybody = (tags for each in series for tags in _read_of(each))
-    known = believed(main_tags_shown(raw, notes=notes), read=(lead, *everybody, *raw.documents.values()))
+    everybody = (tags for each in series for tags in _tags_of(each))
+    known = most_credible(main_tags_shown(raw, notes=notes), read=(lead, *everybody, *raw.documents.values()))
     _note_contradictions(raw, known=known, notes=notes)
     speakers = [each.raw for each in _speakers(series)]
-    study = Tagset(agreed_in_study(overlay(known, lower=lead), series=speakers, notes=notes), notes)
+    study = Tagset(drop_denied(overlay(known, lower=lead), series=speakers, notes=notes), notes)
     # A date and its time are a pair of one source; series dates are never promoted (MAPPING I case 1).
     day = Tagset(raw.header.main_tags if has_value(raw.header.main_tags.get(STUDY_DATE)) else lead, notes)
     # Main tags apart from the rest: an issuer goes with the number of its own level only.
     levels = [Tagset(known, notes), Tagset(lead, notes)]
-    levels += [*(Tagset(tags, notes) for tags in _saying_something_else(series)), *documents]
+    levels += [*(Tagset(tags, notes) for tags in _differing_instances(series)), *documents]
     return StudySnapshot(
         archive=raw.header.archive,
         study_uid=StudyInstanceUID(clean(raw.header.study_uid)),
@@ -112,7 +112,7 @@ def build(raw: RawStudy, *, reading: Reading | None = None) -> StudySnapshot:
         series=_all_series(series, members=members, raw=raw, notes=notes),
         key_objects=key_objects(documents),
         unread_key_objects=unread_key_objects(raw),
-        notes=notes.sorted(),
+        notes=notes.in_order(),
         is_stable=raw.header.is_stable,
     )
 
@@ -175,7 +175,7 @@ def _all_series(
             )
             for one in raws
         )
-        instances = ordered((each for each in found if each is not None), notes=notes)
+        instances = order_instances((each for each in found if each is not None), notes=notes)
         shown = series_facts(same[0], instances=instances, expected=len(raws))
         if any(each.raw.orthanc_id in obscure for each in same):
             shown = without_side(shown, region_known=bool(same[0].raw.representative), notes=notes)
@@ -184,20 +184,20 @@ def _all_series(
     return tuple(facts)
 
 
-def _saying_something_else(series: Iterable[SeriesReading]) -> list[Tags]:
+def _differing_instances(series: Iterable[SeriesReading]) -> list[Tags]:
     """Of all instances that were read, those that do not repeat what another says of orders and identifiers."""
-    read = (tags for each in series for tags in _read_of(each))
+    read = (tags for each in series for tags in _tags_of(each))
     return list({repr(only(tags, wanted=(*PATIENT, *STUDY, *LISTED))): tags for tags in reversed(list(read))}.values())[::-1]
 
 
-def _read_of(series: SeriesReading) -> tuple[Tags, ...]:
+def _tags_of(series: SeriesReading) -> tuple[Tags, ...]:
     """The tags of those instances of a series that were read, its representative's first."""
     return (series.raw.representative, *series.raw.images)
 
 
 def _images_read(series: Iterable[SeriesReading]) -> Mapping[str, Tags]:
     """The same by SOPInstanceUID."""
-    read = [tags for each in series for tags in _read_of(each)]
+    read = [tags for each in series for tags in _tags_of(each)]
     return {clean(tags.get(SOP_INSTANCE_UID)): tags for tags in sorted(read, key=repr)}
 
 

@@ -1,8 +1,8 @@
 """Notes: what was odd about a study and what was done about it, gathered while its values are read.
 
-The difficulty is that a note must say enough to find the value in the archive (tag, rule) and never the value itself:
-notes are logged and shown (RULES S1). They are a set, not a list: the same oddity in 30,000 instances is one note with
-a number, and their order does not depend on the order in which the archive lists things.
+A note must say enough to find the value in the archive (tag, rule) and never the value itself: notes are logged and
+shown (RULES S1). They are a set, not a list: the same oddity in 30,000 instances is one note with a number, and their
+order does not depend on the order in which the archive lists things.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Noting = Callable[[str, str], None]
 """What a value room calls when a value is odd: with the rule (`C.1-4`) and what was done."""
 
 
-def unnoted(_rule: str, _done: str) -> None:
+def note_nothing(_rule: str, _done: str) -> None:
     """For callers that only want the value."""
 
 
@@ -43,10 +43,10 @@ class Notes:
         """The `Noting` of one tag."""
         return lambda rule, done: self.add(tag, rule=rule, done=done)
 
-    def counting(self, tag: str) -> Noting:
+    def counter_for(self, tag: str) -> Noting:
         """The `Noting` of one tag of many instances."""
         return lambda rule, done: self.count(tag, rule=rule, done=done)
 
-    def sorted(self) -> tuple[Note, ...]:
+    def in_order(self) -> tuple[Note, ...]:
         counted = {replace(note, done=f"{note.done} ({number})") for note, number in self._counted.items()}
         return tuple(sorted(self._once | counted, key=lambda note: (note.tag, note.rule, note.done)))

@@ -1,9 +1,9 @@
 """What a study was ordered as: its numbers, procedures and reasons, of all that its sources say (MAPPING B, RULES B9).
 
-One study may answer several orders (IHE grouped procedures): then (0008,0050) holds one number or none, and each series'
-requests name theirs. So the study's own level, every series' representative and every document are asked, and their
-requests, and nobody's answer hides another's. The difficulty is what is one order and what is two: a number that is said
-once with its issuer and once without is one, known by the issuer; a number of two issuers is two. Where the study's own
+One study may answer several orders (IHE grouped procedures): then (0008,0050) holds one number or none, and each
+series' requests name theirs. So the study's own level, every series' representative and every document are asked, and
+their requests, and nobody's answer hides another's. One order or two is told by the issuer: a number that is said once
+with its issuer and once without is one, known by the issuer; a number of two issuers is two. Where the study's own
 level disagrees with itself all is named still, for none is more credible than another, and a safety note says so.
 
 `levels` are always the archive's main tags, then the tags that speak for the study, then everybody else's.
@@ -60,7 +60,7 @@ def filler_orders(levels: Sequence[Tagset]) -> tuple[IssuedId, ...]:
 
 def admission(study: Tagset) -> IssuedId | None:
     """(0038,0010) with its issuer (0038,0014)."""
-    return next(iter(_issued(study, value_tag=_ADMISSION, issuer_tag=_ADMISSION_ISSUER)), None)
+    return next(iter(_issued_ids(study, value_tag=_ADMISSION, issuer_tag=_ADMISSION_ISSUER)), None)
 
 
 def procedure_codes(levels: Sequence[Tagset]) -> tuple[Code, ...]:
@@ -121,9 +121,9 @@ def distinct_codes(found: Iterable[Code]) -> tuple[Code, ...]:
 
 def _numbers(levels: Sequence[Tagset], value_tag: str) -> tuple[IssuedId, ...]:
     issuer_tag = _ISSUER_OF[value_tag]
-    own = [_issued(level, value_tag=value_tag, issuer_tag=issuer_tag) for level in levels]
+    own = [_issued_ids(level, value_tag=value_tag, issuer_tag=issuer_tag) for level in levels]
     asked = [
-        [one for request in requests(level) for one in _issued(request, value_tag=value_tag, issuer_tag=issuer_tag)]
+        [one for request in requests(level) for one in _issued_ids(request, value_tag=value_tag, issuer_tag=issuer_tag)]
         for level in levels
     ]
     _note_contradictions(own, asked, tag=value_tag, notes=levels[0].notes)
@@ -145,7 +145,7 @@ def _note_contradictions(
         notes.add(tag, rule=RULE, done=_OTHERS_REQUESTED, safety=True)
 
 
-def _issued(level: Tagset, *, value_tag: str, issuer_tag: str) -> tuple[IssuedId, ...]:
+def _issued_ids(level: Tagset, *, value_tag: str, issuer_tag: str) -> tuple[IssuedId, ...]:
     by = issuer(level.item(issuer_tag))
     return tuple(IssuedId(value=value, issuer=by) for value in values(level.raw(value_tag)))
 

@@ -1,8 +1,8 @@
 """Several copies of one StudyInstanceUID as one study (RULES C8).
 
-The difficulty is that copies overlap without being equal: one archive may still be receiving what another has whole. A
-series is therefore never mixed from two copies, but taken whole from the copy that has most of it, and what the others have
-beyond that is noted, not silently dropped. Whether the copies are of one patient is decided before.
+Copies overlap without being equal: one archive may still be receiving what another has whole. A series is therefore
+never mixed from two copies, but taken whole from the copy that has most of it, and what the others have beyond that is
+noted, not silently dropped. Whether the copies are of one patient is decided before.
 """
 
 from __future__ import annotations
@@ -61,18 +61,18 @@ def _with_all_orders(copies: Sequence[StudySnapshot], *, notes: set[Note]) -> St
     from another archive says so: that archive's settings tell who issued it."""
     first = copies[0]
 
-    def told(copy: StudySnapshot, numbers: Sequence[IssuedId]) -> list[IssuedId]:
+    def tell(copy: StudySnapshot, numbers: Sequence[IssuedId]) -> list[IssuedId]:
         return [one if copy.archive == first.archive else replace(one, elsewhere=copy.archive) for one in numbers]
 
     found: dict[str, tuple[IssuedId, ...]] = {}
     for name, tag in _NUMBERS.items():
-        said = [told(copy, getattr(copy, name)) for copy in copies]
+        said = [tell(copy, getattr(copy, name)) for copy in copies]
         if disagree({one.value for one in each} for each in said):
             notes.add(Note(tag=tag, rule=RULE, done=_ANYWHERE, safety=True))
         found[name] = distinct_numbers(one for each in said for one in each)
     if disagree({(one.scheme, one.value) for one in copy.procedure_codes} for copy in copies):
         notes.add(Note(tag=PROCEDURE_CODES, rule=RULE, done=_ANYWHERE, safety=True))
-    ids = (one for copy in copies for one in told(copy, copy.patient.ids))
+    ids = (one for copy in copies for one in tell(copy, copy.patient.ids))
     return replace(
         first,
         patient=replace(first.patient, ids=tuple(dict.fromkeys(ids))),

@@ -1,8 +1,8 @@
 """What is not said of a study of which the archive could not give everything (RULES B11).
 
-One file that is lost or too large costs what only it can tell, never its study. The difficulty is what it may have told: a
-side that the other images do not have, an issuer that makes the patient's number another one, a rejection. Whatever could
-be wrong without it is left out, and the operator is told.
+One file that is lost or too large costs what only it can tell, never its study. Nobody knows what it may have told: a
+side that the other images do not have, an issuer that makes the patient's number another one, a rejection. Whatever
+could be wrong without it is left out, and the operator is told.
 """
 
 from __future__ import annotations

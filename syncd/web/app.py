@@ -1,8 +1,8 @@
 """The pages: `/livez`, `/readyz`, `/metrics` for machines and everybody, `/api/status` behind the token.
 
 `/livez` fails only when a restart would help; `/readyz` fails when something outside must change, and says what, one
-reason a line. The difficulty is to answer when the rest is broken: what cannot be read is itself a reason, told by our
-own words, and never an exception's text.
+reason a line. They answer when the rest is broken, too: what cannot be read is itself a reason, told by our own words,
+and never an exception's text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def create_app(facts: Facts, metrics: Metrics, *, token: str, allowed_hosts: Col
             Route("/api/status", pages.status),
         ],
         middleware=[Middleware(Guard, hosts=allowed_hosts)],
-        exception_handlers={HTTPException: _refused, SyncdError: _unreadable, Exception: _failed},
+        exception_handlers={HTTPException: _answer_refusal, SyncdError: _unreadable, Exception: _answer_failure},
     )
 
 
@@ -86,10 +86,10 @@ def _state(what: str, *, facts: object) -> str:
     return f"{what}: {known.get('state', 'unknown')}{f' ({reason})' if reason else ''}"
 
 
-def _refused(request: Request, error: Exception) -> Response:
+def _answer_refusal(request: Request, error: Exception) -> Response:
     """404, 405 and 401, as JSON."""
     if not isinstance(error, HTTPException):
-        return _failed(request, error)
+        return _answer_failure(request, error)
     return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
 
 
@@ -98,7 +98,7 @@ def _unreadable(request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error}\n", status_code=503)
 
 
-def _failed(request: Request, error: Exception) -> Response:
+def _answer_failure(request: Request, error: Exception) -> Response:
     """A mistake of ours: the log has its type and place; the answer has neither."""
     # Starlette gives this answer outside of every middleware, so the guard's headers are given here.
     return JSONResponse({"error": "internal error"}, status_code=500, headers=SECURITY_HEADERS)

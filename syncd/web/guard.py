@@ -1,6 +1,6 @@
 """Who may ask: the Host header, the token, and what every answer says to a browser (RULES S3).
 
-The difficulty is DNS rebinding: a page that somebody opens on this machine can make a name of its own point to 127.0.0.1
+DNS rebinding is the danger: a page that somebody opens on this machine can make a name of its own point to 127.0.0.1
 and read what is served there. The browser then still sends that name as Host, so only hosts that are ours are answered.
 Where other machines may ask, our names are not known here; the token protects what is more than a health check.
 """

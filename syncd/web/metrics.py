@@ -1,7 +1,7 @@
 """Metrics: what an operator needs first, under names that stay.
 
-Counters are told by the loop as things happen; gauges that the ledger knows are read when Prometheus asks, at most once a
-second. The difficulty is a label that appears only when something goes wrong: a rule on it cannot see the change from
+Counters are told by the loop as things happen; gauges that the ledger knows are read when Prometheus asks, at most once
+a second. A label that appears only when something goes wrong helps nobody: a rule on it cannot see the change from
 nothing to one. Every label value that can be known beforehand therefore exists from the start, at zero.
 """
 
@@ -166,12 +166,12 @@ class Metrics:
         """Read the gauges from `facts` from now on. To be called once."""
         self.registry.register(_Gauges(facts, clock=self._clock))
 
-    def decided(self, decision: str, seconds: float) -> None:
+    def count_decision(self, decision: str, seconds: float) -> None:
         """A study was looked at: what was decided, and how long it took."""
         self._decisions.labels(str(decision)).inc()
         self._duration.observe(seconds)
 
-    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
+    def count_notes(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         """A study was published although something in it was odd: the rules that dealt with it, each once; and those of
         them that leave something in doubt."""
         for rule in rules:
@@ -179,7 +179,7 @@ class Metrics:
         for rule in safety:
             self._safety.labels(rule).inc()
 
-    def called(self, server: str, outcome: str) -> None:
+    def count_call(self, server: str, outcome: str) -> None:
         """A server was called. `outcome` is the HTTP status or one word, never anything that the server said."""
         self._requests.labels(server, str(outcome)).inc()
 

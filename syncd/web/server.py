@@ -1,8 +1,8 @@
 """uvicorn in a thread of the process that does the work.
 
-The socket is opened by us, before the thread starts: a port that is taken is then an error of the settings, told at once,
-and requests wait in the socket's queue until uvicorn takes them. The difficulty is that uvicorn was made to own its
-process: here it handles no signals, writes no logs of its own, and ends when it is told to.
+The socket is opened by us, before the thread starts: a port that is taken is then an error of the settings, told at
+once, and requests wait in the socket's queue until uvicorn takes them. By itself uvicorn would own its process: here it
+handles no signals, writes no logs of its own, and ends when it is told to.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class WebServer:
 
     def start(self) -> None:
         """Raises `ConfigurationError` when the address cannot be listened on."""
-        self._socket = _listening(self._host, port=self._port)
+        self._socket = _listen(self._host, port=self._port)
         config = uvicorn.Config(
             self._app,
             log_config=None,
@@ -72,7 +72,7 @@ class WebServer:
         self._server = self._thread = self._socket = None
 
 
-def _listening(host: str, *, port: int) -> socket.socket:
+def _listen(host: str, *, port: int) -> socket.socket:
     try:
         family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         opened = socket.socket(family, kind, protocol)

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from syncd import errors
-from syncd.cli.exits import Exit, code_of, told
+from syncd.cli.exits import Exit, code_of, exit_on_error
 from syncd.errors import SyncdError
 
 CODES: dict[str, Exit] = {
@@ -49,7 +49,7 @@ def test_the_numbers_are_those_of_the_contract() -> None:
 
 def test_an_error_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     """README.md: its message on stderr, never a traceback."""
-    with pytest.raises(typer.Exit) as raised, told():
+    with pytest.raises(typer.Exit) as raised, exit_on_error():
         raise errors.ConfigurationError("set this")
     assert raised.value.exit_code == 2
     assert capsys.readouterr().err == "syncd: set this\n"
@@ -57,7 +57,7 @@ def test_an_error_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     """README.md: 130 interrupted."""
-    with pytest.raises(typer.Exit) as raised, told():
+    with pytest.raises(typer.Exit) as raised, exit_on_error():
         raise KeyboardInterrupt
     assert raised.value.exit_code == 130
     assert "interrupted" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from syncd.cli.lines import aligned
+from syncd.cli.lines import align_rows
 from tests.cli.conftest import Place, Syncd
 from tests.loop.world import puts, refused
 
@@ -81,4 +81,4 @@ def test_a_pipe_gets_whole_lines(set_aside: Place) -> None:
 
 def test_a_cell_is_one_line_and_an_empty_end_is_none() -> None:
     """Whatever a server's code or an operator's reason holds."""
-    assert list(aligned([("a", "b\nc", ""), ("longer", "d", "e")])) == ["a       b c", "longer  d    e"]
+    assert list(align_rows([("a", "b\nc", ""), ("longer", "d", "e")])) == ["a       b c", "longer  d    e"]

@@ -47,11 +47,11 @@ class Mortal(World):
         self.clock.advance(QUICKLY)
         self.ledger = Ledger.open(self.ledger_url, clock=self.clock)
         self._watch()
-        self._rooms = None
+        self._context = None
 
     def live(self) -> None:
         """What a process does until nothing is left to do: from its start on, or one that lives since then."""
-        if self._rooms is None:
+        if self._context is None:
             self.connect()
             self.poll()
             self.sweep()

@@ -103,10 +103,10 @@ def test_studies_move_with_their_patient(tmp_path: Path) -> None:
     """RULES B4: killed anywhere between the round's marks and the last commit: both moved, ours gave way once."""
 
     def act(world: Mortal) -> None:
-        if world._rooms is None:
+        if world._context is None:
             world.connect()
         world.clock.advance(DAY)
-        look_around(world.rooms, every=60.0)
+        look_around(world.context, every=60.0)
         world.work_here()
 
     lives = 0

@@ -23,8 +23,8 @@ from syncd.mapping.check.tables import SHAPES, Element
 from syncd.mapping.dialects.registry import VERSIONS, dialect
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.resources.endpoints import endpoints
-from syncd.mapping.resources.imagingstudy import available, registered, withdrawn
-from syncd.mapping.resources.patient import patient, replaced, subject
+from syncd.mapping.resources.imagingstudy import available_study, registered_study, withdrawn_study
+from syncd.mapping.resources.patient import patient, replaced_patient, subject
 from syncd.mapping.resources.provenance import device, provenance, writes_provenance
 from syncd.mapping.resources.retracted import retracted_status
 from syncd.mapping.resources.sentinel import sentinel
@@ -48,7 +48,7 @@ from syncd.model.snapshot import (
 )
 from syncd.model.study.rejection import REJECTING_TITLES
 from syncd.model.words import NOTE_RULES
-from syncd.snapshot.instances.rejection import left_of, said_by
+from syncd.snapshot.instances.rejection import rejections_in, without_rejected
 from tests.mapping.resources.test_provenance import OWED
 from tests.mapping.studies import (
     COLLEAGUE,
@@ -135,12 +135,12 @@ def written(snapshot: StudySnapshot, policy: MappingPolicy, version: str) -> lis
     found, referring = beside(snapshot, policy, version, who=who)
     made += [*found, referring]
     for summary in (False, True):
-        made.append(available(snapshot, subject=who, policy=policy, summary=summary, dialect=version))
+        made.append(available_study(snapshot, subject=who, policy=policy, summary=summary, dialect=version))
     status = retracted_status(in_error=False, fhir_version=version)
-    made.append(withdrawn(snapshot, subject=who, policy=policy, status=status, dialect=version))
+    made.append(withdrawn_study(snapshot, subject=who, policy=policy, status=status, dialect=version))
     if dialect(version).writes_registered:
-        made.append(registered(snapshot, subject=who, policy=policy, dialect=version))
-    made.append(replaced(made[0], by="Patient/theirs", policy=policy, fhir_version=version))
+        made.append(registered_study(snapshot, subject=who, policy=policy, dialect=version))
+    made.append(replaced_patient(made[0], by="Patient/theirs", policy=policy, fhir_version=version))
     if writes_provenance(version):
         debts = [replace(OWED, occasion=occasion) for occasion in Occasion]
         made += [provenance(one, policy=policy, with_device=True, fhir_version=version) for one in debts]
@@ -273,7 +273,7 @@ def test_a_rejecting_title_does_what_the_page_says(title: Title) -> None:
             ),
         )
         with_note = replace(snapshot, key_objects=(note,))
-        left = left_of(with_note, said_by(with_note, patient="p"), patient="p")
+        left = without_rejected(with_note, rejections_in(with_note, patient="p"), patient="p")
         shown = {one.uid for each in left.snapshot.series for one in each.instances}
         if len(rejected) == 1:
             assert shown == {"2.25.2"} | ({"2.25.3"} if title.note_listed else set())

@@ -12,8 +12,8 @@ from tests.loop.world import World
 
 def workers_of(world: World, **wanted: Any) -> Workers:
     """Two workers whose servers are always well, if `wanted` names no gates."""
-    gates = {"fhir": Gate(lambda: None), "archives": Gates({name: Gate(lambda: None) for name in world.rooms.archives})}
-    return Workers(world.rooms, **{**gates, "concurrency": 2, **wanted})
+    gates = {"fhir": Gate(lambda: None), "archives": Gates({name: Gate(lambda: None) for name in world.context.archives})}
+    return Workers(world.context, **{**gates, "concurrency": 2, **wanted})
 
 
 def work_until(workers: Workers, stop: Callable[[], bool]) -> None:

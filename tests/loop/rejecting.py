@@ -74,7 +74,7 @@ def restart(world: World) -> None:
     """syncd ends and starts again on the same ledger."""
     world.ledger.close()
     world.ledger = Ledger.open(world.ledger_url, clock=world.clock)
-    world._rooms = None
+    world._context = None
 
 
 def rounds(world: World) -> list[Outcome]:

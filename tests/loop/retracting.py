@@ -12,7 +12,7 @@ from tests.loop.world import STUDY, World
 
 def deciding(world: World, how: str) -> World:
     """POLICY__ON_DELETE."""
-    world._rooms = replace(world.rooms, on_delete=how)
+    world._context = replace(world.context, on_delete=how)
     return world
 
 
@@ -22,7 +22,7 @@ def shown(world: World, *studies: str, **tags: Any) -> World:
         world.store(study, **tags)
     world.settle()
     world.poll()
-    world.rooms  # noqa: B018 - the servers are known before the first turn
+    world.context  # noqa: B018 - the servers are known before the first turn
     for study in studies or (STUDY,):
         assert world.turn(study).done
     world.sweep()

@@ -104,13 +104,13 @@ def test_two_who_want_the_same_wait_for_each_other() -> None:
     locks, inside, order = Locks(), threading.Event(), list[str]()
 
     def other() -> None:
-        with locks.holding("pat-1"):
+        with locks.hold("pat-1"):
             order.append("second")
 
-    with locks.holding("pat-1"):
+    with locks.hold("pat-1"):
         thread = threading.Thread(target=other)
         thread.start()
-        with locks.holding("pat-2"):
+        with locks.hold("pat-2"):
             inside.set()
         order.append("first")
     thread.join(10.0)
@@ -121,9 +121,9 @@ def test_two_who_want_the_same_wait_for_each_other() -> None:
 def test_a_lock_is_let_go_by_an_error() -> None:
     """RULES B4: whoever fails does not lock the patient for ever."""
     locks = Locks()
-    with pytest.raises(ValueError), locks.holding("pat-1"):
+    with pytest.raises(ValueError), locks.hold("pat-1"):
         raise ValueError
-    with locks.holding("pat-1"):
+    with locks.hold("pat-1"):
         assert list(locks._held) == ["pat-1"]
     assert not locks._held
 
@@ -136,7 +136,7 @@ def test_only_what_was_really_done_makes_the_next_probe_quick(server: Server, cl
         while not gate.ask():
             clock.advance(1.0)
     assert clock.now > 20.0
-    gate.worked()
+    gate.note_success()
     gate.close(TargetState.OPEN, "away")
     clock.advance(1.0)
     assert gate.ask()

@@ -13,7 +13,7 @@ import pytest
 
 from syncd.errors import ConfigurationError
 from syncd.loop.connect import connect_dry
-from syncd.loop.hooks import Hook, load_hooks, shaped
+from syncd.loop.hooks import Hook, fingerprint_with_hooks, load_hooks
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.words import Decision
 from syncd.model.work import Outcome
@@ -30,7 +30,7 @@ def hook(call: Callable[[StudySnapshot, Resource], Any], *, name: str = "site") 
 
 
 def hooked(world: World, *hooks: Hook) -> World:
-    world._rooms = replace(world.connect(), hooks=hooks)
+    world._context = replace(world.connect(), hooks=hooks)
     return world
 
 
@@ -71,7 +71,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_documented_example_changes_and_vetoes(world: World, example: None) -> None:
     """docs/hook.md: the example is found, loaded and asked as an installed package."""
-    assert [one.distribution for one in world.rooms.hooks] == ["example-hospital-hook 1.0"]
+    assert [one.distribution for one in world.context.hooks] == ["example-hospital-hook 1.0"]
     outcome = turned(world, PatientID="P1", OperatorsName="Operator^Olga")
     assert outcome.decision is Decision.CREATE
     assert world.study()["series"]
@@ -222,8 +222,8 @@ def test_hooks_and_their_versions_shape_the_fingerprint() -> None:
         (one, replace(one, name="b")),
         *((replace(one, **{name: "x"}),) for name in ("distribution", "value")),
     ]
-    assert len({shaped("f", hooks=hooks) for hooks in sets}) == len(sets)
-    assert shaped("f", hooks=()) == "f"
+    assert len({fingerprint_with_hooks("f", hooks=hooks) for hooks in sets}) == len(sets)
+    assert fingerprint_with_hooks("f", hooks=()) == "f"
 
 
 def test_a_new_version_of_a_hook_marks_what_was_published(
@@ -236,7 +236,7 @@ def test_a_new_version_of_a_hook_marks_what_was_published(
     monkeypatch.syspath_prepend(tmp_path / "site")
     world.connect()
     assert world.ledger.counts(world.clock()).dirty == 1
-    assert connect_dry(world.site, world.ledger).fingerprint == world.rooms.fingerprint
+    assert connect_dry(world.site, world.ledger).fingerprint == world.context.fingerprint
 
 
 @pytest.mark.parametrize(

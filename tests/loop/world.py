@@ -22,7 +22,7 @@ from syncd.loop.archives.intake import Intake, Polled
 from syncd.loop.breaker import Gate, Gates
 from syncd.loop.companions.target import probe
 from syncd.loop.connect import Site, connect
-from syncd.loop.context import Rooms, Source
+from syncd.loop.context import Context, Source
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
 from syncd.loop.workers.pool import Workers
@@ -71,7 +71,7 @@ _TAGS = ("MainDicomTags", "PatientMainDicomTags", "RequestedTags")
 
 
 class World:
-    """One site. `orthanc` and `fhir` are the fakes, `rooms` what the loop gets, `ledger` the real one."""
+    """One site. `orthanc` and `fhir` are the fakes, `context` what the loop gets, `ledger` the real one."""
 
     on_delete = "cancelled"
 
@@ -92,7 +92,7 @@ class World:
         self.archives = {MAIN: self.new_archive()}
         self.second = ShortOrthanc("1.10.1", clock=self.clock, name="second")
         """Not part of the site before `with_second`."""
-        self._rooms: Rooms | None = None
+        self._context: Context | None = None
         self.ids = "auto"
 
     @property
@@ -122,7 +122,7 @@ class World:
         named = {"dicomweb_url": "https://second.test/dicom-web", "patient_id_system": SYSTEM, **chosen}
         self.archives[SECOND] = self.new_archive(SECOND)
         self.policy = replace(self.policy, further=(ArchivePolicy(name=SECOND, **named),))
-        self._rooms = None
+        self._context = None
         return self
 
     def without(self, name: ArchiveName) -> World:
@@ -130,7 +130,7 @@ class World:
         self.archives.pop(name).close()
         first, *further = (one for one in self.policy.archives if one.name != name)
         self.policy = replace(self.policy, archive=first, further=tuple(further))
-        self._rooms = None
+        self._context = None
         return self
 
     def source(self, name: ArchiveName = MAIN) -> Source:
@@ -152,26 +152,26 @@ class World:
             ids=self.ids,
         )
 
-    def connect(self, **wanted: Any) -> Rooms:
+    def connect(self, **wanted: Any) -> Context:
         """As at a start of syncd: both servers asked, sentinel and Endpoints in place."""
-        self._rooms = replace(connect(self.site, self.ledger, **wanted), clock=self.clock)
-        return self._rooms
+        self._context = replace(connect(self.site, self.ledger, **wanted), clock=self.clock)
+        return self._context
 
     @property
-    def rooms(self) -> Rooms:
-        return self._rooms if self._rooms is not None else self.connect()
+    def context(self) -> Context:
+        return self._context if self._context is not None else self.connect()
 
     def lose_ledger(self, folder: Path) -> None:
         """Another, empty ledger."""
         self.ledger.close()
         self.ledger = Ledger.open(f"sqlite:///{folder}/another.db", clock=self.clock)
-        self._rooms = None
+        self._context = None
 
     def workers(self, **wanted: Any) -> Workers:
         """Workers with gates that probe both servers, as `resync` has them; wind them up with `work`."""
-        rooms = self.rooms
-        archives = Gates({name: Gate(source.archive.info) for name, source in rooms.archives.items()})
-        return Workers(rooms, fhir=Gate(lambda: probe(rooms)), archives=archives, concurrency=2, **wanted)
+        context = self.context
+        archives = Gates({name: Gate(source.archive.info) for name, source in context.archives.items()})
+        return Workers(context, fhir=Gate(lambda: probe(context)), archives=archives, concurrency=2, **wanted)
 
     @contextmanager
     def working(self, **wanted: Any) -> Iterator[Workers]:
@@ -253,10 +253,10 @@ class World:
 
     def task(self, study: str = STUDY) -> Task:
         """The study's turn, due or not."""
-        rooms = self.rooms
+        context = self.context
         claim = self.ledger.claim_study(study)
         assert claim is not None, f"nothing is pending for {study}"
-        return Task(claim=claim, rooms=rooms)
+        return Task(claim=claim, context=context)
 
     def turn(self, study: str = STUDY) -> Outcome:
         """One reconcile of the study, committed. Whatever it raises hands the claim back."""

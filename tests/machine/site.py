@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from syncd.errors import SyncdError
-from syncd.loop.companions.provenance import pay_due
+from syncd.loop.companions.provenance import deliver_due
 from syncd.loop.fhir import inventory
 from syncd.loop.fhir.turned_up import look_around
 from syncd.loop.steps import Step, observe
@@ -371,12 +371,12 @@ class Site(Mortal):
         self.ledger.verification.want("the machine")
         try:
             slices = itertools.count(1)
-            while inventory.tick(self.rooms, interval=86_400.0) is None:
+            while inventory.tick(self.context, interval=86_400.0) is None:
                 assert next(slices) < MOST_STEPS, "a FHIR inventory without end"
         except SyncdError as error:
             self.errors[type(error).__name__] += 1
 
     def pay(self) -> None:
         """What idle workers do beside: Provenances that are owed, Patients and orders that turned up (RULES B4, B8)."""
-        pay_due(self.rooms)
-        look_around(self.rooms, every=3600.0)
+        deliver_due(self.context)
+        look_around(self.context, every=3600.0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.resources.companions import companions, references_to
-from syncd.mapping.resources.imagingstudy import available
+from syncd.mapping.resources.imagingstudy import available_study
 from syncd.mapping.resources.patient import subject
 from syncd.mapping.values.identity import patient_key
 from syncd.model.ids import ArchiveName, StudyInstanceUID
@@ -123,7 +123,7 @@ def archive(**changed: Any) -> MappingPolicy:
 def mapped(snapshot: StudySnapshot, policy: MappingPolicy = POLICY, **more: Any) -> dict[str, Any]:
     """The `available` resource with a literal subject; `dialect` chooses the FHIR version."""
     key = patient_key(snapshot, policy=policy)
-    return available(snapshot, subject=subject(key, snapshot, literal="Patient/p-1"), policy=policy, **more)
+    return available_study(snapshot, subject=subject(key, snapshot, literal="Patient/p-1"), policy=policy, **more)
 
 
 WANTED: dict[str, Any] = {
@@ -166,7 +166,7 @@ def beside(
     key = patient_key(snapshot, policy=policy)
     who = who or subject(key, snapshot, literal="Patient/p-1", fhir_version=version)
     found = companions(snapshot, subject=who, policy=policy, fhir_version=version)
-    said = available(snapshot, subject=who, policy=policy, dialect=version, there=references_to(found))
+    said = available_study(snapshot, subject=who, policy=policy, dialect=version, there=references_to(found))
     return list(found), said
 
 

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from scripts.mapping_page.table import ROWS
 from syncd.errors import StudyError
 from syncd.mapping.check.check import problems
-from syncd.mapping.check.invariants_r6 import broken
+from syncd.mapping.check.invariants_r6 import broken_invariants
 from syncd.mapping.dialects.registry import VERSIONS
 from syncd.mapping.notes.notes import notes
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.profiles.guides import GUIDES
 from syncd.mapping.resources.endpoints import endpoints
-from syncd.mapping.resources.imagingstudy import available, whole
+from syncd.mapping.resources.imagingstudy import available_study, whole
 from syncd.mapping.resources.patient import patient, subject
 from syncd.mapping.values.identity import patient_key
 from syncd.model.snapshot import StudySnapshot
@@ -93,7 +93,7 @@ def the_resource_is_valid(raw: RawStudy, reading: Reading, version: str, profile
     except StudyError:
         pass
     else:
-        resource = available(snapshot, subject=who, policy=policy, dialect=version)
+        resource = available_study(snapshot, subject=who, policy=policy, dialect=version)
         made.append(resource)
         assert [len(one["instance"]) for one in resource["series"]] == [len(one.instances) for one in said.series]
         assert profile != "eu" or not list(broken_for_eu(resource, version))
@@ -109,7 +109,7 @@ def the_order_does_not_matter(raw: RawStudy, chance: Any, reading: Reading) -> N
 def mapped_text(snapshot: StudySnapshot) -> str:
     told = notes(snapshot, policy=SITE)
     try:
-        resource = available(snapshot, subject={"display": "somebody"}, policy=SITE)
+        resource = available_study(snapshot, subject={"display": "somebody"}, policy=SITE)
     except StudyError as error:
         return f"{error}{told}"
     return json.dumps(resource, ensure_ascii=False) + repr(told)
@@ -117,7 +117,7 @@ def mapped_text(snapshot: StudySnapshot) -> str:
 
 def the_invariants_hold(snapshot: StudySnapshot, policy: MappingPolicy) -> None:
     """MAPPING A.4: the eight of R6, on whatever the room `snapshot` may give."""
-    assert broken(available(snapshot, subject={"display": "somebody"}, policy=policy, dialect="r6")) == []
+    assert broken_invariants(available_study(snapshot, subject={"display": "somebody"}, policy=policy, dialect="r6")) == []
 
 
 def test_any_byte_salad_in_any_mapped_tag_gives_a_resource_or_a_named_note_and_loses_no_instance() -> None:

@@ -12,7 +12,7 @@ from syncd.mapping.notes.notes import notes
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.profiles.guides import GUIDES
 from syncd.mapping.resources.endpoints import endpoints
-from syncd.mapping.resources.imagingstudy import withdrawn
+from syncd.mapping.resources.imagingstudy import withdrawn_study
 from syncd.mapping.resources.patient import patient
 from syncd.mapping.resources.retracted import remains
 from syncd.mapping.values.identity import patient_key
@@ -157,7 +157,7 @@ def test_a_study_that_is_gone_claims_what_one_of_which_nothing_is_left_claims(pr
     """MAPPING F.3, H: EU's claim and types stay, MADO's claim goes, whether or not the archive still holds the study."""
     policy, who = replace(ALL, body_structure=False, profile=profile), {"reference": "Patient/p-1"}
     shown = mapped(full_study(), policy, dialect=version)
-    left = withdrawn(full_study(), subject=who, policy=policy, status="cancelled", dialect=version)
+    left = withdrawn_study(full_study(), subject=who, policy=policy, status="cancelled", dialect=version)
     found = remains(
         {**shown, "subject": who}, status="cancelled", identifiers=shown["identifier"], policy=policy, dialect=version
     )

@@ -12,7 +12,7 @@ from syncd.mapping.dialects.registry import VERSIONS, dialect
 from syncd.mapping.notes.notes import notes
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.resources.endpoints import endpoints
-from syncd.mapping.resources.imagingstudy import available, registered
+from syncd.mapping.resources.imagingstudy import available_study, registered_study
 from syncd.mapping.resources.patient import patient, subject
 from syncd.mapping.values.identity import patient_key
 from syncd.model.snapshot import StudySnapshot
@@ -35,9 +35,9 @@ def test_every_resource_of_every_study_can_be_sent(version: str, snapshot: Study
     made = [patient(snapshot, key=key, policy=policy, fhir_version=version), *endpoints(policy, fhir_version=version)]
     for literal in (None, f"Patient/{key.resource_id}"):
         who = subject(key, snapshot, literal=literal, fhir_version=version)
-        made.append(available(snapshot, subject=who, policy=policy, dialect=version))
+        made.append(available_study(snapshot, subject=who, policy=policy, dialect=version))
         if dialect(version).writes_registered:
-            made.append(registered(snapshot, subject=who, policy=policy, dialect=version))
+            made.append(registered_study(snapshot, subject=who, policy=policy, dialect=version))
         found, referring = beside(snapshot, policy, version, who=who)
         made += [*found, referring]
     assert [problems(one, fhir_version=version) for one in made] == [()] * len(made)
@@ -49,7 +49,7 @@ def test_every_resource_of_every_study_can_be_sent(version: str, snapshot: Study
 def test_no_version_loses_an_instance_of_another(version: str, snapshot: StudySnapshot, policy: MappingPolicy) -> None:
     """MAPPING A.2: what one version lists and counts, all do."""
     who = {"reference": "Patient/p"}
-    said, r4 = (available(snapshot, subject=who, policy=policy, dialect=one) for one in (version, "r4"))
+    said, r4 = (available_study(snapshot, subject=who, policy=policy, dialect=one) for one in (version, "r4"))
     assert [said[count] for count in ("numberOfSeries", "numberOfInstances")] == [
         r4[count] for count in ("numberOfSeries", "numberOfInstances")
     ]
@@ -62,7 +62,7 @@ def test_no_version_loses_an_instance_of_another(version: str, snapshot: StudySn
 def test_counts_are_those_of_what_is_listed(snapshot: StudySnapshot, policy: MappingPolicy) -> None:
     """MAPPING A.2, G: what is left out is not counted, and noted; nothing else is missing."""
     who = {"display": "somebody"}
-    resource = available(snapshot, subject=who, policy=policy)
+    resource = available_study(snapshot, subject=who, policy=policy)
     counts = [one["numberOfInstances"] for one in resource["series"]]
     assert resource["numberOfSeries"] == len(counts)
     assert resource["numberOfInstances"] == sum(counts) <= snapshot.number_of_instances
@@ -77,6 +77,6 @@ def test_counts_are_those_of_what_is_listed(snapshot: StudySnapshot, policy: Map
 def test_mapping_is_a_function(snapshot: StudySnapshot, policy: MappingPolicy) -> None:
     """RULES B3: equal studies give equal bytes, and UTF-8 can carry them."""
     who = subject(patient_key(snapshot, policy=policy), snapshot, literal=None)
-    first, second = (json.dumps(available(snapshot, subject=who, policy=policy), ensure_ascii=False) for _ in range(2))
+    first, second = (json.dumps(available_study(snapshot, subject=who, policy=policy), ensure_ascii=False) for _ in range(2))
     assert first.encode() == second.encode()
     assert notes(snapshot, policy=policy) == notes(snapshot, policy=policy)

@@ -264,8 +264,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LEDGER}/studies/marks.py",
-                "row = merged(row, one, generation=generation, ",
-                "row = merged(row, one, generation=(row.generation if row else 0) + 1, ",
+                "row = merge_mark(\n                    row, one, generation=generation, ",
+                "row = merge_mark(row, one, generation=(row.generation if row else 0) + 1, ",
             ),
         ),
         noticed_by=("tests/ledger/studies/test_claims.py::test_generations_rise_across_studies_and_restarts",),
@@ -297,7 +297,7 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/fhir/inventory.py",
-                "    restored = bool(lower) and _is_restored(rooms, lower)",
+                "    restored = bool(lower) and _is_restored(context, lower)",
                 "    restored = False",
             ),
         ),

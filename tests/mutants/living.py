@@ -11,7 +11,7 @@ MUTANTS = (
         name="looked-up-in-another-version",
         rule="C2",
         breaks="in DSTU2 the lookup of a batch asks for a parameter that is none there, and each study asks for itself",
-        edits=(Edit(f"{_LOOP}/workers/pool.py", "server, ids, fhir_version=self._rooms.fhir_version)", "server, ids)"),),
+        edits=(Edit(f"{_LOOP}/workers/pool.py", "server, ids, fhir_version=self._context.fhir_version)", "server, ids)"),),
         noticed_by=("tests/loop/fhir/test_dstu2.py::test_studies_are_looked_up_together_by_what_dstu2_can_search_for",),
     ),
     Mutant(
@@ -50,8 +50,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/study/publish.py",
-                "        at=task.rooms.clock(),\n        adopted=action.adopted,\n",
-                "        at=task.rooms.clock(),\n",
+                ("        at=task.context.clock(),\n        adopted=action.adopted,\n"),
+                "        at=task.context.clock(),\n",
             ),
         ),
         noticed_by=("tests/loop/study/test_adoption.py::test_one_at_our_own_id_is_remembered_as_adopted",),
@@ -129,7 +129,7 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/workers/attempt.py",
-                "        if self._company.heard_out(task.study_uid, until=self._others_succeed):",
+                "        if self._neighbours.wait_for_others(task.study_uid, until=self._others_succeed):",
                 "        if False:",
             ),
         ),
@@ -142,7 +142,7 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/workers/attempt.py",
-                "        if self._company.heard_out(task.study_uid, until=self._others_succeed):",
+                "        if self._neighbours.wait_for_others(task.study_uid, until=self._others_succeed):",
                 "        if self._others_succeed():",
             ),
         ),

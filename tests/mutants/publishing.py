@@ -87,7 +87,7 @@ MUTANTS = (
         name="intent-not-saved",
         rule="C3",
         breaks="nothing is committed before a write is sent",
-        edits=(Edit(f"{_LOOP}/study/send.py", "    rooms.ledger.save_intent(\n", "    (lambda intent: None)(\n"),),
+        edits=(Edit(f"{_LOOP}/study/send.py", "    context.ledger.save_intent(\n", "    (lambda intent: None)(\n"),),
         noticed_by=("tests/loop/study/test_writing.py::test_what_was_sent_before_a_crash_does_not_become_foreign",),
     ),
     Mutant(
@@ -97,12 +97,12 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/study/send.py",
-                "        written = rooms.server.put(resource, expected_version=expected_version)\n",
+                "        written = context.server.put(resource, expected_version=expected_version)\n",
                 "        try:\n"
-                "            written = rooms.server.put(resource, expected_version=expected_version)\n"
+                "            written = context.server.put(resource, expected_version=expected_version)\n"
                 "        except Conflict:\n"
-                '            newer = rooms.server.read("ImagingStudy", resource_id)\n'
-                "            written = rooms.server.put(resource, expected_version=newer.version)\n",
+                '            newer = context.server.read("ImagingStudy", resource_id)\n'
+                "            written = context.server.put(resource, expected_version=newer.version)\n",
             ),
         ),
         noticed_by=("tests/loop/study/test_writing.py::test_a_conflict_restarts_from_the_archive",),
@@ -201,8 +201,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/workers/attempt.py",
-                "            return None if self.outage(error) else self._failed(task, error)",
-                "            return self._failed(task, error)",
+                "            return None if self.outage(error) else self._handle_failure(task, error)",
+                "            return self._handle_failure(task, error)",
             ),
         ),
         noticed_by=("tests/loop/workers/test_workers.py::test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was",),
@@ -211,7 +211,7 @@ MUTANTS = (
         name="archive-never-forgiven",
         rule="C6",
         breaks="after some outages every further one of an archive lasts half a minute",
-        edits=(Edit(f"{_LOOP}/workers/attempt.py", "                gate.worked()\n", "                pass\n"),),
+        edits=(Edit(f"{_LOOP}/workers/attempt.py", "                gate.note_success()\n", "                pass\n"),),
         noticed_by=(
             "tests/loop/workers/test_workers.py::test_an_archive_that_was_read_again_is_probed_quickly_the_next_time",
         ),

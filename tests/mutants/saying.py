@@ -164,7 +164,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/plan/subject.py",
-                "    if are_two(differing(said(patient), said(ours))):",
+                "    if are_two(differing_traits(patient_statement(patient), patient_statement(ours))):",
                 "    if False:",
             ),
         ),
@@ -197,8 +197,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/fhir/inventory.py",
-                "sum(rooms.ledger.mark_subject(one) for one in outdated_subjects(rooms, subjects))",
-                "0 * len(outdated_subjects(rooms, subjects))",
+                "sum(context.ledger.mark_subject(one) for one in find_outdated_subjects(context, subjects))",
+                "0 * len(find_outdated_subjects(context, subjects))",
             ),
         ),
         noticed_by=("tests/loop/fhir/test_asked_again.py::test_old_studies_follow_a_merged_patient",),
@@ -236,7 +236,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/snapshot/build.py",
-                "    levels += [*(Tagset(tags, notes) for tags in _saying_something_else(series)), *documents]",
+                "    levels += [*(Tagset(tags, notes) for tags in _differing_instances(series)), *documents]",
                 "    levels += documents",
             ),
         ),
@@ -279,7 +279,7 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/study/rejections.py",
-                "if now < one.first_missing_at + rooms.revoke_grace]",
+                "if now < one.first_missing_at + context.revoke_grace]",
                 "if now < one.first_missing_at]",
             ),
         ),

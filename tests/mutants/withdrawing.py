@@ -14,7 +14,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/loop/study/read.py",
-                "            asked[name] = _looked_up(task, name)",
+                "            asked[name] = _look_up(task, name)",
                 "            asked[name] = ()",
             ),
             Edit(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from syncd.model.work import Intent, ParkedStudy, StudyRecord
-from syncd.plan.contest import RESOURCE, differing, written_since
+from syncd.plan.contest import RESOURCE, differing_elements, was_written_since
 from syncd.plan.decide import Absent, Current, Deleted, Known, Park, Silence, Skip, Write, decide
 from tests.plan.test_decide import GOAL, INTENT, OLDER, RECORD, found
 
@@ -123,12 +123,15 @@ def test_a_dropped_study_is_silent_until_its_digest_changes(record: StudyRecord 
 )
 def test_versions_are_compared_as_numbers_where_they_are(recorded: str, current: str, later: bool) -> None:
     """RULES E3: a version below the ledger's means a restored backup."""
-    assert written_since(recorded, current) is later
+    assert was_written_since(recorded, current) is later
 
 
 def test_what_servers_decorate_is_no_difference() -> None:
     """RULES B3."""
     ours = {"id": "1", "subject": {"reference": "Patient/p"}, "status": "available"}
     theirs = {**ours, "meta": {"versionId": "7"}, "subject": {"reference": "http://s/fhir/Patient/p/_history/2"}}
-    assert differing(ours, theirs, base_url="http://s/fhir") == frozenset()
-    assert differing(ours, {**theirs, "status": "registered", "note": []}, base_url="http://s/fhir") == {"status", "note"}
+    assert differing_elements(ours, theirs, base_url="http://s/fhir") == frozenset()
+    assert differing_elements(ours, {**theirs, "status": "registered", "note": []}, base_url="http://s/fhir") == {
+        "status",
+        "note",
+    }

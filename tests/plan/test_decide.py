@@ -20,7 +20,7 @@ from syncd.plan.decide import (
     Skip,
     Write,
     decide,
-    wanted,
+    goal_of,
 )
 from syncd.plan.ownership import owned_values
 
@@ -33,7 +33,7 @@ RESOURCE: dict[str, Any] = {
     "status": "available",
     "subject": {"reference": "Patient/p"},
 }
-GOAL = wanted(RESOURCE, fingerprint="f1")
+GOAL = goal_of(RESOURCE, fingerprint="f1")
 RECORD = StudyRecord(
     study_uid="1.2.3",
     resource_id="1.2.3",
@@ -246,7 +246,7 @@ def test_in_dstu2_unavailable_is_the_word_for_withdrawn(
 ) -> None:
     """RULES C4, MAPPING M: a version without a status decides as the others do."""
     made = decide(
-        wanted(goal, fingerprint="f1", fhir_version="dstu2"),
+        goal_of(goal, fingerprint="f1", fhir_version="dstu2"),
         Known(
             record=replace(OLDER, status=remembered, owned=owned_values(DSTU2, fhir_version="dstu2")),
             intent=None,

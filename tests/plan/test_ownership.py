@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from syncd.plan.ownership import foreign_part, joined, merged, owned_values
+from syncd.plan.ownership import foreign_part, join_owned, merge_foreign, owned_values
 
 UID = {"system": "urn:dicom:uid", "value": "urn:oid:1.2.3"}
 ACCESSION = {"system": "http://ris.test", "value": "A1"}
@@ -22,12 +22,12 @@ WANTED: dict[str, Any] = {
     "numberOfSeries": 1,
     "series": [{"uid": "1.2.3.1", "modality": {"code": "CT"}}],
 }
-NOTHING_HELD = joined()
+NOTHING_HELD = join_owned()
 
 
 def sent(current: dict[str, Any], *, wanted: dict[str, Any] = WANTED, held: dict[str, Any] | None = None) -> dict[str, Any]:
-    foreign = foreign_part(current, wanted, held=joined(held) if held else NOTHING_HELD)
-    return merged(wanted, foreign)
+    foreign = foreign_part(current, wanted, held=join_owned(held) if held else NOTHING_HELD)
+    return merge_foreign(wanted, foreign)
 
 
 @pytest.mark.parametrize(
@@ -102,16 +102,16 @@ def test_a_generated_narrative_is_dropped_and_foreign_tags_stay() -> None:
 def test_what_was_only_intended_is_ours_too() -> None:
     """RULES C3: "written by us" = recorded ∪ intended, so a crash between PUT and commit makes nothing foreign."""
     intended = {**WANTED, "basedOn": [{"identifier": {"value": "A2"}}], "identifier": [UID, {"value": "S2"}]}
-    held = joined(owned_values(WANTED), owned_values(intended))
-    assert merged(WANTED, foreign_part(intended, WANTED, held=held)) == WANTED
+    held = join_owned(owned_values(WANTED), owned_values(intended))
+    assert merge_foreign(WANTED, foreign_part(intended, WANTED, held=held)) == WANTED
 
 
 def test_merging_twice_changes_nothing() -> None:
     """RULES C3: what was sent and read back gives the same foreign part again."""
     current = {**WANTED, "note": [{"text": "x"}], "identifier": [UID, {"system": "http://his.test", "value": "7"}]}
-    held = joined(owned_values(WANTED))
-    once = merged(WANTED, foreign_part(current, WANTED, held=held))
-    assert merged(WANTED, foreign_part(once, WANTED, held=held)) == once
+    held = join_owned(owned_values(WANTED))
+    once = merge_foreign(WANTED, foreign_part(current, WANTED, held=held))
+    assert merge_foreign(WANTED, foreign_part(once, WANTED, held=held)) == once
 
 
 def test_an_extension_that_we_wrote_is_ours_and_goes_with_us() -> None:
@@ -151,8 +151,8 @@ DSTU2: dict[str, Any] = {
 
 
 def sent_in_dstu2(current: dict[str, Any], *, wanted: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
-    known = joined(owned_values(held, fhir_version="dstu2"))
-    return merged(wanted, foreign_part(current, wanted, held=known, fhir_version="dstu2"))
+    known = join_owned(owned_values(held, fhir_version="dstu2"))
+    return merge_foreign(wanted, foreign_part(current, wanted, held=known, fhir_version="dstu2"))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_endpoints_of_a_series_are_ours_and_theirs_by_id() -> None:
     moved_home = {**WANTED, "series": [{**series, "endpoint": [theirs]}]}
     assert sent(current, held=owned_values(elsewhere)) == moved_home
     every = ["Endpoint/main-wado-rs", "Endpoint/second-wado-rs"]
-    assert merged(WANTED, foreign_part(current, WANTED, held=NOTHING_HELD, endpoints=every)) == moved_home
+    assert merge_foreign(WANTED, foreign_part(current, WANTED, held=NOTHING_HELD, endpoints=every)) == moved_home
 
 
 def test_a_profile_that_we_claimed_goes_when_we_claim_it_no_more() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.model.provenance import Occasion
 from syncd.model.work import StudyRecord
-from syncd.plan.provenance import owed
+from syncd.plan.provenance import provenance_owed
 
 RECORD = StudyRecord(
     study_uid="1.2.3",
@@ -29,7 +29,7 @@ def but(**changed: Any) -> StudyRecord:
 
 
 def occasion(before: StudyRecord | None, after: StudyRecord, scope: str) -> Occasion | None:
-    found = owed(before, after, scope=scope, intended_at=5.0, due=9.0)
+    found = provenance_owed(before, after, scope=scope, intended_at=5.0, due=9.0)
     return found[0].occasion if found else None
 
 
@@ -87,7 +87,7 @@ def test_the_scope_says_what_is_owed(
 def test_a_debt_says_everything() -> None:
     """MAPPING J.5: the id follows from the ImagingStudy and its content; the time is the intent's."""
     after = but(raw={"patient": "pat-1", "replaces": ["8", "9"]})
-    (debt,) = owed(None, after, scope="corrections", intended_at=5.0, due=9.0)
+    (debt,) = provenance_owed(None, after, scope="corrections", intended_at=5.0, due=9.0)
     assert (debt.study_uid, debt.resource_id, debt.version) == ("1.2.3", "1.2.3", "2")
     assert (debt.recorded, debt.due, debt.attempts, debt.sources) == (5.0, 9.0, 0, ("8", "9"))
 
@@ -96,7 +96,7 @@ def test_the_id_differs_with_resource_and_content_only() -> None:
     """MAPPING J.5: a retry says the same, whatever it knows by then of version and time."""
 
     def made(**changed: Any) -> str:
-        return owed(None, but(**changed), scope="all", intended_at=len(changed), due=9.0)[0].provenance_id
+        return provenance_owed(None, but(**changed), scope="all", intended_at=len(changed), due=9.0)[0].provenance_id
 
     assert made() == made(version="7", last_updated="x")
     assert len({made(), made(digest="e"), made(resource_id="x-1")}) == 3

@@ -11,7 +11,7 @@ import pytest
 from syncd.model.words import Cause
 from syncd.model.words import Tombstone as Kind
 from syncd.model.work import Intent, ParkedStudy, Retraction, StudyRecord
-from syncd.plan.decide import Absent, Current, Deleted, Found, Known, NeedRead, Park, Wait, Wanted, wanted
+from syncd.plan.decide import Absent, Current, Deleted, Found, Known, NeedRead, Park, Wait, Wanted, goal_of
 from syncd.plan.ownership import owned_values
 from syncd.plan.withdraw import Asked, Delete, Leave, TakingBack, Tombstone, Withdraw, ours_among, takes_back, withdraw
 from tests.plan.test_decide import DSTU2, RECORD, RESOURCE, TAG, found
@@ -24,7 +24,7 @@ def remaining(resource: Mapping[str, Any], status: str, identifiers: Sequence[Ma
     """As MAPPING F.3: identifiers of ours, subject and status."""
     kept = [one for one in resource.get("identifier", ()) if one in identifiers or one["system"] == "urn:dicom:uid"]
     told = {name: resource[name] for name in ("resourceType", "id", "meta", "subject")}
-    return wanted({**told, "identifier": kept, "status": status}, fingerprint="f1")
+    return goal_of({**told, "identifier": kept, "status": status}, fingerprint="f1")
 
 
 SENT = remaining(RESOURCE, "cancelled", RESOURCE["identifier"])

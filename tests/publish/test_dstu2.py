@@ -76,7 +76,7 @@ def test_the_form_is_proved_with_a_basic(fake: FakeFhir, asked: FhirServer) -> N
     for _ in range(2):
         assert sentinel.prove(asked, "syncd-1", **known) == VERSION_IN_BODY
         assert sentinel.present(asked, "syncd-1", **known)
-    assert sentinel.known_to(asked, **known) == ("syncd-1",)
+    assert sentinel.find_sentinels(asked, **known) == ("syncd-1",)
     assert [one["id"] for one in fake.resources("Basic")] == ["syncd-1"]
     fake.wipe()
     assert not sentinel.present(asked, "syncd-1", **known)

@@ -263,7 +263,7 @@ def test_the_create_only_form_is_proved(fake: FakeFhir, asked: FhirServer, zero:
     fake.rules.append(_server_that(fake, zero=zero, none_match=none_match))
     assert sentinel.prove(asked, "syncd-1", installation_id="syncd") == form
     assert sentinel.present(asked, "syncd-1", installation_id="syncd")
-    assert sentinel.known_to(asked, installation_id="syncd") == ("syncd-1",)
+    assert sentinel.find_sentinels(asked, installation_id="syncd") == ("syncd-1",)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_trial_that_cannot_be_deleted_is_no_sentinel(fake: FakeFhir, asked: Fh
     sentinel.prove(asked, "syncd-1", installation_id="syncd")
     fake.rules.append(lambda request: outcome(status=405) if request.method == "DELETE" else None)
     assert sentinel.prove(asked, "syncd-1", installation_id="syncd") == "if-match-0"
-    assert sentinel.known_to(asked, installation_id="syncd") == ("syncd-1",)
+    assert sentinel.find_sentinels(asked, installation_id="syncd") == ("syncd-1",)
     assert {one["status"] for one in fake.resources("Endpoint")} == {"off"}
 
 
@@ -336,14 +336,14 @@ def test_what_is_not_our_sentinel_is_not_present(fake: FakeFhir, asked: FhirServ
     """RULES E3: known by its identifier and our tag."""
     _put(fake, {**resource("syncd-1", installation_id="syncd"), **change})
     assert not sentinel.present(asked, "syncd-1", installation_id="syncd")
-    assert sentinel.known_to(asked, installation_id="syncd") == ()
+    assert sentinel.find_sentinels(asked, installation_id="syncd") == ()
 
 
 def test_a_sentinel_that_only_a_stale_search_knows_is_not_known(fake: FakeFhir, asked: FhirServer) -> None:
     """RULES C9: confirmed by GET."""
     sentinel.prove(asked, "syncd-1", installation_id="syncd")
     fake.answer_instead(lambda request: request.path.endswith("/syncd-1"), outcome(status=410))
-    assert sentinel.known_to(asked, installation_id="syncd") == ()
+    assert sentinel.find_sentinels(asked, installation_id="syncd") == ()
 
 
 def test_a_refused_sentinel_is_told(fake: FakeFhir, asked: FhirServer) -> None:

@@ -16,7 +16,7 @@ from pydicom.sr.codedict import codes
 
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.resources.endpoints import endpoints
-from syncd.mapping.resources.imagingstudy import available, registered
+from syncd.mapping.resources.imagingstudy import available_study, registered_study
 from syncd.mapping.resources.patient import patient, subject
 from syncd.mapping.values.identity import patient_key
 from syncd.model.snapshot import Code, IssuedId, Issuer, PatientFacts, StudySnapshot
@@ -59,8 +59,8 @@ def everything_of(snapshot: StudySnapshot, policy: MappingPolicy) -> list[dict[s
     key = patient_key(snapshot, policy=policy)
     who = subject(key, snapshot, literal=None)
     return [
-        available(snapshot, subject=who, policy=policy),
-        registered(snapshot, subject=who, policy=policy),
+        available_study(snapshot, subject=who, policy=policy),
+        registered_study(snapshot, subject=who, policy=policy),
         patient(snapshot, key=key, policy=policy),
         *endpoints(policy),
     ]

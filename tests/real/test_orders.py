@@ -68,7 +68,7 @@ def test_a_study_is_found_by_each_of_its_orders(new_site: Callable[..., RealWorl
     study = site.get(f"ImagingStudy/{site.uid}")
     assert [one["identifier"]["value"] for one in study["basedOn"]] == [first, second]
     assert site.hapi.errors_in(study) == []
-    on = "basedon" if site.rooms.fhir_version == "r4" else "based-on"
+    on = "basedon" if site.context.fhir_version == "r4" else "based-on"
     for query in (
         f"identifier={ORDERS}|{first}",
         f"identifier={ORDERS}|{second}",

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import requests
 
-from syncd.loop.companions.provenance import FIRST_DUE, pay_due
+from syncd.loop.companions.provenance import FIRST_DUE, deliver_due
 from syncd.loop.fhir import inventory
 from syncd.loop.fhir.turned_up import DAY, look_around
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
-from syncd.mapping.resources.patient import replaced
+from syncd.mapping.resources.patient import replaced_patient
 from syncd.mapping.resources.provenance import device, provenance
 from syncd.model.ids import ArchiveName
 from syncd.model.provenance import Occasion, OwedProvenance
@@ -67,7 +67,7 @@ class RealWorld(World):
     def pay(self) -> list[Json]:
         """Everything that is owed is paid; the Provenances of this site."""
         self.clock.advance(FIRST_DUE + 1)
-        pay_due(self.rooms)
+        deliver_due(self.context)
         return self.find(f"Provenance?_tag=urn:syncd:installation%7Csite-{self.number}")
 
     def find(self, query: str) -> list[Json]:
@@ -139,7 +139,7 @@ def test_hapi_finds_no_error_in_agent_and_replaced_patient(server: tuple[str, Ha
     version, hapi = server
     assert errors(hapi, device(POLICY, fhir_version=version)) == []
     ours = {"resourceType": "Patient", "id": "pat-1", "identifier": [{"system": ORDERS, "value": "P"}]}
-    assert errors(hapi, replaced(ours, by="Patient/his-1", policy=POLICY, fhir_version=version)) == []
+    assert errors(hapi, replaced_patient(ours, by="Patient/his-1", policy=POLICY, fhir_version=version)) == []
 
 
 @pytest.mark.quick("r4")
@@ -191,7 +191,7 @@ def test_a_withdrawn_study_leaves_one(new_site: Callable[..., RealWorld]) -> Non
 def test_killed_after_the_provenance_it_is_written_once(new_site: Callable[..., RealWorld]) -> None:
     """MAPPING J.5: a retry is idempotent on a real server."""
     site = new_site()
-    site._rooms = replace(site.rooms, provenance="all")
+    site._context = replace(site.context, provenance="all")
     site.published(site.uid)
     (owed,) = site.ledger.trail.of_study(site.uid)
     (told,) = site.pay()
@@ -213,7 +213,7 @@ def test_subjects_move_to_a_patient_that_turns_up(new_site: Callable[..., RealWo
     theirs = f"his-{site.number}"
     site.foreign({"resourceType": "Patient", "id": theirs, "identifier": [{"system": site.system, "value": "P"}]})
     site.clock.advance(DAY)
-    assert look_around(site.rooms, every=60.0) == 2
+    assert look_around(site.context, every=60.0) == 2
     site.work()
     assert {site.get(f"ImagingStudy/{one}")["subject"]["reference"] for one in others} == {f"Patient/{theirs}"}
     (ours,) = site.find(f"Patient?_tag=urn:syncd:installation%7Csite-{site.number}")
@@ -238,7 +238,7 @@ def test_an_order_that_turns_up_is_named(new_site: Callable[..., RealWorld]) -> 
         }
     )
     site.clock.advance(DAY)
-    assert look_around(site.rooms, every=60.0) == 1
+    assert look_around(site.context, every=60.0) == 1
     site.work()
     (order,) = site.get(f"ImagingStudy/{site.uid}")["basedOn"]
     assert order["reference"] == f"ServiceRequest/order-{site.number}"
@@ -256,7 +256,7 @@ def _inventory(site: RealWorld) -> int:
     site.ledger.verification.want("a test")
     finished = None
     while finished is None:
-        finished = inventory.tick(site.rooms, interval=DAY)
+        finished = inventory.tick(site.context, interval=DAY)
     return finished.found["outdated"]
 
 

@@ -24,7 +24,7 @@ from syncd.mapping.dialects.registry import dialect, release
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.profiles.guides import GUIDES
 from syncd.mapping.resources.endpoints import endpoints
-from syncd.mapping.resources.imagingstudy import available, registered
+from syncd.mapping.resources.imagingstudy import available_study, registered_study
 from syncd.mapping.resources.patient import patient, subject
 from syncd.mapping.resources.provenance import device, provenance, writes_provenance
 from syncd.mapping.resources.sentinel import sentinel
@@ -122,9 +122,9 @@ def everything_of(snapshot: StudySnapshot, policy: MappingPolicy, version: str) 
     made = [patient(snapshot, key=key, policy=policy, fhir_version=version)]
     for literal in (None, f"Patient/{key.resource_id}"):
         who = subject(key, snapshot, literal=literal, fhir_version=version)
-        made.append(available(snapshot, subject=who, policy=policy, dialect=version))
+        made.append(available_study(snapshot, subject=who, policy=policy, dialect=version))
     if dialect(version).writes_registered:
-        made.append(registered(snapshot, subject=who, policy=policy, dialect=version))
+        made.append(registered_study(snapshot, subject=who, policy=policy, dialect=version))
     return made
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.datadict import keyword_dict
 
-from syncd.selection.facts import Facts, selected
+from syncd.selection.facts import Facts, select
 from syncd.selection.rules import Excluded, Selected, UnusableRule, parse, rules
 
 STUDY = Facts(
@@ -80,7 +80,7 @@ def test_exclude_wins_and_no_include_rule_takes_all(
     include: tuple[str, ...], exclude: tuple[str, ...], expected: Selected | Excluded
 ) -> None:
     """docs/settings.md, defaults `all, none`."""
-    assert selected(STUDY, rules(include=include, exclude=exclude)) == expected
+    assert select(STUDY, rules(include=include, exclude=exclude)) == expected
 
 
 def test_a_reason_shows_the_rule_and_no_value() -> None:

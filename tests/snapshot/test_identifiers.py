@@ -112,7 +112,7 @@ def test_a_number_with_and_without_its_issuer_is_one_order_and_of_two_issuers_tw
         }
     )
     assert accessions([main, image]) == tuple(IssuedId(value="A1", issuer=one) for one in expected)
-    assert main.notes.sorted() == ()
+    assert main.notes.in_order() == ()
 
 
 def test_an_issuer_is_never_given_to_another_level_s_number() -> None:
@@ -138,7 +138,7 @@ def test_only_numbers_that_exclude_each_other_are_a_doubt(levels: list[Tags], sa
     """RULES B9: named all the same, with a safety note; grouped procedures are none."""
     notes = Notes()
     assert len(accessions([Tagset(level, notes) for level in levels])) == len(set(re.findall(r"A\d", str(levels))))
-    assert [(one.tag, one.rule, one.done, one.safety) for one in notes.sorted()] == (
+    assert [(one.tag, one.rule, one.done, one.safety) for one in notes.in_order()] == (
         [("0008,0050", "RULES B9", said, True)] if said else []
     )
 
@@ -208,7 +208,7 @@ def test_sex_becomes_a_gender(sex: str, gender: str, noted: bool) -> None:
     """MAPPING C.3."""
     level = tagset({"0010,0040": sex})
     assert patient_facts(level).gender == gender
-    assert bool(level.notes.sorted()) is noted
+    assert bool(level.notes.in_order()) is noted
 
 
 def test_other_patient_names_follow_the_official_one() -> None:

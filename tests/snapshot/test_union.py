@@ -10,7 +10,7 @@ import pytest
 from syncd.model.ids import ArchiveName
 from syncd.model.snapshot import Code, IssuedId, Issuer, PatientFacts, StudySnapshot
 from syncd.snapshot.build import build
-from syncd.snapshot.instances.key_objects import rejecting
+from syncd.snapshot.instances.key_objects import rejection_notes
 from syncd.snapshot.union import union
 from tests.snapshot.studies import KO, coded, image, naming, series, study
 
@@ -103,7 +103,7 @@ def test_a_rejection_in_any_copy_counts() -> None:
         )
     )
     both = union([copy(EAST, s1=["1.1", "1.2"]), note], order=[EAST, WEST])
-    assert [each.instance_uid for each in rejecting(both)] == ["1.2.9"]
+    assert [each.instance_uid for each in rejection_notes(both)] == ["1.2.9"]
 
 
 def test_the_home_is_the_archive_with_most_series() -> None:

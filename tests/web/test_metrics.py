@@ -33,12 +33,12 @@ def metrics() -> Metrics:
 
 def test_what_the_loop_tells_is_counted(metrics: Metrics) -> None:
     """Published by decision, HTTP calls by server and outcome."""
-    metrics.decided(Decision.CREATE, 0.2)
-    metrics.decided("Create", 7.0)
-    metrics.noted(("B", "C.1-1"))
-    metrics.noted(("B",), safety=("B",))
-    metrics.called("fhir", "201")
-    metrics.called("archive", "unreachable")
+    metrics.count_decision(Decision.CREATE, 0.2)
+    metrics.count_decision("Create", 7.0)
+    metrics.count_notes(("B", "C.1-1"))
+    metrics.count_notes(("B",), safety=("B",))
+    metrics.count_call("fhir", "201")
+    metrics.count_call("archive", "unreachable")
     found = scraped(metrics, facts=SetFacts())
     assert found["syncd_decisions_total", (("decision", "Create"),)] == 2
     assert found["syncd_notes_total", (("rule", "B"),)] == 2
@@ -90,7 +90,7 @@ def test_not_ready_is_zero(metrics: Metrics) -> None:
 
 def test_without_the_ledger_the_counters_still_answer(metrics: Metrics) -> None:
     """docs/metrics.md: metrics are needed most when something is broken."""
-    metrics.called("fhir", "500")
+    metrics.count_call("fhir", "500")
     found = scraped(metrics, facts=SetFacts(broken=LedgerUnavailable()))
     assert found["syncd_ready", ()] == 0
     assert found["syncd_http_requests_total", (("outcome", "500"), ("server", "fhir"))] == 1

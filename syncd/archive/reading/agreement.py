@@ -1,11 +1,11 @@
 """What all images of a series say, so that no single one speaks for the others (RULES B9, B6).
 
-The difficulty is the price: Orthanc opens every file of a series for each of these calls (0.3 ms an instance on 1.10, 0.8 on
-1.12, 5 there in a series of 5,000), and none of them tells everything. `shared-tags` names the plain values that all have in
-common, in 1 KB, but no sequence, no text above 256 bytes and not who lacks a value; `instances-tags` tells all, in 1 to 20
-KB an instance. So a long series is asked what it shares, and only where its representative says something that is not
-shared, or something of which every image must speak (a side, a region), for everything. The measures are in
-`docs/decisions/agreement.md`.
+What that costs decides how it is asked: Orthanc opens every file of a series for each of these calls (0.3 ms an
+instance on 1.10, 0.8 on 1.12, 5 there in a series of 5,000), and none of them tells everything. `shared-tags` names the
+plain values that all have in common, in 1 KB, but no sequence, no text above 256 bytes and not who lacks a value;
+`instances-tags` tells all, in 1 to 20 KB an instance. So a long series is asked what it shares, and only where its
+representative says something that is not shared, or something of which every image must speak (a side, a region), for
+everything. The measures are in `docs/decisions/agreement.md`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def read_series(
     at_once = series.everything() if 1 < len(members) <= FEW and not series.is_of_documents else None
     _, tags = reader.first_of(in_order(members))
     images, shared = series.agreement(tags, at_once=at_once)
-    if reader.missed(members):
+    if reader.has_missed(members):
         return RawSeries(orthanc_id=series_id, tags=main_tags().get(series_id, {}), representative=tags)
     return RawSeries(orthanc_id=series_id, tags=tags, representative=tags, images=images, shared=shared)
 
@@ -98,10 +98,10 @@ class _Series:
         if len(self.members) <= FEW:
             return self._one_by_one(), None
         if len(self.members) > MANY:
-            return (self._found() or (), None) if self.finds else ((), self._shared())
+            return (self._find_values() or (), None) if self.finds else ((), self._read_shared_tags())
         if speaks_for_itself(tags) or any(_has_own_region(each) for each in self.members):
             return self.everything() or (), None
-        shared = self._shared()
+        shared = self._read_shared_tags()
         if shared is not None and all(_is_shared(tag, tags=tags, shared=shared) for tag in PLAIN if tag in tags):
             return (), shared
         return self.everything() or (), None
@@ -115,18 +115,18 @@ class _Series:
             return None
         said = self._complete(found)
         if len(self.members) > FEW:
-            return tuple(_kept(tags if not doubtful(tags, texts=TEXTS) else _unlisted(tags)) for tags in said)
+            return tuple(_select_tags(tags if not doubtful(tags, texts=TEXTS) else _without_listed(tags)) for tags in said)
         for each, tags in zip(self.members, said, strict=True):
             self.reader.put(each, tags)
         return self._one_by_one()
 
     def _one_by_one(self) -> tuple[Tags, ...]:
-        return tuple(_kept(self.reader.tags(each)) for each in self.members)
+        return tuple(_select_tags(self.reader.tags(each)) for each in self.members)
 
-    def _shared(self) -> Tags | None:
+    def _read_shared_tags(self) -> Tags | None:
         return self.reader.of_series(self.series_id, lambda: self.routes.shared_tags(self.series_id))
 
-    def _found(self) -> tuple[Tags, ...] | None:
+    def _find_values(self) -> tuple[Tags, ...] | None:
         """One call for each page of images; what a find leaves out of a long text is nobody's."""
         found: dict[OrthancId, Tags] = {}
         while len(found) < len(self.members):
@@ -139,7 +139,7 @@ class _Series:
             if not page.keys() - found.keys():
                 break
             found.update(page)
-        return tuple(map(_kept, self._complete(found)))
+        return tuple(map(_select_tags, self._complete(found)))
 
     def _complete(self, found: Mapping[OrthancId, Tags]) -> tuple[Tags, ...]:
         if found.keys() != {each.orthanc_id for each in self.members}:
@@ -159,7 +159,7 @@ def _is_shared(tag: str, *, tags: Tags, shared: Tags) -> bool:
     return bool(shared.get(tag)) or (says_nothing and tag in shared)
 
 
-def _kept(tags: Tags) -> Tags:
+def _select_tags(tags: Tags) -> Tags:
     """Only what is compared, listed or titles an image: a thousand whole headers are 20 MB."""
     kept = {tag: tags[tag] for tag in (*COMPARED, *LISTED, *TITLES) if tag in tags}
     for groups in (SHARED_GROUPS, PER_FRAME_GROUPS):
@@ -168,7 +168,7 @@ def _kept(tags: Tags) -> Tags:
     return kept
 
 
-def _unlisted(tags: Tags) -> Tags:
+def _without_listed(tags: Tags) -> Tags:
     """Without what is published of it alone: of a long series no doubtful text is asked for once more (RULES B11)."""
     return {tag: value for tag, value in tags.items() if tag not in LISTED}
 

@@ -1,6 +1,6 @@
 """Which instances of a study are read in full (RULES A7, B6): few, and the same ones however the archive lists them.
 
-The difficulty is to choose without having read: only the main tags and the SOP class of each instance are known.
+They are chosen before anything is read: only the main tags and the SOP class of each instance are known.
 """
 
 from __future__ import annotations

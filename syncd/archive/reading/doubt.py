@@ -1,10 +1,11 @@
 """Which texts of an instance cannot be believed as the archive decoded them (RULES B11).
 
 Orthanc (1.10.1 and 1.12.7 alike, measured) decodes by the first character set that it knows of (0008,0005), in items by
-that of the whole instance, and says nothing of what it drops: under a term that it does not know `Müller` becomes `Mller`,
-with several terms the escape sequences vanish and leave their debris, with ISO_IR 13 the delimiter becomes `¥`. The
-difficulty is to tell without a further call: some names of sets are doubtful whatever the text is, the others only where
-the text shows it. What shows nothing stays undetected: bytes that a rightly named multi-byte set cannot hold are dropped.
+that of the whole instance, and says nothing of what it drops: under a term that it does not know `Müller` becomes
+`Mller`, with several terms the escape sequences vanish and leave their debris, with ISO_IR 13 the delimiter becomes
+`¥`. They are told apart without a further call: some names of sets are doubtful whatever the text is, the others only
+where the text shows it. What shows nothing stays undetected: bytes that a rightly named multi-byte set cannot hold are
+dropped.
 """
 
 from __future__ import annotations

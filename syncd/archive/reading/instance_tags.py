@@ -1,9 +1,9 @@
 """The full tags of one instance, with nothing in them that its file does not say (RULES B11).
 
 One call gives them all, however long they are. What the archive may have decoded wrongly is asked for once more, as the
-bytes of the file, and put in its place as `Undecoded`; the room `snapshot` reads it. The difficulty is an instance in
-which everything is doubtful: only so many values are asked for, none of them endless, and the rest is null, which says
-that there is a text and it could not be had.
+bytes of the file, and put in its place as `Undecoded`; the room `snapshot` reads it. An instance in which everything is
+doubtful must not cost a call a value: only so many values are asked for, none of them endless, and the rest is null,
+which says that there is a text and it could not be had.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def whole_tags(routes: Routes, instance_id: OrthancId) -> Tags:
     return routes.tags(instance_id, whole=sorted({*WHOLE, *routes.texts}))
 
 
-def mended(routes: Routes, instance_id: OrthancId, tags: Tags) -> Tags:
+def mend_texts(routes: Routes, instance_id: OrthancId, tags: Tags) -> Tags:
     """`tags`, all of the instance's, with what is in doubt as bytes; one call for each doubtful text. Raises `TornRead`."""
     places = doubtful(tags, texts=TEXTS | (routes.texts - CODED_STRINGS))
     if not places:
@@ -43,7 +43,7 @@ def mended(routes: Routes, instance_id: OrthancId, tags: Tags) -> Tags:
 
 def _put(level: dict[str, Any], place: Place, value: bytes | None, *, named: str) -> None:
     """Put `value` at its place; what lies on the way is copied, for the answer is not ours to change."""
-    named = _named(level) or named
+    named = _character_set(level) or named
     tag = str(place[0])
     if len(place) == 1:
         level[tag] = None if value is None else Undecoded(value=value, character_set=named)
@@ -54,6 +54,6 @@ def _put(level: dict[str, Any], place: Place, value: bytes | None, *, named: str
     _put(items[number], place[2:], value, named=named)
 
 
-def _named(level: Mapping[str, Any]) -> str:
+def _character_set(level: Mapping[str, Any]) -> str:
     named = level.get(CHARACTER_SET)
     return named.strip(" \0") if isinstance(named, str) else ""

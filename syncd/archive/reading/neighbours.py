@@ -1,9 +1,9 @@
 """Does the archive serve other studies than the one that fails? (RULES C6)
 
-What one study meets while its neighbours are served is that study's trouble and not the archive's. The difficulty is an
-archive whose index answers everything while its files lie on a disk that is away: `/system` says that all is well. So a
-neighbour counts as served only when one of its files was read; which one is left to chance, for what was read lately may
-come from a cache.
+What one study meets while its neighbours are served is that study's trouble and not the archive's. An archive's index
+may answer everything while its files lie on a disk that is away: `/system` says that all is well. So a neighbour counts
+as served only when one of its files was read; which one is left to chance, for what was read lately may come from a
+cache.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The full tags of chosen instances, and what is done about one that cannot be read (RULES B11).
 
 One file that is lost, damaged or too large must not cost its study, nor the archive the same fruitless work again and
-again. The difficulty is whose fault it is: an archive whose disk is away fails with every file and must be waited for, and
-only a fault that the study's neighbours do not share is the instance's own. Such an instance is *unread*: the pass goes on
-without it, and says so.
+again. Whose fault it is, the neighbours tell: an archive whose disk is away fails with every file and must be waited
+for, and only a fault that the study's neighbours do not share is the instance's own. Such an instance is *unread*: the
+pass goes on without it, and says so.
 """
 
 from __future__ import annotations
@@ -122,9 +122,9 @@ class Reader:
             self.unread[instance.orthanc_id] = Unread.SLOW
             return {}
         if why is None:
-            found = self._asked(instance.orthanc_id)
+            found = self._read_or_reason(instance.orthanc_id)
             if found in _QUICK:  # the network may have spoilt it
-                found = self._asked(instance.orthanc_id)
+                found = self._read_or_reason(instance.orthanc_id)
             if not isinstance(found, Unread):
                 return found
             why = found
@@ -154,7 +154,7 @@ class Reader:
         with suppress(TornRead, Transient):  # else it is read by itself, where somebody wants it
             self._found[instance.orthanc_id] = self._mend(instance.orthanc_id, tags)
 
-    def _asked(self, instance_id: OrthancId) -> Tags | Unread:
+    def _read_or_reason(self, instance_id: OrthancId) -> Tags | Unread:
         try:
             return self._read(instance_id)
         except TornRead as error:
@@ -188,7 +188,7 @@ class Reader:
         except (NotPlain, TornRead, Transient):
             return {}
 
-    def missed(self, instances: Iterable[RawInstance]) -> bool:
+    def has_missed(self, instances: Iterable[RawInstance]) -> bool:
         """Whether one of these was to be read and was not."""
         return any(each.orthanc_id in self.unread for each in instances)
 

@@ -1,7 +1,7 @@
 """One pass over a whole study (RULES A7): what is read, in which order, and when it does not count.
 
-The difficulty is that no call reads a study as a whole, and instances come and go between the calls: the pass frames its
-reads with the study's own header and counts at the end, and whatever does not fit is a `TornRead`, never a smaller study.
+No call reads a study as a whole, and instances come and go between the calls: the pass frames its reads with the
+study's own header and counts at the end, and whatever does not fit is a `TornRead`, never a smaller study.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cache, partial
 
 from syncd.archive.reading.agreement import read_series
 from syncd.archive.reading.chosen import is_document
-from syncd.archive.reading.instance_tags import mended, whole_tags
+from syncd.archive.reading.instance_tags import mend_texts, whole_tags
 from syncd.archive.reading.neighbours import serves_others
 from syncd.archive.reading.reader import Reader, Unreadable
 from syncd.archive.rest.routes import Routes
@@ -67,8 +67,8 @@ def reader_of(
     """What reads the study's chosen instances in full, and judges those that cannot be read by its neighbours."""
     return Reader(
         routes,
-        read=lambda instance_id: mended(routes, instance_id, whole_tags(routes, instance_id)),
-        mend=partial(mended, routes),
+        read=lambda instance_id: mend_texts(routes, instance_id, whole_tags(routes, instance_id)),
+        mend=partial(mend_texts, routes),
         last_update=last_update,
         known=unreadable,
         still_there=lambda: routes.header(orthanc_id),

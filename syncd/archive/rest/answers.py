@@ -1,8 +1,8 @@
 """Orthanc's JSON as the nouns of the model.
 
-The difficulty is to be strict with the frame and tolerant with its entries: an answer of another shape means that this is
-not Orthanc (`Malformed`), while one change that cannot be read is counted and its neighbours are kept (RULES A2). All
-resources are asked in the `short` form, in which both versions name tags `gggg,eeee`.
+The frame is read strictly, its entries tolerantly: an answer of another shape means that this is not Orthanc
+(`Malformed`), while one change that cannot be read is counted and its neighbours are kept (RULES A2). All resources are
+asked in the `short` form, in which both versions name tags `gggg,eeee`.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def number_of_instances(study: Mapping[str, Any]) -> int | None:
     return _count(_tags(study.get("RequestedTags")).get(NUMBER_OF_STUDY_RELATED_INSTANCES))
 
 
-def counted(study: Mapping[str, Any]) -> tuple[OrthancId, int | None]:
+def count_entry(study: Mapping[str, Any]) -> tuple[OrthancId, int | None]:
     """An entry of a find that was asked for the number of instances."""
     return an_id(study.get("ID")), number_of_instances(study)
 

@@ -1,8 +1,8 @@
 """Limits on what a server may send: bytes, time and nesting (RULES S2).
 
-The difficulty is that httpx's timeouts hold for each single read: a server that drips a byte now and then would hold a
-worker for ever, and one that never ends would fill the memory. So the transport counts while the reply comes in. A
-compressed reply could unfold into anything; none is asked for, and one that comes all the same is refused.
+The timeouts of httpx hold for each single read: a server that drips a byte now and then would hold a worker for ever,
+and one that never ends would fill the memory. So the transport counts while the reply comes in. A compressed reply
+could unfold into anything; none is asked for, and one that comes all the same is refused.
 """
 
 from __future__ import annotations

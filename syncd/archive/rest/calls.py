@@ -3,7 +3,7 @@
 Nothing of httpx leaves this module: each failure becomes `Transient` (wait), `Unreachable` (wait; say what to look at) or
 `Unsuitable` (the operator must act, and we wait for it), and no message carries a word of the body (RULES S1).
 
-The difficulty is idle connections. Orthanc closes them after one second, and a request sent at that moment is lost without
+Idle connections do not last: Orthanc closes them after one second, and a request sent at that moment is lost without
 having been seen; every call made here only reads, so it is simply sent once more on a fresh connection.
 """
 
@@ -92,7 +92,7 @@ class Calls:
 
         `what` names the route in messages, e.g. `GET /changes`.
         """
-        with self._translated(what):
+        with self._translate_errors(what):
             try:
                 response = call(self._orthanc)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
@@ -106,7 +106,7 @@ class Calls:
 
     def content(self, path: str, *, what: str, absent: SyncdError) -> bytes:
         """The bytes of a GET as they are; a 404 raises `absent`."""
-        with self._translated(what):
+        with self._translate_errors(what):
             try:
                 response = self._orthanc.get(self._orthanc.url + path)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
@@ -117,7 +117,7 @@ class Calls:
 
     def stream(self, path: str, *, what: str) -> Iterator[bytes]:
         """The body of a GET as it arrives."""
-        with self._translated(what), self._orthanc.stream("GET", self._orthanc.url + path) as response:
+        with self._translate_errors(what), self._orthanc.stream("GET", self._orthanc.url + path) as response:
             if response.status_code != httpx.codes.OK:
                 self._judge(response, what=what, absent=None)
             yield from response.iter_bytes()
@@ -132,12 +132,12 @@ class Calls:
         self._orthanc.close()
 
     @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def _translate_errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except ReplyRefused as error:
             self._on_call(REFUSED)
-            raise self._refused(error, what=what) from error
+            raise self._refusal_error(error, what=what) from error
         except httpx.TimeoutException as error:
             self._on_call(UNREACHABLE)
             if isinstance(error, httpx.ConnectTimeout):
@@ -147,12 +147,12 @@ class Calls:
             raise kind(message, server=self._connection.name) from error
         except httpx.TransportError as error:
             self._on_call(UNREACHABLE)
-            raise self._broken(error, what=what) from error
+            raise self._transport_error(error, what=what) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             self._on_call(REFUSED)
             raise self._unsuitable(f"{self._who}: {what} cannot be asked ({type(error).__name__})") from error
 
-    def _broken(self, error: httpx.TransportError, *, what: str) -> SyncdError:
+    def _transport_error(self, error: httpx.TransportError, *, what: str) -> SyncdError:
         tls = _tls_error(error)
         if isinstance(tls, ssl.SSLCertVerificationError):
             hint = f"set {self._connection.setting('CA_FILE')} to the authority that signed it"
@@ -171,7 +171,7 @@ class Calls:
     def _unreachable(self, why: str) -> Unreachable:
         return Unreachable(f"{self._who}: {why}", server=self._connection.name)
 
-    def _refused(self, error: ReplyRefused, *, what: str) -> SyncdError:
+    def _refusal_error(self, error: ReplyRefused, *, what: str) -> SyncdError:
         message = f"{self._who}: {what} {error}"
         if isinstance(error, ReplyTooLong):
             return ReplyTooLarge(message, server=self._connection.name)

@@ -1,7 +1,7 @@
 """How one archive is reached, as plain values; the settings fill them in.
 
-The difficulty is that such a value ends up in tracebacks and logs: its `repr` names the archive and where it listens,
-never a credential, also not one that was written into the URL.
+Such a value ends up in tracebacks and logs: its `repr` names the archive and where it listens, never a credential, also
+not one that was written into the URL.
 """
 
 from __future__ import annotations

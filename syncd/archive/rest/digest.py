@@ -1,9 +1,10 @@
 """What an inventory is told of a study's words, in eight characters (RULES A8).
 
-`/reconstruct` gives a study other words, and nothing says so: no event, no LastUpdate. But every listing brings the main
-tags, so their digest is kept from one look to the next. The difficulty is to see words and nothing else: another version
-of Orthanc keeps other tags, empty and absent are the same, and padding says nothing (PS3.5 6.2). And it must tell nothing
-of a person to who holds the ledger: docs/decisions/inventory-digest.md says why it is as short as it is.
+`/reconstruct` gives a study other words, and nothing says so: no event, no LastUpdate. But every listing brings the
+main tags, so their digest is kept from one look to the next. It must change with the words and with nothing else:
+another version of Orthanc keeps other tags, empty and absent are the same, and padding says nothing (PS3.5 6.2). And it
+must tell nothing of a person to who holds the ledger: docs/decisions/inventory-digest.md says why it is as short as it
+is.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ SIZE = 4
 
 def tags_digest(main_tags: Tags) -> str:
     """The digest of a study's main tags, its patient's included."""
-    said = [[tag, value] for tag in MAIN_TAGS if (value := _said(main_tags.get(tag)))]
+    said = [[tag, value] for tag in MAIN_TAGS if (value := _plain_text(main_tags.get(tag)))]
     return blake2b(json.dumps(said, separators=(",", ":")).encode(), digest_size=SIZE).hexdigest()
 
 
-def _said(value: Any) -> str:
+def _plain_text(value: Any) -> str:
     return value.strip(" \0") if isinstance(value, str) else ""

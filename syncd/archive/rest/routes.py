@@ -1,7 +1,7 @@
 """The routes of Orthanc that syncd uses, one method each, answered in the model's nouns.
 
-The difficulty is that identifiers end up in URLs: each is checked before (RULES S2), so that no text that came from
-elsewhere can name another route.
+Identifiers end up in URLs: each is checked before (RULES S2), so that no text that came from elsewhere can name another
+route.
 """
 
 from __future__ import annotations
@@ -81,43 +81,43 @@ class Routes:
 
     def header(self, orthanc_id: OrthancId, *, counted: bool = False) -> tuple[StudyHeader, int | None]:
         """`GET /studies/{id}`, and the number of instances where it is asked for and known (1.12)."""
-        _check(orthanc_id, absent=_gone(orthanc_id))
+        _check(orthanc_id, absent=_no_study(orthanc_id))
         params = {"short": "", **({"requested-tags": "NumberOfStudyRelatedInstances"} if counted else {})}
         return self._ask(
             lambda orthanc: orthanc.get_studies_id(orthanc_id, params=params),
             lambda value: (answers.study_header(value, archive=self._archive), answers.number_of_instances(value)),
             what="GET /studies/{id}",
-            absent=_gone(orthanc_id),
+            absent=_no_study(orthanc_id),
         )
 
     def series(self, orthanc_id: OrthancId) -> list[answers.SeriesEntry]:
         """`GET /studies/{id}/series`."""
-        _check(orthanc_id, absent=_gone(orthanc_id))
+        _check(orthanc_id, absent=_no_study(orthanc_id))
         return self._ask(
             lambda orthanc: orthanc.get_studies_id_series(orthanc_id, params={"short": ""}),
             lambda value: [answers.series_entry(each) for each in answers.objects(value)],
             what="GET /studies/{id}/series",
-            absent=_gone(orthanc_id),
+            absent=_no_study(orthanc_id),
         )
 
     def statistics(self, orthanc_id: OrthancId) -> int:
         """`GET /studies/{id}/statistics`: the number of instances."""
-        _check(orthanc_id, absent=_gone(orthanc_id))
+        _check(orthanc_id, absent=_no_study(orthanc_id))
         return self._ask(
             lambda orthanc: orthanc.get_studies_id_statistics(orthanc_id),
             answers.counted_instances,
             what="GET /studies/{id}/statistics",
-            absent=_gone(orthanc_id),
+            absent=_no_study(orthanc_id),
         )
 
     def tags(self, instance_id: OrthancId, *, whole: Sequence[str] = ()) -> Tags:
         """`GET /instances/{id}/tags`: all of them. An instance that is gone by now means that the study changed.
 
         Values above 256 bytes are null but for the attributes `whole`, on every level (RULES B11)."""
-        torn = _lost(instance_id)
+        torn = _no_instance(instance_id)
         _check(instance_id, absent=torn)
         return self._ask(
-            lambda orthanc: orthanc.get(f"{orthanc.url}/instances/{instance_id}/tags?short{_unlimited(whole)}"),
+            lambda orthanc: orthanc.get(f"{orthanc.url}/instances/{instance_id}/tags?short{_without_limit(whole)}"),
             answers.an_object,
             what="GET /instances/{id}/tags",
             absent=torn,
@@ -134,7 +134,7 @@ class Routes:
         def read(value: Any) -> dict[OrthancId, Tags]:
             return {answers.an_id(each): answers.an_object(tags) for each, tags in answers.an_object(value).items()}
 
-        return self._of_series(series_id, "instances-tags", more=_unlimited(whole), read=read)
+        return self._of_series(series_id, "instances-tags", more=_without_limit(whole), read=read)
 
     def find_values(self, series_id: OrthancId, wanted: Sequence[str], *, since: int, limit: int) -> dict[OrthancId, Tags]:
         """`POST /tools/find`: a page of these tags of a series' instances (1.12.5 and later); long names may be missing."""
@@ -144,12 +144,12 @@ class Routes:
     def content(self, instance_id: OrthancId, place: Sequence[str | int]) -> bytes:
         """`GET /instances/{id}/content/…`: a value as it stands in the file; `place` is its tag, or those of the sequences
         around it, each with the item's number, and its own."""
-        return self._calls.content(_content(instance_id, place), what=_CONTENT, absent=_lost(instance_id))
+        return self._calls.content(_content(instance_id, place), what=_CONTENT, absent=_no_instance(instance_id))
 
     def names(self, instance_id: OrthancId, place: Sequence[str | int]) -> list[str]:
         """The same of what holds values: which tags (`gggg-eeee`) the instance (no `place`) or an item (a sequence and a
         number, last) has, or which items (`0`, `1`, …) a sequence."""
-        path, lost = _content(instance_id, place), _lost(instance_id)
+        path, lost = _content(instance_id, place), _no_instance(instance_id)
         return self._ask(lambda orthanc: orthanc.get(orthanc.url + path), answers.names, what=_CONTENT, absent=lost)
 
     def is_listed(self, instance_id: OrthancId) -> bool:
@@ -227,7 +227,7 @@ class Routes:
             "ResponseContent": ["RequestedTags"],
             "RequestedTags": ["NumberOfStudyRelatedInstances"],
         }
-        return self._find("Study", asked, since=since, limit=STUDIES_PAGE, read=answers.counted)
+        return self._find("Study", asked, since=since, limit=STUDIES_PAGE, read=answers.count_entry)
 
     def bulk_counts(self, ids: Sequence[OrthancId]) -> dict[OrthancId, int]:
         """`POST /tools/bulk-content`: how many instances these studies have, from their series (quick on 1.10)."""
@@ -290,24 +290,24 @@ class Routes:
             raise self._calls.not_orthanc(what) from error
 
 
-def _dashed(tag: str) -> str:
+def _dash(tag: str) -> str:
     """`gggg-eeee`, as Orthanc wants tags in addresses."""
     if not _TAG.fullmatch(tag):
         raise ValueError
     return tag.replace(",", "-")
 
 
-def _unlimited(whole: Sequence[str]) -> str:
+def _without_limit(whole: Sequence[str]) -> str:
     """The attributes that are wanted however long they are, for the end of a query. It is sent as it is: Orthanc does not
     understand a list of tags whose commas are escaped (500, both versions)."""
-    return "&ignore-length=" + ",".join(map(_dashed, whole)) if whole else ""
+    return "&ignore-length=" + ",".join(map(_dash, whole)) if whole else ""
 
 
-def _lost(instance_id: OrthancId) -> TornRead:
+def _no_instance(instance_id: OrthancId) -> TornRead:
     return TornRead(f"instance {instance_id} is gone, or its file is")
 
 
-def _gone(orthanc_id: OrthancId) -> StudyGone:
+def _no_study(orthanc_id: OrthancId) -> StudyGone:
     return StudyGone(f"study {orthanc_id} is not in the archive")
 
 
@@ -319,8 +319,8 @@ def _check(orthanc_id: OrthancId, *, absent: SyncdError) -> None:
 
 def _content(instance_id: OrthancId, place: Sequence[str | int]) -> str:
     """The route of a value or a sequence; that of an instance or an item ends in a slash."""
-    _check(instance_id, absent=_lost(instance_id))
-    steps = [_dashed(step) if isinstance(step, str) else f"{step}/" for step in place]
+    _check(instance_id, absent=_no_instance(instance_id))
+    steps = [_dash(step) if isinstance(step, str) else f"{step}/" for step in place]
     return f"/instances/{instance_id}/content/" + "/".join(steps).replace("//", "/")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from syncd.cli.exits import Exit, told
+from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo_rows
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, SyncdError
@@ -26,9 +26,9 @@ app = typer.Typer(
 
 
 @app.command("list")
-def listed(context: typer.Context) -> None:
+def list_archives(context: typer.Context) -> None:
     """Show each archive with its state, and why it is paused."""
-    with told():
+    with exit_on_error():
         settings = load(config_file=context.obj)
         ledger = Ledger.open_guest(settings.ledger.url)
         try:
@@ -37,7 +37,7 @@ def listed(context: typer.Context) -> None:
                 (name, at.state.value if at else "not followed yet", at.reason if at else "")
                 for name, at in positions.items()
             ]
-            away = removed_archive.removed(ledger, map(ArchiveName, settings.archives))
+            away = removed_archive.removed_archives(ledger, map(ArchiveName, settings.archives))
             echo_rows([*rows, *((gone, ArchiveState.REMOVED.value, removed_archive.why(gone)) for gone in away)])
         finally:
             ledger.close()
@@ -51,7 +51,7 @@ def accept(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
     that is little, else it waits for your word (`syncd status` tells how many). May be used beside a running daemon, which
     notices within a second.
     """
-    with told():
+    with exit_on_error():
         settings = load(config_file=context.obj)
         ledger = Ledger.open_guest(settings.ledger.url)
         try:
@@ -74,7 +74,7 @@ def forget(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
     Its studies waited until now. They are looked at again by what the other archives hold, and its Endpoints are switched
     off. May be used beside a running daemon, if that was started with the new settings.
     """
-    with told():
+    with exit_on_error():
         settings = load(config_file=context.obj)
         beside = Ledger.owner_alive(settings.ledger.url) is not None
         ledger = Ledger.open_guest(settings.ledger.url) if beside else Ledger.open(settings.ledger.url)

@@ -14,17 +14,17 @@ import typer
 
 from syncd.cli.commands.notes import list_notes
 from syncd.cli.documents import audit_head, difference_row, in_sync
-from syncd.cli.exits import Exit, told
+from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo_rows
-from syncd.cli.oneshot import asking, bar, working
+from syncd.cli.oneshot import bar, open_to_read, open_to_work
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
 from syncd.ledger.inventories.audit_staging import Staging
 from syncd.ledger.ledger import Ledger
 from syncd.logs import configure
 from syncd.loop.commands.audit import Audit, Report
+from syncd.loop.commands.repair import context_for
 from syncd.loop.commands.repair import repair as run_repair
-from syncd.loop.commands.repair import rooms_for
 from syncd.loop.connect import connect_dry
 from syncd.loop.study import brake
 from syncd.model.audit import Difference, DifferenceKind
@@ -79,7 +79,7 @@ def audit(
 
     Exit 0: in sync, or with --notes. 1: something differs or is parked. 3: a server cannot be reached.
     """
-    with told():
+    with exit_on_error():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         settings = load(config_file=context.obj)
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
@@ -94,19 +94,19 @@ def audit(
             return
         if accept_retractions:
             _accept(settings, archive, accepted or [], as_json=as_json)
-        with _audited(settings, archive=archive or "", deep=deep, repair=repair) as (done, plans):
+        with _run_audit(settings, archive=archive or "", deep=deep, repair=repair) as (done, plans):
             tell = _print_json if as_json else _show
             tell(done, repaired=repair, plans=plans)
             raise typer.Exit(Exit.DONE if in_sync(done.staging.counts()) else Exit.WORK_LEFT)
 
 
 @contextmanager
-def _audited(settings: Settings, *, archive: str, deep: bool, repair: bool) -> Iterator[tuple[Audit, Plans]]:
-    with Staging() as staging, _opened(settings, working_too=repair) as (ledger, beside):
+def _run_audit(settings: Settings, *, archive: str, deep: bool, repair: bool) -> Iterator[tuple[Audit, Plans]]:
+    with Staging() as staging, _open_ledger(settings, working_too=repair) as (ledger, beside):
         chosen = site(settings)
-        rooms = rooms_for(chosen, ledger, beside=beside) if repair else connect_dry(chosen, ledger)
+        context = context_for(chosen, ledger, beside=beside) if repair else connect_dry(chosen, ledger)
         with _progress() as progress:
-            done = Audit(rooms=rooms, staging=staging, report=Report(), archive=archive, deep=deep, progress=progress)
+            done = Audit(context=context, staging=staging, report=Report(), archive=archive, deep=deep, progress=progress)
             done.run()
             if repair:
                 run_repair(chosen, done, beside=beside)
@@ -114,12 +114,12 @@ def _audited(settings: Settings, *, archive: str, deep: bool, repair: bool) -> I
 
 
 @contextmanager
-def _opened(settings: Settings, *, working_too: bool) -> Iterator[tuple[Ledger, bool]]:
+def _open_ledger(settings: Settings, *, working_too: bool) -> Iterator[tuple[Ledger, bool]]:
     if working_too:
-        with working(settings) as opened:
+        with open_to_work(settings) as opened:
             yield opened
     else:
-        with asking(settings) as ledger:
+        with open_to_read(settings) as ledger:
             yield ledger, True
 
 
@@ -150,7 +150,7 @@ def _plans(ledger: Ledger, settings: Settings, archive: str | None) -> Plans:
 
 def _accept(settings: Settings, archive: str | None, accepted: list[str], *, as_json: bool) -> None:
     """Take the operator's word for the stored plans: by hash, or, on a terminal, by asking. Beside a daemon, too."""
-    with asking(settings) as ledger:
+    with open_to_read(settings) as ledger:
         plans = _plans(ledger, settings, archive)
         unknown = sorted(set(accepted) - {current for _, current in plans.values()})
         if unknown:
@@ -160,13 +160,13 @@ def _accept(settings: Settings, archive: str | None, accepted: list[str], *, as_
         for name, (uids, current) in plans.items():
             if current not in accepted:
                 _tell_plan(name, uids, current, err=as_json)
-                if not _asked(name, uids):
+                if not _ask_operator(name, uids):
                     continue
             number = brake.accept(ledger, ArchiveName(name), current)
             typer.echo(f"{name}: {number} studies accepted; they are taken back by the daemon, or by --repair", err=as_json)
 
 
-def _asked(name: str, uids: tuple[str, ...]) -> bool:
+def _ask_operator(name: str, uids: tuple[str, ...]) -> bool:
     if not _is_terminal():
         raise ConfigurationError("nothing was accepted: without a terminal, give the hash: --accept-retractions HASH")
     return typer.confirm(f"Take these {len(uids)} studies of archive {name} back?")

@@ -11,8 +11,8 @@ from functools import partial
 import typer
 from rich.console import Console
 
-from syncd.cli.commands.rerender import rerendering
-from syncd.cli.exits import Exit, code_of, told
+from syncd.cli.commands.rerender import describe_rerender
+from syncd.cli.exits import Exit, code_of, exit_on_error
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, StudyError, SyncdError, Unsuitable
 from syncd.ledger.ledger import Ledger
@@ -20,7 +20,7 @@ from syncd.loop import removed_archive
 from syncd.loop.companions.optional import require_sayable
 from syncd.loop.connect import Site, dicomweb_roots, public_address, public_policy, version_spoken
 from syncd.loop.context import Source
-from syncd.loop.hooks import load_hooks, shaped
+from syncd.loop.hooks import fingerprint_with_hooks, load_hooks
 from syncd.loop.study.selection import count_concerned, require_answerable
 from syncd.mapping.fingerprint import fingerprint
 from syncd.mapping.resources.sentinel import sentinel_type
@@ -78,7 +78,7 @@ def check(context: typer.Context) -> None:
     Exit 0: everything is as it should be (warnings included). 2: settings. 3: a server cannot be reached or is not what
     it should be. 4: the ledger cannot be used.
     """
-    with told():
+    with exit_on_error():
         settings = load(config_file=context.obj)
         console = Console(highlight=False, markup=False, soft_wrap=True)
         worst = Exit.DONE
@@ -92,14 +92,14 @@ def _lines(settings: Settings) -> Iterator[Line]:
     chosen = site(settings)
     yield Line(mark=Mark.OK, about="settings", text="all values are usable")
     yield from _warnings(settings)
-    yield from _tried("hooks", _hooks)
+    yield from _lines_or_error("hooks", _hooks)
     for source in chosen.archives.values():
-        yield from _tried("archive", partial(_archive, chosen, source))
-    yield from _tried("FHIR server", lambda: _fhir(chosen))
-    yield from _tried("ledger", lambda: _ledger(settings, chosen))
+        yield from _lines_or_error("archive", partial(_archive, chosen, source))
+    yield from _lines_or_error("FHIR server", lambda: _fhir(chosen))
+    yield from _lines_or_error("ledger", lambda: _ledger(settings, chosen))
 
 
-def _tried(about: str, lines: Callable[[], Iterator[Line]]) -> Iterator[Line]:
+def _lines_or_error(about: str, lines: Callable[[], Iterator[Line]]) -> Iterator[Line]:
     try:
         yield from lines()
     except SyncdError as error:
@@ -190,7 +190,7 @@ def _fhir(chosen: Site) -> Iterator[Line]:
     require_sayable(chosen.server, policy=chosen.policy, fhir_version=version)
     _turn_a_page(chosen.server)
     # One search with our credentials: a server may show its CapabilityStatement to everybody.
-    present = sentinel.known_to(chosen.server, installation_id=chosen.policy.installation_id, fhir_version=version)
+    present = sentinel.find_sentinels(chosen.server, installation_id=chosen.policy.installation_id, fhir_version=version)
     if present:
         yield Line(
             mark=Mark.OK, about="FHIR server", text=f"an installation {chosen.policy.installation_id!r} publishes here"
@@ -248,22 +248,24 @@ def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
         if owner is None:
             yield Line(mark=Mark.OK, about="ledger", text=f"{place}, no daemon is running")
         if target is not None and target.url == chosen.server.base_url:
-            yield from _tried("FHIR server", partial(_habits, chosen, target))
+            yield from _lines_or_error("FHIR server", partial(_habits, chosen, target))
         if target is not None and target.url != chosen.server.base_url:
             yield Line(
                 mark=Mark.WARNING,
                 about="ledger",
                 text=f"it belongs to {target.url}: `syncd resync --accept-target` publishes everything anew elsewhere",
             )
-        for name in removed_archive.removed(ledger, chosen.archives):
+        for name in removed_archive.removed_archives(ledger, chosen.archives):
             yield Line(mark=Mark.WARNING, about="ledger", text=removed_archive.why(name))
         try:
             policy = public_policy(chosen, dicomweb_roots(chosen, ledger))
             spoken = target.fhir_version if target is not None else "r4"
-            outdated = ledger.count_outdated(shaped(fingerprint(policy, fhir_version=spoken), hooks=load_hooks()))
+            outdated = ledger.count_outdated(
+                fingerprint_with_hooks(fingerprint(policy, fhir_version=spoken), hooks=load_hooks())
+            )
         except SyncdError:
             return  # the archive's own line says why
-        for text in rerendering(chosen, ledger, outdated=outdated):
+        for text in describe_rerender(chosen, ledger, outdated=outdated):
             yield Line(mark=Mark.WARNING, about="ledger", text=text)
     finally:
         ledger.close()

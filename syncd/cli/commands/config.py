@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from syncd.cli.exits import told
+from syncd.cli.exits import exit_on_error
 from syncd.errors import ConfigurationError
 from syncd.settings import load
 from syncd.settings.document import toml_template
@@ -28,7 +28,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON: variable, value, source, secret.")] = False,
 ) -> None:
     """Every setting, its value and where it came from. Secrets are not shown."""
-    with told():
+    with exit_on_error():
         settings = shown_settings(load(config_file=context.obj))
     if as_json:
         document = {"settings": [asdict(setting) for setting in settings]}
@@ -51,7 +51,7 @@ def init(
     if str(file) == "-":
         typer.echo(toml_template(), nl=False)
         return
-    with told():
+    with exit_on_error():
         _write(file, force=force)
     typer.echo(f"{file} written: set the two addresses in it, then run `syncd check`")
 

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from syncd import __version__
-from syncd.cli.exits import Exit, told
+from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.wiring import site
 from syncd.ledger.ledger import Ledger
 from syncd.logs import configure
@@ -30,7 +30,7 @@ def run(context: typer.Context) -> None:
     Waits for servers that cannot be reached yet and says so in the log and at /readyz. SIGTERM lets work in flight end
     and exits 0, Ctrl-C exits 130; kill -9 at any moment only makes the next start repeat a little work.
     """
-    with told():
+    with exit_on_error():
         settings = load(config_file=context.obj)
         configure(level=settings.log.level, format=settings.log.format)
         ledger = Ledger.open(settings.ledger.url)
@@ -38,7 +38,7 @@ def run(context: typer.Context) -> None:
         try:
             metrics = Metrics(version=__version__)
             daemon = Daemon(
-                site(settings, on_call=metrics.called),
+                site(settings, on_call=metrics.count_call),
                 ledger,
                 version=__version__,
                 observer=metrics,

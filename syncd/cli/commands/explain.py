@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from syncd.cli.documents import explain_document
-from syncd.cli.exits import Exit, told
+from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo_rows, note_line
-from syncd.cli.oneshot import asking
+from syncd.cli.oneshot import open_to_read
 from syncd.cli.wiring import site
 from syncd.logs import configure
 from syncd.loop.commands.explain import explain as run_explain
@@ -36,10 +36,10 @@ def explain(
 
     Exit 0: nothing is left to do. 1: something is. 3: a server could not be asked.
     """
-    with told():
+    with exit_on_error():
         settings = load(config_file=context.obj)
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
-        with asking(settings) as ledger:
+        with open_to_read(settings) as ledger:
             found = run_explain(site(settings), ledger, study)
         document = explain_document(found)
         if as_json:
@@ -55,10 +55,10 @@ def _show(document: dict[str, Any]) -> None:
     shown = (
         ("study", [document["study"]]),
         ("archive", list(_archives(document))),
-        ("published", _published(document["published"])),
+        ("published", _publication_lines(document["published"])),
         ("FHIR now", _fhir(document["fhir"])),
-        ("pending", _pending(document["pending"])),
-        ("parked", _parked(document)),
+        ("pending", _pending_lines(document["pending"])),
+        ("parked", _parking_lines(document)),
         ("brake", _retraction(document["retraction"])),
         ("decision", _decision(document)),
         ("odd", [note_line(**one) for one in document["notes"]]),
@@ -79,7 +79,7 @@ def _archives(document: dict[str, Any]) -> Iterable[str]:
         yield "no archive holds it"
 
 
-def _published(record: Mapping[str, Any] | None) -> list[str]:
+def _publication_lines(record: Mapping[str, Any] | None) -> list[str]:
     if record is None:
         return ["never"]
     told = [
@@ -103,14 +103,14 @@ def _fhir(now: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def _pending(row: Mapping[str, Any] | None) -> list[str]:
+def _pending_lines(row: Mapping[str, Any] | None) -> list[str]:
     if row is None:
         return ["nothing"]
     waits = f", after {row['attempts']} failed attempts not before {row['not_before']}" if row["attempts"] else ""
     return [f"{row['reason']} since {row['since']}, due {row['due']}, priority {row['priority']}{waits}"]
 
 
-def _parked(document: Mapping[str, Any]) -> list[str]:
+def _parking_lines(document: Mapping[str, Any]) -> list[str]:
     entry = document["parked"]
     if entry is None:
         return ["no"]

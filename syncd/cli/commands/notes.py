@@ -1,8 +1,7 @@
 """`syncd audit --notes`: the published studies of which something is in doubt, and what (RULES B9 to B11).
 
-Read from the ledger alone, page by page, and printed as it is read: there may be as many as there are studies. The
-difficulty is what the list cannot tell: a study that an earlier version rendered has no such notes yet, so their number is
-told beside it.
+Read from the ledger alone, page by page, and printed as it is read: there may be as many as there are studies. The list
+is not everything: a study that an earlier version rendered has no such notes yet, so their number is told beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import typer
 
 from syncd.cli.documents import doubt_row
 from syncd.cli.lines import echo_rows
-from syncd.cli.oneshot import asking, bar
+from syncd.cli.oneshot import bar, open_to_read
 from syncd.ledger.ledger import Ledger
 from syncd.model.clauses import heading_of
 from syncd.settings import Settings
@@ -26,7 +25,7 @@ _TITLES = ("StudyInstanceUID", "archive", "since", "tag", "rule", "what was done
 
 def list_notes(settings: Settings, *, archive: str | None, as_json: bool) -> None:
     """Print them; of one archive, or of all."""
-    with asking(settings) as ledger:
+    with open_to_read(settings) as ledger:
         counts = ledger.counts(time.time())
         pages = _pages(ledger, archive=archive, total=counts.safety)
         if as_json:

@@ -11,14 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from syncd.cli.documents import moment, parked_rows
-from syncd.cli.exits import Exit, told
+from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo_rows
-from syncd.cli.oneshot import asking, bar, working
+from syncd.cli.oneshot import bar, open_to_read, open_to_work
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
 from syncd.logs import configure
-from syncd.loop.commands.repair import carry_out, rooms_for
+from syncd.loop.commands.repair import carry_out, context_for
 from syncd.loop.commands.resync import every
 from syncd.model.audit import Standing
 from syncd.model.clauses import with_titles
@@ -39,7 +39,7 @@ Study = Annotated[str, typer.Argument(metavar="STUDY", help="A StudyInstanceUID 
 
 
 @app.callback()
-def parked(context: typer.Context, reason: Reason = None, as_json: AsJson = False) -> None:
+def show_parked(context: typer.Context, reason: Reason = None, as_json: AsJson = False) -> None:
     """Show the studies that are set aside, and try them again.
 
     A parked study holds up no other. It is looked at again whenever it changes in the archive; `retry` sends it once
@@ -50,7 +50,7 @@ def parked(context: typer.Context, reason: Reason = None, as_json: AsJson = Fals
 
 
 @app.command("list")
-def listed(context: typer.Context, reason: Reason = None, as_json: AsJson = False) -> None:
+def list_parked(context: typer.Context, reason: Reason = None, as_json: AsJson = False) -> None:
     """List the parked studies with reason and detail. Exit 0: there are none. 1: there are."""
     _list(context, reason, as_json=as_json)
 
@@ -61,9 +61,9 @@ def show(context: typer.Context, study: Study) -> None:
 
     That answer is the server's text and may name the patient: it is shown here and nowhere else.
     """
-    with told():
+    with exit_on_error():
         settings = load(config_file=context.obj)
-        with asking(settings) as ledger:
+        with open_to_read(settings) as ledger:
             (uid,) = _uids(ledger, settings, [study])
             entry = ledger.parked(uid)
         if entry is None:
@@ -94,14 +94,14 @@ def retry(
     `--reason` chooses among all; what was dropped is tried again only if it is named. Exit 0: none of them is parked any
     more. 1: some are.
     """
-    with told():
+    with exit_on_error():
         settings = load(config_file=context.obj)
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
         _require_known(reason)
         if bool(studies) == (all_of_them or reason is not None):
             raise ConfigurationError("name the studies to try again, or --all, or --reason")
-        with working(settings) as (ledger, beside):
-            chosen = _uids(ledger, settings, studies) if studies else _told(ledger, reason)
+        with open_to_work(settings) as (ledger, beside):
+            chosen = _uids(ledger, settings, studies) if studies else _uids_to_retry(ledger, reason)
             asked = [uid for uid in chosen if ledger.parked(uid) is not None]
             for uid in sorted(set(chosen) - set(asked)):
                 typer.echo(f"{uid} is not parked")
@@ -128,9 +128,9 @@ def drop(
     A study that changes in the archive speaks up again by itself; `retry` takes the word back. May be used beside a running
     daemon. Exit 0: all of them were parked. 1: some were not.
     """
-    with told():
+    with exit_on_error():
         settings = load(config_file=context.obj)
-        with asking(settings) as ledger:
+        with open_to_read(settings) as ledger:
             dropped = {uid: ledger.drop(uid) for uid in _uids(ledger, settings, studies)}
         for uid, done in dropped.items():
             typer.echo(f"{uid} dropped until it changes" if done else f"{uid} is not parked")
@@ -139,23 +139,23 @@ def drop(
 
 def _retry(settings: Settings, ledger: Ledger, study_uids: list[str], *, beside: bool) -> None:
     chosen = site(settings)
-    rooms = rooms_for(chosen, ledger, beside=beside)
+    context = context_for(chosen, ledger, beside=beside)
     for uid in study_uids:
         ledger.allow_retry(uid)
     with bar() as shown:
         shown.add_task("studies tried again", total=None)
-        sources = list(rooms.archives.values())
+        sources = list(context.archives.values())
         carry_out(
-            chosen, rooms, study_uids, kind=MarkKind.RESYNC, sources=sources, beside=beside, progress=lambda report: None
+            chosen, context, study_uids, kind=MarkKind.RESYNC, sources=sources, beside=beside, progress=lambda report: None
         )
 
 
 def _list(context: typer.Context, reason: str | None, *, as_json: bool) -> None:
-    with told():
+    with exit_on_error():
         _require_known(reason)
         settings = load(config_file=context.obj)
-        with asking(settings) as ledger:
-            rows = parked_rows(_chosen(ledger, reason))
+        with open_to_read(settings) as ledger:
+            rows = parked_rows(_find_parked(ledger, reason))
         if as_json:
             typer.echo(json.dumps(rows, indent=2))
         else:
@@ -163,12 +163,14 @@ def _list(context: typer.Context, reason: str | None, *, as_json: bool) -> None:
         raise typer.Exit(Exit.WORK_LEFT if any(not one["dropped"] for one in rows) else Exit.DONE)
 
 
-def _told(ledger: Ledger, reason: str | None) -> list[str]:
+def _uids_to_retry(ledger: Ledger, reason: str | None) -> list[str]:
     """Those of which an operator wants to hear; a dropped one is tried again only by its name (RULES E2)."""
-    return [known.study_uid for known in _chosen(ledger, reason) if known.parked is not None and not known.parked.dropped]
+    return [
+        known.study_uid for known in _find_parked(ledger, reason) if known.parked is not None and not known.parked.dropped
+    ]
 
 
-def _chosen(ledger: Ledger, reason: str | None) -> Iterator[Standing]:
+def _find_parked(ledger: Ledger, reason: str | None) -> Iterator[Standing]:
     """The parked studies with what else is known of them, slice by slice, by UID."""
     entries: Iterable[str] = (one.study_uid for one in every(ledger.parked_list) if reason in (None, one.reason))
     uids = iter(entries)

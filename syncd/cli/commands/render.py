@@ -10,18 +10,18 @@ from typing import Annotated
 import typer
 
 from syncd.archive.interface import Archive
-from syncd.cli.exits import told
+from syncd.cli.exits import exit_on_error
 from syncd.cli.lines import note_line
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, StudyGone
 from syncd.loop.connect import Site, public_policy
-from syncd.loop.hooks import finished, load_hooks
+from syncd.loop.hooks import finish_resource, load_hooks
 from syncd.loop.strictness import odd, require_plain
 from syncd.loop.study.read import require_one_patient, require_one_person
 from syncd.mapping.dialects.registry import VERSIONS
 from syncd.mapping.profiles.guides import require_guide
 from syncd.mapping.resources.companions import companions, references_to
-from syncd.mapping.resources.imagingstudy import available, withdrawn
+from syncd.mapping.resources.imagingstudy import available_study, withdrawn_study
 from syncd.mapping.resources.patient import subject
 from syncd.mapping.resources.retracted import retracted_status
 from syncd.mapping.values.identity import patient_key, resource_id
@@ -29,7 +29,7 @@ from syncd.model.ids import OrthancId, is_orthanc_id
 from syncd.model.snapshot import Note
 from syncd.settings import load
 from syncd.snapshot.build import build
-from syncd.snapshot.instances.rejection import left_of, said_by
+from syncd.snapshot.instances.rejection import rejections_in, without_rejected
 from syncd.snapshot.union import union
 
 
@@ -49,11 +49,11 @@ def render(
     With --companions a Bundle: first the Devices, Practitioners, Procedures and BodyStructures that would be written before
     it, as far as the settings want any, then the ImagingStudy.
     """
-    with told():
+    with exit_on_error():
         if fhir_version not in VERSIONS:
             raise ConfigurationError(f"--fhir-version {fhir_version}: this version renders {', '.join(VERSIONS)}")
         tell = _tell if with_notes else lambda note: None
-        *beside, resource = _rendered(site(load(config_file=context.obj)), study, version=fhir_version, tell=tell)
+        *beside, resource = _render_study(site(load(config_file=context.obj)), study, version=fhir_version, tell=tell)
         shown = _bundle([*beside, resource]) if with_companions else resource
         typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
@@ -66,7 +66,7 @@ def _tell(note: Note) -> None:
     typer.echo(note_line(**asdict(note)), err=True)
 
 
-def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], None]) -> list[dict[str, object]]:
+def _render_study(chosen: Site, study: str, *, version: str, tell: Callable[[Note], None]) -> list[dict[str, object]]:
     """What would be sent, the ImagingStudy last. Notes are told first, so that they are there where the study would be
     parked for them."""
     hooks = load_hooks()
@@ -77,8 +77,8 @@ def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], 
     require_one_patient(snapshots, policy=policy)
     snapshot = union(snapshots, order=tuple(chosen.archives))
     before = patient_key(snapshot, policy=policy)
-    said = said_by(snapshot, patient=before.resource_id)
-    left = left_of(snapshot, said, patient=before.resource_id, quality=policy.rejected_quality)
+    said = rejections_in(snapshot, patient=before.resource_id)
+    left = without_rejected(snapshot, said, patient=before.resource_id, quality=policy.rejected_quality)
     if not left.nothing:
         left = replace(left, snapshot=require_one_person(left.snapshot, policy=policy))
     snapshot = left.snapshot
@@ -91,14 +91,14 @@ def _rendered(chosen: Site, study: str, *, version: str, tell: Callable[[Note], 
     beside: tuple[dict[str, object], ...] = ()
     if left.nothing:
         status = retracted_status(in_error=left.in_error, fhir_version=version)
-        resource = withdrawn(snapshot, subject=who, policy=policy, status=status, dialect=version)
+        resource = withdrawn_study(snapshot, subject=who, policy=policy, status=status, dialect=version)
     else:
         require_plain(found, policy=policy)
         beside = companions(left.snapshot, subject=who, policy=policy, fhir_version=version)
         there = references_to(beside)
-        resource = available(left.snapshot, subject=who, policy=policy, dialect=version, there=there)
+        resource = available_study(left.snapshot, subject=who, policy=policy, dialect=version, there=there)
     resource["id"] = resource_id(snapshot.study_uid, bad_uid=policy.bad_uid)
-    return [*beside, finished(left.snapshot, resource, hooks=hooks, fhir_version=version)]
+    return [*beside, finish_resource(left.snapshot, resource, hooks=hooks, fhir_version=version)]
 
 
 def _copies(chosen: Site, study: str) -> list[tuple[Archive, OrthancId]]:

@@ -13,7 +13,7 @@ from syncd.loop.connect import HOLD, Site, connect_dry
 _BECOME = {"park": "parked", "wait": "waited for", "retract": "taken back", "create": "created anew"}
 
 
-def rerendering(site: Site, ledger: Ledger, *, outdated: int) -> Iterator[str]:
+def describe_rerender(site: Site, ledger: Ledger, *, outdated: int) -> Iterator[str]:
     """Sentences of how many studies there are and what a sample of them shows; none where there are none."""
     if not outdated:
         return
@@ -28,25 +28,25 @@ def rerendering(site: Site, ledger: Ledger, *, outdated: int) -> Iterator[str]:
             "(SYNCD_POLICY__RERENDER=hold keeps them as they are)"
         )
     try:
-        yield _sampled(site, ledger, outdated=outdated)
+        yield _describe_sample(site, ledger, outdated=outdated)
     except SyncdError as error:
         yield f"what would change of them cannot be told: {error}"
 
 
-def _sampled(site: Site, ledger: Ledger, *, outdated: int) -> str:
+def _describe_sample(site: Site, ledger: Ledger, *, outdated: int) -> str:
     with bar() as shown:
         task = shown.add_task("studies rendered both ways", total=min(SAMPLE, outdated))
         seen = foreseen(connect_dry(site, ledger), progress=lambda seen: shown.update(task, completed=seen.looked_at))
-    return told(seen)
+    return sample_in_words(seen)
 
 
-def told(seen: Foresight) -> str:
+def sample_in_words(seen: Foresight) -> str:
     """The sample in one sentence."""
     of = "all looked at" if seen.looked_at == seen.outdated else f"{seen.looked_at} of them looked at"
     if not seen.changing:
         changing = "none would change in FHIR"
     else:
-        about = "" if seen.looked_at == seen.outdated else f", about {seen.expected} of all"
+        about = "" if seen.looked_at == seen.outdated else f", about {seen.expected_changes} of all"
         names = ", ".join(f"{name} ({number})" for name, number in sorted(seen.elements.items(), key=_most_first))
         changing = f"{seen.changing} would change in FHIR{about}: {names}"
     others = [f"{number} {_others(word)}" for word, number in sorted(seen.others.items()) if number]

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from syncd.cli.commands.rerender import rerendering
-from syncd.cli.exits import Exit, told
+from syncd.cli.commands.rerender import describe_rerender
+from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo_rows
-from syncd.cli.oneshot import asking, bar
+from syncd.cli.oneshot import bar, open_to_read
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
@@ -50,7 +50,7 @@ def resync(
     Beside a running daemon only marks are written, and the daemon is watched while it works. Exit 0: in sync. 1: studies
     parked, still arriving or left. 3: a server cannot be reached.
     """
-    with told():
+    with exit_on_error():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         settings = load(config_file=context.obj)
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
@@ -58,8 +58,8 @@ def resync(
             raise ConfigurationError(f"--archive {archive}: the settings name {', '.join(settings.archives)}")
         choice = Choice(archive=archive or "", studies=frozenset(study or ()), since=_digits(since))
         if dry_run:
-            raise typer.Exit(_rehearsed(settings, choice, as_json=as_json))
-        report = _carried_out(settings, choice, accept_target=accept_target)
+            raise typer.Exit(_run_dry(settings, choice, as_json=as_json))
+        report = _carry_out(settings, choice, accept_target=accept_target)
         if as_json:
             typer.echo(json.dumps(_document(report), indent=2))
         else:
@@ -67,7 +67,7 @@ def resync(
         raise typer.Exit(Exit.DONE if report.in_sync else Exit.WORK_LEFT)
 
 
-def _carried_out(settings: Settings, choice: Choice, *, accept_target: bool) -> Report:
+def _carry_out(settings: Settings, choice: Choice, *, accept_target: bool) -> Report:
     beside = Ledger.owner_alive(settings.ledger.url) is not None
     if beside and accept_target:
         raise ConfigurationError("--accept-target needs the ledger for itself: stop the daemon first")
@@ -92,10 +92,10 @@ def _carried_out(settings: Settings, choice: Choice, *, accept_target: bool) -> 
         ledger.close()
 
 
-def _rehearsed(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
+def _run_dry(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
     changes = 0
     rows = []
-    with asking(settings) as ledger:
+    with open_to_read(settings) as ledger:
         chosen = site(settings)
         for study_uid, decision, reason in rehearse(chosen, ledger, choice=choice):
             changes += decision is not Decision.SKIP
@@ -104,7 +104,7 @@ def _rehearsed(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
             else:
                 typer.echo(f"{decision.value:7} {study_uid}  {reason}")
         outdated = ledger.count_outdated(connect_dry(chosen, ledger).fingerprint)
-        for text in rerendering(chosen, ledger, outdated=outdated):
+        for text in describe_rerender(chosen, ledger, outdated=outdated):
             typer.echo(text, err=as_json)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from syncd.cli.exits import Exit, told
+from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo_rows
 from syncd.ledger.ledger import Ledger
 from syncd.loop.commands.resync import every
@@ -41,7 +41,7 @@ def status(
     Exit 0: daemon alive and both servers reachable (parked studies are shown, and no failure). 1: an archive is paused or
     removed, the FHIR server is paused, or a brake is closed. 3: no daemon, or a server cannot be reached.
     """
-    with told():
+    with exit_on_error():
         settings = load(config_file=context.obj)
         ledger = Ledger.open_guest(settings.ledger.url)
         try:
@@ -108,28 +108,28 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "failing", f"{one['study']} ({one['attempts']} counted): {one['reason']}"
     if len(document["failing_studies"]) > SHOWN:
         yield "", "and more: --json lists them"
-    yield "published", _listed(studies["published"])
-    yield "parked", _listed(studies["parked"])
+    yield "published", _numbers_in_words(studies["published"])
+    yield "parked", _numbers_in_words(studies["parked"])
     if studies["unselected"]:
-        yield "not selected", _listed(studies["unselected"])
+        yield "not selected", _numbers_in_words(studies["unselected"])
     if studies["backfill"] and document["backfill"]["paused"]:
         yield "backfill", f"{studies['backfill']} studies, {document['backfill']['paused']}"
     if studies["safety"]:
         yield "in doubt", f"{studies['safety']} published studies have safety notes: `syncd audit --notes` lists them"
     if studies["outdated"]:
-        yield "outdated", f"{studies['outdated']} studies, {_rerendered(document)}"
+        yield "outdated", f"{studies['outdated']} studies, {_rerender_text(document)}"
     if studies["dropped"]:
         yield "dropped", f"{studies['dropped']} studies, silent until they change"
     yield from (("not ready", reason) for reason in document["reasons"])
 
 
-def _rerendered(document: dict[str, Any]) -> str:
+def _rerender_text(document: dict[str, Any]) -> str:
     if document["rerender"]["held"]:
         return "held as they were rendered: `syncd check` tells what would change, SYNCD_POLICY__RERENDER=auto lets them go"
     return "rendered by an earlier version or other settings, are rendered again"
 
 
-def _listed(numbers: dict[str, int]) -> str:
+def _numbers_in_words(numbers: dict[str, int]) -> str:
     return ", ".join(f"{number} {word}" for word, number in sorted(numbers.items())) or "none"
 
 
@@ -138,4 +138,4 @@ def _last(inventory: dict[str, Any] | None) -> str:
     if inventory is None:
         return ""
     found = {kind: number for kind, number in inventory["found"].items() if number}
-    return f", compared {inventory['at']}" + (f" ({_listed(found)})" if found else "")
+    return f", compared {inventory['at']}" + (f" ({_numbers_in_words(found)})" if found else "")

@@ -45,13 +45,13 @@ class Backend(Protocol):
     def require_ready(self) -> None:
         """The same for a guest, who makes and changes nothing."""
 
-    def writing_engine(self, *, max_pages: int | None) -> Engine:
+    def create_writing_engine(self, *, max_pages: int | None) -> Engine:
         """One writing transaction at a time among all processes; what it committed is on the disk."""
 
-    def reading_engine(self) -> Engine:
+    def create_reading_engine(self) -> Engine:
         """Short transactions on one state of the ledger each; a statement that writes is an error."""
 
-    def opened(self) -> None:
+    def finish_open(self) -> None:
         """Told to an owner after the first transaction."""
 
     def owner(self) -> int | None:

@@ -1,8 +1,8 @@
 """Opening the database: what is there, what it must become, and what its errors mean.
 
 A file that exists is never silently replaced or emptied: it is ours, whole and not newer, or refused with a sentence
-that says what to do. The difficulty is the first start: SQLite makes a file when it connects, and a crash then would
-leave an empty one that the next start must refuse; so a new ledger is built beside and renamed when it is complete.
+that says what to do. The first start needs care: SQLite makes a file when it connects, and a crash then would leave an
+empty one that the next start must refuse; so a new ledger is built beside and renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from syncd.errors import LedgerRefused
-from syncd.ledger.db.errors import REFUSED, RESTORE, translated
+from syncd.ledger.db.errors import REFUSED, RESTORE, translate_errors
 from syncd.ledger.db.file import MemoryPlace, Place, tighten
 
 APPLICATION_ID = 0x73796E63
@@ -48,7 +48,10 @@ def inspect(place: Place, *, thorough: bool) -> None:
         raise LedgerRefused(f"{place.file} is not a file: set LEDGER__URL to a file in a folder of its own")
     if place.file.stat().st_size == 0:
         raise LedgerRefused(f"{place.file} is empty, which no ledger ever is: {RESTORE}")
-    with translated(), closing(sqlite3.connect(f"{place.file.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT)) as found:
+    with (
+        translate_errors(),
+        closing(sqlite3.connect(f"{place.file.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT)) as found,
+    ):
         (application_id,) = found.execute("PRAGMA application_id").fetchone()
         if application_id != APPLICATION_ID:
             raise LedgerRefused(f"{place.file} is not a ledger of syncd: set LEDGER__URL to another file")
@@ -67,10 +70,10 @@ def create(place: Place) -> None:
         os.close(os.open(place.new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise LedgerRefused(f"{place.file} cannot be created ({error.strerror}): set LEDGER__URL") from error
-    with translated():
+    with translate_errors():
         with closing(sqlite3.connect(place.new)) as fresh:
             fresh.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        engine = writing_engine(Place(file=place.new))
+        engine = create_writing_engine(Place(file=place.new))
         try:
             migrate(engine)
         finally:
@@ -87,7 +90,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def writing_engine(place: Place | MemoryPlace, *, max_pages: int | None = None) -> Engine:
+def create_writing_engine(place: Place | MemoryPlace, *, max_pages: int | None = None) -> Engine:
     """Every transaction begins as `BEGIN IMMEDIATE` (RULES E6), and a commit has reached the disk when it returns."""
     engine = _engine(place, readers=0)
 
@@ -106,7 +109,7 @@ def writing_engine(place: Place | MemoryPlace, *, max_pages: int | None = None) 
     return engine
 
 
-def reading_engine(place: Place | MemoryPlace) -> Engine:
+def create_reading_engine(place: Place | MemoryPlace) -> Engine:
     """Short transactions on one state of the ledger each; a statement that writes is an error."""
     engine = _engine(place, readers=READERS)
 
@@ -150,9 +153,9 @@ def upgrade(connection: Connection) -> bool:
 
 def bring_up_to_date(place: Place) -> None:
     """Migrate an existing ledger. Raises `LedgerRefused` when it is newer."""
-    engine = writing_engine(place)
+    engine = create_writing_engine(place)
     try:
-        with translated():
+        with translate_errors():
             migrate(engine)
     finally:
         engine.dispose()
@@ -160,9 +163,9 @@ def bring_up_to_date(place: Place) -> None:
 
 def require_current(place: Place | MemoryPlace) -> None:
     """Raises `LedgerRefused` unless the schema is this version's: a guest does not migrate beside a living owner."""
-    engine = reading_engine(place)
+    engine = create_reading_engine(place)
     try:
-        with translated(), engine.connect() as connection:
+        with translate_errors(), engine.connect() as connection:
             refuse_older(connection)
     finally:
         engine.dispose()

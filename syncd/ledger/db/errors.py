@@ -1,6 +1,6 @@
 """What a database's errors mean to an operator: refused (somebody must act) or unavailable (waiting may mend it).
 
-SQLite tells by error codes and PostgreSQL by SQLSTATE; both are tables here. The difficulties are PostgreSQL's: a
+SQLite tells by error codes and PostgreSQL by SQLSTATE; both are tables here. PostgreSQL needs more than its table: a
 connection that was refused carries no SQLSTATE, only words, and those of a server that speaks another language than
 English match nothing; and its messages quote the row that failed, so what is not in the tables loses its text on the
 way out (RULES S1).
@@ -80,7 +80,7 @@ _SAID_REFUSED = {
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Database errors become `LedgerRefused` or `LedgerUnavailable`; a mistake in a statement stays what it is, but for
     the text of PostgreSQL, which holds the row."""
     try:

@@ -1,8 +1,8 @@
 """Where the ledger's file lies, and who owns it.
 
-One process owns a ledger for life: `flock` on `<ledger>.lock`, released by the kernel however the process ends
-(RULES E4). The difficulty is what must not be touched: the database file itself is never opened here, because closing
-any descriptor of it drops SQLite's own locks in the whole process.
+One process owns a ledger for life: `flock` on `<ledger>.lock`, released by the kernel however the process ends (RULES
+E4). One thing must not be touched: the database file itself is never opened here, because closing any descriptor of it
+drops SQLite's own locks in the whole process.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class OwnerLock:
 
     def _take(self, place: Place) -> None:
         deadline = time.monotonic() + PROBE_PATIENCE
-        while not _locked(self._descriptor, kind=fcntl.LOCK_EX):
+        while not _try_lock(self._descriptor, kind=fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 holder = _pid_in(self._descriptor)
                 named = f"process {holder}" if holder else "another process"
@@ -174,12 +174,12 @@ def owner_of(place: Place) -> int | None:
     except OSError as error:
         raise LedgerRefused(f"{place.lock} cannot be read ({error.strerror}): see to its rights") from error
     try:
-        return None if _locked(descriptor, kind=fcntl.LOCK_SH) else _pid_in(descriptor)
+        return None if _try_lock(descriptor, kind=fcntl.LOCK_SH) else _pid_in(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _locked(descriptor: int, *, kind: int) -> bool:
+def _try_lock(descriptor: int, *, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

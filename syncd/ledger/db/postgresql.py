@@ -1,9 +1,9 @@
 """A ledger in a PostgreSQL database: its connections, its schema, and what is refused.
 
-One writing transaction at a time, as on SQLite: each begins by locking one row (`ownership.guard`), and so sees whatever
-another process committed. The difficulty is all that a server brings along: a password that no message may repeat, a
-version too old, somebody else's tables, and above all a proxy that hands every transaction to another session, where a
-session's lock would protect nothing (RULES E4).
+One writing transaction at a time, as on SQLite: each begins by locking one row (`ownership.guard`), and so sees
+whatever another process committed. A server brings much along that a file does not: a password that no message may
+repeat, a version too old, somebody else's tables, and above all a proxy that hands every transaction to another
+session, where a session's lock would protect nothing (RULES E4).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from syncd.errors import ConfigurationError, LedgerRefused
 from syncd.ledger.db import engine
-from syncd.ledger.db.errors import RESTORE, translated
+from syncd.ledger.db.errors import RESTORE, translate_errors
 from syncd.ledger.db.schema import metadata
-from syncd.ledger.db.session_lock import POOLED, SessionLock, holder, pooled
+from syncd.ledger.db.session_lock import POOLED, SessionLock, are_pooled, holder
 
 OLDEST = 15
 """The oldest PostgreSQL that is tested: Debian bookworm's."""
@@ -64,18 +64,18 @@ class PostgresBackend:
         return f"there is no ledger in {self.shown}: start `syncd run`, or set LEDGER__URL"
 
     def exists(self) -> bool:
-        with self._asking() as connection:
+        with self._ask() as connection:
             return "alembic_version" in _tables(connection)
 
     def take(self) -> SessionLock:
-        with self._asking() as connection:
+        with self._ask() as connection:
             _refuse_unfit(connection)
         return SessionLock(self.session, shown=self.shown)
 
     def make_ready(self) -> None:
-        opened = self.writing_engine(max_pages=None)
+        opened = self.create_writing_engine(max_pages=None)
         try:
-            with translated(), opened.begin() as connection:
+            with translate_errors(), opened.begin() as connection:
                 _refuse_unfit(connection)
                 _refuse_strangers(connection)
                 if engine.upgrade(connection):
@@ -85,29 +85,29 @@ class PostgresBackend:
             opened.dispose()
 
     def require_ready(self) -> None:
-        with self._asking() as connection, self._asking() as another:
-            if pooled(connection, another):
+        with self._ask() as connection, self._ask() as another:
+            if are_pooled(connection, another):
                 raise LedgerRefused(POOLED)
             _refuse_unfit(connection)
             _refuse_strangers(connection)
             engine.refuse_older(connection)
             _refuse_gaps(connection)
 
-    def writing_engine(self, *, max_pages: int | None) -> Engine:
+    def create_writing_engine(self, *, max_pages: int | None) -> Engine:
         return self._engine("writes", poolclass=NullPool)
 
-    def reading_engine(self) -> Engine:
+    def create_reading_engine(self) -> Engine:
         opened = self._engine(
             "reads", poolclass=QueuePool, pool_size=engine.READERS, max_overflow=-1, pool_pre_ping=True,
             isolation_level="REPEATABLE READ",
         )  # fmt: skip
         return opened.execution_options(postgresql_readonly=True)
 
-    def opened(self) -> None:
+    def finish_open(self) -> None:
         return None
 
     def owner(self) -> int | None:
-        with self._asking() as connection:
+        with self._ask() as connection:
             found = holder(connection)
             return None if found is None else found.pid
 
@@ -116,8 +116,8 @@ class PostgresBackend:
         return self._engine(role, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect()
 
     @contextmanager
-    def _asking(self) -> Iterator[Connection]:
-        with translated(), self.session("asks") as connection:
+    def _ask(self) -> Iterator[Connection]:
+        with translate_errors(), self.session("asks") as connection:
             yield connection
 
     def _engine(self, role: str, **wanted: Any) -> Engine:

@@ -1,9 +1,9 @@
 """The ledger's tables, and the one way to insert or update.
 
-The rows are the dataclasses of `syncd.model.work`, column for field, so that a row is a noun without translation. The
-difficulty is one schema for SQLite now and PostgreSQL later: only types and statements that both know, JSON as canonical
-text (equal values are equal bytes), and upserts through `upsert`, the one statement that each dialect spells itself.
-The migrations repeat this schema; a test holds the two equal.
+The rows are the dataclasses of `syncd.model.work`, column for field, so that a row is a noun without translation. It is
+one schema for SQLite and PostgreSQL: only types and statements that both know, JSON as canonical text (equal values are
+equal bytes), and upserts through `upsert`, the one statement that each dialect spells itself. The migrations repeat
+this schema; a test holds the two equal.
 """
 
 from __future__ import annotations

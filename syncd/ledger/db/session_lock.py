@@ -1,9 +1,9 @@
 """Who owns a ledger in PostgreSQL: an advisory lock, held by a session that does nothing else (RULES E4).
 
 The server frees it when the session ends, however the process ended; so who finds the session gone does not own the
-ledger any more. The difficulty is a session that ends while its process lives (a restart of the server, a cut line, an
-administrator). Then the lock is asked for again, and if no epoch began meanwhile nobody else owned the ledger in between
-and the work goes on; else it is over for good.
+ledger any more. A session may end while its process lives (a restart of the server, a cut line, an administrator). Then
+the lock is asked for again, and if no epoch began meanwhile nobody else owned the ledger in between and the work goes
+on; else it is over for good.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from syncd.errors import LedgerRefused, LedgerUnavailable
-from syncd.ledger.db.errors import translated
+from syncd.ledger.db.errors import translate_errors
 
 PATIENCE = 5.0
 """Seconds to wait for the lock of an owner that has just been killed: its server process has to notice first."""
@@ -67,7 +67,7 @@ def holder(connection: Connection) -> Holder | None:
     return Holder(pid=int(named[1]), host=named[2]) if named else Holder(pid=0, host="")
 
 
-def pooled(one: Connection, other: Connection) -> bool:
+def are_pooled(one: Connection, other: Connection) -> bool:
     """Whether two connections, one statement a transaction, are served by other sessions from one statement to the next.
 
     Asked in an order in which neither a pool that hands out what was returned last nor one that goes round gives each
@@ -94,10 +94,10 @@ class SessionLock:
         self._session: Connection | None = None
         self._pid = 0
         self._over: LedgerRefused | None = None
-        with translated(), session("asks") as another:
+        with translate_errors(), session("asks") as another:
             self._session = session("owns")
             try:
-                if pooled(self._session, another):
+                if are_pooled(self._session, another):
                     raise LedgerRefused(POOLED)
                 self._pid = _pid(self._session)
                 self._wait()
@@ -142,7 +142,7 @@ class SessionLock:
     def _ask(self, epoch: int) -> None:
         if self._session is None:
             raise LedgerUnavailable("the session that owned the ledger is gone")
-        with translated():
+        with translate_errors():
             pid, current = self._session.execute(_STILL).one()
         if current != epoch:
             raise LedgerRefused(TAKEN_OVER)
@@ -151,7 +151,7 @@ class SessionLock:
 
     def _come_again(self, epoch: int) -> None:
         """A new session and the lock, if nobody else had it meanwhile."""
-        with translated():
+        with translate_errors():
             self._session = self._open("owns")
             try:
                 self._pid = _pid(self._session)

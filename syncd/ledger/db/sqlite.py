@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from syncd.errors import LedgerRefused
 from syncd.ledger.db import engine
-from syncd.ledger.db.errors import translated
+from syncd.ledger.db.errors import translate_errors
 from syncd.ledger.db.file import MemoryPlace, OwnerLock, Place, owner_of, prepare_folder
 
 
@@ -39,13 +39,13 @@ class FileBackend:
         engine.inspect(self.place, thorough=False)
         engine.require_current(self.place)
 
-    def writing_engine(self, *, max_pages: int | None) -> Engine:
-        return engine.writing_engine(self.place, max_pages=max_pages)
+    def create_writing_engine(self, *, max_pages: int | None) -> Engine:
+        return engine.create_writing_engine(self.place, max_pages=max_pages)
 
-    def reading_engine(self) -> Engine:
-        return engine.reading_engine(self.place)
+    def create_reading_engine(self) -> Engine:
+        return engine.create_reading_engine(self.place)
 
-    def opened(self) -> None:
+    def finish_open(self) -> None:
         engine.tighten_all(self.place)
 
     def owner(self) -> int | None:
@@ -65,7 +65,7 @@ class MemoryBackend:
         self.place = MemoryPlace(name=name)
 
     def exists(self) -> bool:
-        opened = engine.reading_engine(self.place)
+        opened = engine.create_reading_engine(self.place)
         try:
             with opened.connect() as connection:
                 return opened.dialect.has_table(connection, "alembic_version")
@@ -76,9 +76,9 @@ class MemoryBackend:
         return _MemoryHold(self.place.name)
 
     def make_ready(self) -> None:
-        opened = engine.writing_engine(self.place)
+        opened = engine.create_writing_engine(self.place)
         try:
-            with translated():
+            with translate_errors():
                 engine.migrate(opened)
         finally:
             opened.dispose()
@@ -86,13 +86,13 @@ class MemoryBackend:
     def require_ready(self) -> None:
         engine.require_current(self.place)
 
-    def writing_engine(self, *, max_pages: int | None) -> Engine:
-        return engine.writing_engine(self.place, max_pages=max_pages)
+    def create_writing_engine(self, *, max_pages: int | None) -> Engine:
+        return engine.create_writing_engine(self.place, max_pages=max_pages)
 
-    def reading_engine(self) -> Engine:
-        return engine.reading_engine(self.place)
+    def create_reading_engine(self) -> Engine:
+        return engine.create_reading_engine(self.place)
 
-    def opened(self) -> None:
+    def finish_open(self) -> None:
         return None
 
     def owner(self) -> int | None:

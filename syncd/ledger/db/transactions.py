@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from syncd.errors import LedgerRefused, LedgerUnavailable
-from syncd.ledger.db.errors import translated
+from syncd.ledger.db.errors import translate_errors
 from syncd.ledger.db.writer import Transaction, Writer
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Transactions:
         """What `question` finds in the last commit."""
         if self._closed:
             raise LedgerUnavailable("the ledger is closed")
-        with translated(), self._readers.connect() as connection:
+        with translate_errors(), self._readers.connect() as connection:
             return question(connection)
 
     def write(self, change: Callable[[Transaction], T]) -> T:

@@ -1,11 +1,11 @@
 """The one thread that writes (RULES E6).
 
-Callers hand over a function of a transaction and wait until it is committed. What queues up while a commit is on its way
-to the disk goes into the next transaction together, each function in a savepoint of its own, so that sixteen threads cost
-one fsync and one failing function does not spoil its neighbours. The difficulty is a failure of the database itself: it
-may have undone everything, so then each function is carried out again, alone, and fails or succeeds for itself.
-A function therefore has no effect but through its transaction. Only a COMMIT whose answer was lost (PostgreSQL) is never
-repeated: it may have happened, and nobody but the caller knows what that means to him.
+Callers hand over a function of a transaction and wait until it is committed. What queues up while a commit is on its
+way to the disk goes into the next transaction together, each function in a savepoint of its own, so that sixteen
+threads cost one fsync and one failing function does not spoil its neighbours. The database itself may fail: that may
+have undone everything, so then each function is carried out again, alone, and fails or succeeds for itself. A function
+therefore has no effect but through its transaction. Only a COMMIT whose answer was lost (PostgreSQL) is never repeated:
+it may have happened, and nobody but the caller knows what that means to him.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from syncd.errors import LedgerUnavailable
-from syncd.ledger.db.errors import meaning_of, speechless, translated
+from syncd.ledger.db.errors import meaning_of, speechless, translate_errors
 from syncd.ledger.db.schema import tallies
 
 LARGEST_GROUP = 256
@@ -104,7 +104,7 @@ class Writer:
 
     def _commit(self, group: list[_Job], *, again: bool = False) -> None:
         try:
-            with translated():
+            with translate_errors():
                 endings = self._transact(group)
         except _AnswerLost as error:
             for job in group:

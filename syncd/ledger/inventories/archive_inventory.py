@@ -1,9 +1,9 @@
 """One archive's listing, staged, and compared with the copies that the ledger knows (RULES A8).
 
 Nobody holds all studies in memory (RULES E8): the listing goes into a table, and every comparison is an anti-join, read
-window by window along the primary key, so that no reader stays open and no slice costs more than another. The difficulty
-is that the archive lives on while it is listed: a copy first seen after the listing began is missing in it for no other
-reason, so it is not compared; and nothing here says that a study is gone, only that it was not listed.
+window by window along the primary key, so that no reader stays open and no slice costs more than another. The archive
+lives on while it is listed: a copy first seen after the listing began is missing in it for no other reason, so it is
+not compared; and nothing here says that a study is gone, only that it was not listed.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class Sweep:
 
     def detail(self, archive: ArchiveName, listings: Sequence[StudyListing]) -> int:
         """Keep details; returns how many of them told something of the listing that was not known yet."""
-        rows = {one.orthanc_id: _staged(one, archive=archive) for one in listings}
+        rows = {one.orthanc_id: _staging_row(one, archive=archive) for one in listings}
         return self._transactions.own(lambda tx: _detail(tx, archive, rows))
 
-    def undetailed(self, archive: ArchiveName, window: tuple[str, str]) -> list[OrthancId]:
+    def find_undetailed(self, archive: ArchiveName, window: tuple[str, str]) -> list[OrthancId]:
         """The ids of the window of which no page told anything."""
         wanted = _within(select(swept.c.orthanc_id), swept, archive, window).where(swept.c.study_uid == "")
         return [
@@ -77,14 +77,14 @@ class Sweep:
         """The same of the copies of which no digest is known."""
         return self._windows(copies, archive, copies.c.tags_digest.is_(None))
 
-    def staged(self, archive: ArchiveName, window: tuple[str, str]) -> list[StudyListing]:
+    def find_staged(self, archive: ArchiveName, window: tuple[str, str]) -> list[StudyListing]:
         """Every study of the window, as far as it has a UID."""
         wanted = _within(select(swept), swept, archive, window).where(swept.c.study_uid != "")
         return [_listing(row) for row in self._rows(wanted)]
 
-    def differing(self, archive: ArchiveName, window: tuple[str, str]) -> list[tuple[StudyListing, Difference]]:
+    def find_differing(self, archive: ArchiveName, window: tuple[str, str]) -> list[tuple[StudyListing, Difference]]:
         """New, changed, or stable though only `registered`; a known copy of a study that is dirty already is left alone."""
-        rows = self._rows(_within(differing(), swept, archive, window))
+        rows = self._rows(_within(select_differing(), swept, archive, window))
         return [(_listing(row), _difference(row)) for row in rows]
 
     def keep_digests(self, archive: ArchiveName, window: tuple[str, str]) -> int:
@@ -93,9 +93,9 @@ class Sweep:
         known = _inside(untold_digests(), copies, archive, window)
         return self._transactions.own(lambda tx: int(tx.connection.execute(known).rowcount))
 
-    def gone(self, archive: ArchiveName, window: tuple[str, str], *, began: float) -> list[Copy]:
+    def find_gone(self, archive: ArchiveName, window: tuple[str, str], *, began: float) -> list[Copy]:
         """Copies of the window that were known when the listing began, and are not in it; dirty studies left alone."""
-        rows = self._rows(_within(gone(), copies, archive, window).where(copies.c.first_seen < began))
+        rows = self._rows(_within(select_gone(), copies, archive, window).where(copies.c.first_seen < began))
         return [to_noun(Copy, row) for row in rows]
 
     def to_count(self, archive: ArchiveName, *, counted_before: float, most: int) -> dict[OrthancId, str]:
@@ -142,8 +142,8 @@ class Sweep:
         return self._transactions.read(lambda connection: connection.execute(wanted).all())
 
 
-def differing() -> Select[Any]:
-    """The anti-join of what is new or changed; `Sweep.differing` reads it window by window."""
+def select_differing() -> Select[Any]:
+    """The anti-join of what is new or changed; `Sweep.find_differing` reads it window by window."""
     joined = (
         swept.outerjoin(copies, _same_copy())
         .outerjoin(records, records.c.study_uid == swept.c.study_uid)
@@ -176,8 +176,8 @@ def untold_digests() -> Update:
     return update(copies).values(tags_digest=listed).where(copies.c.tags_digest.is_(None), ~waits, is_listed)
 
 
-def gone() -> Select[Any]:
-    """The anti-join of what was not listed; `Sweep.gone` reads it window by window."""
+def select_gone() -> Select[Any]:
+    """The anti-join of what was not listed; `Sweep.find_gone` reads it window by window."""
     joined = copies.outerjoin(swept, _same_copy()).outerjoin(dirty, dirty.c.study_uid == copies.c.study_uid)
     return select(copies).select_from(joined).where(swept.c.orthanc_id.is_(None), dirty.c.study_uid.is_(None))
 
@@ -215,7 +215,7 @@ def _part(table: Table, archive: ArchiveName, after: str, *chosen: Any) -> Selec
     return select(key.label("key")).where(table.c.archive == archive, key > after, *chosen).order_by(key).limit(WINDOW)
 
 
-def _staged(one: StudyListing, *, archive: ArchiveName) -> dict[str, Any]:
+def _staging_row(one: StudyListing, *, archive: ArchiveName) -> dict[str, Any]:
     return {
         "archive": archive,
         "orthanc_id": one.orthanc_id,

@@ -1,8 +1,8 @@
 """Which archives the ledger knows, and how one is forgotten (RULES C8).
 
-An archive that the settings do not name any more is not gone: what it held was published, and its studies wait until the
-operator says that it will not come back. The difficulty is a word given beside a live daemon, and for a million copies:
-it is kept first, then each slice of copies goes in the transaction that marks their studies, and the feed's position goes
+An archive that the settings do not name any more is not gone: what it held was published, and its studies wait until
+the operator says that it will not come back. The word may be given beside a live daemon, and for a million copies: it
+is kept first, then each slice of copies goes in the transaction that marks their studies, and the feed's position goes
 last. Interrupted anywhere, the same word goes on where it ended.
 """
 
@@ -33,19 +33,19 @@ _SLICE = (
 _GONE = delete(copies).where(copies.c.archive == bindparam("a"), copies.c.orthanc_id == bindparam("o"))
 
 
-def known(connection: Connection) -> frozenset[ArchiveName]:
+def every_archive(connection: Connection) -> frozenset[ArchiveName]:
     """Every archive that was ever followed, or holds a known copy."""
     followed = connection.execute(select(feeds.c.archive)).scalars()
     return frozenset(ArchiveName(name) for name in (*followed, *archives_with_copies(connection)))
 
 
-def forgotten(connection: Connection) -> tuple[ArchiveName, ...]:
+def archives_to_switch_off(connection: Connection) -> tuple[ArchiveName, ...]:
     """Those whose Endpoints must still be switched off."""
     return tuple(ArchiveName(name) for name in fact(connection, FORGOTTEN) or ())
 
 
 def begin_forgetting(tx: Transaction, archive: ArchiveName) -> None:
-    save_fact(tx, FORGOTTEN, sorted({*forgotten(tx.connection), archive}))
+    save_fact(tx, FORGOTTEN, sorted({*archives_to_switch_off(tx.connection), archive}))
 
 
 def forget_slice(tx: Transaction, archive: ArchiveName, *, size: int, now: float) -> int:
@@ -67,9 +67,9 @@ def forget_feed(tx: Transaction, archive: ArchiveName) -> None:
     save_fact(tx, ROOTS, {name: root for name, root in roots(tx.connection).items() if name != archive})
 
 
-def switched_off(tx: Transaction, archive: ArchiveName) -> None:
+def drop_from_forgotten(tx: Transaction, archive: ArchiveName) -> None:
     """Its Endpoints are off, or are wanted again."""
-    save_fact(tx, FORGOTTEN, [name for name in forgotten(tx.connection) if name != archive])
+    save_fact(tx, FORGOTTEN, [name for name in archives_to_switch_off(tx.connection) if name != archive])
 
 
 def roots(connection: Connection) -> Mapping[str, str]:

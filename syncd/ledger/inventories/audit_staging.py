@@ -76,7 +76,7 @@ class Staging:
         page = "SELECT study_uid FROM studies WHERE study_uid > ? ORDER BY study_uid LIMIT ?"
         return [uid for (uid,) in self._database.execute(page, (after, limit))]
 
-    def archived(self, study_uids: Sequence[str]) -> dict[str, tuple[ArchivedStudy, ...]]:
+    def find_archived(self, study_uids: Sequence[str]) -> dict[str, tuple[ArchivedStudy, ...]]:
         """Every copy of these studies, by UID."""
         rows = [
             ArchivedStudy(
@@ -92,7 +92,7 @@ class Staging:
         ]
         return {uid: tuple(group) for uid, group in groupby(rows, key=lambda one: one.study_uid)}
 
-    def shown(self, study_uids: Sequence[str]) -> dict[str, tuple[ShownStudy, ...]]:
+    def find_shown(self, study_uids: Sequence[str]) -> dict[str, tuple[ShownStudy, ...]]:
         """Every ImagingStudy of these studies, by UID."""
         rows = [
             ShownStudy(

@@ -1,9 +1,9 @@
 """Where each archive's change feed stands, moved in the transaction that makes its marks (RULES A1–A3).
 
-What was seen within the overlap is kept beside the cursor, entry by entry, and only differences are written: a poll that
-reads a thousand old entries again and finds one new one writes one row.
-The difficulty is that three hands hold one row: intake moves the numbers, the inventory the state, the operator a pause.
-So each writes its own columns only: `take` never touches `state`, and never takes a wanted sweep back.
+What was seen within the overlap is kept beside the cursor, entry by entry, and only differences are written: a poll
+that reads a thousand old entries again and finds one new one writes one row. Three hands hold one row: intake moves the
+numbers, the inventory the state, the operator a pause. So each writes its own columns only: `take` never touches
+`state`, and never takes a wanted sweep back.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def position(connection: Connection, archive: ArchiveName) -> FeedPosition | Non
         cursor=row.cursor,
         high_water=row.high_water,
         moved_at=row.moved_at,
-        seen=_seen(connection, archive),
+        seen=_load_seen(connection, archive),
         sweep_wanted=row.sweep_wanted,
         reason=row.reason,
     )
 
 
-def _seen(connection: Connection, archive: ArchiveName) -> dict[int, tuple[Change, float]]:
+def _load_seen(connection: Connection, archive: ArchiveName) -> dict[int, tuple[Change, float]]:
     rows = connection.execute(select(feed_seen).where(feed_seen.c.archive == archive).order_by(feed_seen.c.seq))
     return {
         seq: (Change(seq=seq, change_type=kind, resource_type=of, resource_id=id_, date=date), first_seen)
@@ -100,7 +100,7 @@ def take(
 
 def _write_seen(connection: Connection, archive: ArchiveName, seen: Seen) -> None:
     """Make the kept overlap exactly `seen`."""
-    before = _seen(connection, archive)
+    before = _load_seen(connection, archive)
     gone = [{"a": archive, "s": seq} for seq in before.keys() - seen.keys()]
     if gone:
         connection.execute(_FORGET, gone)

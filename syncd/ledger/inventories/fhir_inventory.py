@@ -2,7 +2,7 @@
 
 As with the archive's listing nobody holds all of it (RULES E8), and what is found is only a hint (RULES C9). The walk
 over a million resources takes hours, so how far it is lies in the ledger, moved in the transaction of each slice: a
-restart goes on. The difficulty is what we write meanwhile: a record published after the listing began is not compared.
+restart goes on. We write meanwhile, too: a record published after the listing began is not compared.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class Verification:
 
     def want(self, reason: str) -> None:
         """Ask for a FHIR inventory as soon as can be; a second process may, too. Wished again, it stays one wish."""
-        if not self.wanted():
+        if not self.why_wanted():
             self._transactions.write(lambda tx: save_fact(tx, _WANTED, reason))
 
-    def wanted(self) -> str:
+    def why_wanted(self) -> str:
         """Why one is wished; empty when none is."""
         return str(self._fact(_WANTED) or "")
 
@@ -114,9 +114,9 @@ class Verification:
         """The last key of the next window of `RECORDS` or `LISTED`; None behind the end."""
         return self._transactions.read(lambda connection: _window_end(connection, table, after))
 
-    def drifted(self, after: str, upto: str, *, began: float) -> list[Drift]:
+    def find_drifted(self, after: str, upto: str, *, began: float) -> list[Drift]:
         """Records of the window whose resource is not listed, or with another version or time."""
-        rows = self._rows(drifted().where(records.c.study_uid > after, records.c.study_uid <= upto, _before(began)))
+        rows = self._rows(select_drifted().where(records.c.study_uid > after, records.c.study_uid <= upto, _before(began)))
         return [
             Drift(
                 study_uid=row.study_uid,
@@ -134,9 +134,9 @@ class Verification:
         rows = self._rows(strangers().where(listed.c.resource_id > after, listed.c.resource_id <= upto))
         return [Stranger(resource=to_noun(ListedResource, row), published=row.published is not None) for row in rows]
 
-    def unhindered(self, after: str, *, most: int) -> list[str]:
+    def find_unhindered(self, after: str, *, most: int) -> list[str]:
         """Studies parked because of somebody else's resource, which is not listed any more."""
-        rows = self._rows(unhindered().where(parked.c.study_uid > after).order_by(parked.c.study_uid).limit(most))
+        rows = self._rows(select_unhindered().where(parked.c.study_uid > after).order_by(parked.c.study_uid).limit(most))
         return [row.study_uid for row in rows]
 
     def findings(self, after: str = "", limit: int = 500) -> list[Finding]:
@@ -167,8 +167,8 @@ RECORDS, LISTED = records, listed
 """The tables that are walked in windows."""
 
 
-def drifted() -> Select[Any]:
-    """The anti-join of what is missing or differs; `Verification.drifted` reads it window by window."""
+def select_drifted() -> Select[Any]:
+    """The anti-join of what is missing or differs; `Verification.find_drifted` reads it window by window."""
     return (
         select(records, listed.c.version.label("listed_version"), listed.c.last_updated.label("listed_at"))
         .select_from(records.outerjoin(listed, listed.c.resource_id == records.c.resource_id))
@@ -197,7 +197,7 @@ def strangers() -> Select[Any]:
     )
 
 
-def unhindered() -> Select[Any]:
+def select_unhindered() -> Select[Any]:
     """The anti-join of studies that nobody's resource stands in the way of any more."""
     there = select(listed.c.resource_id).where(listed.c.study_uid == parked.c.study_uid).exists()
     return select(parked.c.study_uid).where(parked.c.reason.in_(_IN_THE_WAY), ~there)

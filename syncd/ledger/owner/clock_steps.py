@@ -1,10 +1,10 @@
 """The wall clock was set: what the ledger keeps in its time is moved along (RULES E5).
 
 Set back by an hour, what is due in a minute would wait for an hour and a minute, and what was seen a second ago would
-lie in the future; both are moved by what the clock was moved. Set forward, everything that waits is due, once and at its
-usual pace, which harms nobody; but a time of grace that began a second ago would be over, so where these began is moved
-along. The difficulty is what was written between the step and its discovery, already in the new time: a look too early
-is cheap, one that comes too late is not, so what cannot be told apart is taken for the older.
+lie in the future; both are moved by what the clock was moved. Set forward, everything that waits is due, once and at
+its usual pace, which harms nobody; but a time of grace that began a second ago would be over, so where these began is
+moved along. What was written between the step and its discovery is in the new time already: a look too early is cheap,
+one that comes too late is not, so what cannot be told apart is taken for the older.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def counts(connection: Connection, *, now: float) -> Counts:
         ).scalar_one()
         for level in priorities(connection)
     }
-    outdated, held = rendering.outdated(connection, numbers)
+    outdated, held = rendering.count_outdated(connection, numbers)
     return Counts(
         dirty=numbers.get(("dirty", ""), 0),
         due=sum(due.values()),
@@ -62,7 +62,7 @@ def heartbeat(connection: Connection) -> Heartbeat | None:
     return None if value is None else Heartbeat(**value)
 
 
-def failing(connection: Connection, *, limit: int) -> list[FailingStudy]:
+def find_failing(connection: Connection, *, limit: int) -> list[FailingStudy]:
     """Pending studies whose last try failed, those that failed most first. For a person's command only: it looks at
     every pending row."""
     last = select(history.c.reason).where(history.c.study_uid == dirty.c.study_uid).order_by(history.c.id.desc()).limit(1)

@@ -24,22 +24,22 @@ def newest_generation(connection: Connection) -> int:
     return int(found or 0)
 
 
-def unsettled(connection: Connection, *, generation: int, now: float, within: Collection[str] | None) -> int:
+def count_unsettled(connection: Connection, *, generation: int, now: float, within: Collection[str] | None) -> int:
     """Studies marked up to `generation` that are due and not dealt with; those that wait for a later time are settled,
     those that wait for an archive outside of `within`, and old ones that nobody asked for: the daemon may not work on
     them at this hour (RULES A9)."""
     marked = dirty.c.generation <= generation, dirty.c.due <= now, dirty.c.priority < Priority.BACKFILL
     rows = select(func.count()).select_from(dirty).where(*marked)
-    return int(connection.execute(_kept_to(rows, within)).scalar_one())
+    return int(connection.execute(_only_within(rows, within)).scalar_one())
 
 
-def backing_off(connection: Connection, *, most_attempts: int, within: Collection[str] | None) -> int:
+def count_backing_off(connection: Connection, *, most_attempts: int, within: Collection[str] | None) -> int:
     """Studies that failed at most `most_attempts` times and will be tried again."""
     rows = select(func.count()).select_from(dirty).where(dirty.c.attempts > 0, dirty.c.attempts <= most_attempts)
-    return int(connection.execute(_kept_to(rows, within)).scalar_one())
+    return int(connection.execute(_only_within(rows, within)).scalar_one())
 
 
-def _kept_to(rows: Select[Any], within: Collection[str] | None) -> Select[Any]:
+def _only_within(rows: Select[Any], within: Collection[str] | None) -> Select[Any]:
     """Only studies of which no copy lies in another archive (RULES C8)."""
     if within is None:
         return rows

@@ -1,8 +1,8 @@
 """What the owner does once, when it has opened the ledger: a new epoch, and times that a clock set back made absurd.
 
 An epoch voids the claims of every owner before; a process that finds another epoch than its own must not write any more
-(RULES E4). The difficulty of wall-clock times is that the clock may be set back while nobody looks: what was to be done
-in a minute would then wait for an hour, so on load no time lies further ahead than the program itself would set it.
+(RULES E4). The wall clock may be set back while nobody looks: what was to be done in a minute would then wait for an
+hour, so on load no time lies further ahead than the program itself would set it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Work handed out: claims and intents.
 
 A claim is a row's `claim_epoch`: it holds while the process that wrote it owns the ledger, and is void for the next one
-(RULES E4), so nothing has to be cleaned up after a crash. The difficulty is to find the most urgent row among a million
-without sorting them: due rows are read priority by priority, each by a walk along one index.
-`due` is never before `not_before`, so whoever looks for due rows need not look at backoffs (RULES C6).
+(RULES E4), so nothing has to be cleaned up after a crash. The most urgent row among a million is found without sorting
+them: due rows are read priority by priority, each by a walk along one index. `due` is never before `not_before`, so
+whoever looks for due rows need not look at backoffs (RULES C6).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Claim:
     unselected: UnselectedStudy | None = None
 
 
-def unclaimed(epoch: int | None) -> ColumnElement[bool]:
+def is_unclaimed(epoch: int | None) -> ColumnElement[bool]:
     return or_(dirty.c.claim_epoch.is_(None), dirty.c.claim_epoch != epoch)
 
 
@@ -145,7 +145,7 @@ def claim(
             rows += tx.connection.execute(_DUE_STUBBORN_WITHIN, {**further, "within": sorted(within)})
         else:
             rows += tx.connection.execute(_DUE_STUBBORN, further)
-    return _claimed(tx, rows, epoch=epoch)
+    return _claim_rows(tx, rows, epoch=epoch)
 
 
 class Passed:
@@ -208,11 +208,11 @@ _NEWEST_BEGIN, _NEWEST_END = _Place(due=1e300, uid="", date="99999999"), _Place(
 
 def claim_study(tx: Transaction, study_uid: str, *, epoch: int) -> list[Claim]:
     """The study's row, due or not; nothing when nothing is pending or somebody works on it."""
-    rows = tx.connection.execute(select(dirty).where(dirty.c.study_uid == study_uid, unclaimed(epoch))).all()
-    return _claimed(tx, rows, epoch=epoch)
+    rows = tx.connection.execute(select(dirty).where(dirty.c.study_uid == study_uid, is_unclaimed(epoch))).all()
+    return _claim_rows(tx, rows, epoch=epoch)
 
 
-def _claimed(tx: Transaction, rows: Sequence[Row[Any]], *, epoch: int) -> list[Claim]:
+def _claim_rows(tx: Transaction, rows: Sequence[Row[Any]], *, epoch: int) -> list[Claim]:
     if not rows:
         return []
     connection, uids = tx.connection, [row.study_uid for row in rows]
@@ -260,7 +260,7 @@ class HandedOut:
         self._uids: set[str] = set()
         self._doubtful = False
 
-    def claimed(self, run: Callable[[_Claiming], list[Claim]], *, epoch: int, change: _Claiming) -> list[Claim]:
+    def run_claim(self, run: Callable[[_Claiming], list[Claim]], *, epoch: int, change: _Claiming) -> list[Claim]:
         """What `run` gives for `change`, remembered; claims of unknown fate are handed back in the same transaction."""
         with self._one_claim:
             held, doubtful = tuple(self._uids), self._doubtful
@@ -279,7 +279,7 @@ class HandedOut:
             self._uids.update(claim.row.study_uid for claim in claims)
             return claims
 
-    def settled(self, study_uids: Iterable[str]) -> None:
+    def forget(self, study_uids: Iterable[str]) -> None:
         """Committed or released."""
         self._uids.difference_update(study_uids)
 
@@ -288,7 +288,7 @@ def next_due(connection: Connection, *, epoch: int | None) -> float | None:
     """When the earliest unclaimed row is due; `None` when nothing is pending."""
     firsts = [
         connection.execute(
-            select(dirty.c.due).where(dirty.c.priority == level, unclaimed(epoch)).order_by(dirty.c.due).limit(1)
+            select(dirty.c.due).where(dirty.c.priority == level, is_unclaimed(epoch)).order_by(dirty.c.due).limit(1)
         ).scalar()
         for level in priorities(connection)
     ]

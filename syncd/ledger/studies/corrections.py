@@ -24,7 +24,7 @@ def keep(tx: Transaction, study_uid: str, elements: Iterable[str], *, now: float
     upsert(tx.connection, corrections, rows=rows)
 
 
-def fought_over(connection: Connection, study_uid: str, *, now: float) -> frozenset[str]:
+def find_fought_over(connection: Connection, study_uid: str, *, now: float) -> frozenset[str]:
     """Elements that were corrected as often as they ever are."""
     wanted = (
         select(corrections.c.element)

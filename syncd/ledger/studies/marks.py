@@ -16,7 +16,7 @@ from syncd.ledger.db.rows import field_names, slices, to_noun, to_row
 from syncd.ledger.db.schema import copies as copies_table
 from syncd.ledger.db.schema import dirty, records, sequences, upsert
 from syncd.ledger.db.writer import Transaction
-from syncd.model.work import Copy, DirtyRow, Mark, merged
+from syncd.model.work import Copy, DirtyRow, Mark, merge_mark
 
 _ROW_COLUMNS = tuple(dirty.c[name] for name in field_names(DirtyRow))
 _ROWS = select(*_ROW_COLUMNS).where(dirty.c.study_uid.in_(bindparam("uids", expanding=True)))
@@ -55,7 +55,9 @@ def mark(tx: Transaction, marks: Sequence[Mark], *, copies: Iterable[Copy], sett
         for uid in uids:
             row = known.get(uid)
             for one in by_study[uid]:
-                row = merged(row, one, generation=generation, published=uid in published, settle_after=settle_after, now=now)
+                row = merge_mark(
+                    row, one, generation=generation, published=uid in published, settle_after=settle_after, now=now
+                )
             if row is not None:
                 changed.append(to_row(row))
         upsert(tx.connection, dirty, rows=changed)

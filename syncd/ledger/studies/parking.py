@@ -1,7 +1,7 @@
 """What an operator says of a parked study: try it once more, or let me hear nothing of it (RULES E2).
 
-Both are words for the next look, written by whichever process the operator spoke to; the daemon finds them there. The
-difficulty is what was refused: silence lasts until the digest changes, so a study that failed without a refusal is
+Both are words for the next look, written by whichever process the operator spoke to; the daemon finds them there.
+Silence belongs to what was refused: it lasts until the digest changes, so a study that failed without a refusal is
 silenced by the digest that it was about to send.
 """
 

@@ -151,13 +151,13 @@ def every_uid(table: Table) -> Select[Any]:
     return select(key).where(key > bindparam("after")).order_by(key).limit(bindparam("most"))
 
 
-def parked_only() -> Select[Any]:
+def select_parked_only() -> Select[Any]:
     """Parked studies that were never published, as `every_uid`."""
     published = select(records.c.study_uid).where(records.c.study_uid == parked.c.study_uid).exists()
     return every_uid(parked).where(~published)
 
 
-def outdated(fingerprint: str) -> Select[Any]:
+def select_outdated(fingerprint: str) -> Select[Any]:
     """Records made under another fingerprint (RULES B3) whose study is not waiting already, as `every_uid`."""
     pending = select(dirty.c.study_uid).where(dirty.c.study_uid == records.c.study_uid).exists()
     return every_uid(records).where(records.c.fingerprint != fingerprint, ~pending)

@@ -36,7 +36,7 @@ class References:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    def standing_by(self, subject: str, *, but: str) -> str:
+    def find_study_under(self, subject: str, *, but: str) -> str:
         """A study, not `but`, that is shown under this subject and in no doubt about it; empty where there is none."""
         wanted = _STANDING.params(subject=subject, but=but)
         return str(self._transactions.read(lambda connection: connection.execute(wanted).scalar()) or "")
@@ -50,17 +50,17 @@ class References:
         """By subject, the ids that our own Patient would have: which identifiers these subjects were found by."""
         return self._transactions.read(lambda connection: _patients(connection, subjects))
 
-    def referring(self, after: str, upto: str) -> list[tuple[str, Mapping[str, Any]]]:
+    def find_referring(self, after: str, upto: str) -> list[tuple[str, Mapping[str, Any]]]:
         """The shown studies of a window of records that refer to more than their subject, with their raw facts."""
         wanted = _REFERRING.params(after=after, upto=upto)
         rows = self._transactions.read(lambda connection: connection.execute(wanted).all())
         return [(row.study_uid, row.raw) for row in rows]
 
-    def doubted(self, after: str, *, most: int) -> list[str]:
+    def find_doubted(self, after: str, *, most: int) -> list[str]:
         """The next studies that are parked for what a Patient, or what else they refer to, was then, or published although
         somebody else's Patient said otherwise."""
         page = {"after": after, "most": most}
-        return self._transactions.read(lambda connection: _doubted(connection, page)[:most])
+        return self._transactions.read(lambda connection: _find_doubted(connection, page)[:most])
 
 
 _IN_DISPUTE = or_(
@@ -103,11 +103,11 @@ _NOTED = (
 """Of our own Patient whoever changes it marks them."""
 
 
-def _doubted(connection: Connection, page: Mapping[str, Any]) -> list[str]:
+def _find_doubted(connection: Connection, page: Mapping[str, Any]) -> list[str]:
     return sorted({uid for wanted in (_DOUBTFUL, _NOTED) for uid in connection.execute(wanted, page).scalars()})
 
 
-def mismatched(reference: str) -> Select[Any]:
+def select_mismatched(reference: str) -> Select[Any]:
     """The studies parked because they say something else than this Patient, as `records.every_uid`."""
     return every_uid(parked).where(_IN_DISPUTE, parked.c.detail.contains(f"{reference} ", autoescape=True))
 

@@ -1,8 +1,8 @@
 """What rejection notes said, by the study they lie in and the studies they name (MAPPING D.2, RULES B7).
 
 A change of what a study's notes say concerns other studies, and marks them in its own transaction: those that the notes
-name, and those that *their* notes name, if one of these is named itself and so has no effect any more. The difficulty is
-to mark nobody else: a note may name studies that no archive ever held, and a timer that starts changes nothing yet.
+name, and those that *their* notes name, if one of these is named itself and so has no effect any more. Nobody else is
+marked: a note may name studies that no archive ever held, and a timer that starts changes nothing yet.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FORGET = delete(rejections).where(
 )
 
 
-def concerning(connection: Connection, study_uid: str) -> tuple[Rejection, ...]:
+def find_concerning(connection: Connection, study_uid: str) -> tuple[Rejection, ...]:
     """All that its own notes say, all that names it, and all that names a note which names it; in a fixed order."""
     found = _nouns(connection, connection.execute(_CONCERNED, {"uid": study_uid}))
     elsewhere = {one.source_uid for one in found} - {study_uid}
@@ -53,12 +53,12 @@ def keep(tx: Transaction, source_uid: str, told: Sequence[Rejection], *, now: fl
 
     # Whether a note is there or only just missing makes no difference to those whom it names.
     changed = {replace(one, first_missing_at=0.0) for one in before} ^ {replace(one, first_missing_at=0.0) for one in told}
-    marked = _known(tx.connection, _affected(tx.connection, changed) - {source_uid})
+    marked = _find_known(tx.connection, _find_affected(tx.connection, changed) - {source_uid})
     marks = [Mark(study_uid=uid, kind=MarkKind.REJECTION, archive=_NOWHERE) for uid in sorted(marked)]
     return mark(tx, marks, copies=(), settle_after=0.0, now=now)
 
 
-def _affected(connection: Connection, changed: Iterable[Rejection]) -> set[str]:
+def _find_affected(connection: Connection, changed: Iterable[Rejection]) -> set[str]:
     named: dict[str, set[str]] = {}
     for one in changed:
         named.setdefault(one.target_uid, set()).update(one.instances)
@@ -71,7 +71,7 @@ def _affected(connection: Connection, changed: Iterable[Rejection]) -> set[str]:
     return affected
 
 
-def _known(connection: Connection, study_uids: Iterable[str]) -> set[str]:
+def _find_known(connection: Connection, study_uids: Iterable[str]) -> set[str]:
     """Those that an archive holds or that were published; any other is looked at when it comes."""
     return {
         uid

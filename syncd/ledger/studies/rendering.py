@@ -1,7 +1,7 @@
 """Which mapping and settings rendered what is published, and whether the rest is rendered again (RULES B3).
 
-Every record keeps the fingerprint of what rendered it, and today's is told at each start. The difficulty is to say at any
-moment how many are of another one: they are counted as they are written, by fingerprint, and never looked through (E8).
+Every record keeps the fingerprint of what rendered it, and today's is told at each start. How many are of another one
+can be said at any moment: they are counted as they are written, by fingerprint, and never looked through (E8).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _begin(tx: Transaction, fingerprint: str, *, held: bool) -> None:
         save_fact(tx, _FACT, told)
 
 
-def outdated(connection: Connection, numbers: Mapping[tuple[str, str], int]) -> tuple[int, bool]:
+def count_outdated(connection: Connection, numbers: Mapping[tuple[str, str], int]) -> tuple[int, bool]:
     """How many published studies are of another fingerprint than today's, by these tallies, and whether they are held."""
     told: dict[str, Any] = fact(connection, _FACT) or {}
     if not told:

@@ -1,9 +1,9 @@
 """The brake's book-keeping: what was taken back, what may still be, and what waits for the operator (RULES D3).
 
-One budget for every path: a retraction is claimed here, in one transaction, before anything is sent; a claim that was not
-carried out is not paid for twice, whatever killed it. What is over the budget is not refused but planned: the plan is
-kept, shown and accepted as it is, by its ids and its hash. The difficulty is to decide among a million studies without
-counting them (RULES E8): the numbers of an archive are one row, moved by the transaction that moves what they count.
+One budget for every path: a retraction is claimed here, in one transaction, before anything is sent; a claim that was
+not carried out is not paid for twice, whatever killed it. What is over the budget is not refused but planned: the plan
+is kept, shown and accepted as it is, by its ids and its hash. Nothing is counted to decide among a million studies
+(RULES E8): the numbers of an archive are one row, moved by the transaction that moves what they count.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def brake(connection: Connection, archive: ArchiveName, *, now: float) -> Brake:
     if row is None:
         return Brake(archive=archive)
     kept = to_noun(Brake, row)
-    expired = connection.execute(select(func.count()).where(_expired(archive, now), ~_CHARGES.accepted)).scalar_one()
+    expired = connection.execute(select(func.count()).where(_is_expired(archive, now), ~_CHARGES.accepted)).scalar_one()
     return Brake(archive=archive, published=kept.published, spent=kept.spent - expired, planned=kept.planned)
 
 
 def claim(tx: Transaction, study_uid: str, *, archive: ArchiveName, cause: Cause, now: float) -> bool:
     """Whether the study may be taken back now; if so it is paid for, if not it is planned."""
     _let_expire(tx, archive, now=now)
-    known = _planned(tx.connection, study_uid)
+    known = _find_plan(tx.connection, study_uid)
     if _open_charge(tx.connection, study_uid):
         return True
     if known is not None and known.accepted_at:
@@ -60,7 +60,7 @@ def claim(tx: Transaction, study_uid: str, *, archive: ArchiveName, cause: Cause
 
 def may_claim(connection: Connection, study_uid: str, *, archive: ArchiveName, now: float) -> bool:
     """What `claim` would answer."""
-    known = _planned(connection, study_uid)
+    known = _find_plan(connection, study_uid)
     if _open_charge(connection, study_uid) or (known is not None and known.accepted_at):
         return True
     budget = brake(connection, archive, now=now)
@@ -129,13 +129,13 @@ def accept(tx: Transaction, archive: ArchiveName, accepted: str, *, now: float) 
     return len(uids)
 
 
-def planned(connection: Connection, archive: ArchiveName, *, after: str, limit: int) -> list[PlannedRetraction]:
+def find_plan_page(connection: Connection, archive: ArchiveName, *, after: str, limit: int) -> list[PlannedRetraction]:
     """A page of the archive's plan, accepted or not, in the order of UIDs."""
     rows = select(retraction_plan).where(_PLAN.archive == archive, _PLAN.study_uid > after)
     return [_noun(row) for row in connection.execute(rows.order_by(_PLAN.study_uid).limit(limit))]
 
 
-def planned_of(connection: Connection, study_uids: Sequence[str]) -> dict[str, PlannedRetraction]:
+def find_plans(connection: Connection, study_uids: Sequence[str]) -> dict[str, PlannedRetraction]:
     """Those of these studies that are planned, accepted or not."""
     found = [
         _noun(row)
@@ -195,10 +195,10 @@ def _charge(tx: Transaction, study_uid: str, *, archive: ArchiveName, cause: Cau
 
 
 def _let_expire(tx: Transaction, archive: ArchiveName, *, now: float) -> None:
-    _uncharge(tx, _expired(archive, now))
+    _uncharge(tx, _is_expired(archive, now))
 
 
-def _expired(archive: ArchiveName, now: float) -> ColumnElement[bool]:
+def _is_expired(archive: ArchiveName, now: float) -> ColumnElement[bool]:
     return (_CHARGES.archive == archive) & (_CHARGES.charged_at <= now - BUDGET_WINDOW)
 
 
@@ -230,7 +230,7 @@ def _open_charge(connection: Connection, study_uid: str) -> bool:
     return bool(connection.execute(select(claimed)).scalar_one())
 
 
-def _planned(connection: Connection, study_uid: str) -> PlannedRetraction | None:
+def _find_plan(connection: Connection, study_uid: str) -> PlannedRetraction | None:
     row = connection.execute(select(retraction_plan).where(_PLAN.study_uid == study_uid)).one_or_none()
     return None if row is None else _noun(row)
 

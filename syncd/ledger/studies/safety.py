@@ -1,8 +1,8 @@
 """Published studies of which something is in doubt: who the patient is, a side, a site, an order (RULES B9 to B11).
 
 What is noted of safety must be seen by somebody, so it outlives the publication: one row per study with its notes (tag,
-rule, what was done; never a value, RULES S1), moved in the transaction that records what is published now. The difficulty
-is what this costs: nothing, where nothing changed, because a publication reads what is kept along with the rest.
+rule, what was done; never a value, RULES S1), moved in the transaction that records what is published now. It costs
+nothing where nothing changed, because a publication reads what is kept along with the rest.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SafetyNotes:
 
 def keep(tx: Transaction, outcome: Outcome, *, before: Sequence[Any] | None, now: float) -> None:
     """Make what is kept of the study what `outcome` says; `before` is what was kept until now (None: nothing)."""
-    told = _told(outcome)
+    told = _safety_notes(outcome)
     if told is None:
         return
     rows = [_row(note) for note in told]
@@ -58,7 +58,7 @@ def keep(tx: Transaction, outcome: Outcome, *, before: Sequence[Any] | None, now
         tx.connection.execute(_NONE, {"uid": outcome.study_uid})
 
 
-def _told(outcome: Outcome) -> tuple[Note, ...] | None:
+def _safety_notes(outcome: Outcome) -> tuple[Note, ...] | None:
     """Nothing is in doubt of what is not shown any more; None: the outcome says nothing of it."""
     if outcome.record is not None and outcome.record.retracted not in SHOWN:
         return ()

@@ -11,20 +11,20 @@ from sqlalchemy import Connection
 
 from syncd.ledger.db import schema
 from syncd.ledger.studies.records import copies_of, several
-from syncd.ledger.studies.retractions import planned_of
+from syncd.ledger.studies.retractions import find_plans
 from syncd.model.audit import Standing
 from syncd.model.selection import UnselectedStudy
 from syncd.model.work import DirtyRow, Intent, ParkedStudy, StudyRecord
 
 
-def standing(connection: Connection, study_uids: Sequence[str]) -> dict[str, Standing]:
+def find_standing(connection: Connection, study_uids: Sequence[str]) -> dict[str, Standing]:
     """What is known of each of them, all of one moment."""
     records = several(connection, StudyRecord, schema.records, study_uids)
     intents = several(connection, Intent, schema.intents, study_uids)
     parked = several(connection, ParkedStudy, schema.parked, study_uids)
     unselected = several(connection, UnselectedStudy, schema.unselected, study_uids)
     dirty = several(connection, DirtyRow, schema.dirty, study_uids)
-    planned = planned_of(connection, study_uids)
+    planned = find_plans(connection, study_uids)
     copies = copies_of(connection, study_uids)
     return {
         uid: Standing(

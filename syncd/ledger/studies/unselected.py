@@ -1,9 +1,9 @@
 """Studies that the archive holds and the site does not select: kept by name, counted, and found again when it does.
 
 An excluded study has neither record nor work, and still must be known: else every inventory would find it new, and
-nobody could say how many there are. The difficulty is a first import of a million old studies. They are left outside in
-slices of one transaction each, as they are listed, without ever being work; and whatever an event has named meanwhile,
-or is being worked on, is not touched.
+nobody could say how many there are. A first import may meet a million old studies. They are left outside in slices of
+one transaction each, as they are listed, without ever being work; and whatever an event has named meanwhile, or is
+being worked on, is not touched.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class SelectionLedger:
 
     def count(self, archive: ArchiveName, *, only_outside: bool) -> int:
         """How many `mark_again` would mark, those that wait already included."""
-        wanted = _concerned(archive, only_outside=only_outside).order_by(None).limit(None).subquery()
+        wanted = _select_concerned(archive, only_outside=only_outside).order_by(None).limit(None).subquery()
         return self._transactions.read(
             lambda connection: connection.execute(select(func.count()).select_from(wanted), {"after": ""}).scalar_one()
         )
@@ -98,7 +98,7 @@ class SelectionLedger:
         """Mark at backfill priority what other settings may concern: what is outside the history, or everything
         that was published from the archive, is parked, or is not selected. Returns how many. A crash in between leaves some
         unmarked: the caller keeps the settings only after this has returned."""
-        marked, after, wanted = 0, "", _concerned(archive, only_outside=only_outside)
+        marked, after, wanted = 0, "", _select_concerned(archive, only_outside=only_outside)
         while uids := self._transactions.read(partial(_slice, wanted=wanted, after=after)):
             after = uids[-1]
             marked += self._transactions.write(partial(_mark, uids=uids, archive=archive, now=self._transactions.now()))
@@ -122,7 +122,9 @@ def _leave_outside(
     left: set[str] = set()
     for uids in slices(by_uid):
         taken = {
-            uid for wanted in _taken(uids, archive=archive, epoch=epoch) for uid in tx.connection.execute(wanted).scalars()
+            uid
+            for wanted in _select_taken(uids, archive=archive, epoch=epoch)
+            for uid in tx.connection.execute(wanted).scalars()
         }
         left |= set(uids) - taken
     for uids in slices(sorted(left)):
@@ -136,7 +138,7 @@ def _leave_outside(
     return left
 
 
-def _taken(uids: Sequence[str], *, archive: ArchiveName, epoch: int | None) -> Iterable[Select[Any]]:
+def _select_taken(uids: Sequence[str], *, archive: ArchiveName, epoch: int | None) -> Iterable[Select[Any]]:
     """Studies that are published, excluded, named by somebody, being worked on, or taken from another archive."""
     yield select(records.c.study_uid).where(records.c.study_uid.in_(uids))
     yield select(intents.c.study_uid).where(intents.c.study_uid.in_(uids))
@@ -149,7 +151,7 @@ def _taken(uids: Sequence[str], *, archive: ArchiveName, epoch: int | None) -> I
     yield select(copies.c.study_uid).where(copies.c.study_uid.in_(uids), copies.c.archive != archive, ~outside)
 
 
-def _concerned(archive: ArchiveName, *, only_outside: bool) -> Any:
+def _select_concerned(archive: ArchiveName, *, only_outside: bool) -> Any:
     """The UIDs after `after`, in order, at most `most`. A study that lies in several archives is each one's."""
     key = unselected.c.study_uid
     held = exists().where(copies.c.study_uid == key, copies.c.archive == archive)

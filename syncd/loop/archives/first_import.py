@@ -1,8 +1,9 @@
 """The first import: which of the listed studies are left outside, and which events are older than syncd.
 
 What the archive held before is listed once; what is outside the history is noted there and then, without a call for it
-(RULES A1, A8). The difficulty is the feed's overlap: the numbers behind the high-water mark are read for late ones, and
-tell of old studies too. They are passed over, for the listing that follows tells all of them.
+(RULES A1, A8). The feed's overlap looks back further than the first import wants: the numbers behind the high-water
+mark are read for late ones, and tell of old studies too. They are passed over, for the listing that follows tells all
+of them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def begin(ledger: Ledger, *, name: ArchiveName, history: History, high_water: in
     ledger.selection.begin_import(name, until=0 if history.word == ALL else high_water)
 
 
-def numbered_anew(ledger: Ledger, *, name: ArchiveName, high_water: int) -> None:
+def restart_numbering(ledger: Ledger, *, name: ArchiveName, high_water: int) -> None:
     """The same archive, indexed anew: old numbers mean nothing, new ones are events unless the first listing is to come."""
     state = ledger.selection.first_import(name)
     ledger.selection.move_import(name, until=high_water if state.pending and state.until else 0)

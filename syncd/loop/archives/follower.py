@@ -1,8 +1,8 @@
 """How one archive is followed: its gate, its feed, and how far behind it we are.
 
-There is one of these for each archive, and none of them knows of the others. The difficulty is an archive that is away when
-syncd starts: it is not followed until it has been asked once where its feed stands and whether it is still the same
-(RULES A1, A4), and until then its gate stays closed.
+There is one of these for each archive, and none of them knows of the others. An archive may be away when syncd starts:
+it is not followed until it has been asked once where its feed stands and whether it is still the same (RULES A1, A4),
+and until then its gate stays closed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EVERYTHING = Selection()
 """Nothing is left out."""
 
 
-class Following:
+class Follower:
     """One archive. `enter` comes first; a gate that was closed because it failed enters by its probe."""
 
     def __init__(

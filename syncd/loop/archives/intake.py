@@ -1,8 +1,8 @@
 """The first half of the sentence: what the change feed says becomes marks, in the same transaction as the cursor.
 
-An entry is only a hint that a study may have changed. The difficulty is what the feed does not say: numbers may become
-visible late, deletions take their entries along, and a wiped or exchanged index starts again from below. `syncd.feed`
-judges all that; this module reads, resolves and commits.
+An entry is only a hint that a study may have changed. The feed does not say everything: numbers may become visible
+late, deletions take their entries along, and a wiped or exchanged index starts again from below. `syncd.feed` judges
+all that; this module reads, resolves and commits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from syncd.feed.interest import to_marks, wanted_ids
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import first_import
 from syncd.loop.same_archive import is_same
-from syncd.loop.steps import Step, reached
+from syncd.loop.steps import Step, report_step
 from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState
 from syncd.model.work import Copy, FeedPosition
@@ -57,7 +57,7 @@ class Intake:
     def _poll(self) -> Polled:
         position = self._ledger.feed_position(self._name)
         high_water = self._archive.high_water_mark()
-        reached(Step.HIGH_WATER_READ)
+        report_step(Step.HIGH_WATER_READ)
         if position is None:
             return Polled(marked=0, high_water=high_water, position=None)
         if position.state is ArchiveState.PAUSED:
@@ -68,7 +68,7 @@ class Intake:
         step = next_read(position, high_water=high_water, now=self._clock())
         while isinstance(step, Read):
             page = self._archive.changes(step.since, limit=PAGE_LIMIT)
-            reached(Step.PAGE_READ)
+            report_step(Step.PAGE_READ)
             taken = absorb(position, page, high_water=high_water, now=self._clock())
             if taken.contradicted:
                 step = Regressed()
@@ -77,7 +77,7 @@ class Intake:
                 log.warning("feed_entries_unreadable", archive=self._name, entries=taken.unreadable)
             fresh = first_import.events(self._ledger, taken.fresh, name=self._name)
             studies = self._archive.studies_of(wanted_ids(fresh)) if fresh else ()
-            reached(Step.STUDIES_RESOLVED)
+            report_step(Step.STUDIES_RESOLVED)
             marks = to_marks(fresh, archive=self._name, studies=studies)
             copies = tuple(
                 Copy(archive=self._name, orthanc_id=mark.orthanc_id, study_uid=mark.study_uid)
@@ -88,7 +88,7 @@ class Intake:
                 marked += self._ledger.commit_intake(
                     taken.position, marks=marks, copies=copies, settle_after=self._settle_after
                 )
-                reached(Step.INTAKE_COMMITTED)
+                report_step(Step.INTAKE_COMMITTED)
             position = taken.position
             step = Read(since=taken.next) if taken.next is not None else Done()
         if isinstance(step, Regressed):
@@ -101,6 +101,6 @@ class Intake:
         if not is_same(self._archive, self._ledger, name=self._name):
             return
         log.warning("archive_indexed_anew", archive=self._name, cursor=position.cursor, high_water=high_water)
-        first_import.numbered_anew(self._ledger, name=self._name, high_water=high_water)
+        first_import.restart_numbering(self._ledger, name=self._name, high_water=high_water)
         self._ledger.begin_bootstrap(self._name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
         self._ledger.want_sweep(self._name)

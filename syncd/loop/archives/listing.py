@@ -15,7 +15,7 @@ from syncd.feed.follow import OVERLAP
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import first_import
 from syncd.loop.same_archive import EXCHANGED
-from syncd.loop.steps import Step, reached
+from syncd.loop.steps import Step, report_step
 from syncd.model.ids import ArchiveName
 from syncd.model.study.dates import plain_date
 from syncd.model.study.raw import StudyListing
@@ -36,7 +36,7 @@ def begin(archive: Archive, ledger: Ledger, *, name: ArchiveName, of: History = 
         high_water = archive.high_water_mark()
         first_import.begin(ledger, name=name, history=of, high_water=high_water)
         ledger.begin_bootstrap(name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
-        reached(Step.BOOTSTRAP_BEGUN)
+        report_step(Step.BOOTSTRAP_BEGUN)
 
 
 def mark_listed(

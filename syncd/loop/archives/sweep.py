@@ -1,12 +1,12 @@
 """The sweep: the archive's inventory against the ledger's copies, whatever the feed said (RULES A1, A8).
 
-The feed tells nothing of deletions and loses entries; so every quarter of an hour all studies are listed, compared in the
-ledger, and what differs is marked. The difficulty is that a listing of pages skips living studies, and that a missing
-one may only be new: so the ids come first, unpaged, "gone" is only ever a mark (reconcile proves it, RULES D1), and
-nothing is judged gone before the first inventory is committed. Orthanc 1.10 does not move LastUpdate when an instance is
-deleted: there only counting tells, which is done in bulk, a share of the archive in each sweep and all of it when the
-archive's total does not fit. Neither version moves it when a study is reconstructed: there the digest of the main tags
-tells, which every listing brings.
+The feed tells nothing of deletions and loses entries; so every quarter of an hour all studies are listed, compared in
+the ledger, and what differs is marked. A listing of pages skips living studies, and a missing one may only be new: so
+the ids come first, unpaged, "gone" is only ever a mark (reconcile proves it, RULES D1), and nothing is judged gone
+before the first inventory is committed. Orthanc 1.10 does not move LastUpdate when an instance is deleted: there only
+counting tells, which is done in bulk, a share of the archive in each sweep and all of it when the archive's total does
+not fit. Neither version moves it when a study is reconstructed: there the digest of the main tags tells, which every
+listing brings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import first_import
 from syncd.loop.archives.listing import EVERYTHING
 from syncd.loop.same_archive import EXCHANGED, is_same
-from syncd.loop.steps import Step, reached
+from syncd.loop.steps import Step, report_step
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.inventories import Difference, Inventory
 from syncd.model.study.dates import plain_date
@@ -95,7 +95,7 @@ def take(
     sweep = _Sweep(archive=archive, ledger=ledger, name=name, settle_after=settle_after, progress=progress, of=of, at=at)
     try:
         _list(sweep)
-        reached(Step.SWEEP_STAGED)
+        report_step(Step.SWEEP_STAGED)
         if kind is MarkKind.INVENTORY:
             _mark_differing(sweep)
         else:
@@ -107,7 +107,7 @@ def take(
     except Exception:
         ledger.want_sweep(name)
         raise
-    reached(Step.INVENTORY_MARKED)
+    report_step(Step.INVENTORY_MARKED)
     if ledger.selection.first_import(name).pending:
         ledger.selection.import_listed(name)
     if bootstrapping and chosen is None:
@@ -115,7 +115,7 @@ def take(
         # before: nothing of it is taken back until the bootstrap is finished.
         sweep.found[Difference.GONE.value] += ledger.mark_absent(name)
         ledger.finish_bootstrap(name)
-        reached(Step.BOOTSTRAP_FINISHED)
+        report_step(Step.BOOTSTRAP_FINISHED)
     inventory = Inventory(
         began_at=sweep.began, ended_at=ledger.sweep.now(), listed=sweep.listed, found=_all_kinds(sweep.found)
     )
@@ -137,7 +137,7 @@ def _list(sweep: _Sweep) -> None:
         if not staging.detail(name, page):  # only studies newer than the listing follow, or a broken server
             break
     for window in staging.windows(name):
-        for named in _parts(staging.undetailed(name, window)):
+        for named in _parts(staging.find_undetailed(name, window)):
             # What is not even found by name vanished while we listed: it is judged by the next sweep.
             staging.detail(name, archive.studies_of(named))
         sweep.progress(sweep.listed)
@@ -146,7 +146,7 @@ def _list(sweep: _Sweep) -> None:
 def _mark_differing(sweep: _Sweep) -> None:
     for window in sweep.ledger.sweep.windows(sweep.name):
         inside = _inside(sweep, window)
-        differing = [pair for pair in sweep.ledger.sweep.differing(sweep.name, window) if inside(pair[0])]
+        differing = [pair for pair in sweep.ledger.sweep.find_differing(sweep.name, window) if inside(pair[0])]
         sweep.found.update(difference.value for _, difference in differing)
         marks = [
             _mark(sweep, one, priority=Priority.BACKFILL if why is Difference.NEW else Priority.REPAIR)
@@ -161,7 +161,7 @@ def _mark_differing(sweep: _Sweep) -> None:
 def _mark_chosen(sweep: _Sweep, *, kind: MarkKind, chosen: Callable[[StudyListing], bool]) -> None:
     for window in sweep.ledger.sweep.windows(sweep.name):
         inside = _inside(sweep, window)
-        picked = [one for one in sweep.ledger.sweep.staged(sweep.name, window) if inside(one) and chosen(one)]
+        picked = [one for one in sweep.ledger.sweep.find_staged(sweep.name, window) if inside(one) and chosen(one)]
         sweep.found[kind.value] += len(picked)
         _commit(sweep, [_mark(sweep, one, priority=Priority.REPAIR, kind=kind) for one in picked], picked)
 
@@ -170,7 +170,7 @@ def _inside(sweep: _Sweep, window: tuple[str, str]) -> Callable[[StudyListing], 
     """Whether a study of the window is taken: a first import leaves others outside, whether they wait already or not."""
     if sweep.at is None:
         return everything
-    staged = sweep.ledger.sweep.staged(sweep.name, window)
+    staged = sweep.ledger.sweep.find_staged(sweep.name, window)
     taken = first_import.inside(sweep.ledger, staged, name=sweep.name, history=sweep.of, at=sweep.at)
     uids = {one.study_uid for one in taken}
     return lambda one: one.study_uid in uids
@@ -179,7 +179,9 @@ def _inside(sweep: _Sweep, window: tuple[str, str]) -> Callable[[StudyListing], 
 def _mark_gone(sweep: _Sweep, *, chosen: Callable[[StudyListing], bool]) -> None:
     for window in sweep.ledger.sweep.copy_windows(sweep.name):
         gone = [
-            one for one in map(_as_listed, sweep.ledger.sweep.gone(sweep.name, window, began=sweep.began)) if chosen(one)
+            one
+            for one in map(_as_listed, sweep.ledger.sweep.find_gone(sweep.name, window, began=sweep.began))
+            if chosen(one)
         ]
         sweep.found[Difference.GONE.value] += len(gone)
         _commit(sweep, [_mark(sweep, one, priority=Priority.REPAIR) for one in gone], ())

@@ -1,10 +1,10 @@
 """The audit: both servers' whole inventories laid side by side, straight and not from the ledger.
 
-The daemon believes its records; that they are true is what an operator wants proved. So every study of the archives is held
-against every ImagingStudy that carries our tag or names a study, and the ledger only tells what is under way, set aside,
-and whose id is whose. The difficulties: neither listing is of one moment, so whatever seems to differ is looked at again
-by the very reconcile that would repair it, dry, before it is called a difference (RULES C9); and counts alone say little
-of a study that is partly rejected or lies in two archives, where only that look can tell. Nothing is written.
+The daemon believes its records; that they are true is what an operator wants proved. So every study of the archives is
+held against every ImagingStudy that carries our tag or names a study, and the ledger only tells what is under way, set
+aside, and whose id is whose. Neither listing is of one moment, so whatever seems to differ is looked at again by the
+very reconcile that would repair it, dry, before it is called a difference (RULES C9); and counts alone say little of a
+study that is partly rejected or lies in two archives, where only that look can tell. Nothing is written.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import structlog
 
 from syncd.errors import ServerReset, StudyError
 from syncd.ledger.inventories.audit_staging import Staging
-from syncd.loop.commands.dry_run import Rehearsed, rehearsed
+from syncd.loop.commands.dry_run import DryRun, run_dry
 from syncd.loop.commands.resync import every
 from syncd.loop.commands.suspicion import Case, parked_difference, suspicion
-from syncd.loop.context import Rooms, Source
+from syncd.loop.context import Context, Source
 from syncd.mapping.values.identity import resource_id
 from syncd.model.audit import ArchivedStudy, Difference, DifferenceKind
 from syncd.model.ids import ArchiveName
 from syncd.model.study.raw import StudyListing
 from syncd.model.words import WITHDRAWN, Decision
-from syncd.plan.comparison import compared
+from syncd.plan.comparison import compare
 from syncd.plan.decide import Found
 from syncd.plan.ownership import installation_of
-from syncd.publish.listing import naming, tagged
+from syncd.publish.listing import list_naming, list_tagged
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ Progress = Callable[[Report], None]
 class Audit:
     """One audit under way. `archive`: only studies of this archive (empty: all). `deep`: every study is rendered again."""
 
-    rooms: Rooms
+    context: Context
     staging: Staging
     report: Report
     archive: str = ""
@@ -74,7 +74,7 @@ class Audit:
     @property
     def sources(self) -> list[Source]:
         """The archives chosen, in the order of the settings."""
-        return [source for name, source in self.rooms.archives.items() if self.archive in ("", name)]
+        return [source for name, source in self.context.archives.items() if self.archive in ("", name)]
 
     def run(self) -> None:
         """List both sides, compare them, keep the differences. Raises what the servers' failures are."""
@@ -82,33 +82,33 @@ class Audit:
         for source in self.sources:
             self._list_archive(source)
         self._list_fhir()
-        self.staging.know(entry.study_uid for entry in every(self.rooms.ledger.parked_list))
+        self.staging.know(entry.study_uid for entry in every(self.context.ledger.parked_list))
         self.report.at, self.report.studies = "comparing", self.staging.number_of_studies()
         after = ""
         while uids := self.staging.studies(after, limit=COMPARED_AT_ONCE):
             after = uids[-1]
             self._compare(uids)
 
-    def judged_again(self, difference: Difference) -> list[Difference]:
+    def judge_again(self, difference: Difference) -> list[Difference]:
         """What is left of a difference after a repair."""
         (case,) = self._cases([difference.study_uid])
         if case.standing.parked is not None:
             return [parked_difference(case)]
         if case.standing.dirty is not None:
             return [replace(difference, detail=f"still waiting: {difference.detail or case.standing.dirty.reason}")]
-        return self._confirmed(case, difference.kind, may_be_pending=False)
+        return self._confirm(case, difference.kind, may_be_pending=False)
 
     def note_parked(self) -> None:
         """Keep every study that is set aside by now as a difference."""
-        for entry in every(self.rooms.ledger.parked_list):
+        for entry in every(self.context.ledger.parked_list):
             (case,) = self._cases([entry.study_uid])
             if self._is_chosen(case) and case.standing.parked is not None:
                 self.staging.keep([parked_difference(case)])
 
     def _look_for_sentinel(self) -> None:
         try:
-            if self.rooms.ledger.target() is not None:
-                self.rooms.check_sentinel()
+            if self.context.ledger.target() is not None:
+                self.context.check_sentinel()
         except ServerReset:
             self.report.reset = True
 
@@ -117,44 +117,48 @@ class Audit:
         listed = (one for one in source.archive.inventory() if one.study_uid)
         while chunk := list(islice(listed, AT_ONCE)):
             counts = source.archive.instance_counts({one.orthanc_id: one.study_uid for one in chunk})
-            self.staging.keep_archived([_archived(source, one, counts.get(one.orthanc_id)) for one in chunk])
+            self.staging.keep_archived([_archived_study(source, one, counts.get(one.orthanc_id)) for one in chunk])
             self.report.archived[source.name] += len(chunk)
             self.progress(self.report)
 
     def _list_fhir(self) -> None:
-        rooms = self.rooms
-        listed = tagged(rooms.server, installation_id=rooms.installation_id, fhir_version=rooms.fhir_version)
+        context = self.context
+        listed = list_tagged(context.server, installation_id=context.installation_id, fhir_version=context.fhir_version)
         while chunk := list(islice(listed, AT_ONCE)):
             self.staging.keep_shown(chunk)
             self.report.shown += len(chunk)
             self.progress(self.report)
 
     def _compare(self, uids: Sequence[str]) -> None:
-        self.staging.keep_shown(list(naming(self.rooms.server, uids, fhir_version=self.rooms.fhir_version)))
+        self.staging.keep_shown(list(list_naming(self.context.server, uids, fhir_version=self.context.fhir_version)))
         for case in self._cases(uids):
             if self._is_chosen(case):
-                self.staging.keep(self._judged(case))
+                self.staging.keep(self._judge(case))
             self.report.compared += 1
             self.progress(self.report)
 
     def _cases(self, uids: Sequence[str]) -> Iterator[Case]:
-        rooms = self.rooms
-        archived, shown, standing = self.staging.archived(uids), self.staging.shown(uids), rooms.ledger.standing(uids)
+        context = self.context
+        archived, shown, standing = (
+            self.staging.find_archived(uids),
+            self.staging.find_shown(uids),
+            context.ledger.standing(uids),
+        )
         for uid in uids:
             yield Case(
                 archived=archived.get(uid, ()),
                 shown=shown.get(uid, ()),
                 standing=standing[uid],
-                own_id=_own_id(uid, rooms),
-                installation_id=rooms.installation_id,
+                own_id=_own_id(uid, context),
+                installation_id=context.installation_id,
             )
 
     def _is_chosen(self, case: Case) -> bool:
         record = case.standing.record
         return not self.archive or bool(case.archived) or (record is not None and record.archive == self.archive)
 
-    def _judged(self, case: Case) -> list[Difference]:
-        if case.standing.is_pending(now=self.rooms.clock()):
+    def _judge(self, case: Case) -> list[Difference]:
+        if case.standing.is_pending(now=self.context.clock()):
             self.report.pending += 1
             return []
         found = list(self._duplicates(case))
@@ -165,7 +169,7 @@ class Audit:
             return [*found, Difference(study_uid=case.study_uid, kind=kind, detail="the FHIR server lost its data")]
         if kind is None and not (self.deep and (case.archived or case.ours)):
             return found
-        return [*found, *self._confirmed(case, kind)]
+        return [*found, *self._confirm(case, kind)]
 
     def _duplicates(self, case: Case) -> Iterator[Difference]:
         """Each ImagingStudy of the study but the one that is ours, confirmed by GET."""
@@ -173,84 +177,84 @@ class Audit:
         for one in live if len(live) > 1 else ():
             if case.ours is not None and one.resource_id == case.ours.resource_id:
                 continue
-            current = self.rooms.server.read("ImagingStudy", one.resource_id)
+            current = self.context.server.read("ImagingStudy", one.resource_id)
             if isinstance(current, Found):
                 owner = installation_of(current.resource)
                 yield Difference(
                     study_uid=case.study_uid,
                     kind=DifferenceKind.DUPLICATE,
-                    detail=_whose(owner, self.rooms.installation_id),
+                    detail=_whose(owner, self.context.installation_id),
                     resource_id=one.resource_id,
                 )
 
-    def _confirmed(self, case: Case, kind: DifferenceKind | None, *, may_be_pending: bool = True) -> list[Difference]:
+    def _confirm(self, case: Case, kind: DifferenceKind | None, *, may_be_pending: bool = True) -> list[Difference]:
         """The difference as a reconcile sees it now, or none; `may_be_pending`: what is worked on meanwhile is none."""
         self.report.looked_at += 1
-        found = self._looked_at(case, kind)
+        found = self._look_at(case, kind)
         if not found or not may_be_pending:
             return found
-        (now,) = self.rooms.ledger.standing([case.study_uid]).values()
-        if now.is_pending(now=self.rooms.clock()):
+        (now,) = self.context.ledger.standing([case.study_uid]).values()
+        if now.is_pending(now=self.context.clock()):
             self.report.pending += 1
             return []
         return found
 
-    def _looked_at(self, case: Case, kind: DifferenceKind | None) -> list[Difference]:
-        held = [(one.archive, one.orthanc_id) for one in case.archived if one.archive in self.rooms.archives]
+    def _look_at(self, case: Case, kind: DifferenceKind | None) -> list[Difference]:
+        held = [(one.archive, one.orthanc_id) for one in case.archived if one.archive in self.context.archives]
         try:
-            seen = rehearsed(self.rooms, case.study_uid, held=held)
+            seen = run_dry(self.context, case.study_uid, held=held)
         except ServerReset:
             return [case.difference(kind or DifferenceKind.MISSING, detail="the FHIR server lost its data")]
         match seen.outcome.decision:
             case Decision.SKIP:
-                return self._counted(case, seen) if self.deep else []
+                return self._compare_counts(case, seen) if self.deep else []
             case Decision.WAIT:
-                return self._waiting(case, seen, kind)
+                return self._judge_waiting(case, seen, kind)
             case Decision.PARK:
                 detail = f"would be parked: {seen.outcome.reason}"
                 return [case.difference(kind or DifferenceKind.STALE, detail=detail)]
-        return [self._seen_to_differ(case, seen)]
+        return [self._describe_difference(case, seen)]
 
-    def _waiting(self, case: Case, seen: Rehearsed, kind: DifferenceKind | None) -> list[Difference]:
+    def _judge_waiting(self, case: Case, seen: DryRun, kind: DifferenceKind | None) -> list[Difference]:
         """Work that goes on is no difference; what waits for a person, or for an archive, is one."""
         if kind is None or any(not one.is_stable for one in case.archived):
             self.report.pending += 1
             return []
         return [case.difference(kind, detail=seen.outcome.reason)]
 
-    def _seen_to_differ(self, case: Case, seen: Rehearsed) -> Difference:
-        goal, record, decision = seen.witness.goal, case.standing.record, seen.outcome.decision
+    def _describe_difference(self, case: Case, seen: DryRun) -> Difference:
+        goal, record, decision = seen.trace.goal, case.standing.record, seen.outcome.decision
         if decision is Decision.CREATE:
             return case.difference(DifferenceKind.MISSING, detail=seen.outcome.reason)
         if decision is Decision.RETRACT:
             kind = DifferenceKind.STALE if case.archived else DifferenceKind.EXTRA
             return case.difference(kind, detail=f"to be taken back: {seen.outcome.reason}")
         said = goal is not None and record is not None and record.digest == goal.digest
-        witness, base_url = seen.witness, self.rooms.server.base_url
-        names = compared(goal, witness.current, witness.action, base_url=base_url) if goal else None
+        trace, base_url = seen.trace, self.context.server.base_url
+        names = compare(goal, trace.current, trace.action, base_url=base_url) if goal else None
         return case.difference(
             DifferenceKind.DRIFTED if said else DifferenceKind.STALE,
             detail="somebody else changed it" if said else "the archive says otherwise",
             elements=names.differing if names else (),
         )
 
-    def _counted(self, case: Case, seen: Rehearsed) -> list[Difference]:
+    def _compare_counts(self, case: Case, seen: DryRun) -> list[Difference]:
         """MAPPING G: the instances said and those left out are all that the archive counts."""
-        read, goal = seen.witness.instances, seen.witness.goal
+        read, goal = seen.trace.instances, seen.trace.goal
         if read is None or goal is None or len(case.archived) != 1:
             return []
         counted, said = case.archived[0].instances, goal.resource.get("numberOfInstances")
         if counted is not None and counted != read:
             detail = f"the archive counts {counted} instances and gives {read}"
-        elif isinstance(said, int) and said + seen.witness.rejected != read and not seen.witness.noted_as_left_out:
-            detail = f"{read} instances are in the archive, {said} are said, and only {seen.witness.rejected} are rejected"
+        elif isinstance(said, int) and said + seen.trace.rejected != read and not seen.trace.has_left_out_note:
+            detail = f"{read} instances are in the archive, {said} are said, and only {seen.trace.rejected} are rejected"
         else:
             return []
         log.warning("counts_do_not_fit", study_uid=case.study_uid)
         return [case.difference(DifferenceKind.STALE, detail=detail)]
 
 
-def _archived(source: Source, listing: StudyListing, instances: int | None) -> ArchivedStudy:
+def _archived_study(source: Source, listing: StudyListing, instances: int | None) -> ArchivedStudy:
     return ArchivedStudy(
         archive=source.name,
         orthanc_id=listing.orthanc_id,
@@ -262,9 +266,9 @@ def _archived(source: Source, listing: StudyListing, instances: int | None) -> A
     )
 
 
-def _own_id(study_uid: str, rooms: Rooms) -> str:
+def _own_id(study_uid: str, context: Context) -> str:
     try:
-        return resource_id(study_uid, bad_uid=rooms.policy.bad_uid)
+        return resource_id(study_uid, bad_uid=context.policy.bad_uid)
     except StudyError:
         return ""
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from syncd.ledger.ledger import Claim
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
-from syncd.loop.study.trace import Witness
+from syncd.loop.study.trace import Trace
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.words import Priority
 from syncd.model.work import Copy, DirtyRow, Outcome
@@ -22,28 +22,28 @@ Held = Iterable[tuple[ArchiveName, OrthancId]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsed:
+class DryRun:
     """The outcome, not committed, and what the pass saw."""
 
     outcome: Outcome
-    witness: Witness
+    trace: Trace
 
 
-def rehearsed(rooms: Rooms, study_uid: str, *, held: Held = ()) -> Rehearsed:
+def run_dry(context: Context, study_uid: str, *, held: Held = ()) -> DryRun:
     """What a reconcile that reads FHIR would decide now; `held` are copies that were just seen in the archives.
 
     Raises what `reconcile` raises."""
-    task = Task(claim=pretended(rooms, study_uid, held=held, read_fhir=True), rooms=rooms, dry=True)
-    return Rehearsed(outcome=reconcile(task), witness=task.witness)
+    task = Task(claim=pretend_claim(context, study_uid, held=held, read_fhir=True), context=context, dry=True)
+    return DryRun(outcome=reconcile(task), trace=task.trace)
 
 
-def pretended(rooms: Rooms, study_uid: str, *, held: Held, read_fhir: bool = False) -> Claim:
+def pretend_claim(context: Context, study_uid: str, *, held: Held, read_fhir: bool = False) -> Claim:
     """A claim as the ledger would hand it out, but for the study's mark, which there may be none of."""
-    known = rooms.ledger.standing([study_uid])[study_uid]
+    known = context.ledger.standing([study_uid])[study_uid]
     copies = {(copy.archive, copy.orthanc_id): copy for copy in known.copies}
     for archive, orthanc_id in held:
         copies.setdefault((archive, orthanc_id), Copy(archive=archive, orthanc_id=orthanc_id, study_uid=study_uid))
-    now = rooms.clock()
+    now = context.clock()
     row = DirtyRow(
         study_uid=study_uid, generation=0, priority=Priority.REPAIR, due=now, first_marked=now, read_fhir=read_fhir
     )

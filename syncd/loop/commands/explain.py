@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from syncd.errors import ConfigurationError, StudyError, StudyGone, SyncdError
 from syncd.ledger.ledger import Ledger
-from syncd.loop.commands.dry_run import Rehearsed, rehearsed
+from syncd.loop.commands.dry_run import DryRun, run_dry
 from syncd.loop.connect import Site, connect_dry
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.mapping.values.identity import resource_id
 from syncd.model.audit import Standing
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
@@ -22,7 +22,7 @@ from syncd.model.study.raw import StudyHeader
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import Decision
 from syncd.model.work import HistoryLine
-from syncd.plan.comparison import Comparison, compared
+from syncd.plan.comparison import Comparison, compare
 from syncd.plan.decide import Current
 
 HISTORY = 20
@@ -43,7 +43,7 @@ class Explanation:
     resource_id: str = ""
     current: Current | None = None
     comparison: Comparison = field(default_factory=Comparison)
-    rehearsed: Rehearsed | None = None
+    rehearsed: DryRun | None = None
     undecided: str = ""
     """Why no decision can be told."""
     rejections: tuple[Rejection, ...] = ()
@@ -78,11 +78,11 @@ def explain(site: Site, ledger: Ledger, study: str) -> Explanation:
         history=tuple(ledger.history(uid)[:HISTORY]),
     )
     _ask_archives(site, told)
-    rooms = _rooms(site, ledger, told)
+    context = _context(site, ledger, told)
     _ask_fhir(site, told)
-    if rooms is not None:
-        told.fingerprint = rooms.fingerprint
-        _decide(rooms, told)
+    if context is not None:
+        told.fingerprint = context.fingerprint
+        _decide(context, told)
     return told
 
 
@@ -118,7 +118,7 @@ def _ask_archives(site: Site, told: Explanation) -> None:
     told.copies, told.instances = tuple(copies), counts
 
 
-def _rooms(site: Site, ledger: Ledger, told: Explanation) -> Rooms | None:
+def _context(site: Site, ledger: Ledger, told: Explanation) -> Context | None:
     try:
         return connect_dry(site, ledger)
     except ConfigurationError:
@@ -139,16 +139,16 @@ def _ask_fhir(site: Site, told: Explanation) -> None:
         told.unasked["fhir"] = str(error)
 
 
-def _decide(rooms: Rooms, told: Explanation) -> None:
+def _decide(context: Context, told: Explanation) -> None:
     held: list[tuple[ArchiveName, OrthancId]] = [(one.archive, one.orthanc_id) for one in told.copies]
     try:
-        seen = rehearsed(rooms, told.study_uid, held=held)
+        seen = run_dry(context, told.study_uid, held=held)
     except SyncdError as error:
         told.undecided = str(error)
         return
     told.rehearsed = seen
-    goal, current = seen.witness.goal, seen.witness.current or told.current
+    goal, current = seen.trace.goal, seen.trace.current or told.current
     if goal is not None:
-        told.comparison = compared(goal, current, seen.witness.action, base_url=rooms.server.base_url)
+        told.comparison = compare(goal, current, seen.trace.action, base_url=context.server.base_url)
         told.resource_id = str(goal.resource["id"])
     told.current = current

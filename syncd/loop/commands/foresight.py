@@ -1,8 +1,8 @@
 """What rendering again would change: some of the studies that an earlier version or other settings rendered, both ways.
 
-A new mapping version reaches every study of a site, and nobody wants to learn afterwards what it did to them. So a sample,
-spread over all, is looked at by the very reconcile that would send them, dry, and each is held against what the FHIR server
-holds now. The difficulty is that some differ for other reasons: what is parked, gone or arriving is counted apart.
+A new mapping version reaches every study of a site, and nobody wants to learn afterwards what it did to them. So a
+sample, spread over all, is looked at by the very reconcile that would send them, dry, and each is held against what the
+FHIR server holds now. Some differ for other reasons: what is parked, gone or arriving is counted apart.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from syncd.errors import ServerReset, StudyError, StudyGone, TornRead, Transient, Unreachable
-from syncd.loop.commands.dry_run import Rehearsed, rehearsed
-from syncd.loop.context import Rooms
+from syncd.loop.commands.dry_run import DryRun, run_dry
+from syncd.loop.context import Context
 from syncd.model.words import Decision
-from syncd.plan.comparison import compared
+from syncd.plan.comparison import compare
 
 SAMPLE = 50
 """Studies looked at: some seconds of both servers, and enough to meet whatever concerns one study in twenty."""
@@ -33,17 +33,19 @@ class Foresight:
     others: Counter[str] = field(default_factory=Counter)
 
     @property
-    def expected(self) -> int:
+    def expected_changes(self) -> int:
         """How many of all would be written, if the sample is like the rest."""
         return round(self.outdated * self.changing / self.looked_at) if self.looked_at else 0
 
 
-def foreseen(rooms: Rooms, *, size: int = SAMPLE, progress: Callable[[Foresight], None] = lambda seen: None) -> Foresight:
+def foreseen(
+    context: Context, *, size: int = SAMPLE, progress: Callable[[Foresight], None] = lambda seen: None
+) -> Foresight:
     """Look at a sample. Writes and marks nothing; raises what the servers' failures are."""
-    seen = Foresight(outdated=rooms.ledger.count_outdated(rooms.fingerprint))
-    for study_uid in rooms.ledger.rendering.sample(rooms.fingerprint, size=size):
+    seen = Foresight(outdated=context.ledger.count_outdated(context.fingerprint))
+    for study_uid in context.ledger.rendering.sample(context.fingerprint, size=size):
         try:
-            _take(seen, rehearsed(rooms, study_uid), base_url=rooms.server.base_url)
+            _take(seen, run_dry(context, study_uid), base_url=context.server.base_url)
         except Unreachable:
             raise
         except (StudyError, StudyGone, TornRead, ServerReset, Transient):
@@ -53,10 +55,10 @@ def foreseen(rooms: Rooms, *, size: int = SAMPLE, progress: Callable[[Foresight]
     return seen
 
 
-def _take(seen: Foresight, one: Rehearsed, *, base_url: str) -> None:
-    decision, witness = one.outcome.decision, one.witness
-    if decision is not Decision.UPDATE or witness.goal is None:
+def _take(seen: Foresight, one: DryRun, *, base_url: str) -> None:
+    decision, trace = one.outcome.decision, one.trace
+    if decision is not Decision.UPDATE or trace.goal is None:
         seen.others[decision.value.lower()] += decision is not Decision.SKIP
         return
     seen.changing += 1
-    seen.elements.update(compared(witness.goal, witness.current, witness.action, base_url=base_url).differing)
+    seen.elements.update(compare(trace.goal, trace.current, trace.action, base_url=base_url).differing)

@@ -15,7 +15,7 @@ from syncd.loop.breaker import Gate, Gates
 from syncd.loop.commands.audit import Audit
 from syncd.loop.commands.resync import Report, await_daemon, await_sentinel, work_off
 from syncd.loop.connect import Site, connect, connect_dry
-from syncd.loop.context import Rooms, Source
+from syncd.loop.context import Context, Source
 from syncd.loop.same_archive import EXCHANGED
 from syncd.model.audit import REPAIRABLE
 from syncd.model.words import ArchiveState, Priority
@@ -25,25 +25,25 @@ MARKED_AT_ONCE = 500
 """Studies marked in one transaction."""
 
 
-def rooms_for(site: Site, ledger: Ledger, *, beside: bool) -> Rooms:
+def context_for(site: Site, ledger: Ledger, *, beside: bool) -> Context:
     """Rooms for a one-shot command that works: its own, or, `beside` a daemon, such that write nothing."""
     if not beside:
         return connect(site, ledger)
-    rooms = connect_dry(site, ledger)
-    await_sentinel(rooms)
-    return rooms
+    context = connect_dry(site, ledger)
+    await_sentinel(context)
+    return context
 
 
 def repair(site: Site, audit: Audit, *, beside: bool) -> None:
     """Mark what differs, have it looked at, and leave in the staging what is still different. Raises `Unreachable` when a
     server is away or goes away, or the daemon does not work; `Unsuitable` for an archive that is paused (RULES A4)."""
-    require_open(audit.rooms, audit.sources)
+    require_open(audit.context, audit.sources)
     audit.report.at = "repairing"
     audit.progress(audit.report)
     differing = (one.study_uid for one in audit.staging.differences(*sorted(REPAIRABLE)))
     carry_out(
         site,
-        audit.rooms,
+        audit.context,
         differing,
         kind=MarkKind.VERIFY,
         sources=audit.sources,
@@ -56,7 +56,7 @@ def repair(site: Site, audit: Audit, *, beside: bool) -> None:
 
 def carry_out(
     site: Site,
-    rooms: Rooms,
+    context: Context,
     study_uids: Iterable[str],
     *,
     kind: MarkKind,
@@ -66,36 +66,36 @@ def carry_out(
 ) -> Report:
     """Mark these studies, FHIR to be read, and wait until they are dealt with, by the daemon or by ourselves."""
     report = Report()
-    report.marked = _marked(rooms.ledger, study_uids, kind=kind)
+    report.marked = _mark_studies(context.ledger, study_uids, kind=kind)
     if beside:
-        await_daemon(rooms, rooms.ledger, report, sources=sources, progress=progress)
+        await_daemon(context, context.ledger, report, sources=sources, progress=progress)
         return report
-    gates = Gates({name: Gate(source.archive.info) for name, source in rooms.archives.items()})
-    return work_off(site, rooms, report, gates, progress=progress)
+    gates = Gates({name: Gate(source.archive.info) for name, source in context.archives.items()})
+    return work_off(site, context, report, gates, progress=progress)
 
 
 def check(audit: Audit) -> None:
     """Look again at what was repairable; what is right now is forgotten."""
     for difference in audit.staging.differences(*sorted(REPAIRABLE)):
-        left = audit.judged_again(difference)
+        left = audit.judge_again(difference)
         if difference not in left:
             audit.staging.forget(difference)
             audit.staging.keep(left)
         audit.report.repaired += not left
         audit.progress(audit.report)
     audit.note_parked()  # also those that were being worked on when both sides were compared
-    audit.report.pending = audit.rooms.ledger.counts(audit.rooms.clock()).dirty
+    audit.report.pending = audit.context.ledger.counts(audit.context.clock()).dirty
 
 
-def require_open(rooms: Rooms, sources: list[Source]) -> None:
+def require_open(context: Context, sources: list[Source]) -> None:
     """Nothing is said of an archive that looks like another one (RULES A4)."""
     for source in sources:
-        position = rooms.ledger.feed_position(source.name)
+        position = context.ledger.feed_position(source.name)
         if position is not None and position.state is ArchiveState.PAUSED:
             raise Unsuitable(f"archive {source.name}: {EXCHANGED}", server=source.name)
 
 
-def _marked(ledger: Ledger, study_uids: Iterable[str], *, kind: MarkKind) -> int:
+def _mark_studies(ledger: Ledger, study_uids: Iterable[str], *, kind: MarkKind) -> int:
     marked, uids = 0, iter(study_uids)
     while part := list(islice(uids, MARKED_AT_ONCE)):
         marks = [

@@ -18,10 +18,10 @@ from syncd.loop.archives import first_import, sweep
 from syncd.loop.archives import listing as inventory
 from syncd.loop.archives.intake import Intake
 from syncd.loop.breaker import Gate, Gates
-from syncd.loop.commands.dry_run import pretended
+from syncd.loop.commands.dry_run import pretend_claim
 from syncd.loop.companions.target import probe
 from syncd.loop.connect import Site, connect, connect_dry
-from syncd.loop.context import Rooms, Source
+from syncd.loop.context import Context, Source
 from syncd.loop.process.ticks import SENTINEL_INTERVAL
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
@@ -67,9 +67,9 @@ class Choice:
         named = not self.studies or listing.study_uid in self.studies or listing.orthanc_id in self.studies
         return named and (not self.since or listing.study_date >= self.since)
 
-    def sources(self, rooms: Rooms) -> list[Source]:
+    def sources(self, context: Context) -> list[Source]:
         """The archives chosen, in the order of the settings."""
-        return [source for name, source in rooms.archives.items() if self.archive in ("", name)]
+        return [source for name, source in context.archives.items() if self.archive in ("", name)]
 
 
 Progress = Callable[[Report], None]
@@ -78,63 +78,63 @@ Progress = Callable[[Report], None]
 def resync(site: Site, ledger: Ledger, *, choice: Choice, accept_target: bool, progress: Progress) -> Report:
     """Look at everything chosen, holding the ledger. Raises what `connect` raises; `Unreachable` when a server is or goes
     away meanwhile: what was done is kept, the rest stays marked. Of several archives, those that answer are done."""
-    rooms = connect(site, ledger, accept_target=accept_target)
+    context = connect(site, ledger, accept_target=accept_target)
     report = Report()
-    archives = Gates({name: Gate(source.archive.info) for name, source in rooms.archives.items()})
-    _begin(rooms, report, archives, choice=choice, progress=progress)
-    return work_off(site, rooms, report, archives, progress=progress)
+    archives = Gates({name: Gate(source.archive.info) for name, source in context.archives.items()})
+    _begin(context, report, archives, choice=choice, progress=progress)
+    return work_off(site, context, report, archives, progress=progress)
 
 
-def work_off(site: Site, rooms: Rooms, report: Report, archives: Gates, *, progress: Progress) -> Report:
+def work_off(site: Site, context: Context, report: Report, archives: Gates, *, progress: Progress) -> Report:
     """Do what is due until nothing is, and tell in `report` how each study ended. Raises `Unreachable` when a server is
     away or goes away meanwhile."""
 
-    def told(outcome: Outcome) -> None:
+    def tell(outcome: Outcome) -> None:
         report.decisions[outcome.decision] += 1
         _sort_in(report, outcome)
         progress(report)
 
-    fhir = Gate(lambda: probe(rooms))
-    workers = Workers(rooms, fhir=fhir, archives=archives, concurrency=site.concurrency, on_outcome=told)
+    fhir = Gate(lambda: probe(context))
+    workers = Workers(context, fhir=fhir, archives=archives, concurrency=site.concurrency, on_outcome=tell)
     try:
         workers.run(until_idle=True)
     finally:
         workers.stop(grace=25.0)
-    if not fhir.is_open or archives.closed():
+    if not fhir.is_open or archives.closed_archives():
         reasons = [fhir.reason] if fhir.reason else archives.reasons.values()
-        raise Unreachable(f"{'; '.join(reasons)} ({rooms.ledger.counts(time.time()).dirty} studies left)")
+        raise Unreachable(f"{'; '.join(reasons)} ({context.ledger.counts(time.time()).dirty} studies left)")
     named = report.parked.keys() | report.waiting.keys()
-    report.left = sum(row.study_uid not in named for row in every(rooms.ledger.dirty_rows))
+    report.left = sum(row.study_uid not in named for row in every(context.ledger.dirty_rows))
     return report
 
 
-def _begin(rooms: Rooms, report: Report, archives: Gates, *, choice: Choice, progress: Progress) -> None:
+def _begin(context: Context, report: Report, archives: Gates, *, choice: Choice, progress: Progress) -> None:
     """List and mark; an archive that does not answer closes its gate. Raises if none of those chosen does."""
-    sources, away = choice.sources(rooms), []
+    sources, away = choice.sources(context), []
     for source in sources:
         try:
-            inventory.begin(source.archive, rooms.ledger, name=source.name, of=rooms.selection(source.name).history)
-            _mark(rooms, source, report, choice=choice, progress=progress, owner=True)
+            inventory.begin(source.archive, context.ledger, name=source.name, of=context.selection(source.name).history)
+            _mark(context, source, report, choice=choice, progress=progress, owner=True)
             Intake(
-                source.archive, rooms.ledger, name=source.name, settle_after=source.settle_after, clock=rooms.clock
+                source.archive, context.ledger, name=source.name, settle_after=source.settle_after, clock=context.clock
             ).poll()
         except Transient as error:
             away.append(error)
             archives[source.name].close(TargetState.OPEN, str(error))
     if len(away) == len(sources):
         raise away[0]
-    _mark_unlisted(rooms, report, choice=choice)
+    _mark_unlisted(context, report, choice=choice)
 
 
 def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> Report:
     """The same beside a live daemon: marks are written here, the daemon does the work, we watch it finish."""
-    rooms = connect_dry(site, ledger)
-    await_sentinel(rooms)
+    context = connect_dry(site, ledger)
+    await_sentinel(context)
     report = Report()
-    for source in choice.sources(rooms):
-        _mark(rooms, source, report, choice=choice, progress=progress, owner=False)
-    _mark_unlisted(rooms, report, choice=choice)
-    await_daemon(rooms, ledger, report, sources=choice.sources(rooms), progress=progress)
+    for source in choice.sources(context):
+        _mark(context, source, report, choice=choice, progress=progress, owner=False)
+    _mark_unlisted(context, report, choice=choice)
+    await_daemon(context, ledger, report, sources=choice.sources(context), progress=progress)
     for entry in every(ledger.parked_list):
         if not entry.dropped:
             report.parked[entry.study_uid] = entry.reason
@@ -143,10 +143,10 @@ def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> 
     return report
 
 
-def await_daemon(rooms: Rooms, ledger: Ledger, report: Report, *, sources: list[Source], progress: Progress) -> None:
+def await_daemon(context: Context, ledger: Ledger, report: Report, *, sources: list[Source], progress: Progress) -> None:
     """Watch the daemon until it has dealt with all that is marked by now. Raises `Unreachable` when it cannot."""
     generation = ledger.newest_generation()
-    while unsettled := ledger.unsettled(generation, now=time.time(), within=_readable(rooms, ledger.heartbeat())):
+    while unsettled := ledger.unsettled(generation, now=time.time(), within=_readable(context, ledger.heartbeat())):
         _raise_unless_working(ledger.heartbeat())
         report.left = unsettled
         progress(report)
@@ -155,22 +155,22 @@ def await_daemon(rooms: Rooms, ledger: Ledger, report: Report, *, sources: list[
     report.left = 0
 
 
-def await_sentinel(rooms: Rooms) -> None:
+def await_sentinel(context: Context) -> None:
     """A server that lost everything is restored by the daemon, which looks for the sentinel twice a minute (RULES E3)."""
     deadline = time.monotonic() + 3 * SENTINEL_INTERVAL
     while True:
         try:
-            return rooms.check_sentinel()
+            return context.check_sentinel()
         except ServerReset as error:
             if time.monotonic() > deadline:
                 raise Unreachable("The FHIR server lost what was published, and the daemon does not restore it") from error
             time.sleep(1.0)  # another process works: the server is the only thing to look at
 
 
-def _readable(rooms: Rooms, heartbeat: Heartbeat | None) -> frozenset[ArchiveName]:
+def _readable(context: Context, heartbeat: Heartbeat | None) -> frozenset[ArchiveName]:
     """The archives that nothing keeps the daemon from reading."""
     said = heartbeat.archives if heartbeat else {}
-    return frozenset(name for name in rooms.archives if not said.get(name, {}).get("reason"))
+    return frozenset(name for name in context.archives if not said.get(name, {}).get("reason"))
 
 
 def _raise_if_away(heartbeat: Heartbeat | None, sources: list[Source]) -> None:
@@ -190,17 +190,17 @@ def _raise_unless_working(heartbeat: Heartbeat | None) -> None:
 
 def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[str, Decision, str]]:
     """Dry run: (StudyInstanceUID, decision, reason) of every chosen study, by the very functions of a real run."""
-    rooms = connect_dry(site, ledger)
-    pending = {name: _is_first(rooms, name) for name in rooms.archives}
-    for source, listing in _listed_once(rooms, choice):
+    context = connect_dry(site, ledger)
+    pending = {name: _is_first(context, name) for name in context.archives}
+    for source, listing in _list_once(context, choice):
         if not choice(listing):
             continue
-        of = rooms.selection(source.name).history
+        of = context.selection(source.name).history
         if pending[source.name] and first_import.is_left_out(ledger, listing, history=of):
             yield listing.study_uid, Decision.SKIP, f"outside the history ({of.text})"
         else:
-            claim = _pretended(rooms, source, listing, read_fhir=bool(choice.studies))
-            task = Task(claim=claim, rooms=rooms, dry=True)
+            claim = _pretend_claim(context, source, listing, read_fhir=bool(choice.studies))
+            task = Task(claim=claim, context=context, dry=True)
             try:
                 outcome = reconcile(task)
             except Transient:
@@ -211,16 +211,16 @@ def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[st
                 yield listing.study_uid, outcome.decision, outcome.reason
 
 
-def _is_first(rooms: Rooms, name: ArchiveName) -> bool:
+def _is_first(context: Context, name: ArchiveName) -> bool:
     """Whether the archive's next listing is a first import."""
-    of = rooms.selection(name).history
-    return rooms.ledger.feed_position(name) is None or first_import.is_pending(rooms.ledger, name=name, history=of)
+    of = context.selection(name).history
+    return context.ledger.feed_position(name) is None or first_import.is_pending(context.ledger, name=name, history=of)
 
 
-def _listed_once(rooms: Rooms, choice: Choice) -> Iterator[tuple[Source, StudyListing]]:
+def _list_once(context: Context, choice: Choice) -> Iterator[tuple[Source, StudyListing]]:
     """The studies of all chosen archives; one that lies in several is told by the first of them."""
     before: list[Source] = []
-    for source in choice.sources(rooms):
+    for source in choice.sources(context):
         for listing in source.archive.inventory():
             if not any(choice(listing) and one.archive.lookup(listing.study_uid) for one in before):
                 yield source, listing
@@ -243,46 +243,46 @@ def every(page: Callable[[str], list[T]]) -> Iterator[T]:
         after = rows[-1].study_uid
 
 
-def _mark(rooms: Rooms, source: Source, report: Report, *, choice: Choice, progress: Progress, owner: bool) -> None:
-    def chosen(listing: StudyListing) -> bool:
+def _mark(context: Context, source: Source, report: Report, *, choice: Choice, progress: Progress, owner: bool) -> None:
+    def choose(listing: StudyListing) -> bool:
         report.met |= choice.studies & {listing.study_uid, listing.orthanc_id}
         return choice(listing)
 
     for study in choice.studies:
-        rooms.ledger.allow_retry(_uid_of(rooms, study, archive=source.name))
+        context.ledger.allow_retry(_uid_of(context, study, archive=source.name))
     before = report.listed
 
-    def listed(number: int) -> None:
+    def note_listed(number: int) -> None:
         report.listed = before + number
         progress(report)
 
     if owner:
         found = sweep.take(
             source.archive,
-            rooms.ledger,
+            context.ledger,
             name=source.name,
             settle_after=source.settle_after,
             kind=MarkKind.RESYNC,
-            chosen=chosen if choice.studies or choice.since else None,
-            progress=listed,
-            of=rooms.selection(source.name).history,
+            chosen=choose if choice.studies or choice.since else None,
+            progress=note_listed,
+            of=context.selection(source.name).history,
         )
         report.marked += sum(found.found.values())
     else:
         report.marked += inventory.mark_listed(
             source.archive,
-            rooms.ledger,
+            context.ledger,
             name=source.name,
             settle_after=source.settle_after,
             kind=MarkKind.RESYNC,
-            chosen=chosen,
-            progress=listed,
-            of=rooms.selection(source.name).history,
+            chosen=choose,
+            progress=note_listed,
+            of=context.selection(source.name).history,
         )
-    _ask_again(rooms, source.name, [_uid_of(rooms, one, archive=source.name) for one in choice.studies & report.met])
+    _ask_again(context, source.name, [_uid_of(context, one, archive=source.name) for one in choice.studies & report.met])
 
 
-def _ask_again(rooms: Rooms, name: ArchiveName, uids: Iterable[str]) -> int:
+def _ask_again(context: Context, name: ArchiveName, uids: Iterable[str]) -> int:
     """Who names a study wants to know: FHIR itself is read, and whatever is remembered of its patient and orders is asked
     for (RULES B12, C5)."""
     marks = [
@@ -290,23 +290,23 @@ def _ask_again(rooms: Rooms, name: ArchiveName, uids: Iterable[str]) -> int:
         for uid in uids
         if not is_orthanc_id(uid)
     ]
-    return rooms.ledger.mark(marks, settle_after=0.0)
+    return context.ledger.mark(marks, settle_after=0.0)
 
 
-def _mark_unlisted(rooms: Rooms, report: Report, *, choice: Choice) -> None:
+def _mark_unlisted(context: Context, report: Report, *, choice: Choice) -> None:
     """What was named and is not listed: published once, and looked at again; else unknown."""
-    unlisted = {study: _uid_of(rooms, study) for study in choice.studies - report.met}
-    published = {study: uid for study, uid in unlisted.items() if rooms.ledger.record(uid) is not None}
+    unlisted = {study: _uid_of(context, study) for study in choice.studies - report.met}
+    published = {study: uid for study, uid in unlisted.items() if context.ledger.record(uid) is not None}
     report.unknown = tuple(sorted(unlisted.keys() - published.keys()))
-    report.marked += _ask_again(rooms, next(iter(rooms.archives)), published.values())
+    report.marked += _ask_again(context, next(iter(context.archives)), published.values())
 
 
-def _uid_of(rooms: Rooms, study: str, *, archive: ArchiveName | None = None) -> str:
+def _uid_of(context: Context, study: str, *, archive: ArchiveName | None = None) -> str:
     """The StudyInstanceUID of what was named on the command line, as far as it is known."""
     if not is_orthanc_id(study):
         return study
-    names = rooms.archives if archive is None else (archive,)
-    found = (rooms.ledger.study_of(name, [OrthancId(study)]).get(OrthancId(study)) for name in names)
+    names = context.archives if archive is None else (archive,)
+    found = (context.ledger.study_of(name, [OrthancId(study)]).get(OrthancId(study)) for name in names)
     return next((uid for uid in found if uid), study)
 
 
@@ -320,8 +320,8 @@ def _sort_in(report: Report, outcome: Outcome) -> None:
         report.waiting[uid] = outcome.reason
 
 
-def _pretended(rooms: Rooms, source: Source, listing: StudyListing, *, read_fhir: bool) -> Claim:
+def _pretend_claim(context: Context, source: Source, listing: StudyListing, *, read_fhir: bool) -> Claim:
     uid, held = listing.study_uid, [(source.name, listing.orthanc_id)]
-    if len(rooms.archives) > 1:  # the ledger may know nothing yet of what the others hold
-        held += [(name, one) for name, other in rooms.archives.items() for one in other.archive.lookup(uid)]
-    return pretended(rooms, uid, held=held, read_fhir=read_fhir)
+    if len(context.archives) > 1:  # the ledger may know nothing yet of what the others hold
+        held += [(name, one) for name, other in context.archives.items() for one in other.archive.lookup(uid)]
+    return pretend_claim(context, uid, held=held, read_fhir=read_fhir)

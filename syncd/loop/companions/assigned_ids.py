@@ -14,7 +14,7 @@ class LedgerNames:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def assigned(self, resource_type: str, own_id: str) -> str | None:
+    def find_assigned_id(self, resource_type: str, own_id: str) -> str | None:
         return self._ledger.assigned_id(resource_type, own_id)
 
     def own(self, resource_type: str, assigned_id: str) -> str | None:
@@ -32,8 +32,8 @@ class DryNames(LedgerNames):
         self._theirs: dict[tuple[str, str], str] = {}
         self._ours: dict[tuple[str, str], str] = {}
 
-    def assigned(self, resource_type: str, own_id: str) -> str | None:
-        return self._theirs.get((resource_type, own_id)) or super().assigned(resource_type, own_id)
+    def find_assigned_id(self, resource_type: str, own_id: str) -> str | None:
+        return self._theirs.get((resource_type, own_id)) or super().find_assigned_id(resource_type, own_id)
 
     def own(self, resource_type: str, assigned_id: str) -> str | None:
         return self._ours.get((resource_type, assigned_id)) or super().own(resource_type, assigned_id)

@@ -1,8 +1,8 @@
 """The optional companions of a study, written before it (MAPPING J.6).
 
-Each is wholly ours under an id that follows from what it says, so one PUT in its life is the usual case. The difficulties:
-many studies share one (a machine, a surgeon), and must not rewrite it in turn, so the greatest study speaks for it as for a
-Patient (RULES B4); and none may cost the study. One that another writer holds, or that the server refuses, is left out and
+Each is wholly ours under an id that follows from what it says, so one PUT in its life is the usual case. Many studies
+share one (a machine, a surgeon), and must not rewrite it in turn, so the greatest study speaks for it as for a Patient
+(RULES B4); and none may cost the study. One that another writer holds, or that the server refuses, is left out and
 noted, remembered, and only sent again when it changed, the server must be read anew, or an operator asks.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from syncd.errors import ConfigurationError, StudyError
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.mapping.check.check import problems
 from syncd.mapping.dialects.statement import Json
 from syncd.mapping.policy import MappingPolicy
@@ -70,7 +70,7 @@ def require_sayable(server: FhirServer, *, policy: MappingPolicy, fhir_version: 
 
 
 def keep_companions(
-    wanted: Sequence[Json], *, rooms: Rooms, snapshot: StudySnapshot, fresh: bool, again: bool = False, dry: bool = False
+    wanted: Sequence[Json], *, context: Context, snapshot: StudySnapshot, fresh: bool, again: bool = False, dry: bool = False
 ) -> Kept:
     """Make the server hold `wanted`, in this order. `fresh`: what is remembered is looked for on the server; `again`: what
     was refused is sent once more; `dry`: write and ask nothing.
@@ -79,12 +79,12 @@ def keep_companions(
     """
     if not wanted:
         return Kept()
-    patient = patient_key(snapshot, policy=rooms.policy).resource_id
+    patient = patient_key(snapshot, policy=context.policy).resource_id
     told = _Told(study_uid=snapshot.study_uid, key=f"{source_key(snapshot)} {patient}", fresh=fresh, again=again or fresh)
     there: list[Json] = []
     missing: list[Json] = []
     for one in wanted:
-        is_there = _would_be_there(one, rooms) if dry else _kept(one, rooms=rooms, told=told)
+        is_there = _would_be_there(one, context) if dry else _keep_companion(one, context=context, told=told)
         (there if is_there else missing).append(one)
     notes = dict.fromkeys(_LEFT_OUT[str(one["resourceType"])] for one in missing)
     return Kept(there=references_to(there), notes=tuple(notes))
@@ -106,23 +106,23 @@ class _Told:
         return key.rpartition(" ")[2] == self.key.rpartition(" ")[2]
 
 
-def _would_be_there(resource: Json, rooms: Rooms) -> bool:
-    known = rooms.ledger.companion(str(resource["resourceType"]), str(resource["id"]))
+def _would_be_there(resource: Json, context: Context) -> bool:
+    known = context.ledger.companion(str(resource["resourceType"]), str(resource["id"]))
     return known is None or known.version != REFUSED
 
 
-def _kept(resource: Json, *, rooms: Rooms, told: _Told) -> bool:
+def _keep_companion(resource: Json, *, context: Context, told: _Told) -> bool:
     """Whether the server holds the resource now."""
     resource_type, resource_id = str(resource["resourceType"]), str(resource["id"])
-    if problems(resource, fhir_version=rooms.fhir_version):
+    if problems(resource, fhir_version=context.fhir_version):
         return False
-    with rooms.locks.holding(resource_id):
-        known = rooms.ledger.companion(resource_type, resource_id)
+    with context.locks.hold(resource_id):
+        known = context.ledger.companion(resource_type, resource_id)
         if known is not None and known.version == REFUSED:
             if known.digest == digest(resource) and not told.again:
                 return False
             known = None
-        if known is not None and told.fresh and not isinstance(rooms.server.read(resource_type, resource_id), Found):
+        if known is not None and told.fresh and not isinstance(context.server.read(resource_type, resource_id), Found):
             known = None  # lost on the server: whoever needs it writes it again
         if known is not None and not told.is_of_study(known.source_key):
             # A copied study may still name the step of its original, which is another patient's.
@@ -130,12 +130,12 @@ def _kept(resource: Json, *, rooms: Rooms, told: _Told) -> bool:
                 return False
             if told.key < known.source_key:
                 return True
-        return _written(resource, rooms=rooms, known=known, told=told)
+        return _write(resource, context=context, known=known, told=told)
 
 
-def _written(resource: Json, *, rooms: Rooms, known: Companion | None, told: _Told) -> bool:
+def _write(resource: Json, *, context: Context, known: Companion | None, told: _Told) -> bool:
     try:
-        kept = keep(rooms.server, resource, known=known, installation_id=rooms.installation_id, source_key=told.key)
+        kept = keep(context.server, resource, known=known, installation_id=context.installation_id, source_key=told.key)
     except (ForeignResource, StudyError) as error:
         reason = error.reason if isinstance(error, StudyError) else "taken by another writer"
         # A reference of its own may be gone (a Procedure's Patient): that is looked for once, and we come back `fresh`.
@@ -144,13 +144,13 @@ def _written(resource: Json, *, rooms: Rooms, known: Companion | None, told: _To
         log.warning("companion_left_out", resource=f"{resource['resourceType']}/{resource['id']}", reason=reason)
         if reason == ParkedReason.FORBIDDEN:
             return False  # by permissions, which may be mended any time: the next study asks again
-        kept = _refused(resource, told)
+        kept = _refusal(resource, told)
     if kept != known:
-        rooms.ledger.save_companion(kept)
+        context.ledger.save_companion(kept)
     return kept.version != REFUSED
 
 
-def _refused(resource: Json, told: _Told) -> Companion:
+def _refusal(resource: Json, told: _Told) -> Companion:
     return Companion(
         resource_type=str(resource["resourceType"]),
         resource_id=str(resource["id"]),

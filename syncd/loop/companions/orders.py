@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.mapping.values.orders import TYPE, OrderKey, order_keys, with_orders
 from syncd.model.work import ORDERS, StudyRecord
 from syncd.publish.lookups import service_requests
@@ -36,9 +36,9 @@ class Orders:
         return frozenset(f"{TYPE}/{one}" for one in self.found.values() if one)
 
 
-def resolve(resource: Mapping[str, Any], *, rooms: Rooms, record: StudyRecord | None, fresh: bool) -> Orders:
+def resolve(resource: Mapping[str, Any], *, context: Context, record: StudyRecord | None, fresh: bool) -> Orders:
     """`resource` with those of its orders that the server holds, exactly one each, as literal references."""
-    keys = order_keys(resource) if rooms.policy.service_request == "match" else ()
+    keys = order_keys(resource) if context.policy.service_request == "match" else ()
     if not keys:
         return Orders(resource=dict(resource))
     remembered: Mapping[str, str] = {} if fresh or record is None else record.raw.get(REMEMBERED, {})
@@ -48,7 +48,7 @@ def resolve(resource: Mapping[str, Any], *, rooms: Rooms, record: StudyRecord | 
         if key.digest in remembered:
             found[key] = remembered[key.digest]
             continue
-        hits = service_requests(rooms.server, system=key.system, value=key.value)
+        hits = service_requests(context.server, system=key.system, value=key.value)
         ambiguous = ambiguous or len(hits) > 1
         found[key] = hits[0] if len(hits) == 1 else ""
     return Orders(

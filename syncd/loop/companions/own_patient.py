@@ -2,8 +2,8 @@
 
 It is written from the greatest study by date, whoever comes first. What stands there is compared with each study that
 would use it, as the FHIR server holds it, for the ledger keeps nothing of a person. Where birth date and sex both
-contradict it, the study is another person's and changes nothing. The difficulty is a correction, which looks just like
-that: it is one where nobody stands by the Patient any more, and then all who did are asked again.
+contradict it, the study is another person's and changes nothing. A correction looks just like that: it is one where
+nobody stands by the Patient any more, and then all who did are asked again.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import structlog
 
 from syncd.errors import StudyError
 from syncd.ledger.ledger import NOWHERE
-from syncd.loop.companions.further_ids import added, before_it
-from syncd.loop.context import Rooms
-from syncd.loop.steps import Step, reached
-from syncd.mapping.resources.patient import replaced, with_identifiers
-from syncd.model.study.person import Said, Trait, are_two, differing, learns
+from syncd.loop.companions.further_ids import add_identifiers, before_it
+from syncd.loop.context import Context
+from syncd.loop.steps import Step, report_step
+from syncd.mapping.resources.patient import replaced_patient, with_identifiers
+from syncd.model.study.person import Said, Trait, are_two, differing_traits, learns
 from syncd.model.words import WITHDRAWN, ParkedReason, Priority
 from syncd.model.work import Companion, Mark, MarkKind
 from syncd.plan.decide import Found
 from syncd.plan.elements import elements
 from syncd.plan.essence import digest
 from syncd.plan.ownership import installation_of
-from syncd.plan.subject import said
+from syncd.plan.subject import patient_statement
 from syncd.publish.lookups import study_named
 from syncd.publish.own import ForeignResource, keep
 
@@ -59,49 +59,49 @@ class Speaker:
     dry: bool = False
 
 
-def keep_own(wanted: Mapping[str, Any], *, rooms: Rooms, speaker: Speaker, accept: Accept) -> frozenset[Trait]:
+def keep_own(wanted: Mapping[str, Any], *, context: Context, speaker: Speaker, accept: Accept) -> frozenset[Trait]:
     """Write our Patient if this study may speak for it: the greatest study so far, or that study itself. Returns in what
     the Patient that was there says otherwise, and another study with it.
 
     Raises `StudyError` (patient-mismatch) where it is another person's, and what `accept` raises."""
     reference = f"Patient/{wanted['id']}"
-    with rooms.locks.holding(str(wanted["id"])):
-        rooms.judged.use(reference, speaker.study_uid)
-        known = rooms.ledger.companion("Patient", str(wanted["id"]))
+    with context.locks.hold(str(wanted["id"])):
+        context.judged.use(reference, speaker.study_uid)
+        known = context.ledger.companion("Patient", str(wanted["id"]))
         if known is not None and known.replaced_by:
             known = replace(known, source_key="", replaced_by="")  # nobody stands for it any more: it speaks again
-        known, traits = _compared(wanted, known, rooms=rooms, fresh=speaker.fresh)
+        known, traits = _compare(wanted, known, context=context, fresh=speaker.fresh)
         if known is None:
-            _leave_it_to_others(reference, rooms=rooms, speaker=speaker)
+            _leave_it_to_others(reference, context=context, speaker=speaker)
         doubts = traits
         if are_two(traits):
-            _require_free(reference, rooms=rooms, speaker=speaker, known=known)
+            _require_free(reference, context=context, speaker=speaker, known=known)
             doubts, known = frozenset(), known and replace(known, digest="", source_key="")
-        elif traits and not _shared_with(reference, rooms=rooms, speaker=speaker, known=known):
+        elif traits and not _find_sharing_study(reference, context=context, speaker=speaker, known=known):
             doubts, known = frozenset(), known and replace(known, source_key="")  # it was corrected
         accept(doubts)
         if not speaker.dry:
-            _keep(wanted, rooms=rooms, speaker=speaker, known=known, traits=traits, doubts=doubts)
+            _keep(wanted, context=context, speaker=speaker, known=known, traits=traits, doubts=doubts)
     return doubts
 
 
-def _compared(
-    wanted: Mapping[str, Any], known: Companion | None, *, rooms: Rooms, fresh: bool
+def _compare(
+    wanted: Mapping[str, Any], known: Companion | None, *, context: Context, fresh: bool
 ) -> tuple[Companion | None, frozenset[Trait]]:
     """What we know of our Patient, None where it is not there, and in what it says otherwise than `wanted`."""
     if known is None:
         return None, frozenset()
-    reference, who = f"Patient/{wanted['id']}", said(wanted)
+    reference, who = f"Patient/{wanted['id']}", patient_statement(wanted)
     if not fresh and known.digest == digest(wanted):
         return known, frozenset()  # it was written with these very words
-    traits = None if fresh else rooms.judged.known(reference, known.version, who)
+    traits = None if fresh else context.judged.find(reference, known.version, who)
     if traits is not None:
         return known, traits
-    current = rooms.server.read("Patient", str(wanted["id"]))
+    current = context.server.read("Patient", str(wanted["id"]))
     if not isinstance(current, Found):
         return None, frozenset()  # lost on the server: whoever needs it writes it again
-    traits = differing(said(current.resource), who)
-    rooms.judged.keep(reference, known.version, who, traits)
+    traits = differing_traits(patient_statement(current.resource), who)
+    context.judged.keep(reference, known.version, who, traits)
     if are_two(traits):
         known = replace(known, version=current.version)
     return known, traits
@@ -110,7 +110,7 @@ def _compared(
 def _keep(
     wanted: Mapping[str, Any],
     *,
-    rooms: Rooms,
+    context: Context,
     speaker: Speaker,
     known: Companion | None,
     traits: frozenset[Trait],
@@ -119,26 +119,26 @@ def _keep(
     """Write what this study may say; remember in what our Patient, as it is then, says otherwise than the study."""
     if known is not None and speaker.key < known.source_key and _speaker_of(known) == speaker.study_uid:
         # It said more, or was later, when it spoke: now others may speak before it.
-        _mark_others(f"Patient/{wanted['id']}", rooms=rooms, but=speaker.study_uid)
+        _mark_others(f"Patient/{wanted['id']}", context=context, but=speaker.study_uid)
         known = replace(known, source_key=speaker.key)
     try:
         if known is not None and speaker.key < known.source_key:
-            kept = added(wanted, rooms=rooms, known=known)
+            kept = add_identifiers(wanted, context=context, known=known)
         else:
-            kept = _written(wanted, rooms=rooms, speaker=speaker, known=known, traits=traits, doubts=doubts)
+            kept = _write(wanted, context=context, speaker=speaker, known=known, traits=traits, doubts=doubts)
             traits = frozenset()
     except ForeignResource as error:
         raise StudyError(ParkedReason.REFERENCE_REFUSED, "the id of our Patient is taken by another writer") from error
     if kept != known:
-        reached(Step.PATIENT_SENT)
-        rooms.ledger.save_companion(kept)
-    rooms.judged.keep(f"Patient/{wanted['id']}", kept.version, said(wanted), traits)
+        report_step(Step.PATIENT_SENT)
+        context.ledger.save_companion(kept)
+    context.judged.keep(f"Patient/{wanted['id']}", kept.version, patient_statement(wanted), traits)
 
 
-def _written(
+def _write(
     wanted: Mapping[str, Any],
     *,
-    rooms: Rooms,
+    context: Context,
     speaker: Speaker,
     known: Companion | None,
     traits: frozenset[Trait],
@@ -147,27 +147,27 @@ def _written(
     """Send it. Where it says something else of the person from now on, all others that refer to it are marked before:
     killed after them, whoever comes next finds it as it was, and marks again. So is the study itself, where it is in doubt
     because of the others: what it says stands there then, and they are."""
-    reference, who = f"Patient/{wanted['id']}", said(wanted)
+    reference, who = f"Patient/{wanted['id']}", patient_statement(wanted)
 
-    def judged(current: Mapping[str, Any]) -> Mapping[str, Any]:
+    def judge(current: Mapping[str, Any]) -> Mapping[str, Any]:
         """What to write over what was not known to stand there: with its identifiers, if it is the same person's."""
-        found = differing(said(current), who)
+        found = differing_traits(patient_statement(current), who)
         if are_two(found):
-            _require_free(reference, rooms=rooms, speaker=speaker, known=known)
+            _require_free(reference, context=context, speaker=speaker, known=known)
         if found:
-            _mark_others(reference, rooms=rooms, but=speaker.study_uid)
+            _mark_others(reference, context=context, but=speaker.study_uid)
         return wanted if are_two(found) else with_identifiers(wanted, of=current)
 
-    before = before_it(wanted, rooms=rooms, known=known)
-    if traits or _is_void(known) or (before is not None and learns(said(before), who)):
-        _mark_others(reference, rooms=rooms, but="" if doubts else speaker.study_uid)
+    before = before_it(wanted, context=context, known=known)
+    if traits or _is_void(known) or (before is not None and learns(patient_statement(before), who)):
+        _mark_others(reference, context=context, but="" if doubts else speaker.study_uid)
     return keep(
-        rooms.server,
+        context.server,
         wanted if before is None else with_identifiers(wanted, of=before),
         known=known,
-        installation_id=rooms.installation_id,
+        installation_id=context.installation_id,
         source_key=speaker.key,
-        completed=judged,
+        completed=judge,
     )
 
 
@@ -176,24 +176,24 @@ def _is_void(known: Companion | None) -> bool:
     return known is not None and not known.digest
 
 
-def _leave_it_to_others(reference: str, *, rooms: Rooms, speaker: Speaker) -> None:
+def _leave_it_to_others(reference: str, *, context: Context, speaker: Speaker) -> None:
     """Our Patient is not there, so nothing can be compared: a study that was another person's waits for its users."""
-    parked = rooms.ledger.parked(speaker.study_uid)
+    parked = context.ledger.parked(speaker.study_uid)
     if parked is not None and parked.disputes_patient:
-        other = rooms.ledger.references.standing_by(reference, but=speaker.study_uid)
+        other = context.ledger.references.find_study_under(reference, but=speaker.study_uid)
         if other and parked.reason == ParkedReason.PATIENT_MISMATCH:
             raise mismatch(speaker.study_uid, reference, other=other)
         if other:
             raise StudyError(parked.reason, parked.detail)
 
 
-def _require_free(reference: str, *, rooms: Rooms, speaker: Speaker, known: Companion | None) -> None:
+def _require_free(reference: str, *, context: Context, speaker: Speaker, known: Companion | None) -> None:
     """Raise `StudyError` (patient-mismatch) where another study stands by the Patient that is there.
 
     Then this one is another person's. Where nobody does, it was corrected, and the others are marked to be asked again.
     Whoever contradicts it is parked and stands by it no more; so when the last of its studies was corrected, it is free."""
-    other = _shared_with(reference, rooms=rooms, speaker=speaker, known=known) or _shown_under(
-        reference, rooms=rooms, but=speaker.study_uid
+    other = _find_sharing_study(reference, context=context, speaker=speaker, known=known) or _find_shown_under(
+        reference, context=context, but=speaker.study_uid
     )
     if other:
         raise mismatch(speaker.study_uid, reference, other=other)
@@ -206,22 +206,22 @@ def mismatch(study_uid: str, reference: str, *, other: str) -> StudyError:
     return StudyError(ParkedReason.PATIENT_MISMATCH, detail)
 
 
-def _shared_with(reference: str, *, rooms: Rooms, speaker: Speaker, known: Companion | None) -> str:
+def _find_sharing_study(reference: str, *, context: Context, speaker: Speaker, known: Companion | None) -> str:
     """Another study that stands by our Patient, as far as the ledger knows."""
-    standing = rooms.ledger.references.standing_by(reference, but=speaker.study_uid)
-    return standing or _writer(rooms=rooms, speaker=speaker, known=known)
+    standing = context.ledger.references.find_study_under(reference, but=speaker.study_uid)
+    return standing or _writer(context=context, speaker=speaker, known=known)
 
 
 def _speaker_of(known: Companion) -> str:
     return known.source_key.rpartition(" ")[2]
 
 
-def _writer(*, rooms: Rooms, speaker: Speaker, known: Companion | None) -> str:
+def _writer(*, context: Context, speaker: Speaker, known: Companion | None) -> str:
     """The study that spoke last for our Patient, where it is still on its way to be published under it."""
     uid = _speaker_of(known) if known is not None else ""
     if not uid or uid == speaker.study_uid:
         return ""
-    study = rooms.ledger.standing([uid])[uid]
+    study = context.ledger.standing([uid])[uid]
     if study.record is not None:
         return ""  # what is published was asked for already
     if study.parked is not None:
@@ -229,51 +229,51 @@ def _writer(*, rooms: Rooms, speaker: Speaker, known: Companion | None) -> str:
     return uid if study.intent or study.dirty else ""
 
 
-def _shown_under(reference: str, *, rooms: Rooms, but: str) -> str:
+def _find_shown_under(reference: str, *, context: Context, but: str) -> str:
     """A study that the server shows under this Patient, and that the ledger, which may have been lost, does not know."""
-    told = elements(rooms.fhir_version)
+    told = elements(context.fhir_version)
     params = {"patient": reference, "_elements": "identifier,uid,status,availability"}
-    for hit in rooms.server.search("ImagingStudy", params):
+    for hit in context.server.search("ImagingStudy", params):
         uid = study_named(hit) or str(hit.get("id", ""))
-        if uid == but or told.status_of(hit) in WITHDRAWN or rooms.ledger.record(uid) is not None:
+        if uid == but or told.status_of(hit) in WITHDRAWN or context.ledger.record(uid) is not None:
             continue
-        if isinstance(rooms.server.read("ImagingStudy", str(hit.get("id", ""))), Found):  # a hit is a hint (RULES C9)
+        if isinstance(context.server.read("ImagingStudy", str(hit.get("id", ""))), Found):  # a hit is a hint (RULES C9)
             return uid
     return ""
 
 
-def _mark_others(reference: str, *, rooms: Rooms, but: str) -> None:
+def _mark_others(reference: str, *, context: Context, but: str) -> None:
     """Everybody who refers to our Patient, or was kept from it: what it says of the person changes."""
-    marked = rooms.ledger.mark_subject(reference, but=but) + rooms.ledger.mark_mismatched(reference)
+    marked = context.ledger.mark_subject(reference, but=but) + context.ledger.mark_mismatched(reference)
     marks = [
         Mark(study_uid=uid, kind=MarkKind.VERIFY, archive=NOWHERE, priority=Priority.REPAIR, read_fhir=True)
-        for uid in rooms.judged.users(reference)
+        for uid in context.judged.users(reference)
         if uid != but
     ]
     if marks:
-        rooms.ledger.mark(marks, settle_after=0.0)
+        context.ledger.mark(marks, settle_after=0.0)
     log.info("patient_corrected", patient=reference, studies_marked=marked)
 
 
-def give_way(resource_id: str, *, to: str, rooms: Rooms, study_uid: str) -> None:
+def give_way(resource_id: str, *, to: str, context: Context, study_uid: str) -> None:
     """Ours is no longer to be used, and every other study under it is marked to move (RULES B4).
 
     The marks come first: killed after them, whichever study comes next finds ours active still, and marks again. A server
     that refuses the change keeps an active Patient too many; the studies move all the same."""
-    with rooms.locks.holding(resource_id):
-        current = rooms.server.read("Patient", resource_id)
-        if not isinstance(current, Found) or installation_of(current.resource) != rooms.installation_id:
+    with context.locks.hold(resource_id):
+        current = context.server.read("Patient", resource_id)
+        if not isinstance(current, Found) or installation_of(current.resource) != context.installation_id:
             return
-        wanted = replaced(current.resource, by=to, policy=rooms.policy, fhir_version=rooms.fhir_version)
-        told = digest(current.resource, base_url=rooms.server.base_url)
+        wanted = replaced_patient(current.resource, by=to, policy=context.policy, fhir_version=context.fhir_version)
+        told = digest(current.resource, base_url=context.server.base_url)
         standing = Companion(resource_type="Patient", resource_id=resource_id, version=current.version, digest=told)
         if told != digest(wanted):
-            rooms.ledger.mark_subject(f"Patient/{resource_id}", but=study_uid)
+            context.ledger.mark_subject(f"Patient/{resource_id}", but=study_uid)
         try:
-            kept = keep(rooms.server, wanted, known=standing, installation_id=rooms.installation_id)
+            kept = keep(context.server, wanted, known=standing, installation_id=context.installation_id)
         except (StudyError, ForeignResource) as error:
             log.warning("patient_not_replaced", patient=resource_id, reason=str(error))
             return
-        reached(Step.PATIENT_SENT)
-        rooms.ledger.save_companion(replace(kept, replaced_by=to))
+        report_step(Step.PATIENT_SENT)
+        context.ledger.save_companion(replace(kept, replaced_by=to))
         log.info("patient_replaced", patient=resource_id)

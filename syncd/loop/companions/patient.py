@@ -1,9 +1,9 @@
 """The subject of a study: somebody else's Patient, our own, or a logical reference (RULES B4, B10).
 
 Looking a Patient up costs two requests, so it is done once per study and patient; afterwards the record remembers the
-subject as long as the study's patient stays the same, unless the server itself must be read again. What is remembered is
-judged all the same: the study may be another person's by now. The difficulty is the Patient of somebody else that turns up
-beside ours: every study moves over, ours gives way to it, and stays so.
+subject as long as the study's patient stays the same, unless the server itself must be read again. What is remembered
+is judged all the same: the study may be another person's by now. Somebody else's Patient may turn up beside ours: then
+every study moves over, ours gives way to it, and stays so.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any
 from syncd.errors import StudyError
 from syncd.ledger.studies.references import RULE
 from syncd.loop.companions.own_patient import Speaker, give_way, keep_own, mismatch, speaking_key
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.loop.strictness import require_plain
 from syncd.mapping.policy import PatientKey
 from syncd.mapping.resources.patient import patient, subject
 from syncd.mapping.values.identity import patient_key, source_key
 from syncd.model.snapshot import Note, StudySnapshot
-from syncd.model.study.person import Trait, are_two, differing
+from syncd.model.study.person import Trait, are_two, differing_traits
 from syncd.model.words import ParkedReason
 from syncd.model.work import NAMED, Companion, StudyRecord
 from syncd.plan.decide import Found
-from syncd.plan.subject import RefusePatient, UsePatient, choose, said
-from syncd.publish.lookups import carries, is_in_use, patients, surviving
+from syncd.plan.subject import RefusePatient, UsePatient, choose, patient_statement
+from syncd.publish.lookups import carries, follow_replaced_by, is_in_use, patients
 
 _DONE = "differs from the Patient that is the subject: published all the same"
 
@@ -42,32 +42,39 @@ class Subject:
     named: bool = False
 
 
-def resolve(snapshot: StudySnapshot, *, rooms: Rooms, record: StudyRecord | None, fresh: bool, dry: bool = False) -> Subject:
+def resolve(
+    snapshot: StudySnapshot, *, context: Context, record: StudyRecord | None, fresh: bool, dry: bool = False
+) -> Subject:
     """Who the study's subject is. `fresh`: ask the server again whatever the record remembers; `dry`: write nothing.
 
     Raises `StudyError` (patient-ambiguous, patient-mismatch, reference-refused, and what the site does not want to be
     published in doubt)."""
-    key = patient_key(snapshot, policy=rooms.policy)
-    if rooms.policy.patient == "logical":
-        return Subject(reference=subject(key, snapshot, literal=None, fhir_version=rooms.fhir_version))
-    described = patient(snapshot, key=key, policy=rooms.policy, fhir_version=rooms.fhir_version)
-    spoken_by = speaking_key(source_key(snapshot), said(described))
+    key = patient_key(snapshot, policy=context.policy)
+    if context.policy.patient == "logical":
+        return Subject(reference=subject(key, snapshot, literal=None, fhir_version=context.fhir_version))
+    described = patient(snapshot, key=key, policy=context.policy, fhir_version=context.fhir_version)
+    spoken_by = speaking_key(source_key(snapshot), patient_statement(described))
     asked = _Asked(
-        rooms=rooms,
+        context=context,
         snapshot=snapshot,
         key=key,
         wanted=described,
-        known=rooms.ledger.companion("Patient", key.resource_id),
+        known=context.ledger.companion("Patient", key.resource_id),
         speaker=Speaker(study_uid=snapshot.study_uid, key=spoken_by, fresh=fresh, dry=dry),
     )
-    return (None if fresh else _remembered(asked, record)) or _looked_up(asked) or _led_on(asked, record) or _ours(asked)
+    return (
+        (None if fresh else _recall_subject(asked, record))
+        or _look_up_subject(asked)
+        or _follow_links(asked, record)
+        or _ours(asked)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
     """One question: whose the study is. `wanted` is the Patient that it describes, `known` what we wrote of it."""
 
-    rooms: Rooms
+    context: Context
     snapshot: StudySnapshot
     key: PatientKey
     wanted: Mapping[str, Any]
@@ -79,95 +86,95 @@ class _Asked:
         return f"Patient/{self.key.resource_id}"
 
     def accept(self, literal: str, traits: frozenset[Trait]) -> None:
-        require_plain(_notes(traits), policy=self.rooms.policy, unlike=literal)
+        require_plain(_notes(traits), policy=self.context.policy, unlike=literal)
 
-    def settled(self, literal: str | None, traits: frozenset[Trait] = frozenset(), *, named: bool = False) -> Subject:
-        reference = subject(self.key, self.snapshot, literal=literal, fhir_version=self.rooms.fhir_version)
+    def settle(self, literal: str | None, traits: frozenset[Trait] = frozenset(), *, named: bool = False) -> Subject:
+        reference = subject(self.key, self.snapshot, literal=literal, fhir_version=self.context.fhir_version)
         return Subject(reference=reference, notes=_notes(traits), named=named)
 
-    def refused(self, literal: str) -> StudyError:
-        other = self.rooms.ledger.references.standing_by(literal, but=self.speaker.study_uid)
+    def mismatch_with(self, literal: str) -> StudyError:
+        other = self.context.ledger.references.find_study_under(literal, but=self.speaker.study_uid)
         return mismatch(self.speaker.study_uid, literal, other=other)
 
 
-def _remembered(asked: _Asked, record: StudyRecord | None) -> Subject | None:
+def _recall_subject(asked: _Asked, record: StudyRecord | None) -> Subject | None:
     """The subject that the record remembers; None where it must be asked for."""
     if record is None or record.raw.get("patient") != asked.key.resource_id or not record.subject:
         return None
     if record.subject == asked.own:
         gave_way = asked.known is not None and bool(asked.known.replaced_by)
-        return None if gave_way else asked.settled(asked.own, _kept(asked))
-    who, judged = said(asked.wanted), asked.rooms.judged
-    traits = judged.known(record.subject, "", who)
+        return None if gave_way else asked.settle(asked.own, _keep_own(asked))
+    who, judged = patient_statement(asked.wanted), asked.context.judged
+    traits = judged.find(record.subject, "", who)
     if traits is None:
         resource_type, _, resource_id = record.subject.partition("/")
-        current = asked.rooms.server.read(resource_type, resource_id)
+        current = asked.context.server.read(resource_type, resource_id)
         if not isinstance(current, Found) or not is_in_use(current.resource):
             return None
-        traits = differing(said(current.resource), who)
+        traits = differing_traits(patient_statement(current.resource), who)
         judged.keep(record.subject, "", who, traits)
     if are_two(traits):
-        raise asked.refused(record.subject)
+        raise asked.mismatch_with(record.subject)
     asked.accept(record.subject, traits)
-    return asked.settled(record.subject, traits, named=record.raw.get(NAMED) is True)
+    return asked.settle(record.subject, traits, named=record.raw.get(NAMED) is True)
 
 
-def _looked_up(asked: _Asked) -> Subject | None:
+def _look_up_subject(asked: _Asked) -> Subject | None:
     """Somebody else's Patient that carries the identifier, if there is exactly one (RULES B4)."""
-    key, rooms = asked.key, asked.rooms
+    key, context = asked.key, asked.context
     if not key.system or key.unidentified:
         return None
-    candidates = patients(rooms.server, system=key.system, value=key.value)
+    candidates = patients(context.server, system=key.system, value=key.value)
     match choose(candidates, asked.wanted, own_id=key.resource_id):
         case UsePatient(resource_id=resource_id):
             literal = f"Patient/{resource_id}"
             chosen = next(one for one in candidates if one.get("id") == resource_id)
-            who = said(asked.wanted)
-            traits = differing(said(chosen), who)
-            rooms.judged.keep(literal, "", who, traits)
+            who = patient_statement(asked.wanted)
+            traits = differing_traits(patient_statement(chosen), who)
+            context.judged.keep(literal, "", who, traits)
             asked.accept(literal, traits)
             beside = any(one.get("id") == key.resource_id for one in candidates)
             replaced_by = asked.known.replaced_by if asked.known is not None else literal
             if not asked.speaker.dry and (beside or replaced_by != literal):
-                give_way(key.resource_id, to=literal, rooms=rooms, study_uid=asked.speaker.study_uid)
-            return asked.settled(literal, traits, named=carries(chosen, key.system, key.value))
+                give_way(key.resource_id, to=literal, context=context, study_uid=asked.speaker.study_uid)
+            return asked.settle(literal, traits, named=carries(chosen, key.system, key.value))
         case RefusePatient(reason=ParkedReason.PATIENT_MISMATCH, resource_id=resource_id):
-            raise asked.refused(f"Patient/{resource_id}")
+            raise asked.mismatch_with(f"Patient/{resource_id}")
         case RefusePatient(reason=reason, detail=detail):
             raise StudyError(reason, detail)
     return None
 
 
-def _led_on(asked: _Asked, record: StudyRecord | None) -> Subject | None:
+def _follow_links(asked: _Asked, record: StudyRecord | None) -> Subject | None:
     """Where the links of the remembered Patient lead, although nobody carries the identifier any more: many servers delete
     a merged Patient in the end, and the one that is left need not know its number."""
     if record is None or record.raw.get("patient") != asked.key.resource_id or record.subject in ("", asked.own):
         return None
-    rooms, (resource_type, _, resource_id) = asked.rooms, record.subject.partition("/")
-    current = rooms.server.read(resource_type, resource_id)
-    left = surviving(rooms.server, current.resource) if isinstance(current, Found) else None
+    context, (resource_type, _, resource_id) = asked.context, record.subject.partition("/")
+    current = context.server.read(resource_type, resource_id)
+    left = follow_replaced_by(context.server, current.resource) if isinstance(current, Found) else None
     if left is None or left.get("active") is False:
         return None
     # One that was found by the identifier, and carries it no more, is somebody else's by now.
-    was_led_to = record.fingerprint == rooms.fingerprint and record.raw.get(NAMED) is not True
+    was_led_to = record.fingerprint == context.fingerprint and record.raw.get(NAMED) is not True
     if left.get("id") == resource_id and not was_led_to:
         return None
-    literal, traits = f"Patient/{left['id']}", differing(said(left), said(asked.wanted))
+    literal, traits = f"Patient/{left['id']}", differing_traits(patient_statement(left), patient_statement(asked.wanted))
     if are_two(traits):
-        raise asked.refused(literal)
+        raise asked.mismatch_with(literal)
     asked.accept(literal, traits)
-    return asked.settled(literal, traits)
+    return asked.settle(literal, traits)
 
 
 def _ours(asked: _Asked) -> Subject:
     """Nobody else's: our own, or a logical reference, as the site decided."""
-    if asked.rooms.policy.patient == "match":
-        return asked.settled(None)
-    return asked.settled(asked.own, _kept(asked))
+    if asked.context.policy.patient == "match":
+        return asked.settle(None)
+    return asked.settle(asked.own, _keep_own(asked))
 
 
-def _kept(asked: _Asked) -> frozenset[Trait]:
-    return keep_own(asked.wanted, rooms=asked.rooms, speaker=asked.speaker, accept=partial(asked.accept, asked.own))
+def _keep_own(asked: _Asked) -> frozenset[Trait]:
+    return keep_own(asked.wanted, context=asked.context, speaker=asked.speaker, accept=partial(asked.accept, asked.own))
 
 
 def _notes(traits: frozenset[Trait]) -> tuple[Note, ...]:

@@ -1,8 +1,8 @@
 """Getting to know the FHIR server: is it the one this ledger belongs to, and does it hold our Endpoints?
 
-Everything that was ever published is believed only as long as the sentinel is there (RULES E3). The difficulty is the
-order of the first write: its id is committed before it is sent, so a crash between the two is not taken for another
-installation's sentinel.
+Everything that was ever published is believed only as long as the sentinel is there (RULES E3). The order of the first
+write matters: its id is committed before it is sent, so a crash between the two is not taken for another installation's
+sentinel.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import structlog
 
 from syncd.errors import ConfigurationError, LedgerRefused, ServerReset, Transient, Unsuitable
 from syncd.ledger.ledger import Ledger
-from syncd.loop.context import Rooms
-from syncd.loop.steps import Step, reached
+from syncd.loop.context import Context
+from syncd.loop.steps import Step, report_step
 from syncd.mapping.dialects.registry import release
 from syncd.mapping.resources.endpoints import endpoints
 from syncd.mapping.resources.sentinel import sentinel_type
@@ -67,13 +67,15 @@ def attach(
         if known:
             ledger.verification.want("the ledger is new, and the FHIR server holds what was published before")
         ledger.save_target(target)
-        reached(Step.SENTINEL_INTENDED)
+        report_step(Step.SENTINEL_INTENDED)
     elif target.url != server.base_url:
-        target = _moved_target(server, ledger, target, installation_id=installation_id, version=version, accept=accept)
+        target = _follow_moved_target(
+            server, ledger, target, installation_id=installation_id, version=version, accept=accept
+        )
     elif target.create_form and not sentinel.present(
         server, target.sentinel_id, installation_id=installation_id, fhir_version=version
     ):
-        target = _forgotten(ledger, target)
+        target = _forget_target(ledger, target)
     if server.is_named(sentinel_type(version), target.sentinel_id):
         ids = sentinel.SERVER
     if not target.create_form or (ids == sentinel.SERVER and target.create_form != ASSIGNED):
@@ -81,51 +83,51 @@ def attach(
     server.create_form = target.create_form
 
 
-def restore(rooms: Rooms) -> None:
+def restore(context: Context) -> None:
     """The server lost what it confirmed (C6): a new sentinel, our Endpoints, and every record verified before it is
     believed. The proof is kept last, so an interruption anywhere makes it begin anew."""
-    server, ledger = rooms.server, rooms.ledger
+    server, ledger = context.server, context.ledger
     target = ledger.target()
     if target is None:
         return
     present = sentinel.present(
-        server, target.sentinel_id, installation_id=rooms.installation_id, fhir_version=rooms.fhir_version
+        server, target.sentinel_id, installation_id=context.installation_id, fhir_version=context.fhir_version
     )
     if target.create_form or not present:
-        target = _forgotten(ledger, target, keep_sentinel=present)
+        target = _forget_target(ledger, target, keep_sentinel=present)
     form = sentinel.prove(
         server,
         target.sentinel_id,
-        installation_id=rooms.installation_id,
-        fhir_version=rooms.fhir_version,
-        ids=rooms.ids,
+        installation_id=context.installation_id,
+        fhir_version=context.fhir_version,
+        ids=context.ids,
     )
     server.create_form = form
-    keep_endpoints(rooms)
+    keep_endpoints(context)
     ledger.save_target(replace(target, create_form=form))
 
 
-def probe(rooms: Rooms) -> None:
+def probe(context: Context) -> None:
     """The server answers, and still holds our sentinel; a missing one is dealt with as a reset. Raises when it is unfit."""
-    if rooms.server.refused_creations >= DOUBTFUL:
-        _prove_anew(rooms)
-    if _intact(rooms):
+    if context.server.refused_creations >= DOUBTFUL:
+        _prove_anew(context)
+    if _intact(context):
         return
-    with rooms.locks.holding("restore"):
-        if not _intact(rooms):  # nobody else met the same and dealt with it
-            restore(rooms)
+    with context.locks.hold("restore"):
+        if not _intact(context):  # nobody else met the same and dealt with it
+            restore(context)
 
 
-def _intact(rooms: Rooms) -> bool:
-    target = rooms.ledger.target()
+def _intact(context: Context) -> bool:
+    target = context.ledger.target()
     try:
-        rooms.check_sentinel()
+        context.check_sentinel()
     except ServerReset:
         return False
     return target is None or bool(target.create_form)
 
 
-def _forgotten(ledger: Ledger, target: Target, *, keep_sentinel: bool = False) -> Target:
+def _forget_target(ledger: Ledger, target: Target, *, keep_sentinel: bool = False) -> Target:
     """Nothing that the server confirmed is believed any more. The marks come first: killed after them, the next start
     finds the sentinel missing once more, and marks again."""
     marked = ledger.forget_target_state()
@@ -140,46 +142,46 @@ def _prove(server: FhirServer, ledger: Ledger, target: Target, *, installation_i
     form = sentinel.prove(
         server, target.sentinel_id, installation_id=installation_id, fhir_version=target.fhir_version, ids=ids
     )
-    reached(Step.SENTINEL_PROVED)
+    report_step(Step.SENTINEL_PROVED)
     proved = replace(target, create_form=form)
     ledger.save_target(proved)
     return proved
 
 
-def _prove_anew(rooms: Rooms) -> None:
+def _prove_anew(context: Context) -> None:
     """The create-only form creates nothing: it was believed too easily, or the server changed (RULES C2)."""
-    target = rooms.ledger.target()
-    rooms.server.refused_creations = 0
+    target = context.ledger.target()
+    context.server.refused_creations = 0
     if target is None or target.create_form in ("", ASSIGNED):
         return
     before, target = (
         target.create_form,
-        _prove(rooms.server, rooms.ledger, target, installation_id=rooms.installation_id, ids=rooms.ids),
+        _prove(context.server, context.ledger, target, installation_id=context.installation_id, ids=context.ids),
     )
-    rooms.server.create_form = target.create_form
+    context.server.create_form = target.create_form
     log.warning("create_form_changed", before=before, now=target.create_form)
 
 
-def keep_endpoints(rooms: Rooms, *, verify: bool = False) -> None:
+def keep_endpoints(context: Context, *, verify: bool = False) -> None:
     """Write our Endpoints where they differ; with `verify`, also where the server lost them.
 
     Raises `ConfigurationError` when an id of ours is taken (RULES B5)."""
     try:
-        _keep_endpoints(rooms, verify=verify)
+        _keep_endpoints(context, verify=verify)
     except Transient:
-        if rooms.server.refused_creations < DOUBTFUL:
+        if context.server.refused_creations < DOUBTFUL:
             raise
-        _prove_anew(rooms)
-        _keep_endpoints(rooms, verify=verify)
+        _prove_anew(context)
+        _keep_endpoints(context, verify=verify)
 
 
-def _keep_endpoints(rooms: Rooms, *, verify: bool) -> None:
-    for resource in endpoints(rooms.policy, fhir_version=rooms.fhir_version):
-        known = rooms.ledger.companion("Endpoint", str(resource["id"]))
-        if verify and not isinstance(rooms.server.read("Endpoint", str(resource["id"])), Found):
+def _keep_endpoints(context: Context, *, verify: bool) -> None:
+    for resource in endpoints(context.policy, fhir_version=context.fhir_version):
+        known = context.ledger.companion("Endpoint", str(resource["id"]))
+        if verify and not isinstance(context.server.read("Endpoint", str(resource["id"])), Found):
             known = None
         try:
-            kept = keep(rooms.server, resource, known=known, installation_id=rooms.installation_id)
+            kept = keep(context.server, resource, known=known, installation_id=context.installation_id)
         except ForeignResource as error:
             raise ConfigurationError(
                 f"Endpoint/{resource['id']} on the FHIR server belongs to another writer: "
@@ -187,15 +189,15 @@ def _keep_endpoints(rooms: Rooms, *, verify: bool) -> None:
             ) from error
         except ServerReset:
             # The sentinel tells whether more than this was lost; whoever asks for it next will know.
-            kept = keep(rooms.server, resource, known=None, installation_id=rooms.installation_id)
+            kept = keep(context.server, resource, known=None, installation_id=context.installation_id)
         if kept != known:
-            reached(Step.ENDPOINT_SENT)
-            rooms.ledger.save_companion(kept)
+            report_step(Step.ENDPOINT_SENT)
+            context.ledger.save_companion(kept)
 
 
 def _first_target(server: FhirServer, *, installation_id: str, version: str, accept: bool) -> tuple[Target, bool]:
     """The target, and whether something of ours lies there already (RULES E7)."""
-    present = sentinel.known_to(server, installation_id=installation_id, fhir_version=version)
+    present = sentinel.find_sentinels(server, installation_id=installation_id, fhir_version=version)
     if present and not accept:
         raise LedgerRefused(
             f"{server.base_url} already holds what an installation named {installation_id!r} published, but this ledger "
@@ -206,7 +208,7 @@ def _first_target(server: FhirServer, *, installation_id: str, version: str, acc
     return Target(url=server.base_url, sentinel_id=sentinel_id, fhir_version=version, create_form=""), bool(present)
 
 
-def _moved_target(
+def _follow_moved_target(
     server: FhirServer, ledger: Ledger, target: Target, *, installation_id: str, version: str, accept: bool
 ) -> Target:
     """Another address: the same server under a new name if the sentinel is there, else only by the operator's word."""
@@ -219,7 +221,7 @@ def _moved_target(
             f"This ledger belongs to {target.url}, and {server.base_url} is another server (our sentinel is not there). "
             "Put SYNCD_FHIR__URL back, or run `syncd resync --accept-target` to publish everything there"
         )
-    present = sentinel.known_to(server, installation_id=installation_id, fhir_version=version)
+    present = sentinel.find_sentinels(server, installation_id=installation_id, fhir_version=version)
     ledger.forget_target_state()
     moved = replace(target, url=server.base_url, sentinel_id=present[0] if present else sentinel.new_id(), create_form="")
     ledger.save_target(moved)

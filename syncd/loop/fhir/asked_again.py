@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from syncd.errors import StudyError, TargetPaused
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.mapping.values.identity import patient_id
 from syncd.mapping.values.orders import TYPE, OrderKey
 from syncd.model.work import ORDERS, REFERENCES
@@ -29,23 +29,23 @@ _NOT_ASKED = (403, 404, 405)
 Resource = Mapping[str, Any]
 
 
-def outdated_subjects(rooms: Rooms, subjects: Sequence[str]) -> list[str]:
+def find_outdated_subjects(context: Context, subjects: Sequence[str]) -> list[str]:
     """Those of these subjects that must be asked for again: gone, inactive, replaced, or carrying the identifier of the
     studies no more. Of our own Patients: gone, or replaced by somebody else than us."""
     ids = [one.partition("/")[2] for one in subjects if one.startswith("Patient/")]
-    told_by = rooms.ledger.references.patients(subjects)
+    told_by = context.ledger.references.patients(subjects)
 
     def is_fine(resource_id: str, patient: Resource) -> bool:
-        ours = rooms.ledger.companion("Patient", resource_id)
+        ours = context.ledger.companion("Patient", resource_id)
         if ours is not None:
             return not ours.replaced_by and is_in_use({**patient, "active": True})
         found_by = {patient_id([str(one.get("system")), str(one.get("value"))]) for one in patient.get("identifier", ())}
         return is_in_use(patient) and told_by.get(f"Patient/{resource_id}", frozenset()) <= found_by
 
-    return [f"Patient/{one}" for one in _not_fine(rooms, "Patient", ids, told="active,link,identifier", is_fine=is_fine)]
+    return [f"Patient/{one}" for one in _not_fine(context, "Patient", ids, told="active,link,identifier", is_fine=is_fine)]
 
 
-def outdated_studies(rooms: Rooms, studies: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+def find_outdated_studies(context: Context, studies: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
     """Those of these studies (with their raw facts) that refer to an order that does not stand any more, or to something
     else that is gone or was entered in error."""
     named: dict[str, set[str]] = {}
@@ -57,22 +57,22 @@ def outdated_studies(rooms: Rooms, studies: Iterable[tuple[str, Mapping[str, Any
             if order_id:
                 orders[key] = order_id
                 named.setdefault(f"{TYPE}/{order_id}", set()).add(uid)
-    wrong = set(_outdated_orders(rooms, orders))
+    wrong = set(_find_outdated_orders(context, orders))
     others = {one for one in named if one not in {f"{TYPE}/{order_id}" for order_id in orders.values()}}
     for resource_type in sorted({one.partition("/")[0] for one in others}):
         ids = sorted(one.partition("/")[2] for one in others if one.startswith(f"{resource_type}/"))
-        wrong |= {f"{resource_type}/{one}" for one in _unless_refused(_entered_in_error, rooms, resource_type, ids)}
+        wrong |= {f"{resource_type}/{one}" for one in _unless_refused(_find_entered_in_error, context, resource_type, ids)}
     return sorted({uid for reference in wrong for uid in named[reference]})
 
 
-def _entered_in_error(rooms: Rooms, resource_type: str, ids: Sequence[str]) -> list[str]:
+def _find_entered_in_error(context: Context, resource_type: str, ids: Sequence[str]) -> list[str]:
     def is_fine(_resource_id: str, resource: Resource) -> bool:
         return resource.get("status") != "entered-in-error"
 
-    return _not_fine(rooms, resource_type, ids, told="status", is_fine=is_fine)
+    return _not_fine(context, resource_type, ids, told="status", is_fine=is_fine)
 
 
-def _outdated_orders(rooms: Rooms, orders: Mapping[str, str]) -> list[str]:
+def _find_outdated_orders(context: Context, orders: Mapping[str, str]) -> list[str]:
     """Orders (digest of the identifier → id) that are not the one that stands under their identifier."""
     keys: dict[str, OrderKey] = {}
 
@@ -80,59 +80,61 @@ def _outdated_orders(rooms: Rooms, orders: Mapping[str, str]) -> list[str]:
         pairs = (OrderKey(str(one.get("system")), str(one.get("value"))) for one in order.get("identifier", ()))
         found = {key.digest: key for key in pairs if orders.get(key.digest) == order_id}
         keys.update(found)
-        return bool(found) and orders_in_use([order], base_url=rooms.server.base_url) == (order_id,)
+        return bool(found) and orders_in_use([order], base_url=context.server.base_url) == (order_id,)
 
     gone = _unless_refused(
-        lambda rooms, kind, ids: _not_fine(rooms, kind, ids, told="status,identifier", is_fine=is_fine),
-        rooms,
+        lambda context, kind, ids: _not_fine(context, kind, ids, told="status,identifier", is_fine=is_fine),
+        context,
         TYPE,
         sorted(set(orders.values())),
     )
     standing = {digest: key for digest, key in keys.items() if orders[digest] not in gone}
-    beside = set(_beside(rooms, standing, orders=orders))
+    beside = set(_beside(context, standing, orders=orders))
     return [f"{TYPE}/{one}" for one in sorted({*gone, *beside})]
 
 
-def _beside(rooms: Rooms, keys: Mapping[str, OrderKey], *, orders: Mapping[str, str]) -> Iterable[str]:
+def _beside(context: Context, keys: Mapping[str, OrderKey], *, orders: Mapping[str, str]) -> Iterable[str]:
     """Orders whose identifier is another one's by now, which replaces them or makes it nobody's."""
     digests = sorted(keys)
     for start in range(0, len(digests), AT_ONCE):
         some = {digest: keys[digest] for digest in digests[start : start + AT_ONCE]}
         wanted = ",".join(token(key.system, key.value) for key in some.values())
         params = {"identifier": wanted, "_elements": "status,identifier,replaces"}
-        hits = list(rooms.server.search(TYPE, params))
+        hits = list(context.server.search(TYPE, params))
         for digest, key in some.items():
             under = [one for one in hits if carries(one, key.system, key.value)]
-            if under and orders_in_use(under, base_url=rooms.server.base_url) != (orders[digest],):
+            if under and orders_in_use(under, base_url=context.server.base_url) != (orders[digest],):
                 yield orders[digest]
 
 
 def _not_fine(
-    rooms: Rooms, resource_type: str, ids: Sequence[str], *, told: str, is_fine: Callable[[str, Resource], bool]
+    context: Context, resource_type: str, ids: Sequence[str], *, told: str, is_fine: Callable[[str, Resource], bool]
 ) -> list[str]:
     """Those of these resources that are not there, or not `is_fine`: listed at once, then confirmed one by one."""
     listed: dict[str, Resource] = {}
     for start in range(0, len(ids), AT_ONCE):
         params = {"_id": ",".join(ids[start : start + AT_ONCE]), "_elements": told}
-        listed |= {str(one.get("id")): one for one in rooms.server.search(resource_type, params)}
+        listed |= {str(one.get("id")): one for one in context.server.search(resource_type, params)}
     suspected = [one for one in ids if one not in listed or not is_fine(one, listed[one])]
-    return [one for one in suspected if _is_confirmed(rooms, resource_type, one, is_fine=is_fine)]
+    return [one for one in suspected if _is_confirmed(context, resource_type, one, is_fine=is_fine)]
 
 
-def _is_confirmed(rooms: Rooms, resource_type: str, resource_id: str, *, is_fine: Callable[[str, Resource], bool]) -> bool:
+def _is_confirmed(
+    context: Context, resource_type: str, resource_id: str, *, is_fine: Callable[[str, Resource], bool]
+) -> bool:
     try:
-        current = rooms.server.read(resource_type, resource_id)
+        current = context.server.read(resource_type, resource_id)
     except StudyError:
         return False  # hidden from us alone: nothing is known of it
     return not isinstance(current, Found) or not is_fine(resource_id, current.resource)
 
 
 def _unless_refused(
-    asked: Callable[[Rooms, str, Sequence[str]], list[str]], rooms: Rooms, resource_type: str, ids: Sequence[str]
+    asked: Callable[[Context, str, Sequence[str]], list[str]], context: Context, resource_type: str, ids: Sequence[str]
 ) -> list[str]:
     """What `asked` answers; nothing where the server does not let us list that type, which is no trouble of the target."""
     try:
-        return asked(rooms, resource_type, ids)
+        return asked(context, resource_type, ids)
     except StudyError:
         return []
     except TargetPaused as error:

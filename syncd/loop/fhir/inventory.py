@@ -1,9 +1,9 @@
 """The FHIR inventory: all that we published, listed and compared with the records, a few requests at a time.
 
-It finds what no feed tells of: resources that others deleted, edited, copied, or brought back from a backup. A listing may
-be cached and is old when it is complete (RULES C9), so it only marks: reconcile reads each study by GET before it acts.
-The difficulty is its length. A million studies take hours, so it is walked in slices that a tick of the clockwork carries
-out, and where it stands lies in the ledger (RULES E8): a restart goes on from there.
+It finds what no feed tells of: resources that others deleted, edited, copied, or brought back from a backup. A listing
+may be cached and is old when it is complete (RULES C9), so it only marks: reconcile reads each study by GET before it
+acts. It is long: a million studies take hours, so it is walked in slices that a tick of the clockwork carries out, and
+where it stands lies in the ledger (RULES E8): a restart goes on from there.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from syncd.errors import Transient
 from syncd.ledger.inventories.fhir_inventory import LISTED, RECORDS, Drift, Stranger
 from syncd.ledger.ledger import NOWHERE, Ledger
 from syncd.loop.companions.target import keep_endpoints, probe
-from syncd.loop.context import Rooms
-from syncd.loop.fhir.asked_again import outdated_studies, outdated_subjects
-from syncd.loop.steps import Step, reached
+from syncd.loop.context import Context
+from syncd.loop.fhir.asked_again import find_outdated_studies, find_outdated_subjects
+from syncd.loop.steps import Step, report_step
 from syncd.model.ids import is_uid
 from syncd.model.inventories import (
     DRIFTED,
@@ -81,27 +81,27 @@ class Phase(StrEnum):
 
 
 def tick(
-    rooms: Rooms, *, interval: float, go_on: Callable[[], bool] = lambda: True, slices: int = SLICES
+    context: Context, *, interval: float, go_on: Callable[[], bool] = lambda: True, slices: int = SLICES
 ) -> Inventory | None:
     """Begin a FHIR inventory if one is due (`interval` seconds after the last, or wished), and go some slices further with
     the one under way. Returns it when it is finished. Raises what the FHIR server's failures are; nothing is lost then."""
-    verification = rooms.ledger.verification
+    verification = context.ledger.verification
     walk = verification.walk()
     if walk is None:
-        reason = _due(rooms.ledger, interval=interval)
+        reason = _due(context.ledger, interval=interval)
         if not reason:
             return None
-        probe(rooms)  # the sentinel first: on another server everything would be missing (RULES E3)
+        probe(context)  # the sentinel first: on another server everything would be missing (RULES E3)
         walk = verification.begin(reason=reason, phase=Phase.TAGGED)
-        reached(Step.VERIFY_BEGUN)
+        report_step(Step.VERIFY_BEGUN)
         log.info("fhir_inventory_begun", reason=reason)
     for _ in range(slices):
         if not go_on():
             return None
-        following = _further(rooms, walk)
+        following = _further(context, walk)
         if following is None:
             finished = verification.finish(replace(walk, found={**_NOTHING, **walk.found}))
-            reached(Step.VERIFY_FINISHED)
+            report_step(Step.VERIFY_FINISHED)
             return finished
         walk = following
     return None
@@ -109,7 +109,7 @@ def tick(
 
 def _due(ledger: Ledger, *, interval: float) -> str:
     verification = ledger.verification
-    wanted = verification.wanted()
+    wanted = verification.why_wanted()
     if wanted:
         return wanted
     last = verification.last()
@@ -117,133 +117,135 @@ def _due(ledger: Ledger, *, interval: float) -> str:
     return "it is time" if verification.now() >= since + interval else ""
 
 
-def _further(rooms: Rooms, walk: Walk) -> Walk | None:
+def _further(context: Context, walk: Walk) -> Walk | None:
     """One slice; None behind the last one."""
     match walk.phase:
         case Phase.TAGGED:
-            return _list_tagged(rooms, walk)
+            return _list_tagged(context, walk)
         case Phase.NAMED:
-            return _list_named(rooms, walk)
+            return _list_named(context, walk)
         case Phase.COMPARED:
-            return _compare(rooms, walk)
+            return _compare(context, walk)
         case Phase.STRANGE:
-            return _look_for_strangers(rooms, walk)
+            return _look_for_strangers(context, walk)
         case Phase.UNHINDERED:
-            return _look_for_unhindered(rooms, walk)
+            return _look_for_unhindered(context, walk)
         case Phase.DOUBTED:
-            return _mark_doubted(rooms, walk)
+            return _mark_doubted(context, walk)
         case Phase.SUBJECTS:
-            return _ask_for_subjects(rooms, walk)
+            return _ask_for_subjects(context, walk)
         case _:
-            return _ask_for_references(rooms, walk)
+            return _ask_for_references(context, walk)
 
 
-def _list_tagged(rooms: Rooms, walk: Walk) -> Walk:
-    params = {"_tag": token(TAG_SYSTEM, rooms.installation_id), "_elements": _told(rooms)}
+def _list_tagged(context: Context, walk: Walk) -> Walk:
+    params = {"_tag": token(TAG_SYSTEM, context.installation_id), "_elements": _elements_to_ask(context)}
     try:
-        page = rooms.server.search_page("ImagingStudy", params, following=walk.after)
+        page = context.server.search_page("ImagingStudy", params, following=walk.after)
     except PageGone as error:
-        rooms.ledger.verification.begin(reason=walk.reason, phase=Phase.TAGGED)
+        context.ledger.verification.begin(reason=walk.reason, phase=Phase.TAGGED)
         raise Transient(str(error), server="fhir") from error
-    resources = [_listed(one, rooms=rooms) for one in page.resources]
+    resources = [_listed_resource(one, context=context) for one in page.resources]
     following = _next(walk, after=page.following, phase=Phase.NAMED)
     following = replace(following, listed=walk.listed + len(resources))
-    rooms.ledger.verification.advance(following, resources=resources)
+    context.ledger.verification.advance(following, resources=resources)
     if following.phase != walk.phase:
-        reached(Step.VERIFY_LISTED)
+        report_step(Step.VERIFY_LISTED)
     return following
 
 
-def _list_named(rooms: Rooms, walk: Walk) -> Walk:
+def _list_named(context: Context, walk: Walk) -> Walk:
     """Whoever else names one of our studies: another writer, another installation, or a copy of ours without tag."""
-    verification = rooms.ledger.verification
+    verification = context.ledger.verification
     uids = verification.studies(walk.after, most=SEARCHED_AT_ONCE)
     usable = [uid for uid in uids if is_uid(uid)]
     hits: list[Mapping[str, Any]] = []
     if usable:
-        params = {**by_uid(usable, fhir_version=rooms.fhir_version), "_elements": _told(rooms)}
-        hits = list(rooms.server.search("ImagingStudy", params))
+        params = {**by_uid(usable, fhir_version=context.fhir_version), "_elements": _elements_to_ask(context)}
+        hits = list(context.server.search("ImagingStudy", params))
     # What carries our tag was listed, or is newer than the listing.
-    resources = [one for one in (_listed(hit, rooms=rooms) for hit in hits) if one.owner != rooms.installation_id]
+    resources = [
+        one for one in (_listed_resource(hit, context=context) for hit in hits) if one.owner != context.installation_id
+    ]
     following = _next(walk, after=uids[-1] if uids else "", phase=Phase.COMPARED)
     following = replace(following, listed=walk.listed + len(resources))
     verification.advance(following, resources=resources)
     return following
 
 
-def _compare(rooms: Rooms, walk: Walk) -> Walk:
-    verification = rooms.ledger.verification
+def _compare(context: Context, walk: Walk) -> Walk:
+    verification = context.ledger.verification
     upto = verification.window_of(RECORDS, walk.after)
     if upto is None:
         following = _next(walk, after="", phase=Phase.STRANGE)
         verification.advance(following)
-        reached(Step.VERIFY_COMPARED)
+        report_step(Step.VERIFY_COMPARED)
         return following
-    drifts = [one for one in verification.drifted(walk.after, upto, began=walk.began_at) if _differs(one)]
+    drifts = [one for one in verification.find_drifted(walk.after, upto, began=walk.began_at) if _differs(one)]
     missing = [one.study_uid for one in drifts if not one.version]
     lower = [one for one in drifts if is_below(one.version, one.record_version)]
-    restored = bool(lower) and _is_restored(rooms, lower)
+    restored = bool(lower) and _is_restored(context, lower)
     if restored:
-        _verify_everything(rooms)
-    _mark(rooms, [one.study_uid for one in drifts])
+        _verify_everything(context)
+    _mark(context, [one.study_uid for one in drifts])
     found = {MISSING: len(missing), DRIFTED: len(drifts) - len(missing), LOWER: len(lower) if restored else 0}
     following = replace(walk, after=upto, found=_sum(walk.found, found))
     verification.advance(following)
     return following
 
 
-def _look_for_strangers(rooms: Rooms, walk: Walk) -> Walk:
-    verification = rooms.ledger.verification
+def _look_for_strangers(context: Context, walk: Walk) -> Walk:
+    verification = context.ledger.verification
     upto = verification.window_of(LISTED, walk.after)
     if upto is None:
         following = _next(walk, after="", phase=Phase.UNHINDERED)
         verification.advance(following)
         return following
     strangers = verification.strangers(walk.after, upto)
-    found = [_finding(one, kind, at=walk.began_at) for one in strangers for kind in _kinds(one, rooms.installation_id)]
+    found = [_finding(one, kind, at=walk.began_at) for one in strangers for kind in _kinds(one, context.installation_id)]
     # A lost ledger, or one from a backup: the study is looked at again, and what it finds there is its own (RULES E7).
-    _mark(rooms, sorted({one.study_uid for one in found if one.kind is FindingKind.UNKNOWN and is_uid(one.study_uid)}))
+    _mark(context, sorted({one.study_uid for one in found if one.kind is FindingKind.UNKNOWN and is_uid(one.study_uid)}))
     numbers = {kind.value: sum(one.kind is kind for one in found) for kind in FindingKind}
     following = replace(walk, after=upto, found=_sum(walk.found, numbers))
     verification.advance(following, found=found)
     return following
 
 
-def _look_for_unhindered(rooms: Rooms, walk: Walk) -> Walk:
-    verification = rooms.ledger.verification
-    uids = verification.unhindered(walk.after, most=SEARCHED_AT_ONCE)
-    _mark(rooms, uids)
+def _look_for_unhindered(context: Context, walk: Walk) -> Walk:
+    verification = context.ledger.verification
+    uids = verification.find_unhindered(walk.after, most=SEARCHED_AT_ONCE)
+    _mark(context, uids)
     following = _next(walk, after=uids[-1] if uids else "", phase=Phase.DOUBTED)
     verification.advance(following)
     return following
 
 
-def _mark_doubted(rooms: Rooms, walk: Walk) -> Walk:
+def _mark_doubted(context: Context, walk: Walk) -> Walk:
     """Whom the Patient kept out, or left in doubt, is asked again: another program may have corrected it, and nothing told
     of that."""
-    uids = rooms.ledger.references.doubted(walk.after, most=SEARCHED_AT_ONCE)
-    _mark(rooms, uids)
+    uids = context.ledger.references.find_doubted(walk.after, most=SEARCHED_AT_ONCE)
+    _mark(context, uids)
     following = _next(walk, after=uids[-1] if uids else "", phase=Phase.SUBJECTS)
-    rooms.ledger.verification.advance(following)
+    context.ledger.verification.advance(following)
     return following
 
 
-def _ask_for_subjects(rooms: Rooms, walk: Walk) -> Walk:
-    subjects = rooms.ledger.references.subjects(walk.after, most=SEARCHED_AT_ONCE)
-    marked = sum(rooms.ledger.mark_subject(one) for one in outdated_subjects(rooms, subjects))
+def _ask_for_subjects(context: Context, walk: Walk) -> Walk:
+    subjects = context.ledger.references.subjects(walk.after, most=SEARCHED_AT_ONCE)
+    marked = sum(context.ledger.mark_subject(one) for one in find_outdated_subjects(context, subjects))
     following = _next(walk, after=subjects[-1] if subjects else "", phase=Phase.REFERRED)
     following = replace(following, found=_sum(walk.found, {OUTDATED: marked}))
-    rooms.ledger.verification.advance(following)
+    context.ledger.verification.advance(following)
     return following
 
 
-def _ask_for_references(rooms: Rooms, walk: Walk) -> Walk | None:
-    verification = rooms.ledger.verification
+def _ask_for_references(context: Context, walk: Walk) -> Walk | None:
+    verification = context.ledger.verification
     upto = verification.window_of(RECORDS, walk.after)
     if upto is None:
         return None
-    uids = outdated_studies(rooms, rooms.ledger.references.referring(walk.after, upto))
-    _mark(rooms, uids)
+    uids = find_outdated_studies(context, context.ledger.references.find_referring(walk.after, upto))
+    _mark(context, uids)
     following = replace(walk, after=upto, found=_sum(walk.found, {OUTDATED: len(uids)}))
     verification.advance(following)
     return following
@@ -254,18 +256,18 @@ def _next(walk: Walk, *, after: str, phase: str) -> Walk:
     return replace(walk, after=after) if after else replace(walk, after="", phase=phase)
 
 
-def _told(rooms: Rooms) -> str:
-    return _ELEMENTS_DSTU2 if rooms.fhir_version == "dstu2" else _ELEMENTS
+def _elements_to_ask(context: Context) -> str:
+    return _ELEMENTS_DSTU2 if context.fhir_version == "dstu2" else _ELEMENTS
 
 
-def _listed(resource: Mapping[str, Any], *, rooms: Rooms) -> ListedResource:
+def _listed_resource(resource: Mapping[str, Any], *, context: Context) -> ListedResource:
     meta = resource.get("meta", {})
     return ListedResource(
         resource_id=str(resource.get("id", "")),
         study_uid=study_named(resource),
         version=str(meta.get("versionId", "")),
         last_updated=second(str(meta.get("lastUpdated", ""))),
-        status=elements(rooms.fhir_version).status_of(resource),
+        status=elements(context.fhir_version).status_of(resource),
         owner=installation_of(resource) or "",
     )
 
@@ -277,19 +279,19 @@ def _differs(drift: Drift) -> bool:
     return bool(drift.last_updated) and second(drift.record_last_updated) != drift.last_updated
 
 
-def _is_restored(rooms: Rooms, lower: Sequence[Drift]) -> bool:
+def _is_restored(context: Context, lower: Sequence[Drift]) -> bool:
     """Whether the server really fell behind what it confirmed: asked by GET, of the record as it is now (RULES C9, E3)."""
     for one in lower:
-        current, record = rooms.server.read("ImagingStudy", one.resource_id), rooms.ledger.record(one.study_uid)
+        current, record = context.server.read("ImagingStudy", one.resource_id), context.ledger.record(one.study_uid)
         if isinstance(current, Found) and record is not None and record.resource_id == one.resource_id:
             return is_below(current.version, record.version)
     return False
 
 
-def _verify_everything(rooms: Rooms) -> None:
+def _verify_everything(context: Context) -> None:
     """A restored backup: nothing that was confirmed is believed, Patients and Endpoints neither (RULES E3)."""
-    marked = rooms.ledger.forget_target_state()
-    keep_endpoints(rooms)
+    marked = context.ledger.forget_target_state()
+    keep_endpoints(context)
     log.warning("fhir_server_restored", studies_to_verify=marked)
 
 
@@ -316,13 +318,13 @@ def _finding(stranger: Stranger, kind: FindingKind, *, at: float) -> Finding:
     )
 
 
-def _mark(rooms: Rooms, uids: Sequence[str]) -> None:
+def _mark(context: Context, uids: Sequence[str]) -> None:
     """Hints, which reconcile proves by GET (RULES C5, C9); the mark is kept before the walk goes on."""
     marks = [
         Mark(study_uid=uid, kind=MarkKind.VERIFY, archive=NOWHERE, priority=Priority.REPAIR, read_fhir=True) for uid in uids
     ]
     if marks:
-        rooms.ledger.mark(marks, settle_after=0.0)
+        context.ledger.mark(marks, settle_after=0.0)
 
 
 def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The watchdog of the clockwork: it notices that the wall clock was set, and everything that waits by it is told.
 
 A clock is set by hand, by the first NTP answer after a boot, by a virtual machine that was resumed. The monotonic clock
-does not follow, so the difference between the two moves, and by how much it moved is known (RULES E5). Two difficulties
-come from APScheduler 3, which plans in wall-clock time: set back by an hour it sleeps for an hour, which is why somebody
+does not follow, so the difference between the two moves, and by how much it moved is known (RULES E5). Two things come
+from APScheduler 3, which plans in wall-clock time: set back by an hour it sleeps for an hour, which is why somebody
 else must wake it; and set forward it would count every tick that it missed, one by one, which after a boot in 1970
 never ends.
 """
@@ -61,7 +61,7 @@ class Watchdog:
         apart = self._wall() - self._monotonic()
         for follower, before in self._apart.items():
             by = apart - before
-            if abs(by) >= STEP and _followed(follower, by):
+            if abs(by) >= STEP and _call_follower(follower, by):
                 self._apart[follower] = apart
 
     def _watch(self) -> None:
@@ -69,7 +69,7 @@ class Watchdog:
             self.look()
 
 
-def _followed(follower: Callable[[float], None], by: float) -> bool:
+def _call_follower(follower: Callable[[float], None], by: float) -> bool:
     log.warning("clock_step_noticed", seconds=round(by, 1))
     try:
         follower(by)

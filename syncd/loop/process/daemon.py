@@ -1,7 +1,7 @@
 """The daemon: two servers waited for, then clockwork and workers until a signal says stop.
 
-The difficulty is to be honest while waiting: whatever keeps the daemon from working is kept in words for `/readyz` and
-`status`, and a daemon whose work has ended ends itself, so that its supervisor starts it again.
+It is honest while it waits: whatever keeps the daemon from working is kept in words for `/readyz` and `status`, and a
+daemon whose work has ended ends itself, so that its supervisor starts it again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import structlog
 from syncd.errors import ConfigurationError, LedgerRefused, SyncdError, Transient
 from syncd.ledger.ledger import Ledger
 from syncd.loop import removed_archive
-from syncd.loop.archives.follower import Following
+from syncd.loop.archives.follower import Follower
 from syncd.loop.breaker import FIRST_PAUSE, LONGEST_PAUSE, Gate, Gates
 from syncd.loop.companions.target import probe
 from syncd.loop.connect import Site, connect
-from syncd.loop.context import Observer, Rooms
+from syncd.loop.context import Context, Observer
 from syncd.loop.process.clock_steps import Watchdog
 from syncd.loop.process.ticks import Clockwork, tick_name
 from syncd.loop.process.troubles import Troubles
@@ -52,11 +52,11 @@ class Daemon:
         self._stop = threading.Event()
         self._started_at = time.time()
         self._troubles = Troubles()
-        self._rooms: Rooms | None = None
+        self._context: Context | None = None
         self._clockwork: Clockwork | None = None
         self._fhir = Gate(self._probe_fhir)
         self._archives = tuple(
-            Following(source, ledger, selection=site.selection(name)) for name, source in site.archives.items()
+            Follower(source, ledger, selection=site.selection(name)) for name, source in site.archives.items()
         )
         self._gates = Gates({one.source.name: one.gate for one in self._archives})
         self._working: threading.Thread | None = None
@@ -70,15 +70,17 @@ class Daemon:
     def run(self) -> None:
         """Work until `stop`. Raises `ConfigurationError` or `LedgerRefused` for what waiting cannot mend, and
         `SyncdError` when the work ended by itself."""
-        self._troubles.met("start", "starting")
+        self._troubles.note("start", "starting")
         self._beat()
-        rooms = self._connected()
-        if rooms is None:
+        context = self._connect()
+        if context is None:
             self._raise_unless_ours()
             return
-        workers = Workers(rooms, fhir=self._fhir, archives=self._gates, concurrency=self._site.concurrency, pace=self._pace)
+        workers = Workers(
+            context, fhir=self._fhir, archives=self._gates, concurrency=self._site.concurrency, pace=self._pace
+        )
         clockwork = self._clockwork = Clockwork(
-            rooms,
+            context,
             site=self._site,
             workers=workers,
             fhir=self._fhir,
@@ -112,13 +114,14 @@ class Daemon:
     def heartbeat(self) -> Heartbeat:
         archives: dict[str, Any] = {one.source.name: self._archive(one) for one in self._archives}
         archives |= {
-            name: {"state": ArchiveState.REMOVED.value, "reason": removed_archive.why(name)} for name in self._removed
+            name: {"state": ArchiveState.REMOVED.value, "reason": removed_archive.why(name)}
+            for name in self._removed_archives
         }
         starting = self._troubles.of("start")
         target = {
             "state": (TargetState.OPEN if starting else self._fhir.state).value,
             "reason": starting or self._fhir.reason or self._troubles.of("verify"),
-            "inventory": _told(self._clockwork.verified if self._clockwork else None),
+            "inventory": _inventory_summary(self._clockwork.verified if self._clockwork else None),
         }
         return Heartbeat(
             pid=os.getpid(),
@@ -128,15 +131,15 @@ class Daemon:
             web=self.web,
             archives=archives,
             target=target,
-            backfill=self._pace.paused,
+            backfill=self._pace.why_paused,
         )
 
     def ready(self) -> tuple[str, ...]:
         """Why this daemon is not ready, in words without patient data; empty when it is."""
         reasons = [*self._troubles.all(), self._fhir.reason, *self._gates.reasons.values()]
-        reasons += map(removed_archive.why, self._removed)
+        reasons += map(removed_archive.why, self._removed_archives)
         for one in self._archives:
-            reasons.append(brake.told(self._ledger.brake(one.source.name)))
+            reasons.append(brake.why_closed(self._ledger.brake(one.source.name)))
             if one.position is not None and one.position.state is ArchiveState.BOOTSTRAPPING:
                 reasons.append(f"archive {one.source.name} is being listed for the first time")
         return tuple(dict.fromkeys(reason for reason in reasons if reason))
@@ -144,7 +147,7 @@ class Daemon:
     def alive(self) -> bool:
         return self._working is None or self._working.is_alive()
 
-    def _archive(self, one: Following) -> dict[str, Any]:
+    def _archive(self, one: Follower) -> dict[str, Any]:
         named = (tick_name(job, one.source.name, among=self._archives) for job in ("intake", "sweep"))
         intake, sweep = (self._troubles.of(name) for name in named)
         behind_changes, behind_seconds = one.behind(failing=bool(intake))
@@ -154,57 +157,57 @@ class Daemon:
             "reason": intake or sweep or one.gate.reason or (position.reason if position else ""),
             "behind_changes": behind_changes,
             "behind_seconds": round(behind_seconds, 1),
-            "inventory": _told(self._clockwork.swept[one.source.name] if self._clockwork else None),
+            "inventory": _inventory_summary(self._clockwork.swept[one.source.name] if self._clockwork else None),
             **self._brake_facts(one),
         }
 
-    def _brake_facts(self, one: Following) -> dict[str, Any]:
+    def _brake_facts(self, one: Follower) -> dict[str, Any]:
         """RULES D3: also while the archive is paused nothing is taken back."""
         found = self._ledger.brake(one.source.name)
         paused = one.position is not None and one.position.state is ArchiveState.PAUSED
         return {
             "brake": BrakeState.CLOSED.value if paused else found.state.value,
-            "brake_reason": brake.told(found),
+            "brake_reason": brake.why_closed(found),
             "retractions": found.spent,
             "retractions_allowed": found.limit,
             "retractions_waiting": found.planned,
         }
 
     @property
-    def _removed(self) -> tuple[ArchiveName, ...]:
-        return removed_archive.removed(self._ledger, self._site.archives)
+    def _removed_archives(self) -> tuple[ArchiveName, ...]:
+        return removed_archive.removed_archives(self._ledger, self._site.archives)
 
     def _raise_unless_ours(self) -> None:
         """The heartbeat found that another process owns the ledger now: that is how we end (exit 4)."""
         if self._not_ours is not None:
             raise self._not_ours
 
-    def _connected(self) -> Rooms | None:
+    def _connect(self) -> Context | None:
         """Rooms, as soon as the FHIR server and one archive are what they should be; None if we are stopped before."""
         pause = FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                rooms = connect(self._site, self._ledger, observer=self._observer)
+                context = connect(self._site, self._ledger, observer=self._observer)
                 self._enter()
             except (ConfigurationError, LedgerRefused):
                 raise
             except SyncdError as error:
-                self._troubles.met("start", str(error))
+                self._troubles.note("start", str(error))
                 self._beat()
                 self._stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 self._troubles.over("start")
-                self._rooms = rooms
-                return rooms
+                self._context = context
+                return context
         return None
 
     def _probe_fhir(self) -> None:
         """The FHIR server answers, and is still the one that we published to (RULES E3)."""
-        if self._rooms is None:
+        if self._context is None:
             self._site.server.capabilities()
         else:
-            probe(self._rooms)
+            probe(self._context)
 
     def _enter(self) -> None:
         """Begin with every archive that answers; the others wait behind their gates. Raises if none does."""
@@ -223,15 +226,15 @@ class Daemon:
             self._ledger.require_ownership()  # an idle owner, too, must notice that it is none any more (RULES E4)
             self._ledger.beat(self.heartbeat())
         except LedgerRefused as error:
-            self._troubles.met("ledger", str(error))
+            self._troubles.note("ledger", str(error))
             self._not_ours = error
             self._stop.set()
         except SyncdError as error:
-            self._troubles.met("ledger", str(error))
+            self._troubles.note("ledger", str(error))
         else:
             self._troubles.over("ledger")
 
 
-def _told(last: Inventory | None) -> dict[str, Any] | None:
+def _inventory_summary(last: Inventory | None) -> dict[str, Any] | None:
     """An inventory as the heartbeat tells of it."""
     return None if last is None else {"at": last.ended_at, "listed": last.listed, "found": dict(last.found)}

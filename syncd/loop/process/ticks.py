@@ -1,7 +1,7 @@
 """The clockwork: APScheduler ticks for intake, sweep, the sentinel and the heartbeat.
 
-Every tick may fail and is simply repeated, because the work itself lies in the ledger. The difficulty is a wish that is
-repeated: bringing the sweep forward at each poll would put it off for ever, so it is only ever brought forward.
+Every tick may fail and is simply repeated, because the work itself lies in the ledger. A wish may be repeated: bringing
+the sweep forward at each poll would put it off for ever, so it is only ever brought forward.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from syncd.errors import TargetPaused, Transient
 from syncd.loop import removed_archive
 from syncd.loop.archives import sweep
-from syncd.loop.archives.follower import Following
+from syncd.loop.archives.follower import Follower
 from syncd.loop.breaker import Gate
 from syncd.loop.connect import Site
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.loop.fhir import inventory
 from syncd.loop.fhir.turned_up import look_around
 from syncd.loop.process.clock_steps import Every
@@ -56,16 +56,16 @@ class Clockwork:
 
     def __init__(
         self,
-        rooms: Rooms,
+        context: Context,
         *,
         site: Site,
         workers: Workers,
         fhir: Gate,
-        archives: Sequence[Following],
+        archives: Sequence[Follower],
         troubles: Troubles,
         beat: Callable[[], None],
     ) -> None:
-        self._rooms = rooms
+        self._context = context
         self._workers = workers
         self._fhir = fhir
         self._archives = archives
@@ -73,9 +73,9 @@ class Clockwork:
         self._stopping = False
         self._sweep_interval = site.sweep_interval
         self._verify_interval = site.verify_interval
-        self.swept = {one.source.name: rooms.ledger.sweep.last(one.source.name) for one in archives}
+        self.swept = {one.source.name: context.ledger.sweep.last(one.source.name) for one in archives}
         """Each archive's last inventory."""
-        self.verified = rooms.ledger.verification.last()
+        self.verified = context.ledger.verification.last()
         """The FHIR server's last inventory."""
         # A tick that is late is still run, once: the clockwork may stall, the work must not (RULES E5).
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
@@ -116,13 +116,13 @@ class Clockwork:
 
     def _every(self, name: str, tick: Callable[[], None], *, seconds: float, jitter: int | None = None) -> None:
         self._scheduler.add_job(
-            self._troubles.guarded(name, tick),
+            self._troubles.guard(name, tick),
             Every(seconds=seconds, jitter=jitter, timezone=UTC),
             id=name,
             next_run_time=datetime.now(UTC),
         )
 
-    def _poll(self, one: Following) -> None:
+    def _poll(self, one: Follower) -> None:
         polled = one.poll()
         if polled.marked:
             self._workers.wake()
@@ -130,17 +130,17 @@ class Clockwork:
         if position is not None and position.sweep_wanted and position.state is not ArchiveState.PAUSED:
             self._bring_forward(one, SWEEP_SOON)
 
-    def _sweep(self, one: Following) -> None:
+    def _sweep(self, one: Follower) -> None:
         source = one.source
         try:
             found = sweep.take(
                 source.archive,
-                self._rooms.ledger,
+                self._context.ledger,
                 name=source.name,
                 settle_after=source.settle_after,
                 every=self._sweep_interval,
                 progress=self._raise_if_stopping,
-                of=self._rooms.selection(source.name).history,
+                of=self._context.selection(source.name).history,
             )
         except BaseException:
             self._bring_forward(one, SWEEP_AGAIN)
@@ -160,7 +160,7 @@ class Clockwork:
         if not self._fhir.is_open:
             return
         try:
-            found = inventory.tick(self._rooms, interval=self._verify_interval, go_on=lambda: not self._stopping)
+            found = inventory.tick(self._context, interval=self._verify_interval, go_on=lambda: not self._stopping)
         except (Transient, TargetPaused):
             if self._fhir.blames():
                 return  # the gate says so, and opens again by itself
@@ -174,21 +174,21 @@ class Clockwork:
     def _look_at_sentinel(self) -> None:
         """An idle daemon too must know whether the server is there, and still the same one (RULES E3)."""
         if self._fhir.is_open and not self._fhir.blames():
-            removed_archive.switch_off(self._rooms)
+            removed_archive.switch_off(self._context)
 
     def _look_around(self) -> None:
         """A server in trouble is the sentinel's to tell; the slice comes again."""
         if not self._fhir.is_open:
             return
         try:
-            marked = look_around(self._rooms, every=LOOK_AROUND_INTERVAL)
+            marked = look_around(self._context, every=LOOK_AROUND_INTERVAL)
         except (Transient, TargetPaused):
             self._fhir.blames()
             return
         if marked:
             self._workers.wake()
 
-    def _bring_forward(self, one: Following, seconds: float) -> None:
+    def _bring_forward(self, one: Follower, seconds: float) -> None:
         job = self._scheduler.get_job(tick_name("sweep", one.source.name, among=self._archives))
         soon = datetime.now(UTC) + timedelta(seconds=seconds)
         if job is not None and not self._stopping and job.next_run_time > soon:

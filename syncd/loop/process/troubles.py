@@ -22,7 +22,7 @@ class Troubles:
         self._guard = threading.Lock()
         self._reasons: dict[str, str] = {}
 
-    def met(self, name: str, reason: str) -> None:
+    def note(self, name: str, reason: str) -> None:
         """`name` cannot do its work; said in the log once for each reason."""
         with self._guard:
             known = self._reasons.get(name)
@@ -47,18 +47,18 @@ class Troubles:
         with self._guard:
             return tuple(dict.fromkeys(self._reasons.values()))
 
-    def guarded(self, name: str, tick: Callable[[], None]) -> Callable[[], None]:
+    def guard(self, name: str, tick: Callable[[], None]) -> Callable[[], None]:
         """`tick`, whose failure is remembered in words and which is simply tried again the next time."""
 
-        def guarded() -> None:
+        def run_guarded() -> None:
             try:
                 tick()
             except SyncdError as error:
-                self.met(name, str(error))
+                self.note(name, str(error))
             except Exception as error:  # noqa: BLE001 - a defect must be seen, and must not end the clockwork
-                self.met(name, f"{name} failed unexpectedly ({type(error).__name__})")
+                self.note(name, f"{name} failed unexpectedly ({type(error).__name__})")
                 log.error("tick_failed", tick=name, error=type(error).__name__)
             else:
                 self.over(name)
 
-        return guarded
+        return run_guarded

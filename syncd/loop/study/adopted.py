@@ -15,9 +15,9 @@ def is_adopted(task: Task, kept_id: str) -> bool:
     """Whether the study's resource under this id was not ours at first."""
     if was_adopted(task.record, task.claim.intent, kept_id=kept_id):
         return True
-    return kept_id != resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
+    return kept_id != resource_id(task.study_uid, bad_uid=task.context.policy.bad_uid)
 
 
-def marked(task: Task, kept_id: str, *, now: bool = False) -> dict[str, bool]:
+def adoption_mark(task: Task, kept_id: str, *, now: bool = False) -> dict[str, bool]:
     """What an intent keeps of it beside the values that are ours; `now`: by this very write."""
     return {ADOPTED: True} if now or is_adopted(task, kept_id) else {}

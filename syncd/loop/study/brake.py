@@ -1,10 +1,10 @@
 """The brake: whether a study may be taken back now, for every path that takes something back (RULES D3).
 
-Deleting by mistake is what a synchroniser does worst, so the improbable is refused: more than ten studies, or a tenth of an
-archive's, in a day; or an archive that does not look like the one that was published from (RULES A4). Then nothing is
-taken back, the studies wait in a stored plan, and only the operator's word for exactly that plan lets them go on. The
-difficulty is that workers decide alone and at once: the decision is a claim in one transaction of the ledger, paid for
-before anything is sent, and valid for a repetition after a crash.
+Deleting by mistake is what a synchroniser does worst, so the improbable is refused: more than ten studies, or a tenth
+of an archive's, in a day; or an archive that does not look like the one that was published from (RULES A4). Then
+nothing is taken back, the studies wait in a stored plan, and only the operator's word for exactly that plan lets them
+go on. Workers decide alone and at once: the decision is a claim in one transaction of the ledger, paid for before
+anything is sent, and valid for a repetition after a crash.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import structlog
 from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
 from syncd.loop.same_archive import is_same
-from syncd.loop.steps import Step, reached
+from syncd.loop.steps import Step, report_step
 from syncd.loop.study.task import Task
 from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState, BrakeState, Cause
@@ -30,33 +30,33 @@ it due at once."""
 def archive_of(task: Task) -> ArchiveName:
     """The archive whose budget pays."""
     known = task.record.archive if task.record is not None else ""
-    return ArchiveName(known) if known else next(iter(task.rooms.archives))
+    return ArchiveName(known) if known else next(iter(task.context.archives))
 
 
 def was_listed(task: Task) -> bool:
     """Whether the archive that pays was listed as a whole once: before that, nothing of it is judged gone (RULES A1)."""
-    position = task.rooms.ledger.feed_position(archive_of(task))
+    position = task.context.ledger.feed_position(archive_of(task))
     return position is not None and position.state is not ArchiveState.BOOTSTRAPPING
 
 
 def hold(task: Task, *, cause: Cause) -> Outcome | None:
     """None if the study may be taken back now, which is then paid for; else how it waits. A dry task pays nothing."""
-    rooms, archive = task.rooms, archive_of(task)
+    context, archive = task.context, archive_of(task)
     if task.dry:
-        return None if rooms.ledger.may_retract(task.study_uid, archive=archive) else _waiting(task, archive)
-    source = rooms.archives.get(archive)
-    if source is not None and not is_same(source.archive, rooms.ledger, name=archive):
-        if rooms.ledger.plan_retractions([task.study_uid], archive=archive, cause=cause):
-            _tell(rooms.ledger.brake(archive))
-        return _waiting(task, archive)
-    if not rooms.ledger.claim_retraction(task.study_uid, archive=archive, cause=cause):
-        _tell(rooms.ledger.brake(archive))
-        return _waiting(task, archive)
-    reached(Step.RETRACTION_CLAIMED)
+        return None if context.ledger.may_retract(task.study_uid, archive=archive) else _wait_at_brake(task, archive)
+    source = context.archives.get(archive)
+    if source is not None and not is_same(source.archive, context.ledger, name=archive):
+        if context.ledger.plan_retractions([task.study_uid], archive=archive, cause=cause):
+            _tell(context.ledger.brake(archive))
+        return _wait_at_brake(task, archive)
+    if not context.ledger.claim_retraction(task.study_uid, archive=archive, cause=cause):
+        _tell(context.ledger.brake(archive))
+        return _wait_at_brake(task, archive)
+    report_step(Step.RETRACTION_CLAIMED)
     return None
 
 
-def told(brake: Brake) -> str:
+def why_closed(brake: Brake) -> str:
     """Why the brake is closed, in words; empty when it is open."""
     if brake.state is BrakeState.OPEN:
         return ""
@@ -78,9 +78,9 @@ def accept(ledger: Ledger, archive: ArchiveName, accepted: str) -> int:
     return number
 
 
-def _waiting(task: Task, archive: ArchiveName) -> Outcome:
+def _wait_at_brake(task: Task, archive: ArchiveName) -> Outcome:
     reason = "would be taken back, but the brake is closed"
-    return task.waiting(f"{reason} (archive {archive})", due=task.rooms.clock() + WAIT_AT_BRAKE)
+    return task.wait_outcome(f"{reason} (archive {archive})", due=task.context.clock() + WAIT_AT_BRAKE)
 
 
 def _tell(brake: Brake) -> None:

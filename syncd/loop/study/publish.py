@@ -13,9 +13,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from syncd.loop.steps import Step, reached
+from syncd.loop.steps import Step, report_step
 from syncd.loop.study.adopted import is_adopted
-from syncd.loop.study.send import owed_for, refusal, sent, what_is_known
+from syncd.loop.study.send import provenance_owed_for, refusal, send, what_is_known
 from syncd.loop.study.task import Task
 from syncd.mapping.values.identity import patient_key, resource_id
 from syncd.model.snapshot import StudySnapshot
@@ -35,7 +35,7 @@ from syncd.plan.decide import (
     Wanted,
     Write,
     decide,
-    wanted,
+    goal_of,
 )
 from syncd.plan.elements import elements
 from syncd.plan.ownership import installation_of, owned_values
@@ -66,22 +66,22 @@ def publish(
         goal, current = _read(task, goal)
         action = decide(goal, what_is_known(task, current, read_fhir=task.fresh))
         _wonder(task, current)
-    reached(Step.DECIDED)
-    task.witness.decided(goal, current, action)
+    report_step(Step.DECIDED)
+    task.trace.note_decision(goal, current, action)
     match action:
         case Park():
             raise refusal(action)
         case Wait(reason=reason):
-            return task.waiting(reason, due=task.rooms.clock() + task.settle_after)
+            return task.wait_outcome(reason, due=task.context.clock() + task.settle_after)
         case Silence():
             return task.silent()
         case Skip():
-            return _skipped(task, goal, action, facts(goal))
+            return _skip(task, goal, action, facts(goal))
         case Write():
             waiting = held()
             if waiting is not None:
                 return waiting
-            return _written(task, goal, action, facts(goal))
+            return _write(task, goal, action, facts(goal))
         case NeedRead():
             raise AssertionError("a decision made with the server's copy at hand asks for no other")
 
@@ -90,15 +90,15 @@ def is_published(task: Task, own_id: str) -> bool:
     """Whether there is a resource of ours to speak of: remembered, or, where nothing is, on the server (RULES C5, E7)."""
     if task.record is not None:
         return task.record.retracted != Tombstone.DELETED
-    _, current = _read(task, wanted({"id": own_id}, fingerprint=""))
-    return isinstance(current, Found) and installation_of(current.resource) == task.rooms.installation_id
+    _, current = _read(task, goal_of({"id": own_id}, fingerprint=""))
+    return isinstance(current, Found) and installation_of(current.resource) == task.context.installation_id
 
 
 def _wonder(task: Task, current: Current) -> None:
     """One of ours is not there any more, or fell behind: what else did (RULES C6, E3)? Unless that is asked already."""
     if task.record is None or task.dry or task.claim.row.reason == MarkKind.VERIFY:
         return
-    verification = task.rooms.ledger.verification
+    verification = task.context.ledger.verification
     if isinstance(current, Absent | Deleted):
         verification.want("a study of ours was missing on the FHIR server")
     elif is_below(current.version, task.record.version):
@@ -108,7 +108,7 @@ def _wonder(task: Task, current: Current) -> None:
 def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
     """The server's copy: where we left it, or, where it is not any more or never was, under any id that names the study
     (C2, E7): what is created is looked up before, so that somebody else's resource is not doubled."""
-    server, known_id = task.rooms.server, str(goal.resource["id"])
+    server, known_id = task.context.server, str(goal.resource["id"])
     seen: dict[str, Current] = {}
     if task.record is not None or task.claim.intent is not None:
         seen[known_id] = server.read("ImagingStudy", known_id)
@@ -116,17 +116,17 @@ def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
         if isinstance(seen[known_id], Found) or remembered:
             return goal, seen[known_id]
     # Another writer's id is not ours to create anew once it is gone (C1).
-    goal = _under(goal, resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid))
+    goal = _under(goal, resource_id(task.study_uid, bad_uid=task.context.policy.bad_uid))
     own_id = str(goal.resource["id"])
     hits = task.hits
     if hits is None:
-        asked = imaging_studies(server, {task.study_uid: own_id}, fhir_version=task.rooms.fhir_version)
+        asked = imaging_studies(server, {task.study_uid: own_id}, fhir_version=task.context.fhir_version)
         hits = asked[task.study_uid]
-    reached(Step.LOOKED_UP)
+    report_step(Step.LOOKED_UP)
     ids = sorted(hits | {own_id}, key=lambda one: (one != own_id, one)) if hits or task.reread else []
     seen |= {one: server.read("ImagingStudy", one) for one in ids if one not in seen}
     found = {one: copy for one, copy in seen.items() if isinstance(copy, Found) and _names(copy, one, task, own_id)}
-    ours = [one for one, copy in found.items() if installation_of(copy.resource) == task.rooms.installation_id]
+    ours = [one for one, copy in found.items() if installation_of(copy.resource) == task.context.installation_id]
     for one in [*ours, *found]:
         return _under(goal, one), found[one]
     return goal, seen.get(own_id, Absent())
@@ -143,15 +143,15 @@ def _under(goal: Wanted, kept_id: str) -> Wanted:
     if goal.resource["id"] == kept_id:
         return goal
     resource = {**goal.resource, "id": kept_id}
-    return wanted(resource, fingerprint=goal.fingerprint, fhir_version=goal.fhir_version)
+    return goal_of(resource, fingerprint=goal.fingerprint, fhir_version=goal.fhir_version)
 
 
-def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) -> Outcome:
+def _write(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) -> Outcome:
     outcome = task.outcome(action.decision, action.reason)
     if task.dry:
         return outcome
-    intended_at = task.rooms.clock()
-    written = sent(
+    intended_at = task.context.clock()
+    written = send(
         task,
         goal,
         action.resource,
@@ -166,28 +166,32 @@ def _written(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) 
         facts,
         confirmed=written,
         foreign=action.foreign,
-        at=task.rooms.clock(),
+        at=task.context.clock(),
         adopted=action.adopted,
     )
-    return replace(outcome, record=record, corrected=action.corrects, owed=owed_for(task, record, intended_at=intended_at))
+    return replace(
+        outcome, record=record, corrected=action.corrects, owed=provenance_owed_for(task, record, intended_at=intended_at)
+    )
 
 
-def _skipped(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -> Outcome:
+def _skip(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -> Outcome:
     """No write; the record still takes what was learnt: a version read, a new fingerprint, the archive's LastUpdate."""
     outcome = task.outcome(Decision.SKIP, action.reason)
     if task.dry:
         return outcome
     if action.found is None:
         assert task.record is not None  # noqa: S101 - only a remembered study is skipped without reading
-        return replace(outcome, record=replace(task.record, fingerprint=goal.fingerprint, **facts, **_shown(task, goal)))
+        return replace(
+            outcome, record=replace(task.record, fingerprint=goal.fingerprint, **facts, **_retraction_fields(task, goal))
+        )
     found = action.found
-    at = task.record.published_at if task.record else task.rooms.clock()
+    at = task.record.published_at if task.record else task.context.clock()
     record = _record(task, goal, facts, confirmed=found, foreign=action.foreign or {}, at=at)
     intent = task.claim.intent
     if intent is None or intent.digest != goal.digest:
         return replace(outcome, record=record)
     # It was written after all: the reply was lost, or we were killed before the record (RULES C5).
-    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=intent.created_at))
+    return replace(outcome, record=record, owed=provenance_owed_for(task, record, intended_at=intent.created_at))
 
 
 def _record(
@@ -215,16 +219,16 @@ def _record(
         published_at=at,
         adopted=adopted or is_adopted(task, str(goal.resource["id"])),
         **facts,
-        **_shown(task, goal),
+        **_retraction_fields(task, goal),
     )
 
 
-def _shown(task: Task, goal: Wanted) -> dict[str, Any]:
+def _retraction_fields(task: Task, goal: Wanted) -> dict[str, Any]:
     """Whether it is taken back by what is said of it now, and since when (RULES B7, D2)."""
     if goal.status not in WITHDRAWN:
         return {"retracted": "", "retracted_at": 0.0}
     before = task.record.retracted_at if task.record is not None and task.record.retracted else 0.0
-    return {"retracted": Tombstone.WITHDRAWN.value, "retracted_at": before or task.rooms.clock()}
+    return {"retracted": Tombstone.WITHDRAWN.value, "retracted_at": before or task.context.clock()}
 
 
 def _facts(
@@ -237,7 +241,7 @@ def _facts(
     notes: int | None,
 ) -> dict[str, Any]:
     """What the record keeps of the snapshot: nothing that identifies a patient but the hashed id of our Patient."""
-    key = patient_key(snapshot, policy=task.rooms.policy)
+    key = patient_key(snapshot, policy=task.context.policy)
     return {
         "raw": {
             "patient": key.resource_id,

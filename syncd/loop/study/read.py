@@ -1,8 +1,8 @@
 """Looking at the archive for one study: which copies there are, whether they are still arriving, and the whole of them.
 
-The difficulty is that reading takes several requests while the archive goes on living: a copy may vanish (a 404 proves
-nothing, RULES D1), be replaced under another Orthanc id, or change under the read (RULES A7). What cannot be read
-consistently is unknown, and unknown is never published.
+Reading takes several requests while the archive goes on living: a copy may vanish (a 404 proves nothing, RULES D1), be
+replaced under another Orthanc id, or change under the read (RULES A7). What cannot be read consistently is unknown, and
+unknown is never published.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 from syncd.archive.interface import Archive
 from syncd.errors import CopyAway, StudyError, StudyGone, TornRead, Transient
-from syncd.loop.context import Rooms
-from syncd.loop.steps import Step, reached
+from syncd.loop.context import Context
+from syncd.loop.steps import Step, report_step
 from syncd.loop.study.task import Task
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.values.identity import patient_authority, patient_key
@@ -25,7 +25,7 @@ from syncd.model.study.raw import RawStudy, StudyHeader
 from syncd.model.words import ParkedReason
 from syncd.model.work import Copy
 from syncd.snapshot.build import build
-from syncd.snapshot.people.one_person import agreed, contradicting
+from syncd.snapshot.people.one_person import agree_on_patient, contradicting_series
 from syncd.snapshot.union import union
 
 RESOLUTION = 2.0
@@ -70,7 +70,7 @@ def look(task: Task) -> Look:
     """`GET /studies/{id}` of each known copy; where one answers 404, its archive is asked by StudyInstanceUID, and where
     none is left, every archive is: the study may have moved. Before the first publication every archive that can be asked
     is, too: the one whose inventory comes last may hold most of it."""
-    at, known = task.rooms.clock(), task.claim.copies
+    at, known = task.context.clock(), task.claim.copies
     headers, missing = [], []
     for copy in known:
         try:
@@ -79,27 +79,29 @@ def look(task: Task) -> Look:
             missing.append(copy)
     lost = {copy.archive for copy in missing}
     asked: dict[ArchiveName, tuple[OrthancId, ...]] = {}
-    for name in sorted(task.rooms.archives, key=lambda name: name not in lost):
+    for name in sorted(task.context.archives, key=lambda name: name not in lost):
         if name in lost or not headers:
-            asked[name] = _looked_up(task, name)
+            asked[name] = _look_up(task, name)
             held = {copy.orthanc_id for copy in known if copy.archive == name}
-            headers += [_named(one, archive=task.rooms.archives[name].archive) for one in asked[name] if one not in held]
+            headers += [
+                _read_header(one, archive=task.context.archives[name].archive) for one in asked[name] if one not in held
+            ]
     headers += _further(task, asked=asked.keys() | {copy.archive for copy in known})
     gone = tuple(copy for copy in missing if copy.orthanc_id not in asked[copy.archive])
     if not headers:
-        for source in task.rooms.archives.values():
+        for source in task.context.archives.values():
             source.archive.info()  # absence counts only from an archive that answers in the same pass (RULES D1)
-    reached(Step.HEADER_READ)
+    report_step(Step.HEADER_READ)
     return Look(headers=tuple(headers), gone=gone, at=at)
 
 
 def light(task: Task, header: StudyHeader) -> RawStudy:
     """Enough of one copy to say `registered` (RULES A6)."""
     try:
-        raw = task.rooms.archives[header.archive].archive.read_registered(header.orthanc_id)
+        raw = task.context.archives[header.archive].archive.read_registered(header.orthanc_id)
     except StudyGone as error:
         raise TornRead("the study vanished while it was read") from error
-    reached(Step.SNAPSHOT_READ)
+    report_step(Step.SNAPSHOT_READ)
     return raw
 
 
@@ -109,15 +111,15 @@ def whole(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudySnapshot, 
     Raises `TornRead` after `READS` passes, `StudyError` (server-error) for a copy among several of which no file can be
     read, and what `require_one_patient` raises.
     """
-    rooms = task.rooms
-    raws = tuple(_consistent(header, rooms=rooms) for header in headers)
-    reached(Step.SNAPSHOT_READ)
+    context = task.context
+    raws = tuple(_consistent(header, context=context) for header in headers)
+    report_step(Step.SNAPSHOT_READ)
     _require_known(raws)
-    snapshots = tuple(build(raw, reading=rooms.policy.reading) for raw in raws)
-    require_one_patient(snapshots, policy=rooms.policy)
+    snapshots = tuple(build(raw, reading=context.policy.reading) for raw in raws)
+    require_one_patient(snapshots, policy=context.policy)
     if len(snapshots) == 1:
         return snapshots[0], raws
-    return union(snapshots, order=tuple(rooms.archives)), raws
+    return union(snapshots, order=tuple(context.archives)), raws
 
 
 def _require_known(copies: Sequence[RawStudy]) -> None:
@@ -146,17 +148,17 @@ def require_one_person(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Stu
     def system_of(issued: IssuedId, archive: ArchiveName) -> str:
         return patient_authority(issued, archive=policy.of(archive)).system
 
-    two = contradicting(snapshot)
+    two = contradicting_series(snapshot)
     if two:
         of_what = "each other" if len(two) > 1 else "each other, or what is shown of the study"
         detail = f"birth date and sex of series {' and '.join(two)} contradict {of_what}: two people's images in one study"
         raise StudyError(ParkedReason.PATIENT_MISMATCH, detail)
-    return agreed(snapshot, system_of=system_of)
+    return agree_on_patient(snapshot, system_of=system_of)
 
 
 def foremost(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudyHeader, ...]:
     """The copies in the order in which they speak for the study: most series, then as the archives are configured."""
-    order = list(task.rooms.archives)
+    order = list(task.context.archives)
     return tuple(sorted(headers, key=lambda one: (-len(one.series_ids), order.index(one.archive), one.orthanc_id)))
 
 
@@ -167,7 +169,7 @@ def only_key_objects(raw: RawStudy) -> bool:
 
 def _holder(task: Task, copy: Copy) -> Archive:
     """The archive of a known copy. Raises `Transient` for one that must not be asked now: then nobody's attempt counts."""
-    source = task.rooms.archives.get(copy.archive)
+    source = task.context.archives.get(copy.archive)
     if source is None:
         raise CopyAway(f"a copy lies in archive {copy.archive}, which the settings do not name")
     if copy.archive in task.closed:
@@ -175,15 +177,15 @@ def _holder(task: Task, copy: Copy) -> Archive:
     return source.archive
 
 
-def _looked_up(task: Task, name: ArchiveName) -> tuple[OrthancId, ...]:
+def _look_up(task: Task, name: ArchiveName) -> tuple[OrthancId, ...]:
     """What the archive holds of the study. Where it is not known to hold any, an outage of it is none of the study's."""
     unknown = all(copy.archive != name for copy in task.claim.copies)
     if name in task.closed:
         raise CopyAway(f"archive {name} cannot be asked now whether it holds the study")
     try:
-        return task.rooms.archives[name].archive.lookup(task.study_uid)
+        return task.context.archives[name].archive.lookup(task.study_uid)
     except Transient as error:
-        if unknown and len(task.rooms.archives) > 1:
+        if unknown and len(task.context.archives) > 1:
             raise CopyAway(f"archive {name} cannot be asked whether it holds the study") from error
         raise
 
@@ -193,24 +195,24 @@ def _further(task: Task, *, asked: Collection[ArchiveName]) -> list[StudyHeader]
     found: list[StudyHeader] = []
     if task.record is not None or task.claim.intent is not None:
         return found
-    for name, source in task.rooms.archives.items():
+    for name, source in task.context.archives.items():
         if name not in asked and name not in task.closed:
             with suppress(Transient):  # what it holds will be told by its feed or its inventory
-                found += [_named(one, archive=source.archive) for one in source.archive.lookup(task.study_uid)]
+                found += [_read_header(one, archive=source.archive) for one in source.archive.lookup(task.study_uid)]
     return found
 
 
-def _named(orthanc_id: OrthancId, *, archive: Archive) -> StudyHeader:
+def _read_header(orthanc_id: OrthancId, *, archive: Archive) -> StudyHeader:
     try:
         return archive.study(orthanc_id)
     except StudyGone as error:
         raise TornRead("a copy vanished after the archive had named it") from error
 
 
-def _consistent(header: StudyHeader, *, rooms: Rooms) -> RawStudy:
+def _consistent(header: StudyHeader, *, context: Context) -> RawStudy:
     for attempt in range(READS):
         try:
-            return rooms.archives[header.archive].archive.read_study(header.orthanc_id)
+            return context.archives[header.archive].archive.read_study(header.orthanc_id)
         except TornRead:
             if attempt == READS - 1:
                 raise

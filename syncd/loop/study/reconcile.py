@@ -16,8 +16,8 @@ from syncd.errors import Conflict, CopyAway, StudyError, TornRead, Transient
 from syncd.loop.companions import orders, patient
 from syncd.loop.companions.optional import keep_companions
 from syncd.loop.companions.target import keep_endpoints
-from syncd.loop.hooks import finished
-from syncd.loop.steps import Step, reached
+from syncd.loop.hooks import finish_resource
+from syncd.loop.steps import Step, report_step
 from syncd.loop.strictness import doubts, odd, require_plain, rules
 from syncd.loop.study import brake, rejections, selection
 from syncd.loop.study.publish import is_published, publish
@@ -32,11 +32,11 @@ from syncd.loop.study.read import (
     whole,
 )
 from syncd.loop.study.rejections import Applied
-from syncd.loop.study.retract import gone
+from syncd.loop.study.retract import take_back_gone
 from syncd.loop.study.task import Task
 from syncd.mapping.dialects.registry import dialect
 from syncd.mapping.resources.companions import companions, references_to
-from syncd.mapping.resources.imagingstudy import available, registered, withdrawn
+from syncd.mapping.resources.imagingstudy import available_study, registered_study, withdrawn_study
 from syncd.mapping.resources.retracted import retracted_status
 from syncd.mapping.values.identity import resource_id
 from syncd.model.snapshot import StudySnapshot
@@ -44,7 +44,7 @@ from syncd.model.study.dates import plain_date
 from syncd.model.study.raw import RawStudy
 from syncd.model.words import WITHDRAWN, Cause, Decision, ParkedReason
 from syncd.model.work import ATTEMPTS, LONGEST_STREAM, NAMED, REFERENCES, Copy, MarkKind, Outcome, Retraction
-from syncd.plan.decide import Wanted, wanted
+from syncd.plan.decide import Wanted, goal_of
 from syncd.plan.provenance import REPLACES
 from syncd.plan.references import references_in
 from syncd.plan.withdraw import takes_back
@@ -67,64 +67,64 @@ def reconcile(task: Task) -> Outcome:
     A `StudyError` becomes a parked outcome, a torn read a waiting one. Raises `Transient`, `TargetPaused`,
     `ServerReset` and `LedgerUnavailable`: those are not the study's own.
     """
-    reached(Step.CLAIMED)
+    report_step(Step.CLAIMED)
     for _ in range(CONFLICTS):
         try:
             return _pass(task)
         except Conflict:
             task = task.again()
         except TornRead as error:
-            return _torn(task, error)
+            return _handle_torn_read(task, error)
     raise Transient("Somebody else writes this ImagingStudy again and again", server="fhir")
 
 
-def _torn(task: Task, error: TornRead) -> Outcome:
+def _handle_torn_read(task: Task, error: TornRead) -> Outcome:
     """It waits, for what changes will be whole in a moment. One that is never whole although nothing arrives has a trouble
     of its own, and is parked in the end like any other that fails so often (RULES A7, C6)."""
-    now, row, parked = task.rooms.clock(), task.claim.row, task.claim.parked
+    now, row, parked = task.context.clock(), task.claim.row, task.claim.parked
     arriving = bool(row.last_event) and now - row.last_event <= task.settle_after
     attempts = row.attempts if arriving or isinstance(error, CopyAway) else row.attempts + 1
     gave_up = parked is not None and parked.reason == ParkedReason.SERVER_ERROR
     if attempts > row.attempts and (attempts >= ATTEMPTS or gave_up):
-        return task.parked(StudyError(ParkedReason.SERVER_ERROR, f"it cannot be read as a whole: {error}"))
+        return task.park_outcome(StudyError(ParkedReason.SERVER_ERROR, f"it cannot be read as a whole: {error}"))
     until = now + task.settle_after
-    return replace(task.waiting(str(error), due=until), not_before=until, attempts=attempts)
+    return replace(task.wait_outcome(str(error), due=until), not_before=until, attempts=attempts)
 
 
 def _pass(task: Task) -> Outcome:
     seen = look(task)
     if not seen.headers:
         rejections.none_found(task)
-        outcome = gone(task)
+        outcome = take_back_gone(task)
         outcome = replace(outcome, gone_copies=seen.gone, selected=True) if outcome.done else outcome
-        return rejections.kept_in_mind(task, outcome)
+        return rejections.wait_for_grace(task, outcome)
     try:
-        outcome = _decided(task, seen)
+        outcome = _decide(task, seen)
     except StudyError as error:
-        outcome = replace(task.parked(error), selected=True)
+        outcome = replace(task.park_outcome(error), selected=True)
         if not seen.is_stable:
             # What is wrong now may be complete in a minute, and nobody else would ask again (RULES A5).
-            outcome = replace(outcome, done=False, due=task.rooms.clock() + task.settle_after)
+            outcome = replace(outcome, done=False, due=task.context.clock() + task.settle_after)
     if outcome.retraction is Retraction.UNTOLD:
         outcome = replace(outcome, retraction=Retraction.THERE)
-    outcome = rejections.kept_in_mind(task, outcome)
-    return replace(outcome, found_copies=_counted(seen, outcome), gone_copies=seen.gone)
+    outcome = rejections.wait_for_grace(task, outcome)
+    return replace(outcome, found_copies=_copies_with_counts(seen, outcome), gone_copies=seen.gone)
 
 
-def _counted(seen: Look, outcome: Outcome) -> tuple[Copy, ...]:
+def _copies_with_counts(seen: Look, outcome: Outcome) -> tuple[Copy, ...]:
     """The copies that were looked at, with the number of instances that was published of each (RULES A8)."""
     counts = outcome.record.raw.get("counts", {}) if outcome.record is not None else {}
     return tuple(replace(copy, instances=counts.get(copy.orthanc_id, -1)) for copy in seen.copies)
 
 
-def _decided(task: Task, seen: Look) -> Outcome:
+def _decide(task: Task, seen: Look) -> Outcome:
     outside = selection.outside_history(task, seen.headers)
     if outside is not None:
         return outside
 
     # A record or an intent knows which resource is meant; it may have kept an id of its own (RULES C1, C5).
     known = task.record or task.claim.intent
-    identity = known.resource_id if known else resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
+    identity = known.resource_id if known else resource_id(task.study_uid, bad_uid=task.context.policy.bad_uid)
 
     # Still arriving: announced once, then waited for, unless it streams without end (RULES A5, A6).
     forced = _streams_without_end(task)
@@ -138,11 +138,11 @@ def _decided(task: Task, seen: Look) -> Outcome:
         raise StudyError(ParkedReason.SERVER_ERROR, "the archive can read no file of it; what was published stays")
     if not snapshot.number_of_instances:
         raise StudyError(ParkedReason.UNMAPPABLE, "no instance has a usable UID")
-    applied = rejections.applied(task, snapshot)
+    applied = rejections.apply_rejections(task, snapshot)
     excluded = selection.judge(task, raws)
     if excluded is not None:
         date = snapshot.started.date if snapshot.started else ""
-        left_out = selection.left_out(task, seen.headers, excluded, identity=identity, study_date=plain_date(date))
+        left_out = selection.leave_out(task, seen.headers, excluded, identity=identity, study_date=plain_date(date))
         if left_out is not None:
             return left_out
     if applied.left.nothing:
@@ -161,7 +161,7 @@ def _read_again(task: Task, outcome: Outcome, raws: tuple[RawStudy, ...]) -> Out
     first soon, then daily (RULES B11)."""
     if not outcome.done or not any(why.may_pass for raw in raws for why in raw.unread.values()):
         return outcome
-    now = task.rooms.clock()
+    now = task.context.clock()
     pause = min(max(now - task.claim.row.first_marked, SOON), DAILY)
     return replace(outcome, done=False, due=now + pause)
 
@@ -171,7 +171,7 @@ def _withdraw(task: Task, applied: Applied, raws: tuple[RawStudy, ...], identity
     if not is_published(task, identity):
         reason = "everything is rejected, and nothing was published"
         return replace(task.outcome(Decision.SKIP, reason), clear_intent=True, reset_stream=True)
-    status = retracted_status(in_error=applied.left.in_error, fhir_version=task.rooms.fhir_version)
+    status = retracted_status(in_error=applied.left.in_error, fhir_version=task.context.fhir_version)
     outcome = _say(task, applied, raws, identity=identity, status=status)
     if outcome.decision is Decision.UPDATE and takes_back(status, task.record):
         outcome = replace(outcome, decision=Decision.RETRACT)
@@ -182,26 +182,26 @@ def _withdraw(task: Task, applied: Applied, raws: tuple[RawStudy, ...], identity
 
 def _announce(task: Task, seen: Look, identity: str) -> Outcome:
     """Publish `registered` once; afterwards only the due time moves, and the mark is never cleared (RULES A5, A6)."""
-    due = task.rooms.clock() + task.settle_after
+    due = task.context.clock() + task.settle_after
     if task.record is not None and (not task.fresh or task.record.status != "registered"):
-        return task.waiting("still arriving", due=due)
-    if not dialect(task.rooms.fhir_version).writes_registered:
-        return task.waiting("still arriving, and this FHIR version cannot say so", due=due)
+        return task.wait_outcome("still arriving", due=due)
+    if not dialect(task.context.fhir_version).writes_registered:
+        return task.wait_outcome("still arriving, and this FHIR version cannot say so", due=due)
     raws = tuple(light(task, header) for header in foremost(task, seen.headers))
     if raws[0].is_blind:
-        return task.waiting("still arriving, and no file of it can be read so far", due=due)
+        return task.wait_outcome("still arriving, and no file of it can be read so far", due=due)
     excluded = selection.judge(task, raws, arriving=True)
     if excluded is not None and task.record is None:
-        return task.waiting(f"still arriving, and {excluded.reason} so far", due=due)
-    copies = [build(one, reading=task.rooms.policy.reading) for one in raws]
-    require_one_patient(copies, policy=task.rooms.policy)
+        return task.wait_outcome(f"still arriving, and {excluded.reason} so far", due=due)
+    copies = [build(one, reading=task.context.policy.reading) for one in raws]
+    require_one_patient(copies, policy=task.context.policy)
     # Only the whole study tells what is rejected; and other studies must know what this one's notes say (B7).
     concerned = any(rejections.may_concern(task, raw) for raw in raws)
-    if concerned and rejections.applied(task, whole(task, seen.headers)[0]).left.nothing:
-        return task.waiting("nothing but rejected instances so far", due=due)
+    if concerned and rejections.apply_rejections(task, whole(task, seen.headers)[0]).left.nothing:
+        return task.wait_outcome("nothing but rejected instances so far", due=due)
     if all(only_key_objects(raw) for raw in raws):
-        return task.waiting("only key objects so far", due=due)
-    announced = rejections.untouched(replace(copies[0], patients_elsewhere=tuple(one.patient for one in copies[1:])))
+        return task.wait_outcome("only key objects so far", due=due)
+    announced = rejections.apply_nothing(replace(copies[0], patients_elsewhere=tuple(one.patient for one in copies[1:])))
     outcome = _say(task, announced, raws[:1], identity=identity, status="registered")
     return replace(outcome, done=False, due=due, selected=True)
 
@@ -214,24 +214,26 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
         task = replace(task, summary=True)
     snapshot = applied.left.snapshot
     if status not in WITHDRAWN:
-        snapshot = require_one_person(snapshot, policy=task.rooms.policy)
-    found = odd(snapshot, policy=task.rooms.policy, fhir_version=task.rooms.fhir_version) if status == "available" else ()
-    task.witness.read(raws, rejected=applied.left.rejected, notes=found)
-    require_plain(found, policy=task.rooms.policy)
+        snapshot = require_one_person(snapshot, policy=task.context.policy)
+    found = (
+        odd(snapshot, policy=task.context.policy, fhir_version=task.context.fhir_version) if status == "available" else ()
+    )
+    task.trace.note_read(raws, rejected=applied.left.rejected, notes=found)
+    require_plain(found, policy=task.context.policy)
     unresolved = False
     while True:
         whose = _subject(task, snapshot, status=status, fresh=task.fresh or unresolved)
-        reached(Step.SUBJECT_RESOLVED)
+        report_step(Step.SUBJECT_RESOLVED)
         beside = _companions(task, snapshot, whose.reference, status=status)
         say = partial(_goal, task, snapshot, whose.reference, identity, status=status, fresh=task.fresh or unresolved)
         goal, ordered = say(there=references_to(beside))
-        reached(Step.MAPPED)
+        report_step(Step.MAPPED)
         if status != "registered":
             rejections.require_unchanged(task, applied)
         try:
             kept = keep_companions(
                 beside,
-                rooms=task.rooms,
+                context=task.context,
                 snapshot=snapshot,
                 fresh=task.fresh or unresolved,
                 again=task.claim.row.reason in (MarkKind.RESYNC, MarkKind.RERENDER),
@@ -245,8 +247,8 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
                 goal,
                 snapshot=snapshot,
                 raws=raws,
-                held=partial(_held, task, status=status),
-                remember=_remembered(applied, ordered, whose, goal),
+                held=partial(_hold_at_brake, task, status=status),
+                remember=_facts_to_remember(applied, ordered, whose, goal),
                 notes=len(noted or snapshot.notes) + ordered.ambiguous,
             )
             told = (*rules(noted), *((orders.RULE,) if ordered.ambiguous else ()))
@@ -256,8 +258,8 @@ def _say(task: Task, applied: Applied, raws: tuple[RawStudy, ...], *, identity: 
             if error.reason == ParkedReason.TOO_LARGE and status == "available" and not task.summary:
                 task = replace(task, summary=True)
             elif error.reason == ParkedReason.REFERENCE_REFUSED and not unresolved:
-                task.rooms.check_sentinel()
-                keep_endpoints(task.rooms, verify=True)
+                task.context.check_sentinel()
+                keep_endpoints(task.context, verify=True)
                 unresolved = True
             else:
                 raise
@@ -267,7 +269,7 @@ def _subject(task: Task, snapshot: StudySnapshot, *, status: str, fresh: bool) -
     """Whose the study is. A doubt about that keeps nothing back from being withdrawn (RULES B7)."""
     record = task.record
     try:
-        return patient.resolve(snapshot, rooms=task.rooms, record=record, fresh=fresh, dry=task.dry)
+        return patient.resolve(snapshot, context=task.context, record=record, fresh=fresh, dry=task.dry)
     except StudyError as error:
         if status in WITHDRAWN and record is not None and record.subject and error.reason in _WHOSE:
             return patient.Subject(reference={"reference": record.subject})
@@ -280,8 +282,8 @@ def _companions(
     """What the site wants to be there besides a whole study; nothing is said of the others' people and machines."""
     if status != "available":
         return ()
-    rooms = task.rooms
-    return companions(snapshot, subject=dict(subject), policy=rooms.policy, fhir_version=rooms.fhir_version)
+    context = task.context
+    return companions(snapshot, subject=dict(subject), policy=context.policy, fhir_version=context.fhir_version)
 
 
 def _goal(
@@ -295,30 +297,30 @@ def _goal(
     there: Collection[str],
 ) -> tuple[Wanted, orders.Orders]:
     """The resource to send, orders and the site's hooks included; it refers to no other companions than those `there`."""
-    rooms = task.rooms
-    mapped = _mapped(task, snapshot, subject, identity, status=status, there=there)
-    ordered = orders.resolve(mapped, rooms=rooms, record=task.record, fresh=fresh)
-    sent = finished(snapshot, ordered.resource, hooks=rooms.hooks, fhir_version=rooms.fhir_version)
-    return wanted(sent, fingerprint=rooms.fingerprint, fhir_version=rooms.fhir_version), ordered
+    context = task.context
+    mapped = _map_study(task, snapshot, subject, identity, status=status, there=there)
+    ordered = orders.resolve(mapped, context=context, record=task.record, fresh=fresh)
+    sent = finish_resource(snapshot, ordered.resource, hooks=context.hooks, fhir_version=context.fhir_version)
+    return goal_of(sent, fingerprint=context.fingerprint, fhir_version=context.fhir_version), ordered
 
 
-def _mapped(
+def _map_study(
     task: Task, snapshot: StudySnapshot, subject: Mapping[str, Any], identity: str, *, status: str, there: Collection[str]
 ) -> dict[str, Any]:
     """The resource as the mapping says it: the orders in words, the site's hooks not asked yet."""
-    policy, version = task.rooms.policy, task.rooms.fhir_version
+    policy, version = task.context.policy, task.context.fhir_version
     if status == "available":
-        resource = available(
+        resource = available_study(
             snapshot, subject=dict(subject), policy=policy, summary=task.summary, dialect=version, there=there
         )
     elif status == "registered":
-        resource = registered(snapshot, subject=dict(subject), policy=policy, dialect=version)
+        resource = registered_study(snapshot, subject=dict(subject), policy=policy, dialect=version)
     else:
-        resource = withdrawn(snapshot, subject=dict(subject), policy=policy, status=status, dialect=version)
+        resource = withdrawn_study(snapshot, subject=dict(subject), policy=policy, status=status, dialect=version)
     return {**resource, "id": identity}
 
 
-def _remembered(applied: Applied, ordered: orders.Orders, whose: patient.Subject, goal: Wanted) -> dict[str, Any]:
+def _facts_to_remember(applied: Applied, ordered: orders.Orders, whose: patient.Subject, goal: Wanted) -> dict[str, Any]:
     """What the record keeps beside the facts of the archive; nothing where there is nothing to say."""
     kept = {
         REPLACES: list(applied.replaces),
@@ -330,13 +332,13 @@ def _remembered(applied: Applied, ordered: orders.Orders, whose: patient.Subject
     return {name: value for name, value in kept.items() if value}
 
 
-def _held(task: Task, *, status: str) -> Outcome | None:
+def _hold_at_brake(task: Task, *, status: str) -> Outcome | None:
     """What shows less than before asks the brake; what is withdrawn already, and only said again, does not (RULES D3)."""
     return brake.hold(task, cause=Cause.REJECTED) if takes_back(status, task.record) else None
 
 
 def _streams_without_end(task: Task) -> bool:
     """Ten minutes of unbroken streaming: say what is there now (RULES A5)."""
-    row, now = task.claim.row, task.rooms.clock()
+    row, now = task.claim.row, task.context.clock()
     unbroken = row.last_event and now - row.last_event <= task.settle_after
     return bool(unbroken and row.streaming_since and now - row.streaming_since >= LONGEST_STREAM)

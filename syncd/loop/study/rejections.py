@@ -1,7 +1,7 @@
 """Rejection notes in one study's turn: what its own say is remembered, what any says of it is applied (MAPPING D.2).
 
 A note may name other studies, so what is read of one study concerns others; it is committed, and the others marked,
-before this study is published, whatever becomes of that. The difficulty is a note that is gone: deletions are never
+before this study is published, whatever becomes of that. A note may be gone and still count: deletions are never
 announced, and an archive that carries a note out may delete it before the images. So a note counts until it has been
 missing for `revoke_grace`, and its study stays in the dirty set until then, to be looked at when the grace is over.
 """
@@ -12,14 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from syncd.errors import Conflict
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.loop.study.task import Task
 from syncd.mapping.values.identity import patient_key
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study.raw import RawStudy
 from syncd.model.study.rejection import WRONG_WORKLIST, Rejection
 from syncd.model.work import Outcome
-from syncd.snapshot.instances.rejection import Left, left_of, said_by
+from syncd.snapshot.instances.rejection import Left, rejections_in, without_rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Applied:
     """Published studies of the same patient that its own notes reject as wrong worklist entries (MAPPING I case 39)."""
 
 
-def untouched(snapshot: StudySnapshot) -> Applied:
+def apply_nothing(snapshot: StudySnapshot) -> Applied:
     """The study as the archive holds it."""
     return Applied(left=Left(snapshot=snapshot))
 
@@ -40,55 +40,55 @@ def untouched(snapshot: StudySnapshot) -> Applied:
 def may_concern(task: Task, raw: RawStudy) -> bool:
     """Whether rejection can matter to a study of which only the headers were read."""
     has_key_objects = any(series.tags.get("0008,0060") == "KO" for series in raw.series)
-    return has_key_objects or bool(task.rooms.ledger.rejections(task.study_uid))
+    return has_key_objects or bool(task.context.ledger.rejections(task.study_uid))
 
 
-def applied(task: Task, snapshot: StudySnapshot) -> Applied:
+def apply_rejections(task: Task, snapshot: StudySnapshot) -> Applied:
     """Remember what the notes of the study say now, and apply all that are known to it."""
-    rooms = task.rooms
-    patient = patient_key(snapshot, policy=rooms.policy).resource_id
-    known = rooms.ledger.rejections(task.study_uid)
+    context = task.context
+    patient = patient_key(snapshot, policy=context.policy).resource_id
+    known = context.ledger.rejections(task.study_uid)
     unread = frozenset(snapshot.unread_key_objects)
-    told = _remembered(task, known, said_by(snapshot, patient=patient), unread=unread)
+    told = _remember_notes(task, known, rejections_in(snapshot, patient=patient), unread=unread)
     others = _others(task, known)
-    left = left_of(snapshot, (*told, *others), patient=patient, quality=rooms.policy.rejected_quality)
-    return Applied(left=left, others=others, replaces=_replaced(task, told))
+    left = without_rejected(snapshot, (*told, *others), patient=patient, quality=context.policy.rejected_quality)
+    return Applied(left=left, others=others, replaces=_find_replaced(task, told))
 
 
 def none_found(task: Task) -> None:
     """The archive holds no copy of the study, hence none of its notes."""
-    _remembered(task, task.rooms.ledger.rejections(task.study_uid), ())
+    _remember_notes(task, task.context.ledger.rejections(task.study_uid), ())
 
 
 def require_unchanged(task: Task, seen: Applied) -> None:
     """Raise `Conflict` when another study's note came or went since: what was mapped may show what it rejects."""
-    if _others(task, task.rooms.ledger.rejections(task.study_uid)) != seen.others:
+    if _others(task, task.context.ledger.rejections(task.study_uid)) != seen.others:
         raise Conflict("The rejection notes of this study changed meanwhile")
 
 
-def kept_in_mind(task: Task, outcome: Outcome) -> Outcome:
+def wait_for_grace(task: Task, outcome: Outcome) -> Outcome:
     """The outcome, its row left in the dirty set until the grace of every missing note is over.
 
     One that was over before this turn and is still remembered waits for what kept the notes from being applied."""
-    own = _own(task, task.rooms.ledger.rejections(task.study_uid))
-    ends = [one.first_missing_at + task.rooms.revoke_grace for one in own if one.first_missing_at]
-    due = min((end for end in ends if end > task.rooms.clock()), default=None)
+    own = _own(task, task.context.ledger.rejections(task.study_uid))
+    ends = [one.first_missing_at + task.context.revoke_grace for one in own if one.first_missing_at]
+    due = min((end for end in ends if end > task.context.clock()), default=None)
     if due is None:
         return outcome
     return replace(outcome, done=False, due=due if outcome.done else min(outcome.due, due))
 
 
-def _replaced(task: Task, told: Iterable[Rejection]) -> tuple[str, ...]:
+def _find_replaced(task: Task, told: Iterable[Rejection]) -> tuple[str, ...]:
     elsewhere = {
         one.target_uid: one.patient
         for one in told
         if one.title == WRONG_WORKLIST and one.target_uid != task.study_uid and not one.first_missing_at
     }
-    records = {uid: task.rooms.ledger.record(uid) for uid in sorted(elsewhere)}
+    records = {uid: task.context.ledger.record(uid) for uid in sorted(elsewhere)}
     return tuple(uid for uid, one in records.items() if one is not None and one.raw.get("patient") == elsewhere[uid])
 
 
-def _remembered(
+def _remember_notes(
     task: Task, known: Iterable[Rejection], said: tuple[Rejection, ...], *, unread: frozenset[str] = frozenset()
 ) -> tuple[Rejection, ...]:
     """What counts of the study's own notes: what they say, what missing ones said as long as the grace lasts, and what
@@ -97,16 +97,20 @@ def _remembered(
     found = {one.note_uid for one in said}
     others = [one for one in before if one.note_uid not in found]
     there = [replace(one, first_missing_at=0.0) for one in others if one.note_uid in unread]
-    told = (*said, *there, *_missing((one for one in others if one.note_uid not in unread), rooms=task.rooms))
+    told = (
+        *said,
+        *there,
+        *_missing_within_grace((one for one in others if one.note_uid not in unread), context=task.context),
+    )
     if not task.dry and frozenset(told) != before:
-        task.rooms.ledger.keep_rejections(task.study_uid, told)
+        task.context.ledger.keep_rejections(task.study_uid, told)
     return told
 
 
-def _missing(gone: Iterable[Rejection], *, rooms: Rooms) -> list[Rejection]:
-    now = rooms.clock()
+def _missing_within_grace(gone: Iterable[Rejection], *, context: Context) -> list[Rejection]:
+    now = context.clock()
     timed = [replace(one, first_missing_at=min(one.first_missing_at or now, now)) for one in gone]
-    return [one for one in timed if now < one.first_missing_at + rooms.revoke_grace]
+    return [one for one in timed if now < one.first_missing_at + context.revoke_grace]
 
 
 def _own(task: Task, known: Iterable[Rejection]) -> frozenset[Rejection]:

@@ -1,9 +1,9 @@
 """Taking a study back: what FHIR says of it is withdrawn, or deleted, and what others wrote stays (RULES D1, D2).
 
-What is to become of it is the plan's word (`plan.withdraw`); here it is read for and carried out. The difficulty is to be
-sure: the cause is asked for again when everything else is decided, immediately before the write, and a mark that came
-meanwhile, a lookup that finds the study, another writer's version each stop it. A deletion is a withdrawal first: HAPI
-honours no condition on DELETE, so it follows at once on a PUT that has proved the version.
+What is to become of it is the plan's word (`plan.withdraw`); here it is read for and carried out. Nothing goes on a
+suspicion: the cause is asked for again when everything else is decided, immediately before the write, and a mark that
+came meanwhile, a lookup that finds the study, another writer's version each stop it. A deletion is a withdrawal first:
+HAPI honours no condition on DELETE, so it follows at once on a PUT that has proved the version.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from functools import partial
 from typing import Any
 
 from syncd.errors import StudyError, TornRead
-from syncd.loop.context import Rooms
-from syncd.loop.steps import Step, reached
+from syncd.loop.context import Context
+from syncd.loop.steps import Step, report_step
 from syncd.loop.study import brake
 from syncd.loop.study.adopted import is_adopted
-from syncd.loop.study.send import owed_for, refusal, sent, what_is_known
+from syncd.loop.study.send import provenance_owed_for, refusal, send, what_is_known
 from syncd.loop.study.task import Task
 from syncd.mapping.check.check import problems
 from syncd.mapping.resources.retracted import remains, retracted_status
@@ -26,7 +26,7 @@ from syncd.mapping.values.identity import resource_id
 from syncd.model.words import Cause, Decision
 from syncd.model.words import Tombstone as Kind
 from syncd.model.work import Outcome, Retraction, StudyRecord
-from syncd.plan.decide import Current, NeedRead, Park, Wait, Wanted, wanted
+from syncd.plan.decide import Current, NeedRead, Park, Wait, Wanted, goal_of
 from syncd.plan.ownership import owned_values
 from syncd.plan.withdraw import Asked, Delete, Leave, Remains, Tombstone, Withdraw, ours_among, withdraw
 from syncd.publish.lookups import imaging_studies
@@ -35,11 +35,11 @@ Still = Callable[[], bool]
 """Whether the cause still holds, asked immediately before the write."""
 
 
-def proven_gone(task: Task) -> bool:
+def is_gone_everywhere(task: Task) -> bool:
     """Whether no archive holds a copy (RULES D1): a lookup without an answer, from an archive that answers otherwise.
 
     A 404 alone proves nothing. Raises `Transient` when an archive cannot be asked."""
-    sources = task.rooms.archives
+    sources = task.context.archives
     if task.closed & sources.keys():
         raise TornRead(f"archive {min(task.closed & sources.keys())} cannot be asked now whether it holds the study")
     if any(source.archive.lookup(task.study_uid) for source in sources.values()):
@@ -49,14 +49,14 @@ def proven_gone(task: Task) -> bool:
     return True
 
 
-def gone(task: Task) -> Outcome:
+def take_back_gone(task: Task) -> Outcome:
     """No copy answered. What was never published leaves nothing behind; the rest is taken back as the site decided."""
-    if not proven_gone(task):
+    if not is_gone_everywhere(task):
         raise TornRead("a copy answers 404, but the archive names it")
     try:
-        return take_back(task, cause=Cause.GONE, how=task.rooms.on_delete, still=lambda: proven_gone(task))
+        return take_back(task, cause=Cause.GONE, how=task.context.on_delete, still=lambda: is_gone_everywhere(task))
     except StudyError as error:
-        return task.parked(error)
+        return task.park_outcome(error)
 
 
 def take_back(task: Task, *, cause: Cause, how: str, still: Still) -> Outcome:
@@ -76,7 +76,7 @@ def take_back(task: Task, *, cause: Cause, how: str, still: Still) -> Outcome:
         case Leave(reason=reason, retraction=retraction):
             return replace(task.outcome(Decision.SKIP, reason), clear_intent=True, retraction=retraction)
         case Wait(reason=reason):
-            return task.waiting(reason, due=task.rooms.clock() + task.settle_after)
+            return task.wait_outcome(reason, due=task.context.clock() + task.settle_after)
         case Park():
             raise refusal(action)
         case NeedRead():
@@ -84,35 +84,35 @@ def take_back(task: Task, *, cause: Cause, how: str, still: Still) -> Outcome:
 
 
 def _asked(task: Task, cause: Cause, how: str) -> Asked:
-    rooms = task.rooms
+    context = task.context
     return Asked(
         cause=cause,
         how=how,
-        word=retracted_status(in_error=how == "entered-in-error", fhir_version=rooms.fhir_version),
-        cut_down=partial(_cut_down, rooms),
-        faults=lambda resource: problems(dict(resource), fhir_version=rooms.fhir_version),
+        word=retracted_status(in_error=how == "entered-in-error", fhir_version=context.fhir_version),
+        cut_down=partial(_cut_down, context),
+        faults=lambda resource: problems(dict(resource), fhir_version=context.fhir_version),
         adopted=partial(is_adopted, task),
         listed=brake.was_listed(task),
-        fhir_version=rooms.fhir_version,
+        fhir_version=context.fhir_version,
     )
 
 
-def _cut_down(rooms: Rooms, found: Mapping[str, Any], status: str, identifiers: Sequence[Mapping[str, Any]]) -> Wanted:
-    ours = remains(found, status=status, identifiers=identifiers, policy=rooms.policy, dialect=rooms.fhir_version)
-    return wanted(ours, fingerprint=rooms.fingerprint, fhir_version=rooms.fhir_version)
+def _cut_down(context: Context, found: Mapping[str, Any], status: str, identifiers: Sequence[Mapping[str, Any]]) -> Wanted:
+    ours = remains(found, status=status, identifiers=identifiers, policy=context.policy, dialect=context.fhir_version)
+    return goal_of(ours, fingerprint=context.fingerprint, fhir_version=context.fhir_version)
 
 
 def _read(task: Task) -> Current:
     """The server's copy, under the id that the ledger knows, or, where it remembers nothing, under any that names it."""
-    server, remembered = task.rooms.server, task.record or task.claim.intent
+    server, remembered = task.context.server, task.record or task.claim.intent
     if remembered is not None:
         ids = [remembered.resource_id]
     else:
-        own = resource_id(task.study_uid, bad_uid=task.rooms.policy.bad_uid)
-        ids = sorted(imaging_studies(server, {task.study_uid: own}, fhir_version=task.rooms.fhir_version)[task.study_uid])
+        own = resource_id(task.study_uid, bad_uid=task.context.policy.bad_uid)
+        ids = sorted(imaging_studies(server, {task.study_uid: own}, fhir_version=task.context.fhir_version)[task.study_uid])
     seen = [server.read("ImagingStudy", one) for one in ids]
-    reached(Step.LOOKED_UP)
-    return ours_among(seen, remembers=task.record is not None, installation_id=task.rooms.installation_id)
+    report_step(Step.LOOKED_UP)
+    return ours_among(seen, remembers=task.record is not None, installation_id=task.context.installation_id)
 
 
 def _carry_out(task: Task, action: Withdraw | Delete, *, cause: Cause, still: Still) -> Outcome:
@@ -121,31 +121,31 @@ def _carry_out(task: Task, action: Withdraw | Delete, *, cause: Cause, still: St
     if held is not None:
         return held
     if not (_is_unmarked(task) and still()):
-        return task.waiting("not taken back: something changed meanwhile", due=task.rooms.clock())
+        return task.wait_outcome("not taken back: something changed meanwhile", due=task.context.clock())
     outcome = replace(task.outcome(Decision.RETRACT, action.reason), retraction=Retraction.DONE)
     if task.dry:
         return outcome
-    remains, intended_at = action.remains, task.rooms.clock()
+    remains, intended_at = action.remains, task.context.clock()
     if isinstance(action, Delete):
-        record = _standing(task, remains) if action.said else _send(task, remains, intended_at=intended_at)
+        record = _tombstone_of_found(task, remains) if action.said else _send(task, remains, intended_at=intended_at)
         return _delete(task, outcome, record)
     record = _send(task, remains, intended_at=intended_at)
-    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=intended_at))
+    return replace(outcome, record=record, owed=provenance_owed_for(task, record, intended_at=intended_at))
 
 
 def _send(task: Task, remains: Remains, *, intended_at: float) -> StudyRecord:
     version = remains.found.version
-    written = sent(task, remains.goal, remains.resource, expected_version=version, updates=True, intended_at=intended_at)
-    return _confirmed(task, remains, version=written.version, last_updated=written.last_updated)
+    written = send(task, remains.goal, remains.resource, expected_version=version, updates=True, intended_at=intended_at)
+    return _confirmed_tombstone(task, remains, version=written.version, last_updated=written.last_updated)
 
 
 def _delete(task: Task, outcome: Outcome, record: StudyRecord) -> Outcome:
     """Immediately after the write that `record` confirms, for nothing checks the version any more (RULES D2)."""
-    deleted = task.rooms.server.delete("ImagingStudy", record.resource_id, expected_version=record.version)
+    deleted = task.context.server.delete("ImagingStudy", record.resource_id, expected_version=record.version)
     if deleted is None:
         reason = f"{outcome.reason}; withdrawn, not deleted: the server refuses, for something refers to it"
         return replace(outcome, record=record, reason=reason)
-    reached(Step.DELETED)
+    report_step(Step.DELETED)
     tombstone = replace(record, retracted=Kind.DELETED.value, version=deleted.version)
     return replace(outcome, record=tombstone, reason=f"{outcome.reason}; deleted")
 
@@ -153,7 +153,7 @@ def _delete(task: Task, outcome: Outcome, record: StudyRecord) -> Outcome:
 def _remember(task: Task, tombstone: Tombstone) -> Outcome:
     """Nothing is sent; what is owed for our own write whose reply was lost still is (RULES B8, C5)."""
     if tombstone.ask_sentinel:
-        task.rooms.check_sentinel()
+        task.context.check_sentinel()
     outcome = replace(task.outcome(Decision.SKIP, tombstone.reason), clear_intent=True, retraction=Retraction.DONE)
     if task.dry:
         return outcome
@@ -161,18 +161,20 @@ def _remember(task: Task, tombstone: Tombstone) -> Outcome:
         assert task.record is not None  # noqa: S101 - only what is remembered becomes a tombstone unseen
         record = _buried(task, task.record, tombstone.kind, status=tombstone.status, version=tombstone.version)
     else:
-        record = _standing(task, tombstone.remains)
+        record = _tombstone_of_found(task, tombstone.remains)
     if tombstone.lost_reply is None:
         return replace(outcome, record=record)
-    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=tombstone.lost_reply.created_at))
+    return replace(
+        outcome, record=record, owed=provenance_owed_for(task, record, intended_at=tombstone.lost_reply.created_at)
+    )
 
 
-def _standing(task: Task, remains: Remains) -> StudyRecord:
+def _tombstone_of_found(task: Task, remains: Remains) -> StudyRecord:
     """The tombstone of what the server holds already."""
-    return _confirmed(task, remains, version=remains.found.version, last_updated=remains.found.last_updated)
+    return _confirmed_tombstone(task, remains, version=remains.found.version, last_updated=remains.found.last_updated)
 
 
-def _confirmed(task: Task, remains: Remains, *, version: str, last_updated: str) -> StudyRecord:
+def _confirmed_tombstone(task: Task, remains: Remains, *, version: str, last_updated: str) -> StudyRecord:
     """The tombstone of what the server confirmed; where a ledger was lost, all that can be known of the study."""
     goal, record = remains.goal, task.record
     if record is None:
@@ -209,13 +211,13 @@ def _buried(task: Task, record: StudyRecord, kind: Kind, *, status: str, version
         record,
         status=status,
         version=version,
-        fingerprint=task.rooms.fingerprint,
+        fingerprint=task.context.fingerprint,
         retracted=kind.value,
-        retracted_at=record.retracted_at if record.retracted else task.rooms.clock(),
+        retracted_at=record.retracted_at if record.retracted else task.context.clock(),
     )
 
 
 def _is_unmarked(task: Task) -> bool:
     """Whether the mark is still the one that this is about (RULES D2, E1)."""
-    row = task.rooms.ledger.dirty_row(task.study_uid)
+    row = task.context.ledger.dirty_row(task.study_uid)
     return task.dry or (row is not None and row.generation == task.claim.row.generation)

@@ -1,7 +1,7 @@
 """Whether the site wants this study at all: judged from what was read, in every turn, by the settings of now.
 
-An excluded study is never published; one that is published already stays or goes as the site decided. The difficulty is
-when to judge. Series arrive one by one, so a study that still arrives is judged by those that are there, and not
+An excluded study is never published; one that is published already stays or goes as the site decided. It cannot be
+judged at once: series arrive one by one, so a study that still arrives is judged by those that are there, and not
 announced while they are excluded; its last word is spoken when it is stable. Of several copies one that is selected is
 enough: a study is published whole or not at all.
 """
@@ -23,7 +23,7 @@ from syncd.model.selection import UnselectedStudy
 from syncd.model.study.raw import ArchiveInfo, RawStudy, StudyHeader
 from syncd.model.words import SHOWN, Cause, Decision, Priority, StudyState
 from syncd.model.work import Copy, MarkKind, Outcome
-from syncd.selection.facts import facts, selected
+from syncd.selection.facts import facts, select
 from syncd.selection.rules import AET, LABEL, Excluded
 from syncd.selection.site import KEEP, Selection
 from syncd.snapshot.values.tags import readable
@@ -48,8 +48,8 @@ def outside_history(task: Task, headers: Sequence[StudyHeader]) -> Outcome | Non
     entry = task.claim.unselected
     if entry is None or entry.state != StudyState.OUTSIDE_HISTORY or task.record or task.claim.intent:
         return None
-    histories = [task.rooms.selection(header.archive).history for header in headers]
-    if _named_by_event(task) or _changed(task, headers) or any(one.takes(entry.study_date) for one in histories):
+    histories = [task.context.selection(header.archive).history for header in headers]
+    if _is_named_by_event(task) or _has_changed(task, headers) or any(one.takes(entry.study_date) for one in histories):
         return None
     entry = replace(entry, archive=headers[0].archive, rule=histories[0].text)
     return replace(task.outcome(Decision.SKIP, f"outside the history ({entry.rule})"), unselected=entry)
@@ -59,18 +59,18 @@ def judge(task: Task, raws: Sequence[RawStudy], *, arriving: bool = False) -> Ex
     """The rule by which the study is left out, or None. `arriving`: `raws` hold a part of it."""
     verdict: Excluded | None = None
     for raw in raws:
-        rules = task.rooms.selection(raw.header.archive).rules
-        ask = task.rooms.archives[raw.header.archive].archive.calling_aet
+        rules = task.context.selection(raw.header.archive).rules
+        ask = task.context.archives[raw.header.archive].archive.calling_aet
         aets = [ask(one.orthanc_id) for one in raw.instances] if arriving and rules.asks(AET) else []
-        text = partial(readable, reading=task.rooms.policy.reading)
-        found = selected(facts(raw, aets=filter(None, aets), readable=text), rules)
+        text = partial(readable, reading=task.context.policy.reading)
+        found = select(facts(raw, aets=filter(None, aets), readable=text), rules)
         if not isinstance(found, Excluded):
             return None
         verdict = verdict or found
     return verdict
 
 
-def left_out(
+def leave_out(
     task: Task, headers: Sequence[StudyHeader], found: Excluded, *, identity: str, study_date: str
 ) -> Outcome | None:
     """What becomes of an excluded study; None when it is published, and the site wants it to stay, up to date."""
@@ -80,15 +80,15 @@ def left_out(
         state=StudyState.EXCLUDED.value,
         rule=found.rule,
         study_date=study_date,
-        since=task.rooms.clock(),
+        since=task.context.clock(),
     )
-    how = task.rooms.selection(headers[0].archive).on_deselect
+    how = task.context.selection(headers[0].archive).on_deselect
     if not _is_shown(task, how) or not _is_published(task, identity):
         outcome = replace(task.outcome(Decision.SKIP, found.reason), clear_intent=True, reset_stream=True)
         return replace(outcome, unselected=entry)
     if how == KEEP:
         return None
-    outcome = retract.take_back(task, cause=Cause.DESELECTED, how=how, still=lambda: _unchanged(task, headers))
+    outcome = retract.take_back(task, cause=Cause.DESELECTED, how=how, still=lambda: _is_unchanged(task, headers))
     return replace(outcome, unselected=entry, reset_stream=True) if outcome.done else outcome
 
 
@@ -96,9 +96,9 @@ def follow_settings(ledger: Ledger, *, name: ArchiveName, selection: Selection) 
     """Let other settings reach what is published and what is left out: marked at backfill priority. Returns how many
     studies were marked."""
     marked = 0
-    for only_outside in _differing(ledger, name=name, selection=selection):
+    for only_outside in _whom_it_concerns(ledger, name=name, selection=selection):
         marked += ledger.selection.mark_again(name, only_outside=only_outside)
-    said = _said(selection)
+    said = _settings_document(selection)
     if ledger.selection.settings(name) != said:
         _list_again(ledger, name=name, selection=selection)
         ledger.selection.keep_settings(name, said)
@@ -107,13 +107,13 @@ def follow_settings(ledger: Ledger, *, name: ArchiveName, selection: Selection) 
 
 def count_concerned(ledger: Ledger, *, name: ArchiveName, selection: Selection) -> int:
     """How many studies `follow_settings` is about."""
-    differing = _differing(ledger, name=name, selection=selection)
+    differing = _whom_it_concerns(ledger, name=name, selection=selection)
     return sum(ledger.selection.count(name, only_outside=only_outside) for only_outside in differing)
 
 
-def _differing(ledger: Ledger, *, name: ArchiveName, selection: Selection) -> list[bool]:
+def _whom_it_concerns(ledger: Ledger, *, name: ArchiveName, selection: Selection) -> list[bool]:
     """Whom other settings concern, as `mark_again` wants it; empty when they are as they were."""
-    before = ledger.selection.settings(name) or _said(Selection())
+    before = ledger.selection.settings(name) or _settings_document(Selection())
     if before["rules"] != selection.fingerprint:
         return [False]
     return [True] if before["history"] != selection.history.text else []
@@ -121,23 +121,23 @@ def _differing(ledger: Ledger, *, name: ArchiveName, selection: Selection) -> li
 
 def _list_again(ledger: Ledger, *, name: ArchiveName, selection: Selection) -> None:
     """Another history is applied by another first listing, to what waits or is not known yet."""
-    before = ledger.selection.settings(name) or _said(Selection())
+    before = ledger.selection.settings(name) or _settings_document(Selection())
     if ledger.feed_position(name) is not None and before["history"] != selection.history.text:
         ledger.selection.begin_import(name, until=0)
         ledger.want_sweep(name)
 
 
-def _said(selection: Selection) -> dict[str, str]:
+def _settings_document(selection: Selection) -> dict[str, str]:
     return {"rules": selection.fingerprint, "history": selection.history.text}
 
 
-def _named_by_event(task: Task) -> bool:
+def _is_named_by_event(task: Task) -> bool:
     """Another study's rejection note is marked as urgently, and is no event of this one."""
     row = task.claim.row
     return row.priority == Priority.FEED and (bool(row.last_event) or row.reason == MarkKind.STABLE)
 
 
-def _changed(task: Task, headers: Sequence[StudyHeader]) -> bool:
+def _has_changed(task: Task, headers: Sequence[StudyHeader]) -> bool:
     known = {copy.orthanc_id: copy for copy in task.claim.copies}
     return any(_differs(known.get(header.orthanc_id), header) for header in headers)
 
@@ -148,9 +148,9 @@ def _differs(known: Copy | None, header: StudyHeader) -> bool:
     return known.tags_digest is not None and known.tags_digest != header.tags_digest
 
 
-def _unchanged(task: Task, headers: Sequence[StudyHeader]) -> bool:
+def _is_unchanged(task: Task, headers: Sequence[StudyHeader]) -> bool:
     """Whether what was judged is what the archive holds now, labels included."""
-    archives = task.rooms.archives
+    archives = task.context.archives
     now = [archives[header.archive].archive.study(header.orthanc_id) for header in headers]
     return [(one.last_update, one.labels, one.tags_digest, one.series_ids) for one in now] == [
         (one.last_update, one.labels, one.tags_digest, one.series_ids) for one in headers

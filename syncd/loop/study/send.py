@@ -11,21 +11,21 @@ from typing import Any
 
 from syncd.errors import Conflict, ServerReset, StudyError
 from syncd.loop.companions.provenance import FIRST_DUE
-from syncd.loop.steps import Step, reached
-from syncd.loop.study.adopted import marked
+from syncd.loop.steps import Step, report_step
+from syncd.loop.study.adopted import adoption_mark
 from syncd.loop.study.task import Task
 from syncd.mapping.resources.endpoints import endpoint_references
 from syncd.model.provenance import OwedProvenance
 from syncd.model.work import Intent, StudyRecord
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Known, Park, Wanted
 from syncd.plan.ownership import owned_values
-from syncd.plan.provenance import owed
+from syncd.plan.provenance import provenance_owed
 from syncd.publish.server import Written
 
 
 def what_is_known(task: Task, current: Current | None, *, read_fhir: bool) -> Known:
     """All that the plan decides from; `current` is None while the server was not read."""
-    rooms = task.rooms
+    context = task.context
     remembers = current is not None and task.record is not None
     return Known(
         record=task.record,
@@ -33,11 +33,11 @@ def what_is_known(task: Task, current: Current | None, *, read_fhir: bool) -> Kn
         parked=task.claim.parked,
         current=current,
         read_fhir=read_fhir,
-        installation_id=rooms.installation_id,
-        base_url=rooms.server.base_url,
-        endpoints=[one["reference"] for one in endpoint_references(rooms.policy, fhir_version=rooms.fhir_version)],
-        adopt=rooms.adopt,
-        fought_over=rooms.ledger.fought_over(task.study_uid) if remembers else (),
+        installation_id=context.installation_id,
+        base_url=context.server.base_url,
+        endpoints=[one["reference"] for one in endpoint_references(context.policy, fhir_version=context.fhir_version)],
+        adopt=context.adopt,
+        fought_over=context.ledger.fought_over(task.study_uid) if remembers else (),
     )
 
 
@@ -48,7 +48,7 @@ def refusal(park: Park) -> StudyError:
     return error
 
 
-def sent(
+def send(
     task: Task,
     goal: Wanted,
     resource: Mapping[str, Any],
@@ -63,37 +63,37 @@ def sent(
 
     Raises what `FhirServer.put` does, a `StudyError` with the digest of what was refused, and `ServerReset` where an update
     had to create."""
-    rooms, before = task.rooms, task.claim.intent
+    context, before = task.context, task.claim.intent
     resource_id = str(goal.resource["id"])
     owned = owned_values(goal.resource, earlier=before.owned if before else None, fhir_version=goal.fhir_version)
-    rooms.ledger.save_intent(
+    context.ledger.save_intent(
         Intent(
             study_uid=task.study_uid,
             resource_id=resource_id,
             digest=goal.digest,
             expected_version=expected_version,
-            owned={**owned, "status": goal.status, **marked(task, resource_id, now=adopted)},
+            owned={**owned, "status": goal.status, **adoption_mark(task, resource_id, now=adopted)},
             created_at=intended_at,
         )
     )
-    reached(Step.INTENT_SAVED)
+    report_step(Step.INTENT_SAVED)
     try:
-        written = rooms.server.put(resource, expected_version=expected_version)
+        written = context.server.put(resource, expected_version=expected_version)
     except StudyError as error:
         error.digest = goal.digest
         raise
     except Conflict:
-        if expected_version == CREATE_ONLY and isinstance(rooms.server.read("ImagingStudy", resource_id), Absent):
-            rooms.server.refused_creations += 1
+        if expected_version == CREATE_ONLY and isinstance(context.server.read("ImagingStudy", resource_id), Absent):
+            context.server.refused_creations += 1
         raise
-    reached(Step.SENT)
+    report_step(Step.SENT)
     if updates and written.created:
         raise ServerReset()
     return written
 
 
-def owed_for(task: Task, record: StudyRecord, *, intended_at: float) -> tuple[OwedProvenance, ...]:
+def provenance_owed_for(task: Task, record: StudyRecord, *, intended_at: float) -> tuple[OwedProvenance, ...]:
     """The Provenances of the write that `record` confirms (RULES B8)."""
-    rooms = task.rooms
-    due = rooms.clock() + FIRST_DUE
-    return owed(task.record, record, scope=rooms.provenance, intended_at=intended_at, due=due)
+    context = task.context
+    due = context.clock() + FIRST_DUE
+    return provenance_owed(task.record, record, scope=context.provenance, intended_at=intended_at, due=due)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from syncd.errors import StudyError
 from syncd.ledger.ledger import Claim
-from syncd.loop.context import Rooms
-from syncd.loop.study.trace import Witness
+from syncd.loop.context import Context
+from syncd.loop.study.trace import Trace
 from syncd.model.ids import ArchiveName
 from syncd.model.words import Decision, ParkedReason
 from syncd.model.work import Outcome, ParkedStudy, StudyRecord
@@ -25,13 +25,13 @@ class Task:
     write nothing. `summary`: without instances (MAPPING F.6)."""
 
     claim: Claim
-    rooms: Rooms
+    context: Context
     closed: frozenset[ArchiveName] = frozenset()
     hits: frozenset[str] | None = None
     reread: bool = False
     dry: bool = False
     summary: bool = False
-    witness: Witness = field(default_factory=Witness)
+    trace: Trace = field(default_factory=Trace)
     """What the pass saw and wanted, for `explain` and `audit`."""
 
     @property
@@ -45,9 +45,9 @@ class Task:
     @property
     def settle_after(self) -> float:
         """Seconds until this study is asked for again: by the archives that hold it."""
-        archives = self.rooms.archives
+        archives = self.context.archives
         held = [archives[copy.archive].settle_after for copy in self.claim.copies if copy.archive in archives]
-        return max(held, default=self.rooms.settle_after)
+        return max(held, default=self.context.settle_after)
 
     @property
     def told_to_read(self) -> bool:
@@ -65,7 +65,7 @@ class Task:
 
     def again(self) -> Task:
         """The same study after a conflict: what the ledger says now, and a fresh look at the server (RULES C4)."""
-        ledger = self.rooms.ledger
+        ledger = self.context.ledger
         claim = replace(self.claim, record=ledger.record(self.study_uid), intent=ledger.intent(self.study_uid))
         return replace(self, claim=claim, hits=None, reread=True)
 
@@ -80,7 +80,7 @@ class Task:
             unpark=self.claim.parked is not None,
         )
 
-    def waiting(self, reason: str, *, due: float) -> Outcome:
+    def wait_outcome(self, reason: str, *, due: float) -> Outcome:
         """Nothing is done now; the row stays, due at `due`."""
         return replace(self.outcome(Decision.WAIT, reason), done=False, due=due, unpark=False)
 
@@ -88,13 +88,13 @@ class Task:
         """Nothing is done and nothing is said: an operator dropped it, and it is as it was then (RULES E2)."""
         return replace(self.outcome(Decision.SKIP, "dropped, and nothing changed"), unpark=False)
 
-    def parked(self, error: StudyError) -> Outcome:
+    def park_outcome(self, error: StudyError) -> Outcome:
         """Parked with the reason, unless an operator dropped it for just that; some reasons are looked at again by
         themselves."""
         before = self.claim.parked
         if before is not None and before.dropped and (before.reason, before.digest) == (error.reason, error.digest):
             return self.silent()
-        now = self.rooms.clock()
+        now = self.context.clock()
         again = _ASK_AGAIN.get(ParkedReason(error.reason))
         entry = ParkedStudy(
             study_uid=self.study_uid,

@@ -1,7 +1,7 @@
 """What one pass over a study saw and wanted, kept for whoever asks why: `explain` and `audit`.
 
-An outcome says what was decided and nothing of what it was decided from. The difficulty is that a dry run must be the real
-run: so the very functions that decide leave here what they had in hand, and nobody computes it a second time.
+An outcome says what was decided and nothing of what it was decided from. A dry run must be the real run: so the very
+functions that decide leave here what they had in hand, and nobody computes it a second time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LEFT_OUT = "A.2 unencodable"
 
 
 @dataclass(slots=True, kw_only=True)
-class Witness:
+class Trace:
     """Empty until the pass has come that far. `current` is None where the server was not read."""
 
     goal: Wanted | None = None
@@ -29,13 +29,13 @@ class Witness:
     rejected: int = 0
     """Those of them that rejection notes name."""
 
-    def read(self, raws: Sequence[RawStudy], *, rejected: int, notes: tuple[Note, ...]) -> None:
+    def note_read(self, raws: Sequence[RawStudy], *, rejected: int, notes: tuple[Note, ...]) -> None:
         self.instances, self.rejected, self.notes = sum(len(raw.instances) for raw in raws), rejected, notes
 
-    def decided(self, goal: Wanted, current: Current | None, action: Action) -> None:
+    def note_decision(self, goal: Wanted, current: Current | None, action: Action) -> None:
         self.goal, self.current, self.action = goal, current, action
 
     @property
-    def noted_as_left_out(self) -> bool:
+    def has_left_out_note(self) -> bool:
         """Whether a note tells of instances that cannot be said in FHIR at all (MAPPING A.2)."""
         return any(note.rule == _LEFT_OUT for note in self.notes)

@@ -20,13 +20,13 @@ from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyErr
 from syncd.loop.breaker import Gate, Gates
 from syncd.loop.companions import provenance
 from syncd.loop.companions.target import restore
-from syncd.loop.context import Rooms
-from syncd.loop.steps import Step, reached
+from syncd.loop.context import Context
+from syncd.loop.steps import Step, report_step
 from syncd.loop.strictness import rules
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
 from syncd.loop.workers.failures import IN_A_ROW, Failures
-from syncd.loop.workers.neighbours import Company
+from syncd.loop.workers.neighbours import Neighbours
 from syncd.model.correlation import correlation_id
 from syncd.model.ids import ArchiveName
 from syncd.model.words import Decision, ParkedReason, TargetState
@@ -41,11 +41,11 @@ _LATELY = 300.0
 """Seconds within which another study's write shows that we may write at all."""
 
 
-class Turn:
+class Attempt:
     """Takes one task after the other, from any thread. `on_outcome` hears every committed outcome."""
 
-    def __init__(self, rooms: Rooms, *, fhir: Gate, archives: Gates, on_outcome: Callable[[Outcome], None]) -> None:
-        self._rooms = rooms
+    def __init__(self, context: Context, *, fhir: Gate, archives: Gates, on_outcome: Callable[[Outcome], None]) -> None:
+        self._context = context
         self._fhir = fhir
         self._archives = archives
         self._on_outcome = on_outcome
@@ -53,7 +53,7 @@ class Turn:
         self._met_reset: set[str] = set()
         """Studies whose last turn looked as if the server had lost what it confirmed."""
         self._failures = Failures()
-        self._company = Company()
+        self._neighbours = Neighbours()
 
     def take(self, task: Task) -> bool:
         """Reconcile and commit; returns whether the claim is settled, else it must be given back."""
@@ -62,16 +62,16 @@ class Turn:
         try:
             with (
                 structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=correlation),
-                self._company.under_way(task.study_uid),
+                self._neighbours.attend(task.study_uid),
             ):
-                return self._taken(task, correlation)
+                return self._attempt(task, correlation)
         finally:
             correlation_id.reset(token)
 
     @property
-    def given_up(self) -> int:
+    def number_given_up(self) -> int:
         """Studies for which a one-shot run need not wait any longer."""
-        return self._failures.given_up
+        return self._failures.number_given_up
 
     def outage(self, error: SyncdError) -> bool:
         """Whether a whole server is in trouble; its gate is closed then."""
@@ -87,23 +87,23 @@ class Turn:
             return True
         return False
 
-    def _taken(self, task: Task, correlation: str) -> bool:
-        began, at = time.monotonic(), self._rooms.clock()
+    def _attempt(self, task: Task, correlation: str) -> bool:
+        began, at = time.monotonic(), self._context.clock()
         outcome = self._outcome(task)
-        if outcome is None or not self._committed(self._in_time(replace(outcome, correlation_id=correlation), began_at=at)):
+        if outcome is None or not self._commit(self._in_time(replace(outcome, correlation_id=correlation), began_at=at)):
             return False
-        self._rooms.observer.decided(outcome.decision, time.monotonic() - began)
-        self._rooms.observer.noted(outcome.noted, safety=rules(outcome.safety or ()) if outcome.noted else ())
+        self._context.observer.count_decision(outcome.decision, time.monotonic() - began)
+        self._context.observer.count_notes(outcome.noted, safety=rules(outcome.safety or ()) if outcome.noted else ())
         log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
         self._on_outcome(outcome)
-        self._pay(outcome)
+        self._deliver(outcome)
         return True
 
-    def _pay(self, outcome: Outcome) -> None:
+    def _deliver(self, outcome: Outcome) -> None:
         """What this write owes, at once; whatever becomes of it, the study is settled (RULES B8)."""
         if outcome.owed:
             try:
-                provenance.pay(self._rooms, outcome.owed)
+                provenance.deliver(self._context, outcome.owed)
             except LedgerUnavailable as error:
                 log.error("provenance_put_back", error=str(error))
 
@@ -118,32 +118,32 @@ class Turn:
             log.error("study_put_back", error=str(error))
             return None
         except (TargetPaused, Transient) as error:
-            return None if self.outage(error) else self._failed(task, error)
+            return None if self.outage(error) else self._handle_failure(task, error)
         except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
             # Only where it happened is told: the message may hold a patient's data (RULES S1).
             log.error("study_failed_unexpectedly", error=type(error).__name__, where=places(error))
-            return self._backed_off(task, Transient(type(error).__name__))
+            return self._back_off(task, Transient(type(error).__name__))
         self._met_reset.discard(task.study_uid)
         if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not _was_forbidden(task):
             return self._forbidden(task, outcome)
         if outcome.decision in (Decision.CREATE, Decision.UPDATE, Decision.RETRACT):
             self._succeeded_at = time.monotonic()
-            self._failures.written(task.study_uid)
-            self._fhir.worked()
+            self._failures.note_write(task.study_uid)
+            self._fhir.note_success()
         elif outcome.attempts:
-            self._failures.torn(task.study_uid, attempts=outcome.attempts)
+            self._failures.note_torn_read(task.study_uid, attempts=outcome.attempts)
         else:
-            self._failures.settled(task.study_uid)
+            self._failures.forget(task.study_uid)
         for copy in outcome.found_copies:  # named only where the archive answered to the end
             gate = self._archives.of(copy.archive)
             if gate is not None:
-                gate.worked()
+                gate.note_success()
         return outcome
 
     def _in_time(self, outcome: Outcome, *, began_at: float) -> Outcome:
         """The outcome by the clock as it is now: it was set back if it shows less than when the turn began, and what is to
         be done in a minute must not wait for an hour (RULES E5). One set forward makes it due, which is early enough."""
-        back = began_at - self._rooms.clock()
+        back = began_at - self._context.clock()
         if back <= 0:
             return outcome
         return replace(outcome, due=max(0.0, outcome.due - back), not_before=max(0.0, outcome.not_before - back))
@@ -152,21 +152,21 @@ class Turn:
         """A 403 is the study's own only while the probe and others succeed (RULES C6)."""
         if self._fhir.blames():
             return None
-        if self._company.heard_out(task.study_uid, until=self._others_succeed):
+        if self._neighbours.wait_for_others(task.study_uid, until=self._others_succeed):
             return outcome
         if outcome.parked is not None and outcome.parked.digest:
             self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
             return None
         # Reading something else works, as the probe shows: whether this alone is hidden, the next write of another tells.
-        return self._failed(task, Transient(f"The FHIR server answered 403 ({outcome.reason})", server="fhir"))
+        return self._handle_failure(task, Transient(f"The FHIR server answered 403 ({outcome.reason})", server="fhir"))
 
-    def _failed(self, task: Task, error: SyncdError) -> Outcome | None:
+    def _handle_failure(self, task: Task, error: SyncdError) -> Outcome | None:
         """The server is well, so the study is to blame, unless several fail in a row: then no row is touched."""
         gate = self._gate(error)
         server = "" if gate is self._fhir else str(getattr(error, "server", ""))
         served = self._serves_others(task, server)
         if served:
-            return self._backed_off(task, error, own=True)
+            return self._back_off(task, error, own=True)
         if served is False:
             gate.close(TargetState.OPEN, f"it serves no other study either; the last trouble: {error}")
             log.warning("server_in_trouble", reason=gate.reason)
@@ -175,12 +175,12 @@ class Turn:
             gate.close(TargetState.OPEN, f"{IN_A_ROW} studies failed in a row; the last: {error}")
             log.warning("server_in_trouble", reason=gate.reason)
             return None
-        return self._backed_off(task, error)
+        return self._back_off(task, error)
 
     def _serves_others(self, task: Task, server: str) -> bool | None:
         """Whether that archive serves the study's neighbours to the bottom of their files: then its trouble is its own
         (RULES C6). None if nobody can tell, as for the FHIR server."""
-        source = self._rooms.archives.get(ArchiveName(server))
+        source = self._context.archives.get(ArchiveName(server))
         if source is None:
             return None
         return source.archive.serves_others({one.orthanc_id for one in task.claim.copies if one.archive == server})
@@ -189,23 +189,25 @@ class Turn:
         """That of the archive which failed, else the FHIR server's."""
         return self._archives.of(getattr(error, "server", "")) or self._fhir
 
-    def _committed(self, outcome: Outcome) -> bool:
+    def _commit(self, outcome: Outcome) -> bool:
         try:
-            self._rooms.ledger.commit(outcome)
+            self._context.ledger.commit(outcome)
         except (LedgerUnavailable, LedgerRefused) as error:
             log.error("study_put_back", error=str(error))
             return False
         except Exception as error:  # noqa: BLE001 - whatever the ledger's library says, the claim must not leak
             log.error("study_put_back", error=type(error).__name__, where=places(error))
             return False
-        reached(Step.COMMITTED)
+        report_step(Step.COMMITTED)
         return True
 
     def _after_reset(self, task: Task, began: float) -> Outcome | None:
         """Everything is restored, once: who meets the same again, when nothing is believed that was not read, has a trouble
         of its own (its updates are answered as creations), and must not make the others be verified for ever."""
         if task.study_uid in self._met_reset:
-            return self._failed(task, Transient("the FHIR server answers as if it had lost everything", server="fhir"))
+            return self._handle_failure(
+                task, Transient("the FHIR server answers as if it had lost everything", server="fhir")
+            )
         self._met_reset.add(task.study_uid)
         self._restore(began)
         return None
@@ -213,9 +215,9 @@ class Turn:
     def _restore(self, began: float) -> None:
         """Sentinel and Endpoints anew, once for all the workers that met the same reset."""
         try:
-            with self._rooms.locks.holding("restore"):
+            with self._context.locks.hold("restore"):
                 if self._restored_at < began:
-                    restore(self._rooms)
+                    restore(self._context)
                     self._restored_at = time.monotonic()
         except SyncdError as error:
             log.error("restore_failed", error=str(error))
@@ -225,18 +227,18 @@ class Turn:
         """Whether the server took another write lately: then a 403 is about this study alone (RULES C6)."""
         return time.monotonic() - self._succeeded_at < _LATELY
 
-    def _backed_off(self, task: Task, error: SyncdError, *, own: bool = False) -> Outcome:
+    def _back_off(self, task: Task, error: SyncdError, *, own: bool = False) -> Outcome:
         """`own`: its neighbours are served, so that the failure counts in any case."""
-        failure = self._failures.failed(task.study_uid, attempts=task.claim.row.attempts, own=own)
+        failure = self._failures.count_failure(task.study_uid, attempts=task.claim.row.attempts, own=own)
         parked = task.claim.parked
         if failure.attempts >= ATTEMPTS or (parked is not None and parked.reason == ParkedReason.SERVER_ERROR):
-            self._failures.settled(task.study_uid)
-            return task.parked(StudyError(ParkedReason.SERVER_ERROR, f"{ATTEMPTS} attempts failed; the last: {error}"))
+            self._failures.forget(task.study_uid)
+            return task.park_outcome(StudyError(ParkedReason.SERVER_ERROR, f"{ATTEMPTS} attempts failed; the last: {error}"))
         longest = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2.0 ** min(failure.tries, 20))
         asked = getattr(error, "retry_after", None) or 0.0
         pause = max(random.uniform(SHORTEST_BACKOFF, longest), asked)  # noqa: S311 - jitter, no secret
-        until = self._rooms.clock() + min(pause, LONGEST_BACKOFF)
-        outcome = task.waiting(f"try {failure.tries} failed: {error}", due=until)
+        until = self._context.clock() + min(pause, LONGEST_BACKOFF)
+        outcome = task.wait_outcome(f"try {failure.tries} failed: {error}", due=until)
         return replace(outcome, attempts=failure.attempts, not_before=until)
 
 

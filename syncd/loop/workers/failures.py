@@ -2,8 +2,8 @@
 
 A server may let us read and fail every write: the probe says that all is well, and each study looks guilty. So failures
 are held against each other: one counts against its study only if another study was written since the study's last
-attempt, and five different studies that fail in a row are the server's fault. The difficulty is that this is a memory of
-minutes, not of the ledger; a restart forgets it, and then nothing counts until something is written.
+attempt, and five different studies that fail in a row are the server's fault. This is a memory of minutes, not of the
+ledger; a restart forgets it, and then nothing counts until something is written.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ class Failures:
         self._last: dict[str, _Last] = {}
         self._in_a_row: dict[str, set[str]] = {}
 
-    def written(self, study_uid: str) -> None:
+    def note_write(self, study_uid: str) -> None:
         """The server took a write of this study."""
         with self._guard:
             self._written += 1
             self._last.pop(study_uid, None)
             self._in_a_row.clear()
 
-    def settled(self, study_uid: str) -> None:
+    def forget(self, study_uid: str) -> None:
         """The study is dealt with otherwise: parked, or nothing was to be done."""
         with self._guard:
             self._last.pop(study_uid, None)
 
-    def torn(self, study_uid: str, *, attempts: int) -> None:
+    def note_torn_read(self, study_uid: str, *, attempts: int) -> None:
         """It cannot be read as a whole: it waits for its archive, and nobody for it."""
         with self._guard:
             self._last[study_uid] = _Last(written=self._written, attempts=attempts, tries=OWN_ATTEMPTS + 1)
@@ -68,7 +68,7 @@ class Failures:
             failed.clear()
             return True
 
-    def failed(self, study_uid: str, *, attempts: int, own: bool = False) -> Failure:
+    def count_failure(self, study_uid: str, *, attempts: int, own: bool = False) -> Failure:
         """Count one more failure of a study against which the ledger holds `attempts`; `own`: it is known to be the study's,
         whether anything was written or not."""
         with self._guard:
@@ -81,7 +81,7 @@ class Failures:
             return Failure(attempts=held, tries=tries)
 
     @property
-    def given_up(self) -> int:
+    def number_given_up(self) -> int:
         """Studies that failed more often than a one-shot run waits for, though few attempts count against them."""
         with self._guard:
             return sum(one.tries > OWN_ATTEMPTS >= one.attempts for one in self._last.values())

@@ -1,8 +1,8 @@
 """Workers: due studies are claimed, looked up in batches, and given to a few threads, the most urgent first.
 
-A worker never sleeps and never retries by itself; waiting is a due time in the ledger. The difficulty is to look studies
-up fifty at a time and still let an urgent one pass: what was looked up is held back here, and only as many studies as
-there are threads are under way (RULES A9, C2).
+A worker never sleeps and never retries by itself; waiting is a due time in the ledger. Studies are looked up fifty at a
+time, and an urgent one still passes them: what was looked up is held back here, and only as many studies as there are
+threads are under way (RULES A9, C2).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from syncd.errors import LedgerUnavailable, StudyError, TargetPaused, Transient
 from syncd.ledger.ledger import Claim
 from syncd.loop.breaker import Gate, Gates
 from syncd.loop.companions import provenance
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.loop.study.task import Task
-from syncd.loop.workers.attempt import Turn, places
+from syncd.loop.workers.attempt import Attempt, places
 from syncd.loop.workers.rate import Pace
 from syncd.mapping.values.identity import resource_id
 from syncd.model.ids import ArchiveName
@@ -46,7 +46,7 @@ class Workers:
 
     def __init__(
         self,
-        rooms: Rooms,
+        context: Context,
         *,
         fhir: Gate,
         archives: Gates,
@@ -55,12 +55,12 @@ class Workers:
         pace: Pace | None = None,
     ) -> None:
         """Without a `pace`, old studies are worked on like all others, when nothing else is due."""
-        self._rooms = rooms
+        self._context = context
         self._fhir = fhir
         self._archives = archives
         self._concurrency = concurrency
         self._pace = pace or Pace()
-        self._turn = Turn(rooms, fhir=fhir, archives=archives, on_outcome=on_outcome)
+        self._turn = Attempt(context, fhir=fhir, archives=archives, on_outcome=on_outcome)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="reconcile")
         self._changed = threading.Condition()
         self._in_flight = 0
@@ -89,10 +89,10 @@ class Workers:
                 readable = self._archives.open() if self._fhir.ask() else frozenset()
                 self._put_back_held(readable)
                 if not readable:
-                    if until_idle and self._settled():
+                    if until_idle and self._is_settled():
                         return
                     self._rest()
-                elif not self._advance(readable) and until_idle and self._settled() and not self._due_soon(readable):
+                elif not self._advance(readable) and until_idle and self._is_settled() and not self._due_soon(readable):
                     return
             except LedgerUnavailable as error:
                 if until_idle:
@@ -117,30 +117,30 @@ class Workers:
 
     def _advance(self, readable: frozenset[ArchiveName]) -> bool:
         """One step: claim, look up, hand out. Returns whether there was anything to do; rests if not."""
-        claims = self._claimed(readable)
+        claims = self._claim(readable)
         if claims:
             self._hold(claims)
         handed_out = self._hand_out()
-        if claims or handed_out or provenance.pay_due(self._rooms):
+        if claims or handed_out or provenance.deliver_due(self._context):
             return True
         self._rest()
         return bool(self._held) or bool(self._owed)
 
-    def _claimed(self, readable: frozenset[ArchiveName]) -> list[Claim]:
+    def _claim(self, readable: frozenset[ArchiveName]) -> list[Claim]:
         owed = tuple(self._owed)
         if owed:  # claims that could not be given back, or whose study is not to blame
-            self._rooms.ledger.release(*owed)
+            self._context.ledger.release(*owed)
             self._owed.difference_update(owed)
         if len(self._held) >= _MOST_HELD or self._in_flight > self._concurrency:
             return []
         # A whole batch when nothing is held; else only a few, in case something more urgent has come. Of those that fail
         # again and again one at a time, so that they never occupy every thread (RULES C6).
         limit = self._concurrency if self._held else BATCH
-        claims = self._rooms.ledger.claim(
+        claims = self._context.ledger.claim(
             limit,
-            now=self._rooms.clock(),
+            now=self._context.clock(),
             within=readable,
-            most_backfill=self._pace.allowed(),
+            most_backfill=self._pace.refill(),
             stubborn=0 if self._stubborn else 1,
         )
         self._pace.took(sum(claim.row.priority == Priority.BACKFILL for claim in claims))
@@ -160,23 +160,23 @@ class Workers:
         except Exception as error:  # noqa: BLE001 - the batch is a shortcut: without it each study asks, and fails, for itself
             log.warning("first_look_failed", error=type(error).__name__, where=places(error))
             hits = {}
-        self._held += [Task(claim=one, rooms=self._rooms, hits=hits.get(one.row.study_uid)) for one in claims]
+        self._held += [Task(claim=one, context=self._context, hits=hits.get(one.row.study_uid)) for one in claims]
         self._held.sort(key=_order)
 
     def _hand_out(self) -> int:
         handed_out = 0
         while self._held and self._in_flight <= self._concurrency and not self._stopping:
-            task = replace(self._held.pop(0), closed=self._archives.closed())
+            task = replace(self._held.pop(0), closed=self._archives.closed_archives())
             with self._changed:
                 self._in_flight += 1
             try:
-                self._pool.submit(self._turn.take, task).add_done_callback(partial(self._ended, task.study_uid))
+                self._pool.submit(self._turn.take, task).add_done_callback(partial(self._end, task.study_uid))
             except RuntimeError:  # the pool was shut down meanwhile
-                self._ended(task.study_uid, None)
+                self._end(task.study_uid, None)
             handed_out += 1
         return handed_out
 
-    def _ended(self, study_uid: str, future: Future[bool] | None) -> None:
+    def _end(self, study_uid: str, future: Future[bool] | None) -> None:
         settled = future is not None and not future.cancelled() and future.exception() is None and future.result()
         with self._changed:
             self._stubborn.discard(study_uid)
@@ -196,7 +196,7 @@ class Workers:
         self._held[:] = kept
         owed = tuple(self._owed)
         if owed:
-            self._rooms.ledger.release(*owed)
+            self._context.ledger.release(*owed)
             self._owed.difference_update(owed)
 
     def _rest(self) -> None:
@@ -204,16 +204,16 @@ class Workers:
             if not self._stopping:
                 self._changed.wait(_IDLE_WAIT)
 
-    def _settled(self) -> bool:
+    def _is_settled(self) -> bool:
         with self._changed:
             return self._in_flight == 0 and not self._held and not self._owed
 
     def _due_soon(self, readable: frozenset[ArchiveName]) -> bool:
         """Whether a study backs off only for a moment: a one-shot run waits for its first few attempts. Or whether one is
         due: the last turn may have marked others after we looked (a rejection note, a Patient that gave way)."""
-        ledger = self._rooms.ledger
-        due = ledger.unsettled(ledger.newest_generation(), now=self._rooms.clock(), within=readable)
-        return due > 0 or ledger.backing_off(most_attempts=OWN_ATTEMPTS, within=readable) > self._turn.given_up
+        ledger = self._context.ledger
+        due = ledger.unsettled(ledger.newest_generation(), now=self._context.clock(), within=readable)
+        return due > 0 or ledger.backing_off(most_attempts=OWN_ATTEMPTS, within=readable) > self._turn.number_given_up
 
     def _first_look(self, claims: Sequence[Claim]) -> dict[str, frozenset[str]]:
         """One search for all studies of which we remember nothing (RULES C2)."""
@@ -222,10 +222,10 @@ class Workers:
             # A server that is read anew may have lost what we remember: then it is created, and looked up before.
             if (claim.record is None and claim.intent is None) or claim.row.read_fhir:
                 try:
-                    ids[claim.row.study_uid] = resource_id(claim.row.study_uid, bad_uid=self._rooms.policy.bad_uid)
+                    ids[claim.row.study_uid] = resource_id(claim.row.study_uid, bad_uid=self._context.policy.bad_uid)
                 except StudyError:
                     continue  # reconcile parks it
-        return imaging_studies(self._rooms.server, ids, fhir_version=self._rooms.fhir_version) if ids else {}
+        return imaging_studies(self._context.server, ids, fhir_version=self._context.fhir_version) if ids else {}
 
 
 def _order(task: Task) -> tuple[int, int, float]:

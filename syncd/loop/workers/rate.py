@@ -1,7 +1,7 @@
 """How fast, and at what hours, old studies are worked on: only those at backfill priority wait for it (RULES A9).
 
-The difficulty is to slow a backlog down without slowing what arrives: so nobody sleeps here. Whoever claims work asks how
-many old studies it may take now, and takes the rest of what is due in any case.
+The backlog is slowed down and what arrives is not, so nobody sleeps here. Whoever claims work asks how many old studies
+it may take now, and takes the rest of what is due in any case.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Pace:
     _saved: float = field(default=1.0, init=False)
     _asked: float | None = field(default=None, init=False)
 
-    def allowed(self) -> int | None:
+    def refill(self) -> int | None:
         """How many old studies may be claimed now; None for any number."""
-        if self.paused:
+        if self.why_paused:
             return 0
         if self.rate is None:
             return None
@@ -50,7 +50,7 @@ class Pace:
         self._saved -= number
 
     @property
-    def paused(self) -> str:
+    def why_paused(self) -> str:
         """Why no old study is begun at this hour; empty when they are."""
         if self.window is None or self.window.is_open(self.minute()):
             return ""

@@ -1,8 +1,8 @@
 """Whether a resource of ours is fit to be sent (RULES B1): several checks, of which none suffices.
 
-A model library parses it, where there is one for the version (`models`): names, types, required elements. The table check
-finds what the libraries let pass: wrong codes, ids and ranges, empty strings and lists, control characters, codes without
-a system; for R6 it has the eight invariants besides. The difficulty is a study of ten thousand instances: paths are put
+A model library parses it, where there is one for the version (`models`): names, types, required elements. The table
+check finds what the libraries let pass: wrong codes, ids and ranges, empty strings and lists, control characters, codes
+without a system; for R6 it has the eight invariants besides. A study may have ten thousand instances: paths are put
 together only for what is wrong. A problem names element and rule, never the value (RULES S1).
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from syncd.mapping.check.invariants_r6 import broken
+from syncd.mapping.check.invariants_r6 import broken_invariants
 from syncd.mapping.check.model_libraries import Fault as _Fault
 from syncd.mapping.check.model_libraries import model_faults
 from syncd.mapping.check.tables import SHAPES, Element, Shapes
@@ -27,7 +27,7 @@ def problems(resource: dict[str, Any], *, fhir_version: str = "r4") -> tuple[str
         return ("resourceType: not a type that syncd writes",)
     faults = _structure(resource, resource_type, shapes)
     if fhir_version == "r6" and resource_type == "ImagingStudy" and not faults:
-        faults = [("", rule) for rule in broken(resource)]
+        faults = [("", rule) for rule in broken_invariants(resource)]
     faults += model_faults(resource, fhir_version=fhir_version)
     return tuple(dict.fromkeys(f"{resource_type}{path}: {rule}" for path, rule in faults))
 
@@ -43,7 +43,7 @@ def _structure(value: object, name: str, shapes: Shapes) -> list[_Fault]:
     for key, content in value.items():
         element = shape.get(key)
         if element is None:
-            found = _unlisted(content) or _undefined(key, name, shapes)
+            found = _check_value(content) or _check_defined(key, name, shapes)
         elif element.rule is not None and not element.many:
             rule = element.rule(content)
             found = [("", rule)] if rule else []
@@ -112,7 +112,7 @@ def _target(content: object, targets: frozenset[str]) -> list[_Fault]:
     return [(".reference", "names a resource type that is not allowed here")]
 
 
-def _undefined(key: str, name: str, shapes: Shapes) -> list[_Fault]:
+def _check_defined(key: str, name: str, shapes: Shapes) -> list[_Fault]:
     """Whether FHIR defines an element that is not in the table, where no model library would tell."""
     if shapes.further is None:
         return []
@@ -124,16 +124,16 @@ def _undefined(key: str, name: str, shapes: Shapes) -> list[_Fault]:
     return [("", "holds an element that FHIR does not define")]
 
 
-def _unlisted(content: object) -> list[_Fault]:
+def _check_value(content: object) -> list[_Fault]:
     """What holds for every FHIR value: nothing is empty, no text holds control characters."""
     if isinstance(content, dict):
         if not content:
             return [("", "an object must not be empty")]
-        return [fault for key, inner in content.items() for fault in _below(f".{key}", _unlisted(inner))]
+        return [fault for key, inner in content.items() for fault in _below(f".{key}", _check_value(inner))]
     if isinstance(content, list):
         if not content:
             return [("", "a list must not be empty")]
-        return [fault for index, inner in enumerate(content) for fault in _below(f"[{index}]", _unlisted(inner))]
+        return [fault for index, inner in enumerate(content) for fault in _below(f"[{index}]", _check_value(inner))]
     if content is None:
         return [("", "must not be null")]
     rule = text(content) if isinstance(content, str) else ""

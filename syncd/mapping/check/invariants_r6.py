@@ -1,7 +1,7 @@
 """The eight invariants of R6's ImagingStudy, all of severity error (MAPPING A.4, ballot5).
 
-Each is a function of the resource that tells whether it holds. The difficulty is what FHIRPath makes of silence: an
-invariant about an element that is absent holds, and a comparison of a date with a time is empty, which fails.
+Each is a function of the resource that tells whether it holds. FHIRPath has rules of its own for silence: an invariant
+about an element that is absent holds, and a comparison of a date with a time is empty, which fails.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from syncd.mapping.values.systems import DICOM_UID
 Study = Mapping[str, Any]
 
 
-def broken(study: Study) -> list[str]:
+def broken_invariants(study: Study) -> list[str]:
     """The keys and rules that do not hold, in order. `study` must have passed the shape check."""
     return [f"{key}: {rule}" for key, rule, holds in _INVARIANTS if not holds(study)]
 
@@ -61,11 +61,11 @@ def _ist_6(study: Study) -> bool:
 
 def _ist_7(study: Study) -> bool:
     """Codes, and since April 2026 words too."""
-    of_series = frozenset().union(*(_said(one.get("modality", {})) for one in _series(study)))
-    return "modality" not in study or frozenset().union(*map(_said, study["modality"])) == of_series
+    of_series = frozenset().union(*(_codes_of(one.get("modality", {})) for one in _series(study)))
+    return "modality" not in study or frozenset().union(*map(_codes_of, study["modality"])) == of_series
 
 
-def _said(concept: Study) -> frozenset[tuple[str, str]]:
+def _codes_of(concept: Study) -> frozenset[tuple[str, str]]:
     codes = {(one.get("system", ""), one.get("code", "")) for one in concept.get("coding", ())}
     return frozenset(codes | ({("", concept["text"])} if "text" in concept else set()))
 

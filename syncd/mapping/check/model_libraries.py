@@ -1,8 +1,8 @@
 """What the model libraries think of a resource: fhirclient of R4, fhir.resources of R4B and R5; R6 and DSTU2 have none.
 
-A library's model is made and thrown away: what is sent is our own JSON (RULES B1). The difficulty is their messages, which
-quote values: only where and of which kind a fault is gets out (RULES S1). A type's model is imported when it is first
-needed: no site pays for another version's library.
+A library's model is made and thrown away: what is sent is our own JSON (RULES B1). Their messages quote values: only
+where and of which kind a fault is gets out (RULES S1). A type's model is imported when it is first needed: no site pays
+for another version's library.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def _element(written: str) -> Element:
     )
 
 
-def _changed(table: Table, changes: Table) -> Table:
+def _merge_tables(table: Table, changes: Table) -> Table:
     """`table` with the elements of `changes`; an element that is empty there is not defined any more."""
     names = dict.fromkeys([*table, *changes])
     joined = {name: {**table.get(name, {}), **changes.get(name, {})} for name in names}
@@ -68,12 +68,12 @@ def _shapes(table: Table, *, further: Mapping[str, str] | None = None) -> Shapes
     )
 
 
-_R4 = _changed(r4.R4, provenance.R4)
-_R5 = _changed(_changed(_R4, r5_r6.R5), provenance.R5)
-_R6 = _changed(_R5, r5_r6.R6)
+_R4 = _merge_tables(r4.R4, provenance.R4)
+_R5 = _merge_tables(_merge_tables(_R4, r5_r6.R5), provenance.R5)
+_R6 = _merge_tables(_R5, r5_r6.R6)
 
 SHAPES: Mapping[str, Shapes] = {
-    "dstu2": _shapes(_changed(r4.R4, dstu2.DSTU2), further=dstu2.FURTHER),
+    "dstu2": _shapes(_merge_tables(r4.R4, dstu2.DSTU2), further=dstu2.FURTHER),
     "r4": _shapes(_R4),
     "r4b": _shapes(_R4),
     "r5": _shapes(_R5),

@@ -1,9 +1,9 @@
 """What DSTU2 (1.0.2) says: another ImagingStudy, and data types that know less (MAPPING M).
 
-References are literal or mere words, an Identifier's type has HL7's older system, a family name is a list, and `meta` has
-no source. The difficulties: `uid` is an OID, so that a UID with leading zeros cannot be said there (HAPI calls it an
-error) and only the addresses tell it; and there is no status. A study that is there is `ONLINE`, one that is gone is
-`UNAVAILABLE`, and one that still arrives is not written at all (RULES A6).
+References are literal or mere words, an Identifier's type has HL7's older system, a family name is a list, and `meta`
+has no source. Two things it cannot say. `uid` is an OID, so that a UID with leading zeros cannot be said there (HAPI
+calls it an error) and only the addresses tell it; and there is no status. A study that is there is `ONLINE`, one that
+is gone is `UNAVAILABLE`, and one that still arrives is not written at all (RULES A6).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from pydicom._uid_dict import UID_dictionary
 
 from syncd.mapping.dialects.r4 import R4, absent, coding, summary_extension
-from syncd.mapping.dialects.statement import Json, Said, SaidSeries, filled
+from syncd.mapping.dialects.statement import Json, Said, SaidSeries, without_empty
 from syncd.mapping.policy import ArchivePolicy
 from syncd.mapping.values.systems import DCM, IDENTIFIER_TYPE, INSTALLATION, SENTINEL, is_oid
 from syncd.mapping.values.terms import ACQUISITION, Term
@@ -42,7 +42,7 @@ class Dstu2(R4):
             raise ValueError("DSTU2 has no way to say that a study still arrives (RULES A6)")
         address = _address(said, said.archive) if said.reachable else ""
         shown = [one for one in said.modalities if one.code in ACQUISITION]
-        return filled(
+        return without_empty(
             {
                 "resourceType": "ImagingStudy",
                 "id": said.resource_id,
@@ -63,7 +63,7 @@ class Dstu2(R4):
                 "interpreter": _words(said.interpreters[0]) if said.interpreters else None,
                 "procedure": list(said.procedures_done),
                 "description": said.facts.description,
-                "series": [self._said_series(one, said, address) for one in said.series],
+                "series": [self._series_entry(one, said, address) for one in said.series],
             }
         )
 
@@ -102,10 +102,10 @@ class Dstu2(R4):
     def _modality(self, term: Term | None) -> Json:
         return _coding(term) if term else absent()
 
-    def _said_series(self, series: SaidSeries, said: Said, study_address: str) -> Json:
+    def _series_entry(self, series: SaidSeries, said: Said, study_address: str) -> Json:
         holder = _address(said, series.elsewhere) if series.elsewhere and study_address else study_address
         address = f"{holder}/series/{series.facts.uid}" if holder else ""
-        return filled(
+        return without_empty(
             {
                 **_uid(series.facts.uid),
                 "number": series.facts.number,

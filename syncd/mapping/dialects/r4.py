@@ -1,13 +1,13 @@
 """What R4 says, and the frame that the later versions keep: elements that they say otherwise are methods of their own.
 
-Concepts are bare Codings in R4. The difficulty is a Coding without a code: there is no `text` to fall back on, so words
-go into `display`, and what is not known at all is an empty Coding that says why (`data-absent-reason`).
+Concepts are bare Codings in R4. A Coding may have no code: there is no `text` to fall back on, so words go into
+`display`, and what is not known at all is an empty Coding that says why (`data-absent-reason`).
 """
 
 from __future__ import annotations
 
 from syncd.mapping.dialects.services import services
-from syncd.mapping.dialects.statement import Json, Said, SaidEndpoint, SaidSeries, filled
+from syncd.mapping.dialects.statement import Json, Said, SaidEndpoint, SaidSeries, without_empty
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.values.systems import (
     CONNECTION_TYPE,
@@ -48,7 +48,7 @@ class R4:
 
     def imaging_study(self, said: Said) -> Json:
         """The whole resource; elements without a value are left out."""
-        return filled(
+        return without_empty(
             {
                 "resourceType": "ImagingStudy",
                 "id": said.resource_id,
@@ -134,7 +134,7 @@ class R4:
         }
 
     def _series(self, series: SaidSeries, said: Said) -> Json:
-        return filled(
+        return without_empty(
             {
                 "uid": series.facts.uid,
                 "number": series.facts.number,

@@ -1,7 +1,7 @@
 """What R5 says otherwise than R4: concepts have words, body sites may be references, orders alone carry the accession.
 
-The difficulty is what became poorer: the reader of the images (`interpreter`) has no element any more, and the connection
-type `ihe-iid` is no longer in HL7's code system (MAPPING 0.1-7), so it is said in words.
+R5 is poorer in two places: the reader of the images (`interpreter`) has no element any more, and the connection type
+`ihe-iid` is no longer in HL7's code system (MAPPING 0.1-7), so it is said in words.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ class R5(R4):
 
     def _anatomy(self, series: SaidSeries) -> Json:
         return {
-            "bodySite": sited(concept(series.body_site), series) if series.body_site else None,
+            "bodySite": site_reference(concept(series.body_site), series) if series.body_site else None,
             "laterality": {"coding": [coding(series.laterality)]} if series.laterality else None,
         }
 
 
-def sited(said: Json, series: SaidSeries) -> Json:
+def site_reference(said: Json, series: SaidSeries) -> Json:
     """A CodeableReference: the site, and its BodyStructure where there is one (MAPPING J.7)."""
     return {"concept": said} | ({"reference": series.body_structure} if series.body_structure else {})
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from syncd.mapping.dialects.r4 import absent, concept
-from syncd.mapping.dialects.r5 import R5, sited
+from syncd.mapping.dialects.r5 import R5, site_reference
 from syncd.mapping.dialects.statement import Json, Said, SaidSeries
-from syncd.mapping.values.people import completed, organization
+from syncd.mapping.values.people import complete_performers, organization
 from syncd.mapping.values.systems import is_oid
 from syncd.mapping.values.terms import Term
 from syncd.model.snapshot import InstanceFacts
@@ -38,14 +38,16 @@ class R6(R5):
 
     def _anatomy(self, series: SaidSeries) -> Json:
         site = series.body_site
-        return {"bodySite": [sited(_with_side(site, series.laterality), series)] if site else None}
+        return {"bodySite": [site_reference(_with_side(site, series.laterality), series)] if site else None}
 
     def _series_started(self, series: SaidSeries, said: Said) -> str:
         return not_before(said.started, series.started)
 
     def _performers(self, series: SaidSeries) -> list[Json]:
         """R6 knows the device and the place among the performers (MAPPING A.2)."""
-        return completed(series.performers, (("DEV", series.device), ("LOC", organization(series.facts.institution))))
+        return complete_performers(
+            series.performers, (("DEV", series.device), ("LOC", organization(series.facts.institution)))
+        )
 
     def _instances(self, series: SaidSeries, said: Said) -> list[Json]:
         return [_instance(instance) for instance in series.facts.instances]

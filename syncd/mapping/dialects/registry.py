@@ -1,7 +1,7 @@
 """The FHIR versions that we speak, by name; which one a server speaks, by what it says of itself.
 
-The difficulty is R6: "6.0.0-ballot4" and "6.0.0-ballot5" are different standards (MAPPING 0.1-1). Ballots before the fifth
-have names of their own here, so that they can be refused by name, and everything from ballot5 on is `r6`.
+R6 is several standards: "6.0.0-ballot4" and "6.0.0-ballot5" are different standards (MAPPING 0.1-1). Ballots before the
+fifth have names of their own here, so that they can be refused by name, and everything from ballot5 on is `r6`.
 """
 
 from __future__ import annotations

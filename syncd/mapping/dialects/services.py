@@ -1,7 +1,7 @@
 """Which services an archive offers to the public, and the ids of their Endpoints (MAPPING E, RULES B5).
 
-The address is the service's public root, from the settings; a service without an address has no Endpoint. The difficulty
-is the viewer: FHIR has a connection type for IHE Invoke Image Display only. Any other viewer gets words and no code, which
+The address is the service's public root, from the settings; a service without an address has no Endpoint. The viewer
+fits worst: FHIR has a connection type for IHE Invoke Image Display only. Any other viewer gets words and no code, which
 the binding allows and `$validate` accepts without a warning.
 """
 

@@ -1,7 +1,7 @@
 """What is to be said of a study, in no FHIR version's words: `imagingstudy` makes it, a dialect turns it into JSON.
 
 Everything that does not depend on the version is decided when this exists: which series can be said at all, which terms
-their codes are, who may be shown. The difficulty is size: a study of thirty thousand instances is described by the
+their codes are, who may be shown. Nothing is copied: a study of thirty thousand instances is described by the
 snapshot's own instances, never by a second copy of them.
 
 Data types that most versions share (Identifier, Reference) are already JSON here, in the form of R4; a dialect that knows
@@ -94,6 +94,6 @@ class SaidEndpoint:
     address: str
 
 
-def filled(elements: Mapping[str, Any]) -> Json:
+def without_empty(elements: Mapping[str, Any]) -> Json:
     """Without the elements that say nothing: FHIR knows no empty values."""
     return {name: value for name, value in elements.items() if value is not None and value not in ("", [], {}, ())}

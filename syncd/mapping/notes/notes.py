@@ -1,8 +1,8 @@
 """What was odd about a study for the mapping, and what was done: for `explain`, `render --notes` and counters.
 
-The snapshot notes odd DICOM values; here is what FHIR or the settings could not take. The difficulty is to say enough
-without a value (RULES S1): a note names tag, rule and action, and equal ones become one with their number, so that a
-study of ten thousand odd instances has one line.
+The snapshot notes odd DICOM values; here is what FHIR or the settings could not take. A note says enough without a
+value (RULES S1): it names tag, rule and action, and equal ones become one with their number, so that a study of ten
+thousand odd instances has one line.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from syncd.errors import StudyError
-from syncd.mapping.notes.unsaid import unsaid
+from syncd.mapping.notes.unsaid import unsaid_notes
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.resources.companions import companions, references_to
 from syncd.mapping.resources.device import device_id
-from syncd.mapping.resources.imagingstudy import encodable, listed, modality_of, whole
+from syncd.mapping.resources.imagingstudy import encodable, listed_series, modality_of, whole
 from syncd.mapping.resources.procedure import ends_before_it_starts, procedure_ids
 from syncd.mapping.values.identifiers import accession_authority, order_authority
 from syncd.mapping.values.identity import patient_authority, primary_id
@@ -32,13 +32,13 @@ def notes(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str =
     """The mapping's own notes, in the order of the resource's elements; `snapshot.notes` are not repeated. What the
     version cannot say, and what the site's profile misses, comes last."""
     counted = Counter(_all(snapshot, policy=policy))
-    counted.update(_unsaid(snapshot, policy=policy, fhir_version=fhir_version))
+    counted.update(_unsaid_notes(snapshot, policy=policy, fhir_version=fhir_version))
     return tuple(
         replace(note, done=f"{note.done} ({times} times)") if times > 1 else note for note, times in counted.items()
     )
 
 
-def _unsaid(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str) -> Iterator[Note]:
+def _unsaid_notes(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str) -> Iterator[Note]:
     """As if all companions were there: what the loop cannot write, it tells itself. Nothing of a study that cannot be
     published at all: it is parked with its own reason."""
     there = references_to(companions(snapshot, subject={}, policy=policy, fhir_version=fhir_version))
@@ -46,11 +46,11 @@ def _unsaid(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str
         said = whole(snapshot, subject={}, policy=policy, there=there)
     except StudyError:
         return
-    yield from unsaid(said, fhir_version=fhir_version)
+    yield from unsaid_notes(said, fhir_version=fhir_version)
 
 
 def _all(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterator[Note]:
-    shown = listed(snapshot, policy=policy)
+    shown = listed_series(snapshot, policy=policy)
     yield from _of_identifiers(snapshot, policy=policy)
     yield from _of_moment("0008,0020", snapshot.started, zone=policy.of(snapshot.archive).timezone)
     yield from _of_people(snapshot)

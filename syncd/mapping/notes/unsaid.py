@@ -1,7 +1,7 @@
 """What a FHIR version has no element for, and what a study lacks for the site's profile: noted, for it is not published.
 
-Told from what was to be said (`said`), so that nothing is decided twice. The difficulty is to tell of each study only what
-is its own: that R6 has no element for an interpreter is no news of a study which names none.
+Told from what was to be said (`said`), so that nothing is decided twice. Of each study only its own is told: that R6
+has no element for an interpreter is no news of a study which names none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from syncd.model.snapshot import Note
 _LATER = frozenset({"r5", "r6"})
 
 
-def unsaid(said: Said, *, fhir_version: str) -> Iterator[Note]:
+def unsaid_notes(said: Said, *, fhir_version: str) -> Iterator[Note]:
     """What the version leaves out of this study, one note per occurrence, then what its profile misses."""
     if fhir_version in _LATER and said.interpreters:
         yield Note(tag="0008,1060", rule="A.1 R5", done="interpreter left out: no element from R5 on")
@@ -33,7 +33,7 @@ def unsaid(said: Said, *, fhir_version: str) -> Iterator[Note]:
         yield from _dstu2(said)
     guide = GUIDES.get((said.policy.profile, fhir_version))
     if guide is not None:
-        yield from (Note(tag=tag, rule=guide.rule, done=done) for tag, done in _missing(said, guide))
+        yield from (Note(tag=tag, rule=guide.rule, done=done) for tag, done in _missing_elements(said, guide))
 
 
 def _accessions(said: Said) -> list[Json]:
@@ -103,7 +103,7 @@ def _m(tag: str, done: str) -> Note:
     return Note(tag=tag, rule="M", done=done)
 
 
-def _missing(said: Said, guide: Guide) -> Iterator[tuple[str, str]]:
+def _missing_elements(said: Said, guide: Guide) -> Iterator[tuple[str, str]]:
     """What the guide demands, or wants where it is known, and the study does not have (MAPPING H)."""
     yield from _orders(said, guide)
     for tag, there, what in (

@@ -1,8 +1,8 @@
 """The implementation guides that a site may have filled (POLICY__PROFILE), by the FHIR versions they are written in.
 
-Read were: HL7 Europe Imaging 1.0.0-ballot (R4 and R5, source of 10 June 2026), IHE RAD MADO 1.0.0 (trial use, 3 September
-2026, R4). The difficulty is that one guide has other addresses and another code per version, so a guide here is always
-one of one version; a version without its row is refused.
+Read were: HL7 Europe Imaging 1.0.0-ballot (R4 and R5, source of 10 June 2026), IHE RAD MADO 1.0.0 (trial use, 3
+September 2026, R4). One guide has other addresses and another code per version, so a guide here is always one of one
+version; a version without its row is refused.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a guide demands beyond the base: filled where the archive's data allow it, never invented (MAPPING H, B, E).
 
-A profile is laid over what the version's dialect has written: types of identifiers, orders as the guide's slices want them,
-further performers, extensions. The difficulty are slices that may hold one thing only, where a study has several: what does
-not fit stays if the guide leaves room beside the slice, and goes if not, and `unsaid` tells it. `meta.profile` is the site's
-claim, made of every study that is there; what a study lacks for it is told per study, as notes.
+A profile is laid over what the version's dialect has written: types of identifiers, orders as the guide's slices want
+them, further performers, extensions. A slice may hold one thing only where a study has several: what does not fit stays
+if the guide leaves room beside the slice, and goes if not, and `unsaid` tells it. `meta.profile` is the site's claim,
+made of every study that is there; what a study lacks for it is told per study, as notes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from syncd.mapping.dialects.statement import Json, Said, SaidEndpoint, SaidSerie
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.profiles.guides import GUIDES, Guide
 from syncd.mapping.profiles.regions import regions
-from syncd.mapping.values.people import completed, function_of, organization
+from syncd.mapping.values.people import complete_performers, function_of, organization
 from syncd.mapping.values.systems import DCM, DICOM_UID
 from syncd.model.snapshot import Code, InstanceFacts
 
@@ -31,13 +31,13 @@ _TITLES = {code.value: code.meaning for code in codes.cid7010.concepts.values()}
 """CID 7010 Key Object Selection Document Title: MADO's extension takes no other."""
 
 
-def profiled(resource: Json, said: Said, *, version: str) -> Json:
+def apply_profile(resource: Json, said: Said, *, version: str) -> Json:
     """The resource as the site's profile wants it; without a profile as it is. Raises `KeyError` for a version that the
     profile is not written in: `require_guide` is asked before."""
     if not said.policy.profile:
         return resource
     guide = GUIDES[said.policy.profile, version]
-    made = resource | {"identifier": [_typed(one) for one in resource["identifier"]]}
+    made = resource | {"identifier": [_with_uid_type(one) for one in resource["identifier"]]}
     if "basedOn" in resource:
         made["basedOn"] = _orders(resource["basedOn"], guide=guide)
     if said.counted:
@@ -48,17 +48,17 @@ def profiled(resource: Json, said: Said, *, version: str) -> Json:
             _series(one, of=facts, said=said, guide=guide)
             for one, facts in zip(resource["series"], said.series, strict=True)
         ]
-    made["meta"] = claiming(resource["meta"], policy=said.policy, version=version, counted=said.counted)
+    made["meta"] = meta_with_claim(resource["meta"], policy=said.policy, version=version, counted=said.counted)
     return {name: value for name, value in made.items() if value != []}
 
 
-def claiming(meta: Json, *, policy: MappingPolicy, version: str, counted: bool) -> Json:
+def meta_with_claim(meta: Json, *, policy: MappingPolicy, version: str, counted: bool) -> Json:
     """`meta` of an ImagingStudy with the site's claim, if any; MADO knows no study without its counts."""
     guide = GUIDES.get((policy.profile, version))
     return meta | {"profile": [guide.study]} if guide is not None and (counted or guide.name == "eu") else meta
 
 
-def profiled_endpoint(
+def apply_endpoint_profile(
     resource: Json, service: SaidEndpoint, *, archive: ArchivePolicy, policy: MappingPolicy, version: str
 ) -> Json:
     """An Endpoint as the site's profile wants it: MADO's WADO-RS, with the archive's OID where the site gives it."""
@@ -83,7 +83,7 @@ def key_object_title(title: Code | None) -> str:
     return title.value if title is not None and title.scheme == "DCM" and title.value in _TITLES else ""
 
 
-def _typed(identifier: Json) -> Json:
+def _with_uid_type(identifier: Json) -> Json:
     if identifier.get("system") != DICOM_UID:
         return identifier
     head = {name: identifier[name] for name in ("use",) if name in identifier}
@@ -114,7 +114,7 @@ def _series(series: Json, *, of: SaidSeries, said: Said, guide: Guide) -> Json:
     made = dict(series)
     if guide.name == "eu":
         slices = (("DEV", of.device), ("CST", organization(of.facts.custodian)), ("LOC", organization(of.facts.institution)))
-        made["performer"] = completed(_sliced(series.get("performer", ())), slices)
+        made["performer"] = complete_performers(_slice_performers(series.get("performer", ())), slices)
     else:
         made["endpoint"] = wado_references(of.elsewhere or said.archive, said.policy)
     if "instance" in series:
@@ -131,7 +131,7 @@ def wado_references(archive: ArchivePolicy, policy: MappingPolicy) -> list[Json]
     return [{"reference": f"Endpoint/{one.resource_id}"} for one in found if one.code == WADO_RS]
 
 
-def _sliced(performers: Sequence[Json]) -> list[Json]:
+def _slice_performers(performers: Sequence[Json]) -> list[Json]:
     """One performing physician is EU's slice, whose actor is no mere Practitioner; further ones stand beside it without a
     function, because a second of the same is refused, and so does one for whom a Practitioner is written."""
     made: list[Json] = []

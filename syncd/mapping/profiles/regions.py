@@ -1,8 +1,8 @@
 """From a body site to the few regions by which the guides let people search for studies (MAPPING H, anatomical-region).
 
-The guides name ten regions and no way from a body part to them. The difficulty is to invent nothing: a body part is only
-here where it lies in a region as a whole, or consists of parts that do (chest and abdomen: two). Vessels, which run through
-several, and whatever the table does not name have no region.
+The guides name ten regions and no way from a body part to them. Nothing is invented: a body part is only here where it
+lies in a region as a whole, or consists of parts that do (chest and abdomen: two). Vessels, which run through several,
+and whatever the table does not name have no region.
 """
 
 from __future__ import annotations

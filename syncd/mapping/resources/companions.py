@@ -14,7 +14,7 @@ from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.resources import body_structure
 from syncd.mapping.resources.body_structure import body_structures_of
 from syncd.mapping.resources.device import devices_of
-from syncd.mapping.resources.imagingstudy import listed
+from syncd.mapping.resources.imagingstudy import listed_series
 from syncd.mapping.resources.practitioner import practitioners_of
 from syncd.mapping.resources.procedure import procedures_done
 from syncd.model.snapshot import StudySnapshot
@@ -24,7 +24,7 @@ def companions(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy,
     """What the study wants to be there besides itself; `subject` is the study's."""
     if not types(policy):
         return ()
-    snapshot = replace(snapshot, series=listed(snapshot, policy=policy))
+    snapshot = replace(snapshot, series=listed_series(snapshot, policy=policy))
     return (
         *devices_of(snapshot, policy=policy, fhir_version=fhir_version),
         *practitioners_of(snapshot, policy=policy, fhir_version=fhir_version),

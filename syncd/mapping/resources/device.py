@@ -1,7 +1,7 @@
 """A Device for the equipment of a series, and one for syncd itself (MAPPING J.2).
 
-The difficulty is which machine it was: two of one model are two Devices, so there is a resource only for a Device UID, or
-for manufacturer, model and serial number together; anything less is words. What changed between the versions is where a
+A model is no machine: two of one model are two Devices, so there is a resource only for a Device UID, or for
+manufacturer, model and serial number together; anything less is words. What changed between the versions is where a
 name and a software version stand (`_FORMS`); DSTU2 asks for a type that no file gives, and has no series performer to
 name a Device.
 """
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from syncd.mapping.dialects.registry import dialect
-from syncd.mapping.dialects.statement import Json, filled
+from syncd.mapping.dialects.statement import Json, without_empty
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.values.systems import INSTALLATION, URI, is_oid
 from syncd.model.ids import hashed_id
@@ -71,7 +71,7 @@ def syncd_device(policy: MappingPolicy, *, version: str, fhir_version: str) -> J
     if fhir_version not in _FORMS:
         return None
     form, code = _FORMS[fhir_version], policy.installation_id
-    return filled(
+    return without_empty(
         {
             "resourceType": "Device",
             "id": hashed_id("dev-", key=json.dumps(["syncd", code]), digits=DIGITS),
@@ -86,7 +86,7 @@ def syncd_device(policy: MappingPolicy, *, version: str, fhir_version: str) -> J
 def _device(equipment: Equipment, resource_id: str, *, policy: MappingPolicy, fhir_version: str) -> Json:
     form = _FORMS[fhir_version]
     names = ((equipment.model, form.model), (equipment.station, "user-friendly-name"))
-    return filled(
+    return without_empty(
         {
             "resourceType": "Device",
             "id": resource_id,

@@ -11,7 +11,7 @@ from syncd.mapping.dialects.registry import dialect
 from syncd.mapping.dialects.services import services
 from syncd.mapping.dialects.statement import Json
 from syncd.mapping.policy import MappingPolicy
-from syncd.mapping.profiles.profiles import profiled_endpoint
+from syncd.mapping.profiles.profiles import apply_endpoint_profile
 
 
 def endpoints(policy: MappingPolicy, *, fhir_version: str = "r4") -> tuple[Json, ...]:
@@ -20,7 +20,7 @@ def endpoints(policy: MappingPolicy, *, fhir_version: str = "r4") -> tuple[Json,
     if not say.has_endpoints:
         return ()
     return tuple(
-        profiled_endpoint(
+        apply_endpoint_profile(
             say.endpoint(service, policy=policy), service, archive=archive, policy=policy, version=fhir_version
         )
         for archive in policy.archives

@@ -1,8 +1,8 @@
 """`StudySnapshot` → ImagingStudy: what is to be said, decided once for every FHIR version (MAPPING A).
 
-A dialect writes it down (`dialects`). The difficulty is what cannot be said at all: a series or instance whose UID is no
-FHIR id is left out and not counted, one without any instance left goes with it, and a study of which nothing is left is
-refused rather than published as empty (RULES A7).
+A dialect writes it down (`dialects`). Some things cannot be said at all: a series or instance whose UID is no FHIR id
+is left out and not counted, one without any instance left goes with it, and a study of which nothing is left is refused
+rather than published as empty (RULES A7).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from syncd.errors import StudyError
 from syncd.mapping.dialects.registry import dialect as dialect_of
 from syncd.mapping.dialects.statement import Json, Said, SaidSeries
 from syncd.mapping.policy import MappingPolicy
-from syncd.mapping.profiles.profiles import profiled
+from syncd.mapping.profiles.profiles import apply_profile
 from syncd.mapping.resources.body_structure import body_structure_id
 from syncd.mapping.resources.device import device_id
 from syncd.mapping.resources.practitioner import practitioner_id
 from syncd.mapping.resources.procedure import procedure_ids
-from syncd.mapping.values.identifiers import accession_identifiers, based_on, encounter, study_identifiers
+from syncd.mapping.values.identifiers import accession_identifiers, encounter, order_references, study_identifiers
 from syncd.mapping.values.identity import resource_id
 from syncd.mapping.values.moments import date_time
-from syncd.mapping.values.people import completed, device, performer, practitioner
+from syncd.mapping.values.people import complete_performers, device, performer, practitioner
 from syncd.mapping.values.systems import DCM
 from syncd.mapping.values.terms import ACQUISITION, Term, body_site, laterality, modality, procedures, reasons
 from syncd.model.snapshot import PatientFacts, Person, SeriesFacts, StudySnapshot
@@ -36,7 +36,7 @@ _MANIFESTS = frozenset({("DCM", "113030"), ("DCM", "113031"), ("99IHE", "MADOTEM
 """Titles of manifests: plain, signed, and IHE MADO's for the time being (MAPPING D.1)."""
 
 
-def available(
+def available_study(
     snapshot: StudySnapshot,
     *,
     subject: Json,
@@ -51,25 +51,27 @@ def available(
     (MAPPING J). Raises `StudyError` (`uid-not-oid`, `unmappable`).
     """
     said = whole(snapshot, subject=subject, policy=policy, summary=summary, there=there)
-    return _written(said, dialect)
+    return _in_dialect(said, dialect)
 
 
-def registered(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, dialect: str = "r4") -> Json:
+def registered_study(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, dialect: str = "r4") -> Json:
     """What is known of a study that still arrives: who, when, for which order, where (RULES A6).
 
     Only for a version that `writes_registered`.
     """
-    return _written(_head(snapshot, status="registered", subject=subject, policy=policy), dialect)
+    return _in_dialect(_head(snapshot, status="registered", subject=subject, policy=policy), dialect)
 
 
-def withdrawn(snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, status: str, dialect: str = "r4") -> Json:
+def withdrawn_study(
+    snapshot: StudySnapshot, *, subject: Json, policy: MappingPolicy, status: str, dialect: str = "r4"
+) -> Json:
     """A study of which nothing may be shown any more: identifiers, subject and `status`; no series, modality, count or
     endpoint (MAPPING F.3). DSTU2, which has no status, says `UNAVAILABLE` and zero counts."""
     head = _head(snapshot, status=status, subject=subject, policy=policy)
-    return _written(replace(head, orders=(), started="", reachable=False), dialect)
+    return _in_dialect(replace(head, orders=(), started="", reachable=False), dialect)
 
 
-def listed(snapshot: StudySnapshot, *, policy: MappingPolicy) -> tuple[SeriesFacts, ...]:
+def listed_series(snapshot: StudySnapshot, *, policy: MappingPolicy) -> tuple[SeriesFacts, ...]:
     """The series that are shown: what FHIR can carry, without manifests where the site does not want them listed. A study
     of nothing else keeps them (MAPPING D.2, RULES A7: never publish zero)."""
     shown = encodable(snapshot.series)
@@ -99,9 +101,9 @@ def encodable(series: Sequence[SeriesFacts]) -> tuple[SeriesFacts, ...]:
     return tuple(kept)
 
 
-def _written(said: Said, version: str) -> Json:
+def _in_dialect(said: Said, version: str) -> Json:
     """What the version says, and what the site's profile adds."""
-    return profiled(dialect_of(version).imaging_study(said), said, version=version)
+    return apply_profile(dialect_of(version).imaging_study(said), said, version=version)
 
 
 def _head(snapshot: StudySnapshot, *, status: str, subject: Json, policy: MappingPolicy) -> Said:
@@ -115,7 +117,7 @@ def _head(snapshot: StudySnapshot, *, status: str, subject: Json, policy: Mappin
         uid_identifier=uid,
         study_ids=tuple(study_ids),
         accessions=tuple(accession_identifiers(snapshot, policy=policy)),
-        orders=tuple(based_on(snapshot, policy=policy)),
+        orders=tuple(order_references(snapshot, policy=policy)),
         archive=policy.of(snapshot.at_home),
         started=date_time(snapshot.started, timezone=policy.of(snapshot.archive).timezone),
     )
@@ -131,7 +133,7 @@ def whole(
 ) -> Said:
     """What is to be said of a stable study, in no version's words; `there` as for `available`. Raises `StudyError`
     (`uid-not-oid`, `unmappable`)."""
-    shown = listed(snapshot, policy=policy)
+    shown = listed_series(snapshot, policy=policy)
     if not shown:
         raise StudyError("unmappable", "no series with an instance has UIDs that FHIR can carry")
     done = procedure_ids(replace(snapshot, series=shown)) if there else ()
@@ -188,7 +190,7 @@ def _series(series: SeriesFacts, snapshot: StudySnapshot, *, policy: MappingPoli
         body_structure=_literal("BodyStructure", structure, there),
         laterality=laterality(series.laterality),
         started=date_time(series.started, timezone=holder.timezone),
-        performers=tuple(completed(people, [("DEV", machine)] if policy.write_devices else [])),
+        performers=tuple(complete_performers(people, [("DEV", machine)] if policy.write_devices else [])),
         device=machine,
         elsewhere=holder if series.elsewhere else None,
     )

@@ -1,8 +1,8 @@
 """Our own Patient, and how a study points at a patient (MAPPING J.1, RULES B4).
 
-Written only where the server has no matching Patient. The difficulty is the patient without a PatientID: nothing
-identifies them, so their Patient carries our extension instead of an identifier, and a study that may not have a
-Patient at all (POLICY__PATIENT `logical`) says in words that its subject is unidentified.
+Written only where the server has no matching Patient. A patient may have no PatientID: nothing identifies them, so
+their Patient carries our extension instead of an identifier, and a study that may not have a Patient at all
+(POLICY__PATIENT `logical`) says in words that its subject is unidentified.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def patient(snapshot: StudySnapshot, *, key: PatientKey, policy: MappingPolicy, 
         "meta": say.meta(policy),
     }
     if key.unidentified:
-        resource["extension"] = [_unidentified()]
+        resource["extension"] = [_unidentified_extension()]
     said = {
         "identifier": patient_identifiers(snapshot, policy=policy),
         "name": human_names(facts.names),
@@ -54,13 +54,13 @@ def with_identifiers(ours: Mapping[str, Any], *, of: Mapping[str, Any]) -> dict[
     return {**ours, "identifier": [*own, *further]} if further else dict(ours)
 
 
-def held(current: Mapping[str, Any], *, policy: MappingPolicy, fhir_version: str = "r4") -> dict[str, Any]:
+def without_server_parts(current: Mapping[str, Any], *, policy: MappingPolicy, fhir_version: str = "r4") -> dict[str, Any]:
     """Our Patient as the server holds it, fit to be sent again: without what the server added."""
     kept = {element: value for element, value in current.items() if element not in ("meta", "text")}
     return {**kept, "meta": dialect(fhir_version).meta(policy)}
 
 
-def replaced(ours: Mapping[str, Any], *, by: str, policy: MappingPolicy, fhir_version: str = "r4") -> dict[str, Any]:
+def replaced_patient(ours: Mapping[str, Any], *, by: str, policy: MappingPolicy, fhir_version: str = "r4") -> dict[str, Any]:
     """Our Patient `ours`, as the server holds it, when another one stands for the same person: `by` is `Patient/<id>`.
 
     Nobody should use it any more, and whoever meets it is led on (RULES B4)."""
@@ -79,7 +79,11 @@ def subject(key: PatientKey, snapshot: StudySnapshot, *, literal: str | None, fh
     if literal is not None:
         return {"reference": literal}
     if key.unidentified:
-        logical: dict[str, Any] = {"extension": [_unidentified()], "type": "Patient", "display": "unidentified patient"}
+        logical: dict[str, Any] = {
+            "extension": [_unidentified_extension()],
+            "type": "Patient",
+            "display": "unidentified patient",
+        }
     else:
         logical = {"type": "Patient", "identifier": usual_identifier(snapshot, system=key.system)}
     return dialect(fhir_version).subject(logical)
@@ -92,5 +96,5 @@ def _identity(identifier: Mapping[str, Any]) -> tuple[str, str, str]:
     return (system, assigner, str(identifier.get("value") or ""))
 
 
-def _unidentified() -> dict[str, Any]:
+def _unidentified_extension() -> dict[str, Any]:
     return {"url": UNIDENTIFIED_EXTENSION, "valueBoolean": True}

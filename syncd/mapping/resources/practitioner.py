@@ -1,8 +1,8 @@
 """A Practitioner for somebody whom a code identifies (MAPPING J.2).
 
-The difficulty is who that is: two people may have one name, so nobody gets a resource without an identifier under a
-system (the C.5 designator rule), and its id follows from that identifier alone. Everybody else stays words, or a logical
-reference (`people`).
+A name is not enough: two people may have one name, so nobody gets a resource without an identifier under a system (the
+C.5 designator rule), and its id follows from that identifier alone. Everybody else stays words, or a logical reference
+(`people`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 
 from syncd.mapping.dialects.registry import dialect
-from syncd.mapping.dialects.statement import Json, filled
+from syncd.mapping.dialects.statement import Json, without_empty
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.values.people import display, human_names
 from syncd.mapping.values.systems import scheme_system
@@ -44,7 +44,7 @@ def practitioners_of(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_ver
 
 def _practitioner(person: Person, resource_id: str, *, policy: MappingPolicy, fhir_version: str) -> Json:
     names = human_names([person.name])
-    return filled(
+    return without_empty(
         {
             "resourceType": "Practitioner",
             "id": resource_id,

@@ -1,8 +1,8 @@
 """A Procedure for each performed procedure step, or for the study where it has procedure codes only (MAPPING J.4).
 
-The difficulty is the period: its start and end are two pairs of date and time that need not be of one precision, nor in
-order, and FHIR refuses an end that lies before, or cannot be compared with, its start. What both can say is said; an end
-that contradicts its start is left out, and with it the claim that the step was completed.
+The period needs care: its start and end are two pairs of date and time that need not be of one precision, nor in order,
+and FHIR refuses an end that lies before, or cannot be compared with, its start. What both can say is said; an end that
+contradicts its start is left out, and with it the claim that the step was completed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from syncd.mapping.dialects.r4 import concept
 from syncd.mapping.dialects.registry import dialect
-from syncd.mapping.dialects.statement import Json, filled
+from syncd.mapping.dialects.statement import Json, without_empty
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.values.moments import date_time, in_order
 from syncd.mapping.values.systems import DICOM_UID
@@ -69,7 +69,7 @@ def procedures_done(snapshot: StudySnapshot, *, subject: Json, policy: MappingPo
                 "subject": subject,
                 form.period: when,
             }
-            made.append(filled(said))
+            made.append(without_empty(said))
     return tuple(made)
 
 
@@ -82,7 +82,7 @@ def period(step: PerformedStep, *, timezone: str) -> Json:
             start, end = start[:shorter], end[:shorter]
         if not in_order(start, end):
             end = ""
-    return filled({"start": start, "end": end})
+    return without_empty({"start": start, "end": end})
 
 
 def ends_before_it_starts(step: PerformedStep, *, timezone: str) -> bool:

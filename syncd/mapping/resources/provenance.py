@@ -1,7 +1,7 @@
 """The trail of a correction: a Provenance, and the Device that stands for syncd in it (MAPPING J.2, J.5, RULES B8).
 
-What happened is told by `activity`, in the words of another code system from R5 on. The difficulty is to say nothing that
-a retry would say otherwise: the time is that of the intent, the id follows from what the study says.
+What happened is told by `activity`, in the words of another code system from R5 on. A retry says the very same: the
+time is that of the intent, the id follows from what the study says.
 
 DSTU2 has another Provenance, with other codes and no logical references; nothing is written there.
 """

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from syncd.mapping.dialects.registry import dialect as dialect_of
-from syncd.mapping.dialects.statement import Json, filled
+from syncd.mapping.dialects.statement import Json, without_empty
 from syncd.mapping.policy import MappingPolicy
-from syncd.mapping.profiles.profiles import claiming
+from syncd.mapping.profiles.profiles import meta_with_claim
 from syncd.mapping.values.systems import DICOM_UID
 
 
@@ -42,11 +42,11 @@ def remains(
         return _remains_in_dstu2(current, policy=policy)
     ours = list(identifiers)
     kept = [one for one in current.get("identifier", ()) if one in ours or one.get("system") == DICOM_UID]
-    return filled(
+    return without_empty(
         {
             "resourceType": "ImagingStudy",
             "id": current["id"],
-            "meta": claiming(dialect_of(dialect).meta(policy), policy=policy, version=dialect, counted=False),
+            "meta": meta_with_claim(dialect_of(dialect).meta(policy), policy=policy, version=dialect, counted=False),
             "identifier": kept,
             "status": status,
             "subject": current.get("subject"),
@@ -56,7 +56,7 @@ def remains(
 
 def _remains_in_dstu2(current: Mapping[str, Any], *, policy: MappingPolicy) -> Json:
     """DSTU2 has no status, and demands counts (MAPPING M)."""
-    return filled(
+    return without_empty(
         {
             "resourceType": "ImagingStudy",
             "id": current["id"],

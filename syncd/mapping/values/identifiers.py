@@ -1,7 +1,7 @@
 """FHIR Identifiers of a study, its orders, its visit and its patient (MAPPING B).
 
-The difficulty is the missing system: a value is still worth showing, but only the StudyID and the visit, which mean
-nothing without one, are left out. Values are never merged across systems, only exact repetitions vanish.
+A system may be missing: a value is still worth showing, but only the StudyID and the visit, which mean nothing without
+one, are left out. Values are never merged across systems, only exact repetitions vanish.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def study_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list
     return found
 
 
-def based_on(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
+def order_references(snapshot: StudySnapshot, *, policy: MappingPolicy) -> list[dict[str, Any]]:
     """The orders as logical references: the order system owns them (MAPPING J.3)."""
     orders = accession_identifiers(snapshot, policy=policy)
     for type_code, issued in (("PLAC", snapshot.placer_orders), ("FILL", snapshot.filler_orders)):

@@ -1,8 +1,8 @@
 """Which resource a study is, and whose: ids that are the same on every run, on every machine.
 
 The ImagingStudy's id is the StudyInstanceUID itself (RULES C1), the Patient's a digest of who assigned which PatientID
-(RULES B4). The difficulty is that two patients must never get one id: without an assigning authority the archive and
-the issuer's name are part of the key, and without a PatientID the study is.
+(RULES B4). Two patients must never get one id: without an assigning authority the archive and the issuer's name are
+part of the key, and without a PatientID the study is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A DICOM date and time as FHIR's dateTime (MAPPING C.1).
 
-FHIR wants an offset wherever there is a time; DICOM mostly has none. The site's time zone supplies it. The difficulty is
-the two odd hours of a year: the doubled one takes the earlier reading, the one that does not exist keeps the offset
-from before the gap. Without a zone there is a date only.
+FHIR wants an offset wherever there is a time; DICOM mostly has none. The site's time zone supplies it. Two hours of a
+year are odd: the doubled one takes the earlier reading, the one that does not exist keeps the offset from before the
+gap. Without a zone there is a date only.
 """
 
 from __future__ import annotations

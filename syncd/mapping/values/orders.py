@@ -1,7 +1,7 @@
 """Orders that are on the server: a logical reference of `basedOn` becomes a literal one beside its identifier (J.3).
 
-Only an identifier with a system is asked for: an accession alone is everybody's. The difficulty is that accessions are
-not to be kept (RULES S1); what was found is remembered under a digest of the identifier.
+Only an identifier with a system is asked for: an accession alone is everybody's. Accessions are not to be kept (RULES
+S1); what was found is remembered under a digest of the identifier.
 """
 
 from __future__ import annotations

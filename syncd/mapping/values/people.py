@@ -1,9 +1,9 @@
 """PN → HumanName, and everybody else in the study as a reference (MAPPING C.2, J.2).
 
-The difficulty is a name's three groups: alphabetic, ideographic and phonetic spell one name, so each becomes a HumanName
-of its own, marked by the representation extension unless a lone alphabetic group makes it plain. People other than the
-patient are a logical reference where an identification code has a system, else only what to show; whether such a code also
-makes a Practitioner is the site's choice (`practitioner`).
+A name has three groups: alphabetic, ideographic and phonetic spell one name, so each becomes a HumanName of its own,
+marked by the representation extension unless a lone alphabetic group makes it plain. People other than the patient are
+a logical reference where an identification code has a system, else only what to show; whether such a code also makes a
+Practitioner is the site's choice (`practitioner`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def practitioner(person: Person) -> dict[str, Any] | None:
     return {"display": shown}
 
 
-def completed(performers: Iterable[dict[str, Any]], others: Others) -> list[dict[str, Any]]:
+def complete_performers(performers: Iterable[dict[str, Any]], others: Others) -> list[dict[str, Any]]:
     """The performers, and behind them those of `others` that can be shown and whose function nobody has yet."""
     made = list(performers)
     taken = {function_of(one) for one in made}

@@ -47,7 +47,7 @@ def text(value: object) -> str:
 
 def uri(value: object) -> str:
     """uri: no blanks; what calls itself an OID or a UUID must be one."""
-    fault = _matching(value, _URI, "a uri must not hold blanks")
+    fault = _match(value, _URI, "a uri must not hold blanks")
     if fault or not isinstance(value, str):
         return fault
     if value.startswith("urn:oid:"):
@@ -58,23 +58,23 @@ def uri(value: object) -> str:
 
 
 def oid(value: object) -> str:
-    return _matching(value, _OID, "must be a valid OID (urn:oid:, no leading zeros)")
+    return _match(value, _OID, "must be a valid OID (urn:oid:, no leading zeros)")
 
 
 def system(value: object) -> str:
     """`system` of a Coding or an Identifier. HAPI 8.8 refuses any other form ("must be an absolute reference")."""
-    return _matching(value, _ABSOLUTE, "a system must be an absolute URI") or uri(value)
+    return _match(value, _ABSOLUTE, "a system must be an absolute URI") or uri(value)
 
 
 def date(value: object) -> str:
-    return _matching(value, _DATE, "must be a FHIR date") or _in_calendar(value)
+    return _match(value, _DATE, "must be a FHIR date") or _in_calendar(value)
 
 
 def date_time(value: object) -> str:
-    return _matching(value, _DATE_TIME, "must be a FHIR dateTime; a time needs seconds and an offset") or _in_calendar(value)
+    return _match(value, _DATE_TIME, "must be a FHIR dateTime; a time needs seconds and an offset") or _in_calendar(value)
 
 
-def unsigned(value: object) -> str:
+def unsigned_int(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int):
         return "must be an integer"
     return "" if 0 <= value <= _MAX_INT else "must lie between 0 and 2147483647"
@@ -84,9 +84,9 @@ def boolean(value: object) -> str:
     return "" if isinstance(value, bool) else "must be true or false"
 
 
-def matching(pattern: re.Pattern[str], fault: str) -> Rule:
+def pattern_rule(pattern: re.Pattern[str], fault: str) -> Rule:
     """A rule from a pattern that the whole value must have."""
-    return lambda value: _matching(value, pattern, fault)
+    return lambda value: _match(value, pattern, fault)
 
 
 def one_of(*codes: str) -> Rule:
@@ -98,22 +98,22 @@ def one_of(*codes: str) -> Rule:
 
 RULES: Mapping[str, Rule] = {
     "boolean": boolean,
-    "code": matching(_CODE, "must be a code: no outer blanks, single inner ones"),
+    "code": pattern_rule(_CODE, "must be a code: no outer blanks, single inner ones"),
     "date": date,
     "dateTime": date_time,
-    "instant": matching(_INSTANT, "must be an instant: date, time with seconds, offset"),
-    "id": matching(_ID, "must be an id: 1 to 64 of A-Z a-z 0-9 - ."),
+    "instant": pattern_rule(_INSTANT, "must be an instant: date, time with seconds, offset"),
+    "id": pattern_rule(_ID, "must be an id: 1 to 64 of A-Z a-z 0-9 - ."),
     "oid": oid,
-    "reference": matching(_REFERENCE, "must be a reference: Type/id, an absolute URL, urn: or #id"),
+    "reference": pattern_rule(_REFERENCE, "must be a reference: Type/id, an absolute URL, urn: or #id"),
     "string": text,
     "system": system,
-    "unsignedInt": unsigned,
+    "unsignedInt": unsigned_int,
     "uri": uri,
-    "url": matching(_URL, "must be an absolute URL"),
+    "url": pattern_rule(_URL, "must be an absolute URL"),
 }
 
 
-def _matching(value: object, pattern: re.Pattern[str], fault: str) -> str:
+def _match(value: object, pattern: re.Pattern[str], fault: str) -> str:
     if not isinstance(value, str):
         return "must be a string"
     if pattern.fullmatch(value) is None:

@@ -1,7 +1,7 @@
 """Who assigned an identifier or a code, as the URI that FHIR wants in `system`.
 
-Two tables of docs/mapping.md: the issuer rule (B) for identifiers, the coding schemes (C.5) for codes. The difficulty is
-what to do without an answer: a URI is never invented, a designator is never a system. An issuer that nobody mapped stays a
+Two tables of docs/mapping.md: the issuer rule (B) for identifiers, the coding schemes (C.5) for codes. Without an
+answer nothing is made up: a URI is never invented, a designator is never a system. An issuer that nobody mapped stays a
 name (`assigner.display`), and keeps two patients apart by being part of their key (`issuer_text`).
 """
 

@@ -1,8 +1,8 @@
 """Modality, body part and laterality as terms: a system and a code where DICOM's tables have one, else words only.
 
-A `Term` says nothing about FHIR versions; a dialect makes it a Coding, a CodeableConcept or a CodeableReference. The
-difficulty is what the archive really holds: retired modalities, private tokens, free-text body parts. A token is never
-put under a system that does not define it (MAPPING C.6, C.7).
+A `Term` says nothing about FHIR versions; a dialect makes it a Coding, a CodeableConcept or a CodeableReference.
+Archives hold what no dictionary knows: retired modalities, private tokens, free-text body parts. A token is never put
+under a system that does not define it (MAPPING C.6, C.7).
 """
 
 from __future__ import annotations

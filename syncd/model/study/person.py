@@ -40,7 +40,7 @@ class Said:
         return self.gender not in ("", _UNKNOWN)
 
 
-def differing(one: Said, other: Said) -> frozenset[Trait]:
+def differing_traits(one: Said, other: Said) -> frozenset[Trait]:
     """In what the two contradict each other. Both must say something: a partial date that the other one refines, an
     unknown sex and names that share a word, or are written in different scripts, contradict nothing."""
     found = {
@@ -51,9 +51,9 @@ def differing(one: Said, other: Said) -> frozenset[Trait]:
     return frozenset(trait for trait, differs in found.items() if differs)
 
 
-def differing_among(many: Iterable[Said]) -> frozenset[Trait]:
+def differing_traits_among(many: Iterable[Said]) -> frozenset[Trait]:
     """In what any two of them contradict each other."""
-    found = (differing(one, other) for one, other in combinations(sorted(set(many), key=repr), 2))
+    found = (differing_traits(one, other) for one, other in combinations(sorted(set(many), key=repr), 2))
     return frozenset(trait for traits in found for trait in traits)
 
 

@@ -1,8 +1,7 @@
 """The instances of a study: uid, SOP Class, number, frames and title (MAPPING A.3).
 
-The difficulty is to lose none by accident and to say so of each that is lost on purpose. The only reason to leave one out
-is a UID that no FHIR id can hold (A.2); it is not counted then. A missing SOP Class or number costs the value, never the
-instance.
+None is lost by accident, and each that is left out on purpose is told. The only reason to leave one out is a UID that
+no FHIR id can hold (A.2); it is not counted then. A missing SOP Class or number costs the value, never the instance.
 """
 
 from __future__ import annotations
@@ -59,9 +58,9 @@ def instance_facts(
     return InstanceFacts(
         uid=uid,
         sop_class=sop_class,
-        number=unsigned_int(number, note=notes.counting(INSTANCE_NUMBER)),
+        number=unsigned_int(number, note=notes.counter_for(INSTANCE_NUMBER)),
         title=_title(full, sop_class=sop_class) or _image_title(tags, Tagset(image or {}, notes), sop_class=sop_class),
-        frames=number_of_frames(tags.raw(_NUMBER_OF_FRAMES), note=notes.counting(_NUMBER_OF_FRAMES)),
+        frames=number_of_frames(tags.raw(_NUMBER_OF_FRAMES), note=notes.counter_for(_NUMBER_OF_FRAMES)),
         modality=_other_modality(image or {}, sop_class=sop_class, series=series_modality),
     )
 
@@ -72,7 +71,7 @@ def _other_modality(image: Tags, *, sop_class: str, series: str) -> str:
     return own if series and own not in ("", series) else other_modality(sop_class, than=series)
 
 
-def ordered(instances: Iterable[InstanceFacts], *, notes: Notes) -> tuple[InstanceFacts, ...]:
+def order_instances(instances: Iterable[InstanceFacts], *, notes: Notes) -> tuple[InstanceFacts, ...]:
     """The instances of one series by number (none last) and UID; a UID that comes twice is kept once and noted."""
     by_uid: dict[str, InstanceFacts] = {}
     for each in sorted(instances, key=_order):

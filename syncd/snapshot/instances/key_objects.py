@@ -1,9 +1,9 @@
 """Key Object Selection documents: their titles, and which instances they select (MAPPING D, PS3.3 C.17.6.2).
 
-Title and evidence decide: the first item of (0040,A043), a code of CID 7010, and (0040,A375), which names every selected
-instance study by study, also of studies other than the document's own. The difficulty is the document that only half
-says it: what it names readably counts, what it does not is noted, and one without a title, or whose evidence names
-nothing, rejects nothing (D.2-5).
+Title and evidence decide: the first item of (0040,A043), a code of CID 7010, and (0040,A375), which names every
+selected instance study by study, also of studies other than the document's own. A document may only half say it: what
+it names readably counts, what it does not is noted, and one without a title, or whose evidence names nothing, rejects
+nothing (D.2-5).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def key_objects(documents: Iterable[Tagset]) -> tuple[KeyObject, ...]:
     return tuple(sorted({each for each in found if each is not None}, key=repr))
 
 
-def rejecting(snapshot: StudySnapshot) -> tuple[KeyObject, ...]:
+def rejection_notes(snapshot: StudySnapshot) -> tuple[KeyObject, ...]:
     """The key objects that take instances back."""
     return tuple(each for each in snapshot.key_objects if each.references and is_rejection(each.title))
 

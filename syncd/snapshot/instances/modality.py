@@ -12,7 +12,7 @@ from pydicom.sr.codedict import codes
 
 from syncd.model.study.modalities import NEWER, RETIRED
 from syncd.snapshot.instances.sop_classes import MODALITY_OF
-from syncd.snapshot.notes import Noting, unnoted
+from syncd.snapshot.notes import Noting, note_nothing
 from syncd.snapshot.values.code_strings import upper_case
 from syncd.snapshot.values.text import values
 
@@ -20,7 +20,7 @@ DEFINED_TERMS = frozenset(code.value for code in codes.cid33.concepts.values()) 
 """What (0008,0060) may say in DICOM, now or in an older edition."""
 
 
-def token(text: str, *, note: Noting = unnoted) -> str:
+def token(text: str, *, note: Noting = note_nothing) -> str:
     """The first value of (0008,0060) with single blanks inside, as a code has them; a term of DICOM in upper case."""
     tokens = values(text)
     if len(tokens) > 1:
@@ -30,7 +30,7 @@ def token(text: str, *, note: Noting = unnoted) -> str:
     return upper_case(" ".join(tokens[0].split()), among=DEFINED_TERMS, note=note)
 
 
-def inferred(sop_classes: Iterable[str], *, note: Noting = unnoted) -> str:
+def infer_modality(sop_classes: Iterable[str], *, note: Noting = note_nothing) -> str:
     """The modality of the first of these SOP Classes that fixes one."""
     found = next((MODALITY_OF[each] for each in sop_classes if each in MODALITY_OF), "")
     note("C.7", "modality_inferred" if found else "modality missing, and no SOP class tells")

@@ -1,9 +1,9 @@
 """What is left of a study once rejection notes have taken back what they name (MAPPING D.2, RULES B7).
 
 The notes come from the study itself and from others of the same patient; which of them are known, and for how long a
-deleted one still counts, is the caller's business. The difficulty is notes that name notes: a note that another one
-names has no effect of its own any more and is rejected like an image. One level only: it is enough to be named, so the
-result depends neither on the order of arrival nor on chains and circles of notes.
+deleted one still counts, is the caller's business. Notes may name notes: a note that another one names has no effect of
+its own any more and is rejected like an image. One level only: it is enough to be named, so the result depends neither
+on the order of arrival nor on chains and circles of notes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from syncd.model.snapshot import Note, SeriesFacts, StudySnapshot
 from syncd.model.study.rejection import EXPIRED, QUALITY, REJECTING_TITLES, SAFETY, WRONG_WORKLIST, Rejection
-from syncd.snapshot.instances.key_objects import EVIDENCE, rejecting
+from syncd.snapshot.instances.key_objects import EVIDENCE, rejection_notes
 
 _IN_ERROR = frozenset({SAFETY, WRONG_WORKLIST})
 """Titles that say: this should never have been in this study (RULES B7)."""
@@ -31,7 +31,7 @@ class Left:
     in_error: bool = False
 
 
-def said_by(snapshot: StudySnapshot, *, patient: str) -> tuple[Rejection, ...]:
+def rejections_in(snapshot: StudySnapshot, *, patient: str) -> tuple[Rejection, ...]:
     """What the study's own rejection notes say, one value per note and study named; `patient` is the study's."""
     return tuple(
         Rejection(
@@ -42,12 +42,14 @@ def said_by(snapshot: StudySnapshot, *, patient: str) -> tuple[Rejection, ...]:
             patient=patient,
             instances=tuple(sorted({one.instance_uid for one in note.references if one.study_uid == target})),
         )
-        for note in rejecting(snapshot)
+        for note in rejection_notes(snapshot)
         for target in sorted({one.study_uid for one in note.references})
     )
 
 
-def left_of(snapshot: StudySnapshot, rejections: Iterable[Rejection], *, patient: str, quality: str = "hide") -> Left:
+def without_rejected(
+    snapshot: StudySnapshot, rejections: Iterable[Rejection], *, patient: str, quality: str = "hide"
+) -> Left:
     """The study without what is rejected. `rejections` are all known ones of the study's own notes, of others that name
     it, and of those that name these notes; what does not concern it has no effect. `quality` is `hide` or `keep`."""
     titles = REJECTING_TITLES - ({QUALITY} if quality == "keep" else set())
@@ -68,9 +70,9 @@ def left_of(snapshot: StudySnapshot, rejections: Iterable[Rejection], *, patient
     rejected = snapshot.number_of_instances - sum(len(one.instances) for one in series)
     shown = {instance.uid for one in series for instance in one.instances}
     if shown - notes or not (rejected or notes):
-        return Left(snapshot=_noted(replace(snapshot, series=series), rejected), rejected=rejected)
+        return Left(snapshot=_with_note(replace(snapshot, series=series), rejected), rejected=rejected)
     return Left(
-        snapshot=_noted(replace(snapshot, series=()), rejected),
+        snapshot=_with_note(replace(snapshot, series=()), rejected),
         rejected=rejected,
         nothing=True,
         in_error=_in_error(named, present=_uids(snapshot) - notes),
@@ -121,7 +123,7 @@ def _uids(snapshot: StudySnapshot) -> set[str]:
     return {instance.uid for series in snapshot.series for instance in series.instances}
 
 
-def _noted(snapshot: StudySnapshot, rejected: int) -> StudySnapshot:
+def _with_note(snapshot: StudySnapshot, rejected: int) -> StudySnapshot:
     if not rejected:
         return snapshot
     note = Note(tag=EVIDENCE, rule="D.2", done=f"instances left out: rejected ({rejected})")

@@ -1,7 +1,7 @@
 """The house in which a series was made, and who keeps its documents (PS3.3 C.7.5.1, C.17.2).
 
 All of it is one representative's word for a whole series, which by definition was made by one device (PS3.3 A.1.2.3).
-The difficulty is that any part may be missing: what is there is kept, and where nothing is, there is no organisation.
+Any part may be missing: what is there is kept, and where nothing is, there is no organisation.
 """
 
 from __future__ import annotations

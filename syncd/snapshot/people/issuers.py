@@ -1,9 +1,9 @@
 """Identifiers and who issued them (MAPPING B): the issuer rule's source, and the patient's ids.
 
-The difficulty is that the same number may be issued by two authorities, so a value never travels without what is said
-about its issuer, and nothing is invented where nothing is said. The retired (0010,1000) Other Patient IDs carry no
-issuer at all: they are kept apart, and published only by a site that says whose they are, for another hospital's number
-must never look like one of ours.
+The same number may be issued by two authorities, so a value never travels without what is said about its issuer, and
+nothing is invented where nothing is said. The retired (0010,1000) Other Patient IDs carry no issuer at all: they are
+kept apart, and published only by a site that says whose they are, for another hospital's number must never look like
+one of ours.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Whether everything in a study speaks of one person (RULES B9, B10).
 
-The archive groups by PatientID, and shows the birth date and sex of whichever image came first; the series that came later
-may be another person's. What they contradict each other in is left out, and noted; where the assigning authority is in
-doubt, so is the number, and the study gets no Patient that others share. The difficulty is when to ask: what a rejection
+The archive groups by PatientID, and shows the birth date and sex of whichever image came first; the series that came
+later may be another person's. What they contradict each other in is left out, and noted; where the assigning authority
+is in doubt, so is the number, and the study gets no Patient that others share. This is asked last: what a rejection
 note takes back speaks for nobody, so each series keeps what it says of its patient, and what is left is judged.
 """
 
@@ -14,7 +14,7 @@ from itertools import combinations
 
 from syncd.model.ids import ArchiveName
 from syncd.model.snapshot import IssuedId, Issuer, Note, PatientFacts, SeriesFacts, StudySnapshot
-from syncd.model.study.person import Said, Trait, are_two, differing, differing_among
+from syncd.model.study.person import Said, Trait, are_two, differing_traits, differing_traits_among
 
 SystemOf = Callable[[IssuedId, ArchiveName], str]
 
@@ -32,29 +32,31 @@ _DONE = {
 }
 
 
-def contradicting(snapshot: StudySnapshot) -> tuple[str, ...]:
+def contradicting_series(snapshot: StudySnapshot) -> tuple[str, ...]:
     """The SeriesInstanceUIDs of two series that are two people's; one, where a series is two people's by itself, or
     another person's than what the archive shows of the study, or than a copy of it. Empty: nothing says so."""
     for each in snapshot.series:
         if are_two([Trait(tag) for tag in each.unshared if tag in _TRAITS]):
             return (each.uid,)
-    people = {said(facts): each.uid for each in reversed(snapshot.series) for facts in _of_series(each)}
+    people = {facts_statement(facts): each.uid for each in reversed(snapshot.series) for facts in _of_series(each)}
     for facts in (snapshot.patient, *snapshot.patients_elsewhere):
-        people.setdefault(said(facts), "")
+        people.setdefault(facts_statement(facts), "")
     for (one, first), (other, second) in combinations(sorted(people.items(), key=lambda item: item[1]), 2):
-        if are_two(differing(one, other)):
+        if are_two(differing_traits(one, other)):
             return tuple(dict.fromkeys(uid for uid in (first, second) if uid))
     return ()
 
 
-def agreed(snapshot: StudySnapshot, *, system_of: SystemOf = lambda _issued, _archive: "") -> StudySnapshot:
+def agree_on_patient(snapshot: StudySnapshot, *, system_of: SystemOf = lambda _issued, _archive: "") -> StudySnapshot:
     """The study with what all of it says of its patient, and a note of the class safety for what it does not.
 
     `system_of` tells which identifier system an identifier of an archive belongs to, empty where nobody knows: two names
     of one authority are no contradiction."""
     everybody = _everybody(snapshot)
     unshared = {tag for each in snapshot.series for tag in each.unshared}
-    traits = differing_among(said(facts) for facts, _ in everybody) | {Trait(tag) for tag in unshared & _TRAITS}
+    traits = differing_traits_among(facts_statement(facts) for facts, _ in everybody) | {
+        Trait(tag) for tag in unshared & _TRAITS
+    }
     notes = {Note(tag=trait.value, rule=RULE, done=_DONE[trait], safety=True) for trait in traits}
     patient = snapshot.patient
     if Trait.BIRTH_DATE in traits:
@@ -73,7 +75,7 @@ def agreed(snapshot: StudySnapshot, *, system_of: SystemOf = lambda _issued, _ar
     return replace(snapshot, patient=patient, notes=tuple(ordered))
 
 
-def said(facts: PatientFacts) -> Said:
+def facts_statement(facts: PatientFacts) -> Said:
     """What is said of the person, in the terms of the judgement."""
     groups = [group for name in facts.names for group in (name.alphabetic, name.ideographic, name.phonetic) if group]
     texts = frozenset(text for one in groups for text in (one.family, one.given, one.middle, one.text) if text)

@@ -59,7 +59,7 @@ def people(series: RawSeries, *, uids: Sequence[str], reading: Reading) -> Peopl
     own = series.representative
     if not own:
         return People()
-    distinct = {_compared(readable(only(image, wanted=_PERSON), reading=reading)) for image in series.images}
+    distinct = {_comparison_key(readable(only(image, wanted=_PERSON), reading=reading)) for image in series.images}
     if len(distinct) > 1:
         said = {clean(image.get(SOP_INSTANCE_UID)): of(image) for image in series.images}
         if said.keys() >= set(uids):
@@ -68,7 +68,7 @@ def people(series: RawSeries, *, uids: Sequence[str], reading: Reading) -> Peopl
     return People(all=of(own), unshared=tuple(unshared))
 
 
-def _compared(said: Tags) -> tuple[str, ...]:
+def _comparison_key(said: Tags) -> tuple[str, ...]:
     return (*(clean(said.get(tag)) for tag in PATIENT), repr(said.get(QUALIFIERS) or ""))
 
 

@@ -1,8 +1,7 @@
 """What made a series, and in which performed procedure step: equipment and (0008,1111) of the representative (MAPPING J).
 
-All of it is optional, for resources that most sites do not want. So the difficulty is to say nothing of it to a study
-whose site wants none: what is odd here is noted beside the values, not among the study's notes, and counts only where the
-mapping uses them.
+All of it is optional, for resources that most sites do not want. A study whose site wants none hears nothing of it:
+what is odd here is noted beside the values, not among the study's notes, and counts only where the mapping uses them.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def equipment(series: Tagset) -> Equipment | None:
         serial=tags.text(_SERIAL),
         versions=values(tags.raw(_VERSIONS)),
         station=tags.text(_STATION),
-        notes=tags.notes.sorted(),
+        notes=tags.notes.in_order(),
     )
     return None if found == Equipment() else found
 
@@ -51,7 +50,7 @@ def performed_step(series: Tagset) -> PerformedStep | None:
         started=_moment(tags, *_STEP_STARTED),
         ended=_moment(tags, *_STEP_ENDED),
         description=tags.free_text(_STEP_DESCRIPTION),
-        notes=tags.notes.sorted(),
+        notes=tags.notes.in_order(),
     )
     return None if found == PerformedStep() else found
 

@@ -1,10 +1,10 @@
 """The side of a series: what all its images say (MAPPING C.6, RULES B6, B9).
 
-The difficulty is that a wrong side harms more than none. (0020,0060) is one per series by the standard, and not in real
-files; Image Laterality (0020,0062) and Frame Laterality (0020,9072) are said per image, and bilateral mammograms often lie
-in one series. So every image is asked, and unless all were read and each says a side, nothing is written. Images that name
-their own sides and differ are both sides, unless (0020,0060) says otherwise of them; images that differ only in (0020,0060)
-are nobody's.
+A wrong side harms more than none. (0020,0060) is one per series by the standard, and not in real files; Image
+Laterality (0020,0062) and Frame Laterality (0020,9072) are said per image, and bilateral mammograms often lie in one
+series. So every image is asked, and unless all were read and each says a side, nothing is written. Images that name
+their own sides and differ are both sides, unless (0020,0060) says otherwise of them; images that differ only in
+(0020,0060) are nobody's.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ def laterality(series: Tagset, *, images: Sequence[Tags], expected: int) -> str:
     if not own and not of_images:
         return ""
     if not everyone or len(everyone) < expected:
-        return _omitted(series.notes, "not every image was read")
+        return _omit(series.notes, "not every image was read")
     if not of_images:
         return _of_one_side([_series_side(image) for image in everyone], notes=series.notes)
     whole = {side for side in (own, *map(_series_side, everyone)) if side}
-    return _combined(whole, said=[side for image in everyone for side in _said_by(image)], notes=series.notes)
+    return _combine(whole, said=[side for image in everyone for side in _sides_of(image)], notes=series.notes)
 
 
 def _of_one_side(said: Sequence[Sides], *, notes: Notes) -> str:
     """(0020,0060) is of the whole series: images that differ in it contradict each other."""
     if len(set(said)) > 1:
-        return _omitted(notes, "the images differ, or not all have one", tag=SERIES_LATERALITY)
+        return _omit(notes, "the images differ, or not all have one", tag=SERIES_LATERALITY)
     return _word(said[0])
 
 
-def _combined(whole: Collection[Sides], *, said: Sequence[Sides], notes: Notes) -> str:
+def _combine(whole: Collection[Sides], *, said: Sequence[Sides], notes: Notes) -> str:
     """`whole` is what (0020,0060) says wherever it says something, `said` what images say of themselves."""
     together = frozenset[str]().union(*said)
     if any(side != together for side in whole):
-        return _omitted(notes, "series and images contradict each other", tag=SERIES_LATERALITY)
+        return _omit(notes, "series and images contradict each other", tag=SERIES_LATERALITY)
     if together and not all(said):
-        return _omitted(notes, "not every image has one")
+        return _omit(notes, "not every image has one")
     return _word(together)
 
 
-def _omitted(notes: Notes, why: str, *, tag: str = IMAGE_LATERALITY) -> str:
+def _omit(notes: Notes, why: str, *, tag: str = IMAGE_LATERALITY) -> str:
     notes.add(tag, rule="C.6", done=f"laterality omitted: {why}", safety=True)
     return ""
 
@@ -85,7 +85,7 @@ def _names_its_own(image: Tagset) -> bool:
     return bool(image.text(IMAGE_LATERALITY) or _frame_sides(groups))
 
 
-def _said_by(image: Tagset) -> list[Sides]:
+def _sides_of(image: Tagset) -> list[Sides]:
     """What one image says: of itself, of all its frames or of each of them (one answer each), else (0020,0060) as it holds
     it. Who says one thing of the image and another of its frames says neither."""
     named = [_texts([image], IMAGE_LATERALITY), _frame_sides(image.items(SHARED_GROUPS))]

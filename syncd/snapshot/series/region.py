@@ -1,7 +1,7 @@
 """The region of a series by code: (0008,2218), said per image in DX, MG and others (MAPPING C.6, PS3.3 C.8.11.2, RULES B9).
 
-The difficulty is that one image's hand is not the next one's foot: unless every image was asked and each names the same
-region, the series has none. A region is a value in a scheme; its meaning is display only, unless it is all there is.
+One image's hand is not the next one's foot: unless every image was asked and each names the same region, the series has
+none. A region is a value in a scheme; its meaning is display only, unless it is all there is.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ def _doubt(own: Regions, *, said: Sequence[Regions], expected: int) -> str:
 
 def _regions(image: Tagset) -> Regions:
     """Those of the image itself and of its frames: who says one thing of the image and another of a frame says neither."""
-    frames = _named([*image.items(SHARED_GROUPS), *image.items(PER_FRAME_GROUPS)])
+    frames = _regions_in([*image.items(SHARED_GROUPS), *image.items(PER_FRAME_GROUPS)])
     found = codes([*image.items(ANATOMIC_REGION), *frames])
     return {(each.value, each.scheme) if each.value else ("", each.meaning): each for each in reversed(found)}
 
 
 def _only_in_some_frames(image: Tagset) -> bool:
     """Whether some of its frames name one, and neither the others nor the image as a whole."""
-    of_frames = [_named([group]) for group in image.items(PER_FRAME_GROUPS)]
+    of_frames = [_regions_in([group]) for group in image.items(PER_FRAME_GROUPS)]
     if all(of_frames) or not any(of_frames):
         return False
-    return not (image.items(ANATOMIC_REGION) or _named(image.items(SHARED_GROUPS)))
+    return not (image.items(ANATOMIC_REGION) or _regions_in(image.items(SHARED_GROUPS)))
 
 
-def _named(groups: Iterable[Tagset]) -> list[Tagset]:
+def _regions_in(groups: Iterable[Tagset]) -> list[Tagset]:
     return [region for group in groups for item in group.items(FRAME_ANATOMY) for region in item.items(ANATOMIC_REGION)]

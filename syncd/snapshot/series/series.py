@@ -1,8 +1,8 @@
 """One series: the archive's main tags and the full tags of its representative, read as one (MAPPING A.2, RULES A7).
 
-The difficulty is which of the two to believe. Number, modality, description and start are what every viewer of the
-archive shows, so the archive wins there; everything else is taken from the representative, which is chosen by a rule and
-not by which instance happened to arrive first.
+The two may disagree. Number, modality, description and start are what every viewer of the archive shows, so the archive
+wins there; everything else is taken from the representative, which is chosen by a rule and not by which instance
+happened to arrive first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from syncd.model.snapshot import InstanceFacts, Moment, SeriesFacts
 from syncd.model.study.agreement import BODY_PART
 from syncd.model.study.raw import RawSeries
-from syncd.snapshot.instances.modality import inferred, token
+from syncd.snapshot.instances.modality import infer_modality, token
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.people.institutions import custodian, institution
 from syncd.snapshot.people.patient import people
@@ -21,9 +21,9 @@ from syncd.snapshot.people.persons import persons
 from syncd.snapshot.series.acquisition import equipment, performed_step
 from syncd.snapshot.series.laterality import laterality
 from syncd.snapshot.series.region import anatomic_region
-from syncd.snapshot.values.agreement import denied
+from syncd.snapshot.values.agreement import find_denied
 from syncd.snapshot.values.dates import moment
-from syncd.snapshot.values.main_tags import believed
+from syncd.snapshot.values.main_tags import most_credible
 from syncd.snapshot.values.numbers import unsigned_int
 from syncd.snapshot.values.tags import (
     MODALITY,
@@ -69,8 +69,8 @@ class SeriesReading:
 def read_series(raw: RawSeries, *, sop_classes: Sequence[str], notes: Notes) -> SeriesReading:
     """Lay both sources of a series over each other, as far as its images agree (RULES B9); `sop_classes` are those of its
     instances, in a fixed order."""
-    raw = replace(raw, tags=believed(raw.tags, read=[raw.representative]))
-    gone = denied(raw, expected=len(sop_classes), notes=notes)
+    raw = replace(raw, tags=most_credible(raw.tags, read=[raw.representative]))
+    gone = find_denied(raw, expected=len(sop_classes), notes=notes)
     raw = replace(raw, representative=without(raw.representative, gone), tags=without(raw.tags, gone))
     archive = only(raw.tags, wanted=_ARCHIVE_WINS)
     tags = Tagset(overlay(archive, lower=overlay(raw.representative, lower=raw.tags)), notes)
@@ -99,7 +99,7 @@ def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...]
         anatomic_region=region,
         regions_denied=denied_regions,
         laterality=laterality(tags, images=reading.raw.images, expected=expected),
-        started=_started(reading),
+        started=_start_of(reading),
         performing_physicians=persons(tags, names=_PERFORMING, identification=_PERFORMING_IDENTIFICATION),
         operators=persons(tags, names=_OPERATORS, identification=_OPERATOR_IDENTIFICATION),
         equipment=equipment(tags),
@@ -115,10 +115,10 @@ def series_facts(reading: SeriesReading, *, instances: tuple[InstanceFacts, ...]
 def _modality(tags: Tagset, *, sop_classes: Sequence[str]) -> str:
     """Its token, else what the representative's SOP Class or those of its instances say."""
     note = tags.at(MODALITY)
-    return token(tags.raw(MODALITY), note=note) or inferred([tags.text(SOP_CLASS_UID), *sop_classes], note=note)
+    return token(tags.raw(MODALITY), note=note) or infer_modality([tags.text(SOP_CLASS_UID), *sop_classes], note=note)
 
 
-def _started(reading: SeriesReading) -> Moment | None:
+def _start_of(reading: SeriesReading) -> Moment | None:
     """A date and a time count only as a pair of one source: the archive's first, then the representative's."""
     tags = reading.tags
     offset = tags.raw(TIMEZONE_OFFSET)

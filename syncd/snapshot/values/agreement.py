@@ -1,9 +1,9 @@
 """What a series says as a whole: its representative's words, without those that another of its images denies (RULES B9).
 
-The difficulty is how much is known of the others. Where every image was asked, all that carry a value must carry the same;
-where only the shared values are known, a value that is not among them is nobody's; where nobody was asked (a slide of more
-frames than an archive can write out), one image would speak for all of a side, a site or a person, and must not. What names
-the series itself (modality, number, description, equipment) is then taken as the archive shows it.
+How far this goes depends on what is known of the others. Where every image was asked, all that carry a value must carry
+the same; where only the shared values are known, a value that is not among them is nobody's; where nobody was asked (a
+slide of more frames than an archive can write out), one image would speak for all of a side, a site or a person, and
+must not. What names the series itself (modality, number, description, equipment) is then taken as the archive shows it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _UNREAD = "an image's text could not be read"
 _NOT_ASKED = "not every image could be asked"
 
 
-def denied(series: RawSeries, *, expected: int, notes: Notes) -> frozenset[str]:
+def find_denied(series: RawSeries, *, expected: int, notes: Notes) -> frozenset[str]:
     """The tags of the series' level that its `expected` images do not agree on, in the representative's words or in the
     archive's. The side and the region by code have rooms of their own."""
     tags = overlay(series.representative, lower=series.tags)
@@ -73,7 +73,7 @@ def denied(series: RawSeries, *, expected: int, notes: Notes) -> frozenset[str]:
     return frozenset(gone.union(_ZONED if zone else ()))
 
 
-def agreed_in_study(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -> Tags:
+def drop_denied(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -> Tags:
     """The study's tags without those of its own level that its series, or the images of one, do not agree on.
 
     What the archive shows of a study as a whole (its date and description) stays, and is noted elsewhere (MAPPING I-62)."""
@@ -103,7 +103,10 @@ def is_spoilt_alike(tag: str, *, series: RawSeries) -> bool:
 
 def _differs(tag: str, study: Tags, series: Sequence[RawSeries], *, reading: Reading) -> bool:
     """Whether the archive, a series or an image of one says something else than another."""
-    told = {_said(tag, tags, reading=reading) for tags in (study, *(one.representative for one in series))} - {"", ()}
+    told = {_comparable_value(tag, tags, reading=reading) for tags in (study, *(one.representative for one in series))} - {
+        "",
+        (),
+    }
     return len(told) > 1 or any(
         _among_images(one, tag, reading=reading) in (_DIFFER, _UNREAD)
         or (one.shared is not None and tag in STUDY and has_value(one.representative.get(tag)) and not _is_shared(one, tag))
@@ -111,7 +114,7 @@ def _differs(tag: str, study: Tags, series: Sequence[RawSeries], *, reading: Rea
     )
 
 
-def _said(tag: str, tags: Tags, *, reading: Reading) -> Hashable:
+def _comparable_value(tag: str, tags: Tags, *, reading: Reading) -> Hashable:
     value = tags.get(tag)
     if isinstance(value, list | tuple):
         return _comparable(value, reading=reading)

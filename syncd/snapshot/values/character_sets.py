@@ -1,8 +1,8 @@
 """Specific Character Set (0008,0005): which set a term names, and bytes as the text that they are in it (PS3.3 C.12.1.1.2,
 PS3.5 6.1.2).
 
-pydicom knows terms and escape sequences, and replaces what does not fit; here a text is read by its set as a whole or not
-at all, for half a name is another name. The difficulty is ISO 2022: which set a byte belongs to depends on the escape
+pydicom knows terms and escape sequences, and replaces what does not fit; here a text is read by its set as a whole or
+not at all, for half a name is another name. ISO 2022 has states: which set a byte belongs to depends on the escape
 sequences before it, a delimiter resets that, and within a two-byte set the byte of the delimiter (5CH) is none.
 """
 

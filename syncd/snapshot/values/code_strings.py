@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from syncd.snapshot.notes import Noting, unnoted
+from syncd.snapshot.notes import Noting, note_nothing
 
 
-def upper_case(text: str, *, among: Container[str] | None = None, note: Noting = unnoted) -> str:
+def upper_case(text: str, *, among: Container[str] | None = None, note: Noting = note_nothing) -> str:
     """`text` in upper case, if that makes it one of the terms `among` (without them: always)."""
     mended = text.upper()
     if mended == text or (among is not None and (text in among or mended not in among)):

@@ -1,8 +1,8 @@
 """Dates and times: DA, TM, DT and the offset (0008,0201) become a `Moment` (MAPPING C.1).
 
-The difficulty is that half a value is worth keeping and a wrong one is worth nothing: a date without a usable time is a
-date, a time without a date is nothing, and a date that no calendar has is nothing either. No zone is guessed here: where
-(0008,0201) is silent, `Moment.offset` is empty and the site's zone is the mapping's business (C.1-7).
+Half a value is worth keeping and a wrong one is worth nothing: a date without a usable time is a date, a time without a
+date is nothing, and a date that no calendar has is nothing either. No zone is guessed here: where (0008,0201) is
+silent, `Moment.offset` is empty and the site's zone is the mapping's business (C.1-7).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import datetime
 import re
 
 from syncd.model.snapshot import Moment
-from syncd.snapshot.notes import Noting, unnoted
+from syncd.snapshot.notes import Noting, note_nothing
 from syncd.snapshot.values.text import clean
 
 # ASCII digits throughout: `\d` would take any script's. The dotted and coloned forms are ACR-NEMA's.
@@ -25,7 +25,7 @@ _FURTHEST_WEST = -(13 * 60 + 59)
 _FURTHEST_EAST = 14 * 60
 
 
-def date(text: str, *, note: Noting = unnoted) -> str:
+def date(text: str, *, note: Noting = note_nothing) -> str:
     """DA → `YYYY-MM-DD`, or empty: no calendar date, a range, a wildcard (C.1-1, -9, -13)."""
     value = _first(text, note=note)
     if not value:
@@ -41,7 +41,7 @@ def date(text: str, *, note: Noting = unnoted) -> str:
     return f"{year}-{month}-{day}"
 
 
-def time(text: str, *, note: Noting = unnoted) -> str:
+def time(text: str, *, note: Noting = note_nothing) -> str:
     """TM → `HH:MM:SS[.fff]`, or empty where FHIR could not say it (C.1-2 to C.1-5)."""
     value = _first(text, note=note)
     if not value:
@@ -64,7 +64,7 @@ def time(text: str, *, note: Noting = unnoted) -> str:
     return f"{hour}:{minute}:{second}" + _fraction(fraction or "")
 
 
-def offset(text: str, *, note: Noting = unnoted) -> str:
+def offset(text: str, *, note: Noting = note_nothing) -> str:
     """(0008,0201) `±ZZXX` → `±hh:mm`, or empty where it is as good as absent (C.1-6, C.1-8)."""
     value = _first(text, note=note)
     if not value:
@@ -81,7 +81,7 @@ def offset(text: str, *, note: Noting = unnoted) -> str:
     return f"{sign}{hours}:{minutes}"
 
 
-def moment(date_text: str, *, time_text: str = "", offset_text: str = "", note: Noting = unnoted) -> Moment | None:
+def moment(date_text: str, *, time_text: str = "", offset_text: str = "", note: Noting = note_nothing) -> Moment | None:
     """A DA with its TM and the instance's (0008,0201); None without a date, whatever the time says (C.1-1)."""
     day = date(date_text, note=note)
     if not day:
@@ -90,7 +90,7 @@ def moment(date_text: str, *, time_text: str = "", offset_text: str = "", note: 
     return Moment(date=day, time=clock, offset=offset(offset_text, note=note) if clock else "")
 
 
-def moment_of_dt(text: str, *, offset_text: str = "", note: Noting = unnoted) -> Moment | None:
+def moment_of_dt(text: str, *, offset_text: str = "", note: Noting = note_nothing) -> Moment | None:
     """A DT: as many components as are known; its own offset wins over (0008,0201) (C.1-11)."""
     value = _first(text, note=note)
     if not value:
@@ -110,7 +110,7 @@ def moment_of_dt(text: str, *, offset_text: str = "", note: Noting = unnoted) ->
     return Moment(date=f"{year}-{month}-{day}", time=at, offset=zone if at else "")
 
 
-def birth_date(text: str, *, note: Noting = unnoted) -> str:
+def birth_date(text: str, *, note: Noting = note_nothing) -> str:
     """(0010,0030) → `YYYY[-MM[-DD]]`: a partial date is a date, cut where a part is 00 (C.1-10)."""
     value = _first(text, note=note)
     if not value:
@@ -134,7 +134,7 @@ def birth_date(text: str, *, note: Noting = unnoted) -> str:
 
 def sort_digits(text: str) -> str:
     """The digits of a TM value, for comparing two of them as text (RULES B4): `0915` < `091500.5`. Empty if malformed."""
-    value = _first(text, note=unnoted)
+    value = _first(text, note=note_nothing)
     return re.sub(r"[:.]", "", value) if _TM.fullmatch(value) else ""
 
 

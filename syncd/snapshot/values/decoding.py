@@ -1,9 +1,9 @@
 """A doubtful text from its bytes: what it says, or why that cannot be shown (RULES B11, MAPPING C.3).
 
-Believed is the set that the images name, where every byte of the text is in it; what is ASCII is the same in every set of
-DICOM. The difficulty is a name that is none, or is false. A misspelt term that can only mean one set is that set. Text in
-the form of UTF-8 that is declared nothing, or Latin-1, or nothing known, is UTF-8: nobody writes `Ã` before `¼`. Whatever
-else does not fit is left out; no set is tried out.
+Believed is the set that the images name, where every byte of the text is in it; what is ASCII is the same in every set
+of DICOM. The name may be none, or false. A misspelt term that can only mean one set is that set. Text in the form of
+UTF-8 that is declared nothing, or Latin-1, or nothing known, is UTF-8: nobody writes `Ã` before `¼`. Whatever else does
+not fit is left out; no set is tried out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the archive shows of a study or a series, as far as its files bear it out (RULES B11).
 
 Main tags are one image's words, as the archive decoded them when that image came, cut above 256 bytes and without a
-character set to judge them by. The difficulty is that `Mller` looks like a name: a text is believed where a file that was
-read says the same, or where no file says that its own was doubtful; else what that file says stands in its place.
+character set to judge them by. `Mller` looks like a name: a text is believed where a file that was read says the same,
+or where no file says that its own was doubtful; else what that file says stands in its place.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from syncd.snapshot.values.tags import SOP_CLASS_UID, has_value
 from syncd.snapshot.values.text import charset_suspect, clean, is_spoilt
 
 
-def believed(main: Tags, *, read: Iterable[Tags]) -> Tags:
+def most_credible(main: Tags, *, read: Iterable[Tags]) -> Tags:
     """`main` with what files say in the place of texts that may be spoilt; `read` are full tags, the most credible first."""
     files = [tags for tags in read if tags]
-    shown = {tag: _believed(tag, value, files=files) for tag, value in main.items()}
+    shown = {tag: _most_credible(tag, value, files=files) for tag, value in main.items()}
     return {tag: value for tag, value in shown.items() if value is not None or main[tag] is None}
 
 
-def _believed(tag: str, value: object, *, files: Sequence[Tags]) -> object:
+def _most_credible(tag: str, value: object, *, files: Sequence[Tags]) -> object:
     """None where a file's text could not be had, of which the archive's may be a part."""
     said = [tags[tag] for tags in files if tag in tags]
     if not isinstance(value, str) or any(isinstance(one, str) and clean(one) == clean(value) for one in said):

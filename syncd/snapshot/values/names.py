@@ -1,21 +1,21 @@
 """Person names: PN becomes a `PersonName` of up to three component groups (PS3.5 6.2.1; MAPPING C.2).
 
-The difficulty is what PN does not say: a value without a caret may be a family name or a whole name written as one
-string. Only what cannot be a whole name (no blank, no comma) counts as the family name; the rest is kept as text and
-never split by guess.
+PN leaves things open: a value without a caret may be a family name or a whole name written as one string. Only what
+cannot be a whole name (no blank, no comma) counts as the family name; the rest is kept as text and never split by
+guess.
 """
 
 from __future__ import annotations
 
 from syncd.model.snapshot import NameGroup, PersonName
-from syncd.snapshot.notes import Noting, unnoted
+from syncd.snapshot.notes import Noting, note_nothing
 from syncd.snapshot.values.text import clean, values
 
 _GROUPS = 3
 _COMPONENTS = 5
 
 
-def person_name(text: str, *, note: Noting = unnoted) -> PersonName | None:
+def person_name(text: str, *, note: Noting = note_nothing) -> PersonName | None:
     """The name in `text`, None if every group is empty. Of several values the first is taken."""
     value, backslash, _ = text.partition("\\")
     if backslash:
@@ -30,7 +30,7 @@ def person_name(text: str, *, note: Noting = unnoted) -> PersonName | None:
     return PersonName(alphabetic=groups[0], ideographic=groups[1], phonetic=groups[2])
 
 
-def person_names(text: str, *, note: Noting = unnoted) -> tuple[PersonName, ...]:
+def person_names(text: str, *, note: Noting = note_nothing) -> tuple[PersonName, ...]:
     """The names of a multi-valued attribute, in its order, without the empty ones."""
     names = (person_name(value, note=note) for value in values(text))
     return tuple(name for name in names if name is not None)

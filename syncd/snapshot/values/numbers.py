@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 
-from syncd.snapshot.notes import Noting, unnoted
+from syncd.snapshot.notes import Noting, note_nothing
 from syncd.snapshot.values.text import clean
 
 UNSIGNED_INT_MAX = 2_147_483_647
 _IS = re.compile(r"\+?([0-9]{1,12})")  # IS has at most 12 characters
 
 
-def unsigned_int(text: str, *, note: Noting = unnoted) -> int | None:
+def unsigned_int(text: str, *, note: Noting = note_nothing) -> int | None:
     """The number, or None where FHIR cannot say it."""
     digits = clean(text)
     if not digits:
@@ -29,7 +29,7 @@ def unsigned_int(text: str, *, note: Noting = unnoted) -> int | None:
     return None
 
 
-def number_of_frames(text: str, *, note: Noting = unnoted) -> int | None:
+def number_of_frames(text: str, *, note: Noting = note_nothing) -> int | None:
     """(0028,0008), which is at least 1 where it is anything."""
     frames = unsigned_int(text, note=note)
     if frames == 0:

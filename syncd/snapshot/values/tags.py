@@ -17,7 +17,7 @@ from syncd.model.study.reading import Reading
 from syncd.snapshot.notes import Notes, Noting
 from syncd.snapshot.values.character_sets import character_sets
 from syncd.snapshot.values.decoding import LEFT_OUT, decode
-from syncd.snapshot.values.text import charset_suspect, clean, is_broken, joined
+from syncd.snapshot.values.text import charset_suspect, clean, is_broken, join_values
 
 SOP_CLASS_UID = "0008,0016"
 SOP_INSTANCE_UID = "0008,0018"
@@ -57,7 +57,7 @@ class Tagset:
 
     def raw(self, tag: str) -> str:
         """The text of `tag` as it came; empty if it has none, or if what it says cannot be shown (RULES B11)."""
-        value = self._doubted(tag)
+        value = self._as_doubted(tag)
         if isinstance(value, Undecoded):
             decoded = decode(value, reading=self.notes.reading)
             if decoded.done:
@@ -78,7 +78,7 @@ class Tagset:
 
     def free_text(self, tag: str) -> str:
         """Free text of several values as one line."""
-        return joined(self.raw(tag))
+        return join_values(self.raw(tag))
 
     def items(self, tag: str) -> tuple[Tagset, ...]:
         """The items of a sequence, in its order."""
@@ -100,7 +100,7 @@ class Tagset:
         as a main tag."""
         return has_value((self.root or self.tags).get(SOP_CLASS_UID))
 
-    def _doubted(self, tag: str) -> object:
+    def _as_doubted(self, tag: str) -> object:
         """The value; where it shows that UTF-8 was read as Latin-1 it is the bytes that it came from, again."""
         value = self.tags.get(tag)
         if not isinstance(value, str) or not charset_suspect(value) or not self._is_full:

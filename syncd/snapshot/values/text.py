@@ -27,7 +27,7 @@ def values(text: str) -> tuple[str, ...]:
     return tuple(part for part in map(clean, text.split("\\")) if part)
 
 
-def joined(text: str) -> str:
+def join_values(text: str) -> str:
     """Free text with several values as one line: `; ` between them."""
     return "; ".join(values(text))
 

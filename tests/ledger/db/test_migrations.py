@@ -34,7 +34,7 @@ def of_version(revision: str, url: str, statements: Iterable[str]) -> None:
         with closing(sqlite3.connect(backend.place.file)) as connection:
             connection.execute(f"PRAGMA application_id = {engine.APPLICATION_ID}")
     config = engine._alembic()
-    opened = backend.writing_engine(max_pages=None)
+    opened = backend.create_writing_engine(max_pages=None)
     with opened.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -127,7 +127,7 @@ def test_a_migration_that_dies_leaves_the_old_ledger(old: str, monkeypatch: pyte
 
 
 def _tables(url: str) -> set[str]:
-    opened = backend_of(url).reading_engine()
+    opened = backend_of(url).create_reading_engine()
     with opened.connect() as connection:
         found = set(inspect(connection).get_table_names())
     opened.dispose()
@@ -198,7 +198,7 @@ def test_the_first_inventory_after_an_upgrade_marks_nothing_for_its_words(url: s
         ledger.sweep.begin(MAIN)
         ledger.sweep.detail(MAIN, [told])
         (window,) = ledger.sweep.untold_windows(MAIN)
-        assert ledger.sweep.differing(MAIN, window) == []
+        assert ledger.sweep.find_differing(MAIN, window) == []
         assert ledger.sweep.keep_digests(MAIN, window) == 1
         (copy,) = ledger.copies("1.1")
         assert (copy.last_update, copy.instances, copy.labels, copy.tags_digest) == ("t", 1, "", "d1")

@@ -95,11 +95,11 @@ def a_day(ledger: Ledger) -> None:
 def a_fhir_inventory(ledger: Ledger) -> None:
     """What is asked of people and of what studies refer to (RULES B10, B12)."""
     ask = ledger.references
-    ask.standing_by("Patient/p", but="1.1")
+    ask.find_study_under("Patient/p", but="1.1")
     ask.subjects("", most=100)
     ask.patients(["Patient/p", "Patient/q"])
-    ask.referring("", "1.2")
-    ask.doubted("", most=100)
+    ask.find_referring("", "1.2")
+    ask.find_doubted("", most=100)
     ledger.mark_subject("Patient/p", but="1.1")
     ledger.mark_mismatched("Patient/p")
     ledger.safety.page("1.1")

@@ -34,12 +34,14 @@ def staged(ledger: Ledger, *listings: StudyListing) -> float:
 
 
 def differing(ledger: Ledger) -> dict[str, Difference]:
-    return {one.study_uid: why for window in ledger.sweep.windows(MAIN) for one, why in ledger.sweep.differing(MAIN, window)}
+    return {
+        one.study_uid: why for window in ledger.sweep.windows(MAIN) for one, why in ledger.sweep.find_differing(MAIN, window)
+    }
 
 
 def gone(ledger: Ledger, began: float) -> list[str]:
     windows = ledger.sweep.copy_windows(MAIN)
-    return [one.study_uid for window in windows for one in ledger.sweep.gone(MAIN, window, began=began)]
+    return [one.study_uid for window in windows for one in ledger.sweep.find_gone(MAIN, window, began=began)]
 
 
 def known(ledger: Ledger, uid: str, **changes: Any) -> None:
@@ -166,7 +168,7 @@ def test_details_tell_how_much_they_told(ledger: Ledger) -> None:
     assert ledger.sweep.detail(MAIN, [listing("1.1"), listing("1.3")]) == 1
     assert ledger.sweep.detail(MAIN, [listing("1.1"), listing("1.3")]) == 0
     (window,) = ledger.sweep.windows(MAIN)
-    assert ledger.sweep.undetailed(MAIN, window) == ["o-1.2"]
+    assert ledger.sweep.find_undetailed(MAIN, window) == ["o-1.2"]
 
 
 def test_counts_come_round_and_a_moved_one_marks(ledger: Ledger, clock: Clock) -> None:
@@ -195,10 +197,10 @@ def test_what_cannot_be_counted_is_not_asked_for_ever(ledger: Ledger, clock: Clo
 
 
 PLANS: list[tuple[str, Select[Any] | Update]] = [
-    ("differing", room._within(room.differing(), swept, MAIN, ("a", "b"))),
+    ("differing", room._within(room.select_differing(), swept, MAIN, ("a", "b"))),
     ("copies without digest", room._part(copies, MAIN, "a", copies.c.tags_digest.is_(None))),
     ("digests not told", room._inside(room.untold_digests(), copies, MAIN, ("a", "b"))),
-    ("gone", room._within(room.gone(), copies, MAIN, ("a", "b"))),
+    ("gone", room._within(room.select_gone(), copies, MAIN, ("a", "b"))),
     ("least recently counted", room.least_recently_counted().where(copies.c.archive == MAIN).limit(9)),
 ]
 

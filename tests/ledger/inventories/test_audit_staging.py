@@ -46,13 +46,13 @@ def test_both_lists_come_together_by_uid_in_pages() -> None:
         assert walked == sorted(expected | {"only-parked"})
         assert staging.number_of_studies() == len(walked)
         asked = [uid(1), uid(2), uid(4), uid(7)]
-        assert {one: len(copies) for one, copies in staging.archived(asked).items()} == dict(
+        assert {one: len(copies) for one, copies in staging.find_archived(asked).items()} == dict(
             zip(asked, (1, 1, 1, 2), strict=True)
         )
-        seen = staging.shown(asked)
+        seen = staging.find_shown(asked)
         assert [one.version for one in seen[uid(2)]] == ["2"], "the newest word about a resource counts"
         assert {one.resource_id for one in seen[uid(4)]} == {uid(4), "another"}
-        assert staging.archived([uid(7)])[uid(7)][0] == archived(7)
+        assert staging.find_archived([uid(7)])[uid(7)][0] == archived(7)
 
 
 def test_differences_are_walked_while_they_are_put_right() -> None:

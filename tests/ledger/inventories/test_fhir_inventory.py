@@ -31,7 +31,7 @@ def walk(ledger: Ledger, *resources: ListedResource) -> Walk:
 
 
 def drifted(ledger: Ledger, began: float = NOW + 1) -> dict[str, str]:
-    return {one.study_uid: one.version for one in ledger.verification.drifted("", "9", began=began)}
+    return {one.study_uid: one.version for one in ledger.verification.find_drifted("", "9", began=began)}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_stood_in_the_way_and_does_no_more(ledger: Ledger) -> None:
         mark(ledger, event(uid))
         ledger.commit(done(only(ledger), parked=set_aside(uid, reason)))
     walk(ledger, resource("1.2", resource_id="theirs", owner="another"))
-    assert ledger.verification.unhindered("", most=9) == ["1.1"]
+    assert ledger.verification.find_unhindered("", most=9) == ["1.1"]
 
 
 def test_a_walk_is_where_its_last_slice_left_it(ledger: Ledger, url: str, clock: Clock) -> None:
@@ -109,28 +109,28 @@ def test_a_wish_during_a_walk_is_another_one(ledger: Ledger) -> None:
     """RULES C6: a walk under way may have passed what is missing now; two wishes are one."""
     ledger.verification.want("first")
     ledger.verification.want("second")
-    assert ledger.verification.wanted() == "first"
+    assert ledger.verification.why_wanted() == "first"
     begun = walk(ledger)
-    assert ledger.verification.wanted() == ""
+    assert ledger.verification.why_wanted() == ""
     ledger.verification.want("third")
     ledger.verification.finish(begun)
-    assert ledger.verification.wanted() == "third"
+    assert ledger.verification.why_wanted() == "third"
 
 
 def test_a_guest_may_wish_and_not_walk(ledger: Ledger, url: str) -> None:
     """RULES E4: a second process only asks."""
     guest = Ledger.open_guest(url)
     guest.verification.want("an operator")
-    assert ledger.verification.wanted() == "an operator"
+    assert ledger.verification.why_wanted() == "an operator"
     with pytest.raises(LedgerRefused):
         guest.verification.begin(reason="", phase="")
     guest.close()
 
 
 PLANS: list[tuple[str, Select[Any]]] = [
-    ("drifted", room.drifted().where(records.c.study_uid > "a", records.c.study_uid <= "b")),
+    ("drifted", room.select_drifted().where(records.c.study_uid > "a", records.c.study_uid <= "b")),
     ("strangers", room.strangers().where(listed.c.resource_id > "a", listed.c.resource_id <= "b")),
-    ("unhindered", room.unhindered().where(parked.c.study_uid > "a").order_by(parked.c.study_uid).limit(9)),
+    ("unhindered", room.select_unhindered().where(parked.c.study_uid > "a").order_by(parked.c.study_uid).limit(9)),
 ]
 
 

@@ -307,7 +307,7 @@ def test_no_claim_sorts_what_waits(file_ledger: Ledger) -> None:
 @pytest.mark.parametrize("only_outside", [False, True])
 def test_other_settings_sort_nothing_to_find_whom_they_concern(file_ledger: Ledger, only_outside: bool) -> None:
     """RULES E8: a million studies outside the history are walked in slices."""
-    told = _plan(file_ledger, unselected._concerned(MAIN, only_outside=only_outside), {"after": "", "most": 5})
+    told = _plan(file_ledger, unselected._select_concerned(MAIN, only_outside=only_outside), {"after": "", "most": 5})
     assert "TEMP B-TREE" not in told
 
 

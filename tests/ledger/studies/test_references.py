@@ -45,9 +45,9 @@ def test_who_contradicts_a_patient_stands_by_it_no_more(ledger: Ledger, reason: 
     """RULES B10: and is asked again, by whoever changes that Patient, and by the next FHIR inventory."""
     publish(ledger, "1.1", "1.2", subject=OURS)
     set_aside(ledger, "1.1", reason, detail)
-    assert ledger.references.standing_by(OURS, but="1.2") == ("1.1" if stands else "")
-    assert ledger.references.standing_by(OURS, but="1.1") == "1.2"
-    assert ledger.references.doubted("", most=9) == ([] if stands else ["1.1"])
+    assert ledger.references.find_study_under(OURS, but="1.2") == ("1.1" if stands else "")
+    assert ledger.references.find_study_under(OURS, but="1.1") == "1.2"
+    assert ledger.references.find_doubted("", most=9) == ([] if stands else ["1.1"])
     assert ledger.mark_mismatched("Patient/pat-11") == ledger.mark_mismatched("Patient/pat-") == 0
     assert ledger.mark_mismatched(OURS) == (not stands)
 
@@ -58,15 +58,15 @@ def test_what_is_withdrawn_stands_by_nobody(referring: Ledger) -> None:
     assert claim is not None
     gone = record("1.4", subject=THEIRS, retracted=Tombstone.WITHDRAWN.value, status="cancelled")
     referring.commit(done(claim, record=gone))
-    assert referring.references.standing_by(THEIRS, but="1.5") == ""
-    assert referring.references.standing_by(THEIRS, but="") == "1.5"
+    assert referring.references.find_study_under(THEIRS, but="1.5") == ""
+    assert referring.references.find_study_under(THEIRS, but="") == "1.5"
 
 
 def test_every_subject_is_asked_for_once(referring: Ledger) -> None:
     ask = referring.references
     assert ask.subjects("", most=1) == [THEIRS] and ask.subjects(THEIRS, most=9) == [OURS]
     assert ask.patients([OURS, THEIRS]) == {THEIRS: frozenset({"pat-4"})}
-    assert [uid for uid, _ in ask.referring("", "1.9")] == ["1.4"]
+    assert [uid for uid, _ in ask.find_referring("", "1.9")] == ["1.4"]
 
 
 def test_what_is_noted_of_somebody_elses_patient_is_asked_again(referring: Ledger) -> None:
@@ -78,5 +78,7 @@ def test_what_is_noted_of_somebody_elses_patient_is_asked_again(referring: Ledge
         notes = (DIFFERS,) if uid != "1.5" else (Note(tag="0020,0060", rule="RULES B9", done="left out", safety=True),)
         referring.commit(done(claim, record=record(uid, subject=subject), safety=notes))
     set_aside(referring, "1.2", "patient-mismatch")
-    assert referring.references.doubted("", most=9) == ["1.2", "1.4"]
-    assert referring.references.doubted("", most=1) == ["1.2"] and referring.references.doubted("1.2", most=1) == ["1.4"]
+    assert referring.references.find_doubted("", most=9) == ["1.2", "1.4"]
+    assert referring.references.find_doubted("", most=1) == ["1.2"] and referring.references.find_doubted("1.2", most=1) == [
+        "1.4"
+    ]

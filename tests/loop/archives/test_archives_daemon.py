@@ -37,12 +37,12 @@ class Running:
 
     def __init__(self, world: World) -> None:
         self.daemon = daemon = Daemon(world.site, world.ledger, version="1", observer=Nobody())
-        rooms = daemon._connected()
-        assert rooms is not None
-        rooms = replace(rooms, clock=world.clock)
-        self.workers = Workers(rooms, fhir=daemon._fhir, archives=daemon._gates, concurrency=1)
+        context = daemon._connect()
+        assert context is not None
+        context = replace(context, clock=world.clock)
+        self.workers = Workers(context, fhir=daemon._fhir, archives=daemon._gates, concurrency=1)
         self._clockwork = daemon._clockwork = Clockwork(
-            rooms,
+            context,
             site=daemon._site,
             workers=self.workers,
             fhir=daemon._fhir,
@@ -116,7 +116,7 @@ def test_a_probe_that_hangs_keeps_nobody_from_work() -> None:
     hanging.hurry()
     gates = Gates({MAIN: well, SECOND: hanging})
     assert gates.open() == {MAIN}
-    assert gates.closed() == {SECOND}
+    assert gates.closed_archives() == {SECOND}
     released.set()
 
 

@@ -139,11 +139,11 @@ def test_what_vanished_waits_for_an_archive_that_cannot_be_asked(apart: World, c
 def test_a_study_waits_as_long_as_its_own_archive_says(both: World) -> None:
     """docs/settings.md, `SETTLE_AFTER` is each archive's own."""
     slow = replace(both.source(SECOND), settle_after=300.0)
-    rooms = replace(both.connect(), archives={MAIN: both.source(), SECOND: slow})
+    context = replace(both.connect(), archives={MAIN: both.source(), SECOND: slow})
     both.store()
     both.store(OTHER, PatientID="P2", at=SECOND)
     both.poll_all()
-    waits = {study: reconcile(replace(both.task(study), rooms=rooms)).due - both.clock() for study in (STUDY, OTHER)}
+    waits = {study: reconcile(replace(both.task(study), context=context)).due - both.clock() for study in (STUDY, OTHER)}
     assert waits == {STUDY: SETTLE, OTHER: 300.0}
 
 
@@ -177,9 +177,9 @@ def test_what_a_removed_archive_holds_waits(orphaned: World) -> None:
 
 def test_a_forgotten_archive_frees_its_studies_and_its_endpoints_are_off(orphaned: World) -> None:
     """RULES C8, MAPPING E: copies dropped, studies looked at again, Endpoints `off`; once."""
-    assert removed_archive.removed(orphaned.ledger, orphaned.archives) == (SECOND,)
+    assert removed_archive.removed_archives(orphaned.ledger, orphaned.archives) == (SECOND,)
     assert orphaned.ledger.forget_archive(SECOND) == 2
-    assert removed_archive.removed(orphaned.ledger, orphaned.archives) == ()
+    assert removed_archive.removed_archives(orphaned.ledger, orphaned.archives) == ()
     orphaned.connect()
     assert [one.study_uid for one in orphaned.work() if one.decision is Decision.UPDATE] == [THIRD]
     assert [one["uid"] for one in orphaned.study(THIRD)["series"]] == [f"{THIRD}.1"]
@@ -255,7 +255,7 @@ def test_what_is_in_use_is_not_forgotten(
 def _nameless(world: World) -> World:
     """The second archive's public address is the one that it says itself."""
     world.policy = replace(world.policy, further=(ArchivePolicy(name=SECOND, patient_id_system=SYSTEM),))
-    world._rooms = None
+    world._context = None
     return world
 
 

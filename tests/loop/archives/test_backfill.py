@@ -94,7 +94,7 @@ def test_so_many_are_begun_in_a_minute(rate: float, most: int) -> None:
     hand = Hand()
     pace, begun = Pace(rate=rate, monotonic=hand), 0
     for _ in range(240):
-        number = pace.allowed()
+        number = pace.refill()
         assert number is not None
         pace.took(number)
         begun += number
@@ -106,19 +106,19 @@ def test_a_night_without_old_studies_is_not_made_up_for() -> None:
     """docs/settings.md, `BACKFILL_RATE`: it protects the servers, also after a pause."""
     hand = Hand()
     pace = Pace(rate=3.0, monotonic=hand)
-    pace.allowed()
+    pace.refill()
     hand.now += 36_000
-    assert pace.allowed() == 3
+    assert pace.refill() == 3
 
 
 def test_outside_the_window_no_old_study_is_begun() -> None:
     """docs/settings.md, `BACKFILL_WINDOW`; told in words."""
     minute = 12 * 60
     pace = Pace(window=Window(start=20 * 60, end=6 * 60), minute=lambda: minute)
-    assert pace.allowed() == 0
-    assert pace.paused == "old studies wait until 20:00 (SYNCD_POLICY__BACKFILL_WINDOW is 20:00-06:00)"
+    assert pace.refill() == 0
+    assert pace.why_paused == "old studies wait until 20:00 (SYNCD_POLICY__BACKFILL_WINDOW is 20:00-06:00)"
     minute = 21 * 60
-    assert (pace.allowed(), pace.paused) == (None, "")
+    assert (pace.refill(), pace.why_paused) == (None, "")
 
 
 def test_workers_leave_old_studies_until_their_hour(world: World) -> None:

@@ -18,7 +18,7 @@ OLD, NEW = {"StudyDate": "20151231"}, {"StudyDate": "20200101", "PatientID": "P2
 
 def _history(world: World, text: str) -> None:
     world.selection = Selection(history=parse_history(text))
-    world._rooms = None
+    world._context = None
 
 
 def _first_start(world: World, text: str) -> None:

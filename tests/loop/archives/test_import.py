@@ -76,7 +76,7 @@ def test_an_import_while_the_server_is_away_is_written_once(world: World, number
 @contextmanager
 def _working(world: World) -> Iterator[Workers]:
     """Workers enough to look many studies up at once, with a gate that probes the server."""
-    workers = workers_of(world, fhir=Gate(lambda: probe(world.rooms)), concurrency=CONCURRENCY)
+    workers = workers_of(world, fhir=Gate(lambda: probe(world.context)), concurrency=CONCURRENCY)
     try:
         yield workers
     finally:

@@ -10,7 +10,7 @@ import pytest
 from syncd.ledger.inventories.audit_staging import Staging
 from syncd.ledger.ledger import Ledger
 from syncd.loop.commands.audit import Audit, Report
-from syncd.loop.commands.repair import repair, rooms_for
+from syncd.loop.commands.repair import context_for, repair
 from syncd.loop.commands.suspicion import Case, suspicion
 from syncd.model.audit import ArchivedStudy, DifferenceKind, ShownStudy, Standing
 from syncd.model.ids import OrthancId
@@ -31,7 +31,7 @@ def auditing(world: World) -> Iterator[Auditing]:
 
     def run(**wanted: object) -> Audit:
         opened.append(Staging())
-        audit = Audit(rooms=world.rooms, staging=opened[-1], report=Report(), **wanted)  # type: ignore[arg-type]
+        audit = Audit(context=world.context, staging=opened[-1], report=Report(), **wanted)  # type: ignore[arg-type]
         audit.run()
         return audit
 
@@ -272,9 +272,9 @@ def test_a_repair_beside_a_daemon_only_marks(
     drifted(synchronous)
     written = len(synchronous.writes())
     with Ledger.open_guest(synchronous.ledger_url, clock=synchronous.clock) as guest:
-        rooms = rooms_for(synchronous.site, guest, beside=True)
+        context = context_for(synchronous.site, guest, beside=True)
         with Staging() as staging:
-            audit = Audit(rooms=rooms, staging=staging, report=Report())
+            audit = Audit(context=context, staging=staging, report=Report())
             audit.run()
             watched: list[DirtyRow | None] = []
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from syncd.cli.commands.rerender import told
+from syncd.cli.commands.rerender import sample_in_words
 from syncd.errors import Unreachable
 from syncd.loop.commands.foresight import Foresight, foreseen
 from syncd.loop.connect import connect, connect_dry
-from syncd.loop.context import Rooms
+from syncd.loop.context import Context
 from syncd.model.words import Decision, Priority
 from tests.loop.world import World
 
@@ -23,7 +23,7 @@ def published(world: World, **tags: Any) -> None:
         world.published(study, PatientID=f"P{number}", **(tags if number % 2 else {}))
 
 
-def other_settings(world: World, **changes: Any) -> Rooms:
+def other_settings(world: World, **changes: Any) -> Context:
     """As `check` sees the site after its settings changed: nothing is attached, written or marked."""
     world.policy = replace(world.policy, archive=replace(world.policy.archive, **changes))
     return replace(connect_dry(world.site, world.ledger), clock=world.clock)
@@ -32,11 +32,11 @@ def other_settings(world: World, **changes: Any) -> Rooms:
 def test_the_sample_tells_how_many_change_and_where(world: World) -> None:
     """RULES B9: rendered both ways, by the very functions that would send them; differing elements with counts."""
     published(world, AccessionNumber="A1")
-    rooms, before = other_settings(world, accession_system="http://acc.test"), len(world.writes())
-    seen = foreseen(rooms)
-    assert (seen.outdated, seen.looked_at, seen.changing, seen.expected) == (4, 4, 2, 2)
+    context, before = other_settings(world, accession_system="http://acc.test"), len(world.writes())
+    seen = foreseen(context)
+    assert (seen.outdated, seen.looked_at, seen.changing, seen.expected_changes) == (4, 4, 2, 2)
     assert dict(seen.elements) == {"basedOn": 2, "identifier": 2} and not +seen.others
-    assert told(seen) == "all looked at: 2 would change in FHIR: basedOn (2), identifier (2)"
+    assert sample_in_words(seen) == "all looked at: 2 would change in FHIR: basedOn (2), identifier (2)"
     assert (len(world.writes()), world.ledger.counts(world.clock()).dirty) == (before, 0)
     world.connect()
     assert [world.turn(study).decision for study in STUDIES] == [Decision.SKIP, Decision.UPDATE] * 2, "as was told"
@@ -48,7 +48,7 @@ def test_no_more_than_the_sample_is_looked_at(world: World) -> None:
     asked = len(world.orthanc.requests)
     seen = foreseen(other_settings(world, accession_system="http://acc.test"), size=2)
     assert (seen.outdated, seen.looked_at) == (4, 2)
-    assert told(Foresight(outdated=1000, looked_at=50, changing=10, elements=seen.elements)).startswith(
+    assert sample_in_words(Foresight(outdated=1000, looked_at=50, changing=10, elements=seen.elements)).startswith(
         "50 of them looked at: 10 would change in FHIR, about 200 of all"
     )
     assert len(world.orthanc.requests) - asked < 20
@@ -63,24 +63,24 @@ def test_what_becomes_of_the_rest_is_told_apart(world: World) -> None:
     seen = foreseen(other_settings(world, study_id_system="http://unused.test"))
     assert (seen.looked_at, seen.changing) == (4, 0)
     assert dict(+seen.others) == {"retract": 1, "park": 1}
-    assert told(seen) == "all looked at: none would change in FHIR; 1 would be parked; 1 would be taken back"
+    assert sample_in_words(seen) == "all looked at: none would change in FHIR; 1 would be parked; 1 would be taken back"
 
 
 def test_a_server_that_is_away_ends_it(world: World) -> None:
     """RULES C6: that is no study's matter."""
     published(world)
-    rooms = other_settings(world, accession_system="http://acc.test")
+    context = other_settings(world, accession_system="http://acc.test")
     world.fhir.away = True
     with pytest.raises(Unreachable):
-        foreseen(rooms)
+        foreseen(context)
 
 
 def test_held_studies_stay_as_they_are_until_they_change(world: World) -> None:
     """POLICY__RERENDER=hold: not marked, counted; what is new or changed is published under the new mapping."""
     published(world, AccessionNumber="A1")
     world.policy = replace(world.policy, archive=replace(world.policy.archive, accession_system="http://acc.test"))
-    rooms = replace(connect(replace(world.site, rerender="hold"), world.ledger), clock=world.clock)
-    world._rooms = rooms
+    context = replace(connect(replace(world.site, rerender="hold"), world.ledger), clock=world.clock)
+    world._context = context
     counts = world.ledger.counts(world.clock())
     assert (counts.dirty, counts.outdated, counts.held) == (0, 4, True)
     world.store(STUDIES[1], instance=2, PatientID="P1", AccessionNumber="A1")

@@ -142,7 +142,7 @@ def test_a_vetoed_study_leaves_none_behind(wanting: World) -> None:
     wanting.store(**TAGS)
     wanting.settle()
     wanting.poll()
-    wanting._rooms = replace(wanting.connect(), hooks=(veto,))
+    wanting._context = replace(wanting.connect(), hooks=(veto,))
     assert wanting.turn().decision is Decision.PARK
     assert not any(wanting.fhir.resources(kind) for kind in KINDS)
 
@@ -232,7 +232,7 @@ def test_a_wiped_server_holds_them_again(wanting: World) -> None:
     wanting.mark()
     with pytest.raises(ServerReset):
         wanting.turn()
-    restore(wanting.rooms)
+    restore(wanting.context)
     assert wanting.turn().decision is Decision.CREATE
     assert all(wanting.fhir.resources(kind) for kind in KINDS)
     assert wanting.study()["referrer"] == {"reference": f"Practitioner/{only(wanting, 'Practitioner')['id']}"}

@@ -420,7 +420,7 @@ def test_a_foreign_patient_that_was_corrected_leaves_no_doubt(new_world: NewWorl
     assert (outcome.parked is not None) is (values == "safe")
     world.put(theirs | {"gender": "female"})
     world.ledger.verification.want("a test")
-    while inventory.tick(world.rooms, interval=86400.0) is None:
+    while inventory.tick(world.context, interval=86400.0) is None:
         pass
     world.work()
     assert (world.ledger.parked(STUDY), doubts(world)) == (None, {})

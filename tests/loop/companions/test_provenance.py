@@ -10,7 +10,7 @@ import pytest
 
 from syncd.errors import LedgerUnavailable
 from syncd.loop.companions import provenance
-from syncd.loop.companions.provenance import ATTEMPTS, RULE, pay_due
+from syncd.loop.companions.provenance import ATTEMPTS, RULE, deliver_due
 from syncd.loop.study.reconcile import reconcile
 from syncd.mapping.resources.provenance import device_id
 from syncd.model.provenance import OwedProvenance
@@ -64,7 +64,7 @@ def paid(world: World) -> None:
     """Everything that happened is dealt with, and what it owes paid."""
     settled(world)
     later(world)
-    pay_due(world.rooms)
+    deliver_due(world.context)
 
 
 def three_images(world: World) -> None:
@@ -73,7 +73,7 @@ def three_images(world: World) -> None:
 
 
 def with_scope(world: World, scope: str) -> World:
-    world._rooms = replace(world.rooms, provenance=scope)
+    world._context = replace(world.context, provenance=scope)
     return world
 
 
@@ -94,7 +94,7 @@ def test_another_patient_leaves_one_provenance_and_the_old_patient_stays(world: 
 def test_the_reference_names_the_version(corrected: World) -> None:
     """MAPPING J.5: `_history/<version>` of the confirmed write; a server may answer it without."""
     later(corrected)
-    pay_due(corrected.rooms)
+    deliver_due(corrected.context)
     (sent,) = corrected.writes("Provenance")
     record = corrected.ledger.record(STUDY)
     assert record is not None
@@ -200,8 +200,8 @@ def told(owed: OwedProvenance) -> tuple[str, str, float]:
 def test_killed_after_the_provenance_it_is_the_same_again(corrected: World) -> None:
     """MAPPING J.5: a retry is idempotent; the server keeps its first version."""
     (owed,) = corrected.ledger.trail.of_study(STUDY)
-    provenance.pay(corrected.rooms, [owed])
-    provenance.pay(corrected.rooms, [owed])
+    provenance.deliver(corrected.context, [owed])
+    provenance.deliver(corrected.context, [owed])
     (written,) = trail(corrected)
     assert written["meta"]["versionId"] == "1"
     assert not corrected.ledger.trail.of_study(STUDY)
@@ -211,7 +211,7 @@ def test_killed_after_the_provenance_it_is_the_same_again(corrected: World) -> N
 def test_what_the_server_refuses_is_given_up_and_counted(corrected: World, status: int) -> None:
     """RULES B8, C6: noted in the history, counted, and the study is as it was."""
     heard = Listener()
-    corrected._rooms = replace(corrected.rooms, observer=heard)
+    corrected._context = replace(corrected.context, observer=heard)
     corrected.fhir.answer_instead(puts("Provenance"), refused(status))
     later(corrected)
     corrected.work()
@@ -227,7 +227,7 @@ def test_a_server_without_provenance_is_no_trouble(corrected: World, missing: se
     """RULES B8: 404, type unsupported: given up; nobody takes it for a reset."""
     corrected.fhir.types -= missing
     later(corrected)
-    assert pay_due(corrected.rooms) == 1
+    assert deliver_due(corrected.context) == 1
     assert not corrected.ledger.trail.of_study(STUDY)
     assert not corrected.ledger.dirty_rows()
 
@@ -236,7 +236,7 @@ def test_without_a_device_words_do(corrected: World) -> None:
     """MAPPING J.5: agent.who is required; a server that keeps no Devices gets words."""
     corrected.fhir.types.discard("Device")
     later(corrected)
-    pay_due(corrected.rooms)
+    deliver_due(corrected.context)
     (told,) = trail(corrected)
     assert told["agent"][0]["who"] == {"display": "syncd", "type": "Device"}
 
@@ -246,7 +246,7 @@ def test_a_device_of_another_writer_is_left_alone(corrected: World) -> None:
     theirs = {"resourceType": "Device", "id": device_id(corrected.policy), "status": "active"}
     corrected.put(theirs)
     later(corrected)
-    pay_due(corrected.rooms)
+    deliver_due(corrected.context)
     (told,) = trail(corrected)
     assert "reference" not in told["agent"][0]["who"]
     assert "meta" not in theirs
@@ -256,7 +256,7 @@ def test_a_device_of_another_writer_is_left_alone(corrected: World) -> None:
 def test_a_device_that_was_deleted_is_written_again(corrected: World) -> None:
     """RULES B4: a refused reference is resolved afresh, once."""
     later(corrected)
-    pay_due(corrected.rooms)
+    deliver_due(corrected.context)
     corrected.remove(f"Provenance/{trail(corrected)[0]['id']}")
     corrected.remove(f"Device/{device_id(corrected.policy)}")
     correct(corrected, "P-3")
@@ -268,7 +268,7 @@ def test_a_study_deleted_on_the_server_ends_the_debt(corrected: World) -> None:
     """RULES B8: there is nothing left to speak of; the reference is refused twice."""
     corrected.remove(f"ImagingStudy/{STUDY}")
     later(corrected)
-    pay_due(corrected.rooms)
+    deliver_due(corrected.context)
     assert not corrected.ledger.trail.of_study(STUDY)
     assert len(corrected.writes("Provenance")) == 2
 
@@ -277,12 +277,12 @@ def test_a_server_that_is_away_is_waited_for(corrected: World) -> None:
     """RULES B8, C6: put off with growing pauses, and paid when it is back; nothing else was held up."""
     corrected.fhir.answer_instead(puts("Provenance"), LIFELESS)
     later(corrected)
-    assert pay_due(corrected.rooms) == 0
+    assert deliver_due(corrected.context) == 0
     (owed,) = corrected.ledger.trail.of_study(STUDY)
     assert owed.attempts == 1
-    assert pay_due(corrected.rooms) == 0, "not due yet"
+    assert deliver_due(corrected.context) == 0, "not due yet"
     corrected.clock.advance(2.0)
-    assert pay_due(corrected.rooms) == 1
+    assert deliver_due(corrected.context) == 1
     assert len(trail(corrected)) == 1
 
 
@@ -291,7 +291,7 @@ def test_after_many_failures_it_is_tried_daily(corrected: World) -> None:
     (owed,) = corrected.ledger.trail.of_study(STUDY)
     corrected.ledger.trail.put_off(replace(owed, attempts=ATTEMPTS - 1, due=corrected.clock()))
     corrected.fhir.answer_instead(puts("Provenance"), LIFELESS)
-    pay_due(corrected.rooms)
+    deliver_due(corrected.context)
     (owed,) = corrected.ledger.trail.of_study(STUDY)
     assert owed.due == corrected.clock() + 86400
 
@@ -300,7 +300,7 @@ def test_a_server_that_lost_everything_gets_it_when_the_study_is_back(corrected:
     """RULES B4, E3: the sentinel is asked before a refused reference is believed."""
     corrected.fhir.wipe()
     later(corrected)
-    pay_due(corrected.rooms)
+    deliver_due(corrected.context)
     assert len(corrected.ledger.trail.of_study(STUDY)) == 1
 
 
@@ -324,7 +324,7 @@ def test_a_defect_keeps_the_debt(corrected: World, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(provenance, "provenance", broken)
     later(corrected)
-    assert pay_due(corrected.rooms) == 0
+    assert deliver_due(corrected.context) == 0
     assert len(corrected.ledger.trail.of_study(STUDY)) == 1
 
 
@@ -332,7 +332,7 @@ def test_what_is_not_fit_to_be_sent_is_given_up(corrected: World, monkeypatch: p
     """RULES B1: it is checked as everything is."""
     monkeypatch.setattr(provenance, "problems", lambda *_, **__: ("Provenance: broken",))
     later(corrected)
-    pay_due(corrected.rooms)
+    deliver_due(corrected.context)
     assert not corrected.writes("Provenance")
     assert not corrected.ledger.trail.of_study(STUDY)
 

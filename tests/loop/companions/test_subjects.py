@@ -165,7 +165,7 @@ def test_the_id_of_our_patient_taken_by_another_parks_the_study(world: World) ->
 
 def test_a_patient_that_is_refused_parks_its_study(world: World) -> None:
     """RULES C6: the refusal of the Patient is the study's own trouble; its neighbours go on."""
-    world.rooms  # noqa: B018 - the sentinel is written first
+    world.context  # noqa: B018 - the sentinel is written first
     world.fhir.answer_instead(puts("Patient"), refused(422))
     world.store()
     world.settle()

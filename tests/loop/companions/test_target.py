@@ -29,9 +29,9 @@ def _target(world: World) -> Target:
 
 def test_the_first_start_proves_the_server_and_writes_the_endpoint(world: World) -> None:
     """RULES C2, E3, B5."""
-    rooms = world.connect()
+    context = world.connect()
     target = _target(world)
-    assert (target.url, target.create_form, rooms.server.create_form) == (world.fhir.url, "if-match-0", "if-match-0")
+    assert (target.url, target.create_form, context.server.create_form) == (world.fhir.url, "if-match-0", "if-match-0")
     sentinel = next(one for one in world.fhir.resources("Endpoint") if one["id"] == target.sentinel_id)
     assert (sentinel["status"], sentinel["meta"]["tag"][0]["code"]) == ("off", "syncd")
     assert [one["id"] for one in world.fhir.resources("Endpoint")] == [target.sentinel_id, ENDPOINT]
@@ -119,7 +119,7 @@ def test_the_probe_of_a_wiped_server_fills_it_again(world: World) -> None:
     """RULES E3: asked after the breaker closes."""
     world.published()
     world.fhir.wipe()
-    probe(world.rooms)
+    probe(world.context)
     assert ENDPOINT in [one["id"] for one in world.fhir.resources("Endpoint")]
     row = world.ledger.dirty_row(STUDY)
     assert row is not None and row.read_fhir
@@ -154,11 +154,11 @@ def test_changed_settings_render_everything_again(world: World, change: dict[str
     """RULES B3: another fingerprint makes every study dirty; only a changed essence is written."""
     world.published()
     world.policy = replace(world.policy, archive=replace(world.policy.archive, **change))
-    rooms = world.connect()
+    context = world.connect()
     row = world.ledger.dirty_row(STUDY)
     assert row is not None
     assert world.turn().decision is decision
-    assert world.ledger.count_outdated(rooms.fingerprint) == 0
+    assert world.ledger.count_outdated(context.fingerprint) == 0
     world.connect()
     assert world.ledger.dirty_row(STUDY) is None
 
@@ -235,6 +235,6 @@ def test_without_dicomweb_the_address_of_the_images_must_be_given(world: World) 
 def test_a_ledger_refuses_another_installation_id(world: World) -> None:
     """RULES B2, E3: the tag on what was published is not changed behind the ledger's back."""
     world.connect()
-    world.rooms.ledger.save_installation("another")
+    world.context.ledger.save_installation("another")
     with pytest.raises(ConfigurationError, match="SYNCD_INSTALLATION_ID"):
         world.connect()

@@ -45,7 +45,7 @@ def inventory(world: World) -> int:
     world.ledger.verification.want("a test")
     finished = None
     while finished is None:
-        finished = verify.tick(world.rooms, interval=DAY)
+        finished = verify.tick(world.context, interval=DAY)
     world.work()
     assert not world.ledger.dirty_rows()
     return finished.found["outdated"]

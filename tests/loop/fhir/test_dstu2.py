@@ -68,13 +68,13 @@ def _meanwhile(world: World, act: Callable[[], None]) -> None:
 
 def test_the_first_start_proves_the_form_and_writes_a_basic(world: World) -> None:
     """RULES C2, E3: the sentinel is a Basic; `If-Match` is overlooked there, the version in the body is not."""
-    rooms = world.connect()
+    context = world.connect()
     target = world.ledger.target()
     assert target is not None
     assert (target.fhir_version, target.create_form) == ("dstu2", "version-in-body")
     assert [one["id"] for one in world.fhir.resources("Basic")] == [target.sentinel_id]
     assert not world.asked("Endpoint")
-    rooms.check_sentinel()
+    context.check_sentinel()
     before = len(world.fhir.requests)
     world.connect()
     assert {one.method for one in world.fhir.requests[before:]} == {"GET"}
@@ -263,7 +263,7 @@ def test_a_wiped_server_is_filled_again(world: World) -> None:
     """RULES C6, E3: the missing Basic is the sign; an update that is answered 201 too."""
     world.published()
     world.fhir.wipe()
-    probe(world.rooms)
+    probe(world.context)
     assert len(world.fhir.resources("Basic")) == 1
     assert world.turn().decision is Decision.CREATE
     world.fhir.wipe()

@@ -27,7 +27,7 @@ def walked(world: World) -> Mapping[str, int]:
         world.ledger.verification.want("a test")
     inventory = None
     while inventory is None:
-        inventory = verify.tick(world.rooms, interval=DAY)
+        inventory = verify.tick(world.context, interval=DAY)
     return {kind: number for kind, number in inventory.found.items() if number}
 
 
@@ -101,7 +101,7 @@ def test_what_we_write_meanwhile_is_not_compared(world: World) -> None:
     """RULES C9: the listing is older than the write; neither drift nor a restored backup."""
     world.ledger.verification.want("a test")
     while (walk := world.ledger.verification.walk()) is None or walk.phase == verify.Phase.TAGGED:
-        assert verify.tick(world.rooms, interval=DAY, slices=1) is None
+        assert verify.tick(world.context, interval=DAY, slices=1) is None
     world.clock.advance(1)
     world.store(series=2)
     world.settle()
@@ -189,7 +189,7 @@ def test_what_a_lost_ledger_published_is_found_again(world: World, tmp_path: Pat
     """RULES E7, docs/cases.md "Ledger lost": marked, recognised by its tag, and not written again."""
     world.lose_ledger(tmp_path)
     world.connect(accept_target=True)
-    assert world.ledger.verification.wanted()
+    assert world.ledger.verification.why_wanted()
     before = len(world.writes())
     assert walked(world) == {"unknown": 2}
     world.settle()
@@ -235,15 +235,15 @@ def _missing_while_reconciling(world: World) -> Outcome:
 
 def test_one_missing_study_starts_an_inventory_at_once(world: World) -> None:
     """RULES C6: 404 or 410 on one of ours: re-created, and the others are looked for; without that, a day is waited for."""
-    assert verify.tick(world.rooms, interval=DAY) is None
+    assert verify.tick(world.context, interval=DAY) is None
     assert world.ledger.verification.walk() is None
     world.remove(f"ImagingStudy/{OTHER}")
     assert _missing_while_reconciling(world).decision is Decision.CREATE
-    verify.tick(world.rooms, interval=DAY)
+    verify.tick(world.context, interval=DAY)
     assert world.ledger.verification.walk() is not None
     assert walked(world) == {"missing": 1}
     assert world.turn(OTHER).decision is Decision.CREATE
-    assert not world.ledger.verification.wanted(), "what an inventory marked asks for no other one"
+    assert not world.ledger.verification.why_wanted(), "what an inventory marked asks for no other one"
 
 
 def test_a_version_that_fell_back_starts_one_too(world: World) -> None:
@@ -256,16 +256,16 @@ def test_a_version_that_fell_back_starts_one_too(world: World) -> None:
     world.fhir.restore(backup)
     world.mark(kind=MarkKind.RESYNC, read_fhir=True)
     world.turn()
-    assert "below" in world.ledger.verification.wanted()
+    assert "below" in world.ledger.verification.why_wanted()
 
 
 def test_it_is_time_every_interval(world: World) -> None:
     """docs/settings.md, VERIFY_INTERVAL: counted from the first start, then from the end of the last one."""
     for _ in range(2):
-        assert verify.tick(world.rooms, interval=DAY) is None
+        assert verify.tick(world.context, interval=DAY) is None
         assert world.ledger.verification.walk() is None
         world.clock.advance(DAY)
-        while verify.tick(world.rooms, interval=DAY) is None:
+        while verify.tick(world.context, interval=DAY) is None:
             assert world.ledger.verification.walk() is not None
 
 
@@ -281,8 +281,8 @@ def test_a_restart_goes_on_where_it_was(world: World, monkeypatch: pytest.Monkey
     while inventory is None:
         world.ledger.close()
         world.ledger = type(world.ledger).open(world.ledger_url, clock=world.clock)
-        world._rooms = replace(world.rooms, ledger=world.ledger)
-        inventory = verify.tick(world.rooms, interval=DAY, slices=1)
+        world._context = replace(world.context, ledger=world.ledger)
+        inventory = verify.tick(world.context, interval=DAY, slices=1)
     assert (inventory.found["missing"], inventory.listed) == (1, 4)
     pages = [one for one in world.fhir.requests[asked:] if "_getpages" in one.query]
     assert len(pages) == len({str(one.query) for one in pages}) > 0
@@ -293,10 +293,10 @@ def test_a_listing_that_the_server_forgot_is_begun_anew(world: World, monkeypatc
     """RULES C9: a page that is gone (410, 404) is no absence of studies."""
     monkeypatch.setattr("syncd.publish.server.PAGE", "1")
     world.ledger.verification.want("a test")
-    verify.tick(world.rooms, interval=DAY, slices=1)
+    verify.tick(world.context, interval=DAY, slices=1)
     world.fhir._searches.forget()
     with pytest.raises(Transient, match="begun anew"):
-        verify.tick(world.rooms, interval=DAY, slices=1)
+        verify.tick(world.context, interval=DAY, slices=1)
     walk = world.ledger.verification.walk()
     assert walk is not None and (walk.phase, walk.after, walk.listed) == (verify.Phase.TAGGED, "", 0)
     assert walked(world) == {}
@@ -313,7 +313,7 @@ def test_a_server_that_fails_marks_nothing(world: World, answer: Response) -> No
     world.fhir.rules.append(rule)
     for _ in range(3):
         with pytest.raises(Transient):
-            verify.tick(world.rooms, interval=DAY)
+            verify.tick(world.context, interval=DAY)
     assert world.ledger.dirty_rows() == []
     world.fhir.rules.remove(rule)
     assert walked(world) == {}
@@ -322,9 +322,9 @@ def test_a_server_that_fails_marks_nothing(world: World, answer: Response) -> No
 def test_a_daemon_that_stops_ends_the_tick(world: World) -> None:
     """RULES E8: not one request more; the walk is still there."""
     world.ledger.verification.want("a test")
-    verify.tick(world.rooms, interval=DAY, slices=1)
+    verify.tick(world.context, interval=DAY, slices=1)
     asked = len(world.fhir.requests)
-    assert verify.tick(world.rooms, interval=DAY, go_on=lambda: False) is None
+    assert verify.tick(world.context, interval=DAY, go_on=lambda: False) is None
     assert len(world.fhir.requests) == asked
     assert world.ledger.verification.walk() is not None
 
@@ -335,9 +335,9 @@ def test_a_tick_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     for number in range(3, 9):
         world.published(f"1.2.276.{number}", PatientID=f"P{number}")
     world.ledger.verification.want("a test")
-    verify.tick(world.rooms, interval=DAY, slices=1)
+    verify.tick(world.context, interval=DAY, slices=1)
     asked = len(world.fhir.requests)
-    assert verify.tick(world.rooms, interval=DAY) is None
+    assert verify.tick(world.context, interval=DAY) is None
     assert len(world.fhir.requests) - asked == verify.SLICES
 
 

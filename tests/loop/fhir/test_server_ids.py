@@ -136,7 +136,7 @@ def test_after_a_reset_everything_has_new_names(strict: World) -> None:
     """RULES C6, E3."""
     strict.published()
     strict.fhir.wipe()
-    restore(strict.rooms)
+    restore(strict.context)
     assert strict.turn().decision is Decision.CREATE
     assert [len(strict.fhir.resources(one)) for one in ("Endpoint", "Patient", "ImagingStudy")] == [2, 1, 1]
     assert _verified(strict) is Decision.SKIP
@@ -199,7 +199,7 @@ def test_a_dry_look_keeps_no_name(strict: World) -> None:
     strict.mark(kind=MarkKind.VERIFY, read_fhir=True)
     claim = strict.ledger.claim_study(STUDY)
     assert claim is not None
-    outcome = reconcile(Task(claim=claim, rooms=connect_dry(strict.site, strict.ledger), dry=True))
+    outcome = reconcile(Task(claim=claim, context=connect_dry(strict.site, strict.ledger), dry=True))
     assert outcome.decision is Decision.SKIP
 
 

@@ -35,7 +35,7 @@ def _held(world: World, resource_type: str = "ImagingStudy") -> dict[str, Any]:
 def _walked(world: World) -> Mapping[str, int]:
     world.ledger.verification.want("asked for")
     for _ in range(50):
-        inventory = verify.tick(world.rooms, interval=DAY)
+        inventory = verify.tick(world.context, interval=DAY)
         if inventory is not None:
             return {kind: number for kind, number in inventory.found.items() if number}
     raise AssertionError("the inventory does not end")
@@ -112,7 +112,7 @@ def test_names_that_were_forgotten_are_found_before_anything_is_taken_for_lost(s
     shown(strict)
     names = {one: {r["id"] for r in strict.fhir.resources(one)} for one in ("ImagingStudy", "Patient", "Endpoint", "Basic")}
     strict.ledger.forget_target_state()
-    strict.rooms.check_sentinel()
+    strict.context.check_sentinel()
     assert strict.turn().decision is Decision.SKIP
     assert {one: {r["id"] for r in strict.fhir.resources(one)} for one in names} == names
 

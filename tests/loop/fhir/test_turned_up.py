@@ -50,7 +50,7 @@ def ours(world: World) -> Json:
 def tomorrow(world: World) -> int:
     """The next day's look around, and whatever follows from it; returns how many studies it marked."""
     world.clock.advance(DAY)
-    marked = look_around(world.rooms, every=60.0)
+    marked = look_around(world.context, every=60.0)
     world.work()
     return marked
 
@@ -204,7 +204,7 @@ def test_a_logical_subject_becomes_literal(new_world: NewWorld) -> None:
     world.put(theirs())
     searched = len(world.asked("/Patient/_search"))
     world.clock.advance(DAY)
-    assert look_around(world.rooms, every=60.0) == 2
+    assert look_around(world.context, every=60.0) == 2
     assert len(world.asked("/Patient/_search")) == searched + 1, "asked once for both"
     world.work()
     assert subject(world) == subject(world, OTHER) == "Patient/his-1"
@@ -237,10 +237,10 @@ def test_each_patient_is_asked_for_once_a_day(two: World) -> None:
     asked = len(two.asked("/Patient"))
     for _ in range(3):
         two.clock.advance(DAY / 4)
-        assert look_around(two.rooms, every=60.0) == 0
+        assert look_around(two.context, every=60.0) == 0
     assert len(two.asked("/Patient")) == asked
     two.clock.advance(DAY / 4)
-    look_around(two.rooms, every=60.0)
+    look_around(two.context, every=60.0)
     assert len(two.asked("/Patient")) > asked
 
 
@@ -249,10 +249,10 @@ def test_a_large_round_goes_on_where_it_was(world: World) -> None:
     for number in range(FEWEST + 2):
         world.published(f"1.2.276.{number + 1}", PatientID=f"P{number}")
     world.clock.advance(DAY)
-    look_around(world.rooms, every=60.0)
+    look_around(world.context, every=60.0)
     first = len(world.asked("/Patient/_search"))
-    look_around(world.rooms, every=60.0)
-    look_around(world.rooms, every=60.0)
+    look_around(world.context, every=60.0)
+    look_around(world.context, every=60.0)
     assert len(world.asked("/Patient/_search")) == first + 2
     assert world.ledger.rounds.position("patients").over
 
@@ -263,15 +263,15 @@ def test_a_server_that_is_away_has_the_slice_again(two: World) -> None:
     two.clock.advance(DAY)
     two.fhir.answer_instead(lambda request: "_search" in request.path, Response(status=503))
     with pytest.raises(Transient):
-        look_around(two.rooms, every=60.0)
-    assert look_around(two.rooms, every=60.0) == 2
+        look_around(two.context, every=60.0)
+    assert look_around(two.context, every=60.0) == 2
 
 
 def test_an_identifier_that_the_server_does_not_search_is_passed_over(two: World) -> None:
     """RULES C6: one patient's trouble is not the round's."""
     two.clock.advance(DAY)
     two.fhir.answer_instead(lambda request: "_search" in request.path, refused(400))
-    assert look_around(two.rooms, every=60.0) == 0
+    assert look_around(two.context, every=60.0) == 0
     assert two.ledger.rounds.position("patients").over
 
 

@@ -83,7 +83,7 @@ def test_a_form_that_is_not_understood_any_more_is_proved_again(world: World) ->
     world.poll()
     with pytest.raises(Transient, match="refuses to create Patient, though it is not there"):
         world.turn()
-    probe(world.rooms)
+    probe(world.context)
     target = world.ledger.target()
     assert target is not None and target.create_form == GET_THEN_PUT
     assert world.turn().decision is Decision.CREATE
@@ -152,7 +152,7 @@ def test_a_wiped_server_is_noticed_by_the_sentinel(world: World) -> None:
     world.published(OTHER, PatientID="P2")
     _held(world).wipe()
     with pytest.raises(ServerReset):
-        world.rooms.check_sentinel()
+        world.context.check_sentinel()
     world.connect()
     for study in (STUDY, OTHER):
         world.turn(study)
@@ -169,7 +169,7 @@ def test_an_update_of_what_vanished_creates_it_and_asks_for_the_rest(world: Worl
     world.poll()
     assert world.turn().decision is Decision.CREATE
     assert world.study()["numberOfInstances"] == 2
-    assert world.ledger.verification.wanted() == "a study of ours was missing on the FHIR server"
+    assert world.ledger.verification.why_wanted() == "a study of ours was missing on the FHIR server"
 
 
 def test_a_restored_backup_is_repaired_study_by_study(world: World) -> None:
@@ -201,7 +201,7 @@ def test_an_inventory_finds_edits_and_deletions(world: World, monkeypatch: pytes
     world.put({**world.study(uids[1]), "description": "theirs"})
     world.remove(f"ImagingStudy/{uids[2]}")
     assert walked(world) == {"drifted": 1, "missing": 1}
-    assert inventory.tick(world.rooms, interval=1e9) is None
+    assert inventory.tick(world.context, interval=1e9) is None
 
 
 @pytest.mark.parametrize("on_delete", ["cancelled", "delete"])

@@ -21,7 +21,7 @@ from syncd.loop.process.clock_steps import STEP, Every, Watchdog
 from syncd.loop.process.daemon import Daemon
 from syncd.loop.process.ticks import Clockwork
 from syncd.loop.study.task import Task
-from syncd.loop.workers.attempt import Turn
+from syncd.loop.workers.attempt import Attempt
 from syncd.loop.workers.pool import Workers
 from syncd.model.work import Outcome
 from tests.fakes.http import Clock
@@ -139,11 +139,11 @@ def ticking(world: World, set_clock: Callable[[float], None]) -> Any:
     """A clockwork on APScheduler's real thread, and a semaphore that each of its polls releases."""
     often = {name: replace(source, poll_interval=0.01) for name, source in world.site.archives.items()}
     daemon = Daemon(replace(world.site, archives=often), world.ledger, version="1", observer=Nobody())
-    rooms = daemon._connected()
-    assert rooms is not None
-    workers = Workers(rooms, fhir=daemon._fhir, archives=daemon._gates, concurrency=1)
+    context = daemon._connect()
+    assert context is not None
+    workers = Workers(context, fhir=daemon._fhir, archives=daemon._gates, concurrency=1)
     clockwork = Clockwork(
-        rooms,
+        context,
         site=daemon._site,
         workers=workers,
         fhir=daemon._fhir,
@@ -221,8 +221,8 @@ def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(world:
     task = world.task()
 
     now = [world.clock()]
-    rooms = replace(task.rooms, clock=lambda: now[0])
-    turn = Turn(rooms, fhir=Gate(lambda: None), archives=Gates({}), on_outcome=lambda outcome: None)
+    context = replace(task.context, clock=lambda: now[0])
+    turn = Attempt(context, fhir=Gate(lambda: None), archives=Gates({}), on_outcome=lambda outcome: None)
     decided = turn._outcome
 
     def then_step(given: Task) -> Outcome | None:
@@ -231,7 +231,7 @@ def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(world:
         return outcome
 
     turn._outcome = then_step  # type: ignore[method-assign]
-    assert turn.take(replace(task, rooms=rooms))
+    assert turn.take(replace(task, context=context))
     row = world.ledger.dirty_row(STUDY)
     assert row is not None
     assert row.due == now[0] + SETTLE

@@ -35,12 +35,12 @@ def clockwork(daemon: Daemon) -> Iterator[BackgroundScheduler]:
 
 
 def _wound_up(daemon: Daemon) -> BackgroundScheduler:
-    rooms = daemon._connected()
-    assert rooms is not None
+    context = daemon._connect()
+    assert context is not None
     daemon._clockwork = Clockwork(
-        rooms,
+        context,
         site=daemon._site,
-        workers=Workers(rooms, fhir=daemon._fhir, archives=daemon._gates, concurrency=1),
+        workers=Workers(context, fhir=daemon._fhir, archives=daemon._gates, concurrency=1),
         fhir=daemon._fhir,
         archives=daemon._archives,
         troubles=daemon._troubles,
@@ -266,7 +266,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(
 
     pauses = _waits(daemon, monkeypatch, then)
     with capture_logs() as logs:
-        assert daemon._connected() is not None
+        assert daemon._connect() is not None
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
     assert [one["event"] for one in logs if one.get("for_") == "start"] == ["waiting", "recovered"]
 
@@ -280,7 +280,7 @@ def test_a_wrong_version_is_waited_for(world: World, daemon: Daemon, monkeypatch
         world.fhir.version = "r4"
 
     pauses = _waits(daemon, monkeypatch, then)
-    assert daemon._connected() is not None
+    assert daemon._connect() is not None
     assert len(pauses) == 1
 
 
@@ -288,20 +288,20 @@ def test_a_stop_while_waiting_ends_it(world: World, daemon: Daemon, monkeypatch:
     """SIGTERM at any time."""
     world.fhir.away = True
     _waits(daemon, monkeypatch, lambda number: daemon.stop())
-    assert daemon._connected() is None
+    assert daemon._connect() is None
 
 
 def test_what_waiting_cannot_mend_ends_the_daemon(world: World, daemon: Daemon) -> None:
     """An explicit version conflict is exit 2; another installation's server exit 4."""
     contradicting = Daemon(replace(world.site, fhir_version="r5"), world.ledger, version="1", observer=Nobody())
     with pytest.raises(ConfigurationError):
-        contradicting._connected()
+        contradicting._connect()
     world.connect()
     other = Daemon(replace(world.site, server=world.new_server("http://other.invalid/fhir")), world.ledger, version="1",
                    observer=Nobody())  # fmt: skip
     world.fhir.wipe()
     with pytest.raises(LedgerRefused):
-        other._connected()
+        other._connect()
 
 
 def test_a_ledger_that_cannot_be_written_is_told(
@@ -391,7 +391,7 @@ def test_a_probe_names_the_server_that_is_away(world: World, daemon: Daemon) -> 
     with pytest.raises(Unreachable):
         daemon._probe_fhir()
     world.fhir.away = False
-    assert daemon._connected() is not None
+    assert daemon._connect() is not None
     daemon._probe_fhir()
     daemon._archives[0].probe()
     world.orthanc.away = True

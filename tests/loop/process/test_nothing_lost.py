@@ -147,7 +147,7 @@ def test_nothing_is_sent_by_who_does_not_own_the_ledger_any_more(
     def lost() -> None:
         raise error
 
-    ready.rooms.server.guard_writes(lost)
+    ready.context.server.guard_writes(lost)
     patients = len(ready.writes("Patient"))
     workers = workers_of(ready)
     with capture_logs() as logs:
@@ -156,6 +156,6 @@ def test_nothing_is_sent_by_who_does_not_own_the_ledger_any_more(
     assert {row.attempts for row in ready.ledger.dirty_rows()} == {0}
     workers.stop(grace=1.0)
     ready.ledger.release(STUDY, OTHER)
-    ready.rooms.server.guard_writes(ready.ledger.require_ownership)
+    ready.context.server.guard_writes(ready.ledger.require_ownership)
     assert {outcome.decision for outcome in ready.work()} == {Decision.CREATE}
     assert len(ready.writes()) == 2

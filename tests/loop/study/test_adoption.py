@@ -113,7 +113,7 @@ def test_a_described_study_is_left_alone_until_the_site_says_otherwise(world: Wo
     assert len(world.fhir.resources("ImagingStudy")) == 1
     world.mark()
     assert world.turn().decision is Decision.PARK
-    world._rooms = replace(world.rooms, adopt="always")
+    world._context = replace(world.context, adopt="always")
     world.mark()
     assert world.turn().decision is Decision.UPDATE
     assert world.ledger.parked(STUDY) is None
@@ -124,7 +124,7 @@ def test_never_is_never(world: World) -> None:
     """RULES C2: POLICY__ADOPT=never."""
     _ready(world)
     _announce(world)
-    world._rooms = replace(world.rooms, adopt="never")
+    world._context = replace(world.context, adopt="never")
     assert world.turn().decision is Decision.PARK
 
 
@@ -187,4 +187,4 @@ def test_the_setting_changes_nothing_that_is_published(new_world: Callable[..., 
     """RULES B3: whose resource may become ours is not part of what is said in it."""
     world = new_world()
     before = world.connect().fingerprint
-    assert replace(world.rooms, adopt="always").fingerprint == before
+    assert replace(world.context, adopt="always").fingerprint == before

@@ -142,7 +142,7 @@ def test_strict_is_never_less_than_safe(policy: MappingPolicy, parks: list[Note]
 def test_what_is_in_doubt_is_counted_apart_and_kept(world: World) -> None:
     """RULES B9: a class of its own; a study that is corrected leaves the list when it is published."""
     listener = Listener()
-    world._rooms = replace(world.connect(), observer=listener)
+    world._context = replace(world.connect(), observer=listener)
     world.store(**{**ODD, "PatientID": ""})
     world.settle()
     world.poll()
@@ -173,7 +173,7 @@ def test_what_is_no_value_parks_nothing(rule: str) -> None:
 def test_each_publication_counts_each_rule_once(world: World) -> None:
     """docs/metrics.md, a counter for each rule: told with what was published, and not again while nothing changes."""
     listener = Listener()
-    world._rooms = replace(world.connect(), observer=listener)
+    world._context = replace(world.connect(), observer=listener)
     for number in (1, 2):
         world.store(instance=number, **ODD)
     world.settle()

@@ -159,8 +159,8 @@ def test_after_a_reset_everything_is_back(world: World) -> None:
     world.store(series=2)
     world.settle()
     world.mark()
-    world.rooms.ledger.forget_target_state()
-    restore(world.rooms)
+    world.context.ledger.forget_target_state()
+    restore(world.context)
     world.turn()
     world.turn("1.2.276.2")
     kept = {one["id"] for one in world.fhir.resources("ImagingStudy")}

@@ -28,7 +28,7 @@ def reopened(world: World) -> World:
     """syncd was down and starts again."""
     world.ledger.close()
     world.ledger = Ledger.open(world.ledger_url, clock=world.clock)
-    world._rooms = None
+    world._context = None
     return world
 
 
@@ -88,7 +88,7 @@ def test_a_study_deleted_while_syncd_is_down(world: World) -> None:
 def test_the_word_for_it_is_the_sites_and_the_versions(world: World, version: str, how: str, said: str) -> None:
     """docs/settings.md, POLICY__ON_DELETE: `cancelled`, in R6 `inactive`; `entered-in-error`; `keep`."""
     deciding(shown(world), how)
-    world._rooms = replace(world.rooms, fhir_version=version)
+    world._context = replace(world.context, fhir_version=version)
     if version == "r6":  # the fake server speaks R4, which has no `inactive`
         world.fhir.rules.append(lambda one: _as_cancelled(world, one) if puts()(one) else None)
     assert vanish(world).turn().done
@@ -372,7 +372,7 @@ def test_a_study_gone_and_rejected_is_withdrawn_once(world: World) -> None:
 
 def test_nothing_that_the_ledger_does_not_own_is_taken_back(world: World) -> None:
     """RULES D2: with an intent only, the server is read first; another writer's resource stays."""
-    world.rooms  # noqa: B018
+    world.context  # noqa: B018
     orthanc_id = world.store()
     world.settle()
     world.poll()
@@ -471,8 +471,8 @@ def test_a_series_and_an_instance_deleted_are_no_retraction(world: World) -> Non
 def test_the_settings_word_reaches_the_rooms(new_world: Callable[..., World]) -> None:
     """docs/settings.md: a setting exists only once it works: from the site to the reconcile."""
     world = new_world()
-    rooms = connect(replace(world.site, on_delete="keep"), world.ledger)
-    assert rooms.on_delete == "keep"
+    context = connect(replace(world.site, on_delete="keep"), world.ledger)
+    assert context.on_delete == "keep"
 
 
 def test_what_was_adopted_under_our_own_id_is_withdrawn_and_not_deleted(world: World) -> None:

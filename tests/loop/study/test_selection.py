@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from syncd.errors import ConfigurationError
-from syncd.loop.archives.follower import Following
+from syncd.loop.archives.follower import Follower
 from syncd.loop.study import selection as room
 from syncd.loop.study.selection import count_concerned
 from syncd.model.words import Decision, Priority
@@ -21,12 +21,12 @@ from tests.loop.world import MAIN, OTHER, SECOND, STUDY, World, puts, refused
 
 def _exclude(world: World, *texts: str, **changes: str) -> None:
     world.selection = Selection(rules=rules(exclude=texts), **changes)
-    world._rooms = None
+    world._context = None
 
 
 def _include(world: World, *texts: str) -> None:
     world.selection = Selection(rules=rules(include=texts))
-    world._rooms = None
+    world._context = None
 
 
 def _arrived(world: World) -> None:
@@ -358,7 +358,7 @@ def test_an_archive_that_was_away_at_the_start_must_answer_the_rules_too(world: 
     """docs/settings.md, key `label`: what is not followed yet publishes nothing."""
     world.with_second()
     selection = Selection(rules=rules(exclude=["label=private"]))
-    one = Following(world.source(SECOND), world.ledger, selection=selection, clock=world.clock)
+    one = Follower(world.source(SECOND), world.ledger, selection=selection, clock=world.clock)
     with pytest.raises(ConfigurationError, match=r"SECOND__INCLUDE or __EXCLUDE .* keeps none"):
         one.poll()
     assert one.gate.blames()
@@ -376,5 +376,5 @@ def test_a_lost_reply_is_not_forgotten_for_an_exclusion(world: World) -> None:
     outcome = room.judge(task, [world.archive.read_study(task.claim.copies[0].orthanc_id)])
     assert outcome is not None
     headers = [world.archive.study(task.claim.copies[0].orthanc_id)]
-    kept = room.left_out(task, headers, outcome, identity=resource["id"], study_date="")
+    kept = room.leave_out(task, headers, outcome, identity=resource["id"], study_date="")
     assert kept is None

@@ -125,7 +125,7 @@ def test_a_rejection_note_never_read_costs_nobody_the_study(world: World) -> Non
     _lose(world, _note_id())
     task = world.task()
     world.ledger.release(STUDY)
-    raw = task.rooms.archives[MAIN].archive.read_study(task.claim.copies[0].orthanc_id)
+    raw = task.context.archives[MAIN].archive.read_study(task.claim.copies[0].orthanc_id)
     assert [why.may_pass for why in raw.unread.values()] == [True]
     assert world.turn().decision is Decision.CREATE
 

@@ -218,7 +218,7 @@ def test_a_one_shot_run_ends_although_one_study_fails_alone(world: World, monkey
     workers = world.workers()
     world.fhir.rules.append(lambda request: Response(status=500) if puts()(request) else None)
     # Time passes while it is waited for, not while the study is under way.
-    monkeypatch.setattr(workers, "_rest", lambda: world.clock.advance(1.0) if workers._settled() else None)
+    monkeypatch.setattr(workers, "_rest", lambda: world.clock.advance(1.0) if workers._is_settled() else None)
     workers.run(until_idle=True)
     workers.stop(grace=5.0)
     row = world.ledger.dirty_row(STUDY)
@@ -251,7 +251,7 @@ def test_a_dropped_study_is_silent_until_it_changes(world: World) -> None:
 
 def test_a_dropped_study_that_cannot_even_be_said_is_silent_too(world: World) -> None:
     """RULES E2: what is parked before anything is sent has no digest; the same reason again is nothing new."""
-    world._rooms = replace(world.rooms, policy=replace(world.rooms.policy, values="strict"))
+    world._context = replace(world.context, policy=replace(world.context.policy, values="strict"))
     world.store("1.2.276.7", StudyTime="rubbish")
     world.settle()
     world.poll()
@@ -295,5 +295,5 @@ def _left_by_a_lost_ledger() -> dict[str, object]:
 def _has_failed(world: World, study: str, *, attempts: int) -> None:
     claim = world.ledger.claim_study(study)
     assert claim is not None
-    task = Task(claim=claim, rooms=world.rooms)
-    world.ledger.commit(replace(task.waiting("failed before", due=world.clock()), attempts=attempts))
+    task = Task(claim=claim, context=world.context)
+    world.ledger.commit(replace(task.wait_outcome("failed before", due=world.clock()), attempts=attempts))

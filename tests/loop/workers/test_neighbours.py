@@ -10,7 +10,7 @@ import pytest
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
 from syncd.loop.workers import attempt
-from syncd.loop.workers.neighbours import Company
+from syncd.loop.workers.neighbours import Neighbours
 from syncd.model.words import TargetState
 from syncd.model.work import Outcome
 from tests.loop.hands import work_until
@@ -21,20 +21,20 @@ pytestmark = pytest.mark.usefixtures("impatient")
 
 def test_whoever_is_alone_waits_for_nobody() -> None:
     """RULES C6: nobody is under way, or only who came later."""
-    company = Company()
-    with company.under_way(STUDY):
-        assert not company.heard_out(STUDY, until=lambda: False)
-        assert company.heard_out(STUDY, until=lambda: True)
+    neighbours = Neighbours()
+    with neighbours.attend(STUDY):
+        assert not neighbours.wait_for_others(STUDY, until=lambda: False)
+        assert neighbours.wait_for_others(STUDY, until=lambda: True)
 
 
 def test_all_who_are_refused_do_not_wait_for_each_other() -> None:
     """RULES C6: a server that refuses everybody is told soon."""
-    company, met = Company(), threading.Barrier(4)
+    neighbours, met = Neighbours(), threading.Barrier(4)
 
     def refused_one(study_uid: str) -> bool:
-        with company.under_way(study_uid):
+        with neighbours.attend(study_uid):
             met.wait()
-            return company.heard_out(study_uid, until=lambda: False)
+            return neighbours.wait_for_others(study_uid, until=lambda: False)
 
     with ThreadPoolExecutor(4) as pool:
         assert not any(pool.map(refused_one, ["1.1", "1.2", "1.3", "1.4"]))
@@ -43,14 +43,14 @@ def test_all_who_are_refused_do_not_wait_for_each_other() -> None:
 def test_a_refused_study_is_parked_although_its_neighbour_is_slower(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES C6: 403 while others succeed, and be it a moment later: parked `forbidden`, and nothing is paused."""
     workers = world.workers()
-    company, both = workers._turn._company, threading.Barrier(2)
+    neighbours, both = workers._turn._neighbours, threading.Barrier(2)
 
     def slower(task: Task) -> Outcome:
         both.wait(20.0)
         outcome = reconcile(task)
         if task.study_uid == OTHER:
-            with company._changed:
-                assert company._changed.wait_for(lambda: STUDY not in company._under_way, timeout=20.0)
+            with neighbours._changed:
+                assert neighbours._changed.wait_for(lambda: STUDY not in neighbours._under_way, timeout=20.0)
         return outcome
 
     monkeypatch.setattr(attempt, "reconcile", slower)

@@ -6,7 +6,7 @@ import pytest
 
 from syncd.loop.breaker import FIRST_PAUSE, LONGEST_PAUSE, Gate, Gates
 from syncd.loop.companions.target import probe
-from syncd.loop.workers.attempt import Turn
+from syncd.loop.workers.attempt import Attempt
 from syncd.loop.workers.pool import ATTEMPTS
 from syncd.model.words import Decision, TargetState
 from syncd.model.work import LONGEST_BACKOFF, Outcome
@@ -77,7 +77,7 @@ def test_the_backoff_grows_and_ends_in_the_parking_lot(ready: World) -> None:
         assert row is not None
         pauses.append(row.not_before - ready.clock())
         ready.clock.now = row.due
-        workers._turn._failures.written(OTHER)  # meanwhile another one was written: so the attempts count
+        workers._turn._failures.note_write(OTHER)  # meanwhile another one was written: so the attempts count
     assert len(pauses) == ATTEMPTS - 1
     assert all(1 <= pause <= min(2 ** (number + 1), LONGEST_BACKOFF) for number, pause in enumerate(pauses))
     work_until(workers, lambda: _due(ready) == 0)
@@ -152,7 +152,7 @@ def test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was(ready: World
     getattr(ready, server).away = True
     archives = Gates({MAIN: Gate(ready.archive.info)})
     outcomes: list[Outcome] = []
-    turn = Turn(ready.rooms, fhir=Gate(lambda: probe(ready.rooms)), archives=archives, on_outcome=outcomes.append)
+    turn = Attempt(ready.context, fhir=Gate(lambda: probe(ready.context)), archives=archives, on_outcome=outcomes.append)
     assert not turn.take(task)
     assert (outcomes, ready.ledger.dirty_row(STUDY)) == ([], before)
 

@@ -12,7 +12,7 @@ import pytest
 from syncd.mapping.check.check import problems
 from syncd.mapping.dialects.registry import VERSIONS, dialect, release
 from syncd.mapping.resources.endpoints import endpoints
-from syncd.mapping.resources.imagingstudy import registered, withdrawn
+from syncd.mapping.resources.imagingstudy import registered_study, withdrawn_study
 from syncd.mapping.resources.patient import patient, subject
 from syncd.mapping.resources.sentinel import sentinel, sentinel_type
 from syncd.mapping.values.identity import patient_key
@@ -42,7 +42,7 @@ def test_the_golden_study_of_each_version(version: str) -> None:
 @pytest.mark.parametrize("version", MODERN)
 def test_registered_says_the_same_little_in_each_version(version: str) -> None:
     """RULES A6: identifier, subject, started, basedOn, endpoint; no modality, counts or series."""
-    said = registered(golden_study(), subject={"reference": "Patient/p-1"}, policy=POLICY, dialect=version)
+    said = registered_study(golden_study(), subject={"reference": "Patient/p-1"}, policy=POLICY, dialect=version)
     kept = ("resourceType", "id", "meta", "identifier", "subject", "started", "basedOn", "endpoint")
     assert said == {name: golden(version)[name] for name in kept} | {"status": "registered"}
     assert problems(said, fhir_version=version) == ()
@@ -52,7 +52,7 @@ def test_dstu2_does_not_announce_a_study() -> None:
     """RULES A6."""
     assert [version for version in VERSIONS if not dialect(version).writes_registered] == ["dstu2"]
     with pytest.raises(ValueError, match="still arrives"):
-        registered(study(), subject={"display": "x"}, policy=POLICY, dialect="dstu2")
+        registered_study(study(), subject={"display": "x"}, policy=POLICY, dialect="dstu2")
 
 
 @pytest.mark.parametrize("version", MODERN)
@@ -60,7 +60,7 @@ def test_dstu2_does_not_announce_a_study() -> None:
 def test_a_withdrawn_study_says_whose_it_was_and_that_it_is_no_more(version: str, status: str) -> None:
     """MAPPING F.3: identifiers, subject, status."""
     who = {"reference": "Patient/p-1"}
-    said = withdrawn(golden_study(), subject=who, policy=POLICY, status=status, dialect=version)
+    said = withdrawn_study(golden_study(), subject=who, policy=POLICY, status=status, dialect=version)
     kept = ("resourceType", "id", "meta", "identifier", "subject")
     assert said == {name: golden(version)[name] for name in kept} | {"status": status}
     assert problems(said, fhir_version=version) == ()
@@ -71,7 +71,8 @@ def test_r6_says_inactive_and_nothing_before_it_does() -> None:
     who = {"reference": "Patient/p-1"}
     fit = {
         version: not problems(
-            withdrawn(golden_study(), subject=who, policy=POLICY, status="inactive", dialect=version), fhir_version=version
+            withdrawn_study(golden_study(), subject=who, policy=POLICY, status="inactive", dialect=version),
+            fhir_version=version,
         )
         for version in MODERN
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syncd.mapping.check.check import problems
 from syncd.mapping.resources.endpoints import endpoint_references, endpoints
-from syncd.mapping.resources.imagingstudy import withdrawn
+from syncd.mapping.resources.imagingstudy import withdrawn_study
 from syncd.mapping.resources.patient import patient, subject
 from syncd.mapping.values.identity import patient_key
 from syncd.model.ids import StudyInstanceUID
@@ -15,7 +15,7 @@ from tests.mapping.studies import POLICY, archive, golden_study, instance, mappe
 
 def test_a_withdrawn_study_is_unavailable_in_dstu2() -> None:
     """MAPPING M: it has no status, its counts are required, and there is no address any more."""
-    said = withdrawn(
+    said = withdrawn_study(
         golden_study(), subject={"reference": "Patient/p-1"}, policy=POLICY, status="cancelled", dialect="dstu2"
     )
     kept = ("resourceType", "id", "meta", "uid", "accession", "patient")

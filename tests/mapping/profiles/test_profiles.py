@@ -16,7 +16,7 @@ from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.profiles.guides import GUIDES, require_guide, versions_of
 from syncd.mapping.profiles.regions import regions
 from syncd.mapping.resources.endpoints import endpoints
-from syncd.mapping.resources.imagingstudy import registered, withdrawn
+from syncd.mapping.resources.imagingstudy import registered_study, withdrawn_study
 from syncd.mapping.values.terms import body_part
 from syncd.model.snapshot import (
     Code,
@@ -262,8 +262,8 @@ def test_a_study_that_arrives_or_is_no_more_claims_only_what_it_can(profile: str
     """MAPPING F.3, H: MADO knows no study without its counts; the UID's type is there throughout."""
     who = {"reference": "Patient/p-1"}
     for made in (
-        registered(full_study(), subject=who, policy=policy(profile), dialect=version),
-        withdrawn(full_study(), subject=who, policy=policy(profile), status="cancelled", dialect=version),
+        registered_study(full_study(), subject=who, policy=policy(profile), dialect=version),
+        withdrawn_study(full_study(), subject=who, policy=policy(profile), status="cancelled", dialect=version),
     ):
         assert ("profile" in made["meta"]) == (profile == "eu")
         assert profile == "mado" or not broken(made, profile, version)

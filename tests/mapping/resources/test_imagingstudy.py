@@ -11,7 +11,7 @@ import pytest
 
 from syncd.errors import StudyError
 from syncd.mapping.check.check import problems
-from syncd.mapping.resources.imagingstudy import available, registered
+from syncd.mapping.resources.imagingstudy import available_study, registered_study
 from syncd.model.ids import StudyInstanceUID
 from syncd.model.snapshot import Code, Moment, SeriesFacts
 from tests.mapping.studies import (
@@ -40,7 +40,7 @@ def test_the_golden_study() -> None:
 
 def test_registered_says_who_when_for_which_order_and_where() -> None:
     """RULES A6: no modality, counts or series."""
-    resource = registered(golden_study(), subject={"reference": "Patient/p-1"}, policy=POLICY)
+    resource = registered_study(golden_study(), subject={"reference": "Patient/p-1"}, policy=POLICY)
     whole = mapped(golden_study())
     kept = ("resourceType", "id", "meta", "identifier", "subject", "started", "basedOn", "endpoint")
     assert resource == {element: whole[element] for element in kept} | {"status": "registered"}
@@ -55,7 +55,7 @@ def test_the_same_facts_give_the_same_bytes() -> None:
 def test_the_callers_subject_is_taken_as_it_is() -> None:
     """RULES B4: who the subject is was decided before."""
     logical = {"type": "Patient", "identifier": {"system": "urn:oid:2.25.9", "value": "1"}}
-    assert available(study(), subject=logical, policy=POLICY)["subject"] == logical
+    assert available_study(study(), subject=logical, policy=POLICY)["subject"] == logical
 
 
 def test_series_dates_are_not_promoted_to_the_study() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.mapping.check.check import problems
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
-from syncd.mapping.resources.patient import replaced
+from syncd.mapping.resources.patient import replaced_patient
 from syncd.mapping.resources.provenance import device, device_id, provenance, writes_provenance
 from syncd.model.ids import ArchiveName
 from syncd.model.provenance import Occasion, OwedProvenance
@@ -171,7 +171,7 @@ def test_a_patient_that_gave_way_leads_on(version: str, kind: str) -> None:
         "text": {"status": "generated", "div": "<div/>"},
         "gender": "female",
     }
-    said = replaced(held, by="Patient/his-1", policy=POLICY, fhir_version=version)
+    said = replaced_patient(held, by="Patient/his-1", policy=POLICY, fhir_version=version)
     assert said == {
         "resourceType": "Patient",
         "id": "pat-1",

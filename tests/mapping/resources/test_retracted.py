@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from syncd.mapping.check.check import problems
-from syncd.mapping.resources.imagingstudy import available, registered
-from syncd.mapping.resources.imagingstudy import withdrawn as retracted
+from syncd.mapping.resources.imagingstudy import available_study, registered_study
+from syncd.mapping.resources.imagingstudy import withdrawn_study as retracted
 from syncd.mapping.resources.retracted import remains, retracted_status
 from tests.mapping.studies import POLICY, golden_study
 
@@ -18,7 +18,7 @@ def test_identifiers_subject_and_status_are_kept_and_nothing_else(status: str) -
     """MAPPING F.3: no series, modality, counts, endpoints; what is left is a valid resource."""
     snapshot, policy = golden_study(), POLICY
     found = retracted(snapshot, subject=SUBJECT, policy=policy, status=status)
-    before = registered(snapshot, subject=SUBJECT, policy=policy)
+    before = registered_study(snapshot, subject=SUBJECT, policy=policy)
     assert found.keys() == {"resourceType", "id", "meta", "identifier", "status", "subject"}
     assert {**found, "status": "registered"} == {name: before[name] for name in found}
     assert found["status"] == status
@@ -48,7 +48,7 @@ def test_what_the_server_holds_is_cut_down_to_the_same_form(version: str) -> Non
     """MAPPING F.3, RULES D2: a study that is gone is written as one whose images are all rejected."""
     snapshot, policy = golden_study(), POLICY
     status = retracted_status(in_error=False, fhir_version=version)
-    shown = available(snapshot, subject=SUBJECT, policy=policy, dialect=version)
+    shown = available_study(snapshot, subject=SUBJECT, policy=policy, dialect=version)
     expected = retracted(snapshot, subject=SUBJECT, policy=policy, status=status, dialect=version)
     found = remains(shown, status=status, identifiers=shown["identifier"], policy=policy, dialect=version)
     assert found == expected
@@ -57,7 +57,7 @@ def test_what_the_server_holds_is_cut_down_to_the_same_form(version: str) -> Non
 
 def test_an_identifier_that_we_did_not_write_is_not_ours() -> None:
     """RULES C3: only the study's own UID is known without a memory."""
-    shown = available(golden_study(), subject=SUBJECT, policy=POLICY)
+    shown = available_study(golden_study(), subject=SUBJECT, policy=POLICY)
     theirs = {"system": "http://his.test", "value": "7"}
     current = {**shown, "identifier": [theirs, *shown["identifier"]]}
     for known in (shown["identifier"], ()):

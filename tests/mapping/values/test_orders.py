@@ -8,7 +8,7 @@ import pytest
 
 from syncd.mapping.check.check import problems
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
-from syncd.mapping.resources.imagingstudy import available
+from syncd.mapping.resources.imagingstudy import available_study
 from syncd.mapping.values.orders import OrderKey, order_keys, with_orders
 from syncd.model.ids import ArchiveName
 from syncd.model.snapshot import IssuedId, Issuer
@@ -24,7 +24,7 @@ def resource(version: str = "r4", policy: MappingPolicy = POLICY) -> dict[str, A
     issuer = Issuer(local="RIS")
     ordered = study(accessions=(IssuedId(value="A-1"),), placer_orders=(IssuedId(value="P-1", issuer=issuer),))
     who = {"reference": "Patient/p"} if version != "dstu2" else {"display": "somebody"}
-    return available(ordered, subject=who, policy=policy, dialect=version)
+    return available_study(ordered, subject=who, policy=policy, dialect=version)
 
 
 @pytest.mark.parametrize("version", ["r4", "r4b", "r5", "r6"])

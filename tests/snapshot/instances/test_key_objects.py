@@ -11,7 +11,7 @@ from syncd.model.snapshot import InstanceReference, KeyObject, StudySnapshot
 from syncd.model.study.raw import Tags
 from syncd.model.study.rejection import REJECTING_TITLES
 from syncd.snapshot.build import build
-from syncd.snapshot.instances.key_objects import rejecting
+from syncd.snapshot.instances.key_objects import rejection_notes
 from tests.snapshot.studies import KO, SR, coded, image, naming, series, study
 
 EVIDENCE = naming(("1.2.3", "1.2.3.1", "1.2.8"))
@@ -44,7 +44,7 @@ def noted(snapshot: StudySnapshot) -> set[tuple[str, str, str]]:
 @pytest.mark.parametrize("title", sorted(REJECTING_TITLES))
 def test_four_titles_reject(title: str) -> None:
     """MAPPING D.2."""
-    (found,) = rejecting(holding([coded(title)]))
+    (found,) = rejection_notes(holding([coded(title)]))
     assert (found.instance_uid, found.title.value, found.references) == ("1.2.9", title, (NAMED,))
 
 
@@ -69,12 +69,12 @@ def test_the_rejecting_titles_are_those_of_the_standard() -> None:
 )
 def test_other_and_unreadable_titles_reject_nothing(title: list[dict[str, str]] | None) -> None:
     """MAPPING D.2-5, case I.6 43: only the first item of (0040,A043) is the title."""
-    assert rejecting(holding(title)) == ()
+    assert rejection_notes(holding(title)) == ()
 
 
 def test_a_title_of_another_document_rejects_nothing() -> None:
     """MAPPING D.1: a rejection note is a Key Object Selection."""
-    assert rejecting(holding([coded("113001")], sop_class=SR)) == ()
+    assert rejection_notes(holding([coded("113001")], sop_class=SR)) == ()
 
 
 def test_a_key_object_that_was_not_read_is_noted() -> None:
@@ -111,7 +111,7 @@ def test_the_same_document_in_other_studies_is_told() -> None:
 def test_a_rejection_note_without_usable_evidence_rejects_nothing_and_is_noted(evidence: Any) -> None:
     """MAPPING D.2-5: treated as "of interest", with a warning."""
     snapshot = holding([coded("113037")], t0040_a375=evidence)
-    assert rejecting(snapshot) == ()
+    assert rejection_notes(snapshot) == ()
     assert of(snapshot).title.value == "113037"
     assert ("0040,a375", "D.2-5", "rejection note that names no instance: rejects nothing") in noted(snapshot)
 

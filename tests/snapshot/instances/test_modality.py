@@ -6,7 +6,7 @@ import pytest
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
-from syncd.snapshot.instances.modality import inferred, token
+from syncd.snapshot.instances.modality import infer_modality, token
 from syncd.snapshot.instances.sop_classes import (
     CONCEPT_NAME,
     CONTENT_LABEL,
@@ -47,13 +47,13 @@ def test_a_token_is_the_first_value(text: str, expected: str, rules: list[str]) 
 def test_a_missing_modality_is_inferred_and_flagged() -> None:
     """MAPPING I.3 case 17."""
     heard = Heard()
-    assert inferred(["", STORAGE + "7", CT], note=heard) == "CT"
+    assert infer_modality(["", STORAGE + "7", CT], note=heard) == "CT"
     assert heard.said == [("C.7", "modality_inferred")]
 
 
 def test_an_open_sop_class_says_no_modality() -> None:
     """MAPPING C.7: a secondary capture may come from anything."""
-    assert inferred([STORAGE + "7", "1.2.826.0.1.3680043.9.999.1"]) == ""
+    assert infer_modality([STORAGE + "7", "1.2.826.0.1.3680043.9.999.1"]) == ""
 
 
 def test_the_table_holds_real_sop_classes_and_real_modalities() -> None:

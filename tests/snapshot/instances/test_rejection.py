@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from syncd.model.ids import ArchiveName, StudyInstanceUID
 from syncd.model.snapshot import Code, InstanceFacts, InstanceReference, KeyObject, PatientFacts, SeriesFacts, StudySnapshot
 from syncd.model.study.rejection import REJECTING_TITLES, Rejection
-from syncd.snapshot.instances.rejection import Left, left_of, said_by
+from syncd.snapshot.instances.rejection import Left, rejections_in, without_rejected
 
 A, B, C = "1.1", "1.2", "1.3"
 SAM, ANN = "pat-sam", "pat-ann"
@@ -48,7 +48,7 @@ def note(
 
 
 def left(snapshot: StudySnapshot, *notes: Rejection, quality: str = "hide") -> Left:
-    return left_of(snapshot, notes, patient=SAM, quality=quality)
+    return without_rejected(snapshot, notes, patient=SAM, quality=quality)
 
 
 def shown(of: Left) -> list[str]:
@@ -178,7 +178,7 @@ def test_notes_are_told_by_study_with_each_instance_once() -> None:
     snapshot = StudySnapshot(
         archive=ArchiveName("main"), study_uid=StudyInstanceUID(A), patient=PatientFacts(), key_objects=(found, interest)
     )
-    assert said_by(snapshot, patient=SAM) == (note(SAFETY, ["1", "2"]), note(SAFETY, ["9"], target=B))
+    assert rejections_in(snapshot, patient=SAM) == (note(SAFETY, ["1", "2"]), note(SAFETY, ["9"], target=B))
 
 
 NOTES = st.builds(

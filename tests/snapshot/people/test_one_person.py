@@ -11,7 +11,7 @@ from syncd.model.ids import ArchiveName
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study.raw import Undecoded
 from syncd.snapshot.build import build
-from syncd.snapshot.people.one_person import agreed, contradicting
+from syncd.snapshot.people.one_person import agree_on_patient, contradicting_series
 from syncd.snapshot.union import union
 from tests.snapshot.studies import ARCHIVE, image, series, study
 
@@ -42,13 +42,13 @@ def safety(snapshot: StudySnapshot) -> list[str]:
 
 def test_series_of_two_people_contradict_each_other() -> None:
     """RULES B10: birth date and sex together; both series are named."""
-    assert contradicting(of(ANNA, BERT)) == (FIRST, SECOND)
-    assert contradicting(of({}, BERT, main=ANNA)) == (SECOND,), "nobody but the archive shows the other"
+    assert contradicting_series(of(ANNA, BERT)) == (FIRST, SECOND)
+    assert contradicting_series(of({}, BERT, main=ANNA)) == (SECOND,), "nobody but the archive shows the other"
 
 
 def test_what_the_archive_shows_and_what_the_files_say_are_two_people() -> None:
     """RULES B10: images sent again with another person's values, before the archive took them up."""
-    assert contradicting(of(BERT, main=ANNA)) == (FIRST,)
+    assert contradicting_series(of(BERT, main=ANNA)) == (FIRST,)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_what_the_archive_shows_and_what_the_files_say_are_two_people() -> None:
 def test_what_says_less_contradicts_nothing(other: dict[str, Any]) -> None:
     """RULES B4: both must say something."""
     found = of(ANNA, other)
-    assert contradicting(found) == ()
-    assert {note.tag for note in agreed(found).notes if note.safety} <= {"0010,0010"}
-    assert agreed(found).patient.birth_date == "1970-01-01"
+    assert contradicting_series(found) == ()
+    assert {note.tag for note in agree_on_patient(found).notes if note.safety} <= {"0010,0010"}
+    assert agree_on_patient(found).patient.birth_date == "1970-01-01"
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_what_says_less_contradicts_nothing(other: dict[str, Any]) -> None:
 def test_one_value_that_differs_is_left_out_and_noted(tag: str, value: str, element: str) -> None:
     """RULES B9: published only where all that carry it agree; the note is of the class safety."""
     found = of(ANNA, ANNA | {tag: value})
-    assert contradicting(found) == ()
-    assert getattr(agreed(found).patient, element) == ""
-    assert safety(agreed(found)) == [tag]
-    assert agreed(agreed(found)) == agreed(found)
+    assert contradicting_series(found) == ()
+    assert getattr(agree_on_patient(found).patient, element) == ""
+    assert safety(agree_on_patient(found)) == [tag]
+    assert agree_on_patient(agree_on_patient(found)) == agree_on_patient(found)
 
 
 @pytest.mark.parametrize(
@@ -89,36 +89,36 @@ def test_one_value_that_differs_is_left_out_and_noted(tag: str, value: str, elem
 )
 def test_a_name_with_nothing_in_common_is_noted(name: str, noted: bool) -> None:
     """RULES B10: a name alone proves nothing, for names change; nobody is misled without a word."""
-    found = agreed(of(ANNA, ANNA | {"0010,0010": name}))
+    found = agree_on_patient(of(ANNA, ANNA | {"0010,0010": name}))
     assert safety(found) == (["0010,0010"] if noted else [])
     assert found.patient.names == of(ANNA).patient.names
 
 
 def test_umlauts_are_one_name_however_they_are_written() -> None:
-    assert not safety(agreed(of(ANNA | {"0010,0010": "Müller^Jörg"}, ANNA | {"0010,0010": "MUELLER^JOERG"})))
+    assert not safety(agree_on_patient(of(ANNA | {"0010,0010": "Müller^Jörg"}, ANNA | {"0010,0010": "MUELLER^JOERG"})))
 
 
 def test_issuers_that_differ_leave_the_number_to_nobody() -> None:
     """PS3.3 C.7.1.1: an ID identifies only with its issuer; such a study shares no Patient (RULES B10)."""
-    found = agreed(of(ANNA | {"0010,0021": "HOSPITAL A"}, ANNA | {"0010,0021": "HOSPITAL B"}))
+    found = agree_on_patient(of(ANNA | {"0010,0021": "HOSPITAL A"}, ANNA | {"0010,0021": "HOSPITAL B"}))
     assert found.patient.ids == ()
     assert safety(found) == ["0010,0021"]
 
 
 def test_one_issuer_that_the_other_series_does_not_name_is_no_contradiction() -> None:
     found = of(ANNA | {"0010,0021": "HOSPITAL A"}, ANNA)
-    assert agreed(found) == found
+    assert agree_on_patient(found) == found
 
 
 def test_two_names_of_one_authority_are_no_contradiction() -> None:
     """RULES C8: equal after the site's mapping of issuers."""
     found = of(ANNA | {"0010,0021": "A"}, ANNA | {"0010,0021": "B"})
-    assert agreed(found, system_of=lambda _issued, _archive: "http://hospital.test/pid") == found
+    assert agree_on_patient(found, system_of=lambda _issued, _archive: "http://hospital.test/pid") == found
 
 
 def test_numbers_that_differ_are_nobodys() -> None:
     """RULES B10: the archive groups by number, so this is a file that was exchanged under it."""
-    found = agreed(of(ANNA, ANNA | {"0010,0020": "OTHER"}))
+    found = agree_on_patient(of(ANNA, ANNA | {"0010,0020": "OTHER"}))
     assert (found.patient.ids, safety(found)) == ((), ["0010,0020"])
 
 
@@ -127,9 +127,9 @@ def test_copies_of_two_people_contradict_each_other() -> None:
     east, west = ArchiveName("east"), ArchiveName("west")
     both = union([of(ANNA, archive=east), of(BERT, archive=west)], order=[east, west])
     assert len(both.series) == 1
-    assert contradicting(both) == (FIRST,)
+    assert contradicting_series(both) == (FIRST,)
     one = union([of(ANNA, archive=east), of(ANNA | {"0010,0030": "19710101"}, archive=west)], order=[east, west])
-    assert (agreed(one).patient.birth_date, safety(agreed(one))) == ("", ["0010,0030"])
+    assert (agree_on_patient(one).patient.birth_date, safety(agree_on_patient(one))) == ("", ["0010,0030"])
 
 
 def one_series(*people: dict[str, Any], shared: dict[str, Any] | None = None) -> StudySnapshot:
@@ -143,12 +143,12 @@ def one_series(*people: dict[str, Any], shared: dict[str, Any] | None = None) ->
 
 def test_images_of_two_people_in_one_series_contradict_each_other() -> None:
     """RULES B9, B10: one image never speaks for others."""
-    assert contradicting(one_series(ANNA, ANNA, BERT)) == (FIRST,)
+    assert contradicting_series(one_series(ANNA, ANNA, BERT)) == (FIRST,)
 
 
 def test_images_of_one_series_that_differ_in_one_value_leave_it_out() -> None:
     """RULES B9."""
-    found = agreed(one_series(ANNA, ANNA | {"0010,0040": "M"}))
+    found = agree_on_patient(one_series(ANNA, ANNA | {"0010,0040": "M"}))
     assert (found.patient.gender, safety(found)) == ("", ["0010,0040"])
 
 
@@ -157,18 +157,18 @@ def test_an_image_that_was_taken_back_speaks_for_nobody() -> None:
     found = one_series(ANNA, ANNA, BERT)
     (only,) = found.series
     left = replace(found, series=(replace(only, instances=only.instances[:2]),))
-    assert contradicting(left) == ()
-    assert not safety(agreed(left))
+    assert contradicting_series(left) == ()
+    assert not safety(agree_on_patient(left))
 
 
 def test_of_a_long_series_what_is_not_shared_is_left_out_or_parked() -> None:
     """RULES B9, B10: only what all have in common is known of it."""
     same = {tag: value for tag, value in ANNA.items() if tag != "0010,0030"}
     found = one_series(ANNA, ANNA, shared=same)
-    assert contradicting(found) == ()
-    assert (agreed(found).patient.birth_date, safety(agreed(found))) == ("", ["0010,0030"])
-    assert contradicting(one_series(ANNA, ANNA, shared={"0010,0020": "COMMON1"})) == (FIRST,)
-    assert not safety(agreed(one_series(ANNA, ANNA, shared=ANNA)))
+    assert contradicting_series(found) == ()
+    assert (agree_on_patient(found).patient.birth_date, safety(agree_on_patient(found))) == ("", ["0010,0030"])
+    assert contradicting_series(one_series(ANNA, ANNA, shared={"0010,0020": "COMMON1"})) == (FIRST,)
+    assert not safety(agree_on_patient(one_series(ANNA, ANNA, shared=ANNA)))
 
 
 def undecoded(text: str, *, charset: str = "\\ISO 2022 IR 87") -> Undecoded:
@@ -187,10 +187,10 @@ def undecoded(text: str, *, charset: str = "\\ISO 2022 IR 87") -> Undecoded:
 )
 def test_images_of_one_series_that_name_other_ids_leave_the_number_to_nobody(tag: str, ours: Any, theirs: Any) -> None:
     """RULES B10, B11: where texts are read raw (several sets are named), they are compared as texts."""
-    found = agreed(one_series(ANNA | {tag: ours}, ANNA | {tag: theirs}))
+    found = agree_on_patient(one_series(ANNA | {tag: ours}, ANNA | {tag: theirs}))
     assert found.patient.ids == ()
     assert len(safety(found)) == 1
-    assert not safety(agreed(one_series(ANNA | {tag: ours}, ANNA | {tag: ours})))
+    assert not safety(agree_on_patient(one_series(ANNA | {tag: ours}, ANNA | {tag: ours})))
 
 
 @pytest.mark.parametrize("tag", ["0010,0020", "0010,0021"])
@@ -198,13 +198,13 @@ def test_an_id_of_a_long_series_of_which_the_archive_shows_a_part_is_nobodys(tag
     """RULES B10, B11: `Ä1` and `Ö1` are both `1` to an archive that drops what it cannot decode."""
     spoilt = ANNA | {tag: "1", "0008,0016": "1.2.840.10008.5.1.4.1.1.2"}
     first = spoilt | {tag: undecoded("Ä1", charset="ISO IR 192")}
-    assert agreed(one_series(first, spoilt, shared=spoilt)).patient.ids == ()
-    assert agreed(one_series(first, first)).patient.ids
+    assert agree_on_patient(one_series(first, spoilt, shared=spoilt)).patient.ids == ()
+    assert agree_on_patient(one_series(first, first)).patient.ids
 
 
 def test_nothing_of_the_person_is_in_a_note() -> None:
     """RULES S1."""
-    said = " ".join(note.done for note in agreed(of(ANNA, ANNA | {"0010,0030": "19331111"})).notes)
+    said = " ".join(note.done for note in agree_on_patient(of(ANNA, ANNA | {"0010,0030": "19331111"})).notes)
     assert "1970" not in said and "1933" not in said
 
 
@@ -223,5 +223,5 @@ def test_issuers_that_came_as_bytes_are_told_apart_image_by_image() -> None:
             main=ANNA,
         )
     )
-    assert agreed(found).patient.ids == ()
-    assert safety(agreed(found)) == ["0010,0021"]
+    assert agree_on_patient(found).patient.ids == ()
+    assert safety(agree_on_patient(found)) == ["0010,0021"]

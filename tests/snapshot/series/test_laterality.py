@@ -89,4 +89,4 @@ def test_an_omitted_side_is_noted() -> None:
     """RULES B6."""
     level = tagset(said("L"))
     laterality(level, images=[], expected=2)
-    assert [note.rule for note in level.notes.sorted()] == ["C.6"]
+    assert [note.rule for note in level.notes.in_order()] == ["C.6"]

@@ -79,12 +79,12 @@ def test_codes_that_belong_to_nobody_in_particular_are_left_out() -> None:
     """MAPPING B: one item for two names identifies neither."""
     level = tagset({NAMES: "Doe\\Roe", WHO: [{"0040,1101": [coded("7", scheme="99H")]}]})
     assert [each.identifiers for each in persons(level, names=NAMES, identification=WHO)] == [(), ()]
-    assert [note.tag for note in level.notes.sorted()] == [WHO]
+    assert [note.tag for note in level.notes.in_order()] == [WHO]
 
 
 def test_only_the_first_referrer_is_taken_and_the_rest_noted() -> None:
     """MAPPING A.1, referrer."""
     level = tagset({"0008,0090": "Doe\\Roe"})
     assert person(level, name="0008,0090", identification="0008,0096") == Person(name=alphabetic(family="Doe"))
-    assert [note.rule for note in level.notes.sorted()] == ["A.1"]
+    assert [note.rule for note in level.notes.in_order()] == ["A.1"]
     assert person(tagset({}), name="0008,0090", identification="0008,0096") is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncd.snapshot.values.numbers import number_of_frames, unsigned_int
-from syncd.snapshot.values.text import charset_suspect, clean, joined, values
+from syncd.snapshot.values.text import charset_suspect, clean, join_values, values
 from tests.snapshot.studies import Heard
 
 
@@ -34,8 +34,8 @@ def test_text_is_trimmed_and_free_of_controls(value: object, expected: str) -> N
 def test_several_values_are_split_and_joined() -> None:
     """MAPPING C.3: free text of several values is one line; empty values vanish."""
     assert values(" a\\\\ b \\") == ("a", "b")
-    assert joined("CT Thorax\\CT Abdomen") == "CT Thorax; CT Abdomen"
-    assert joined("\\ \\") == ""
+    assert join_values("CT Thorax\\CT Abdomen") == "CT Thorax; CT Abdomen"
+    assert join_values("\\ \\") == ""
 
 
 @pytest.mark.parametrize(
