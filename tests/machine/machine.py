@@ -539,7 +539,7 @@ class Convergence(RuleBasedStateMachine):
             series["uid"]: frozenset(one["uid"] for one in series.get("instance", ())) for series in held.get("series", ())
         }
         summary = any("summary" in one["url"] for one in held.get("extension", ()))
-        assert shown.keys() == truth.series.keys(), f"{uid}: other series"
+        assert shown.keys() == truth.series.keys(), f"{uid}: other series: {sorted(shown)}, not {sorted(truth.series)}"
         assert summary or shown == truth.series, f"{uid}: other instances"
         assert held["numberOfInstances"] == sum(len(one) for one in truth.series.values()), uid
         codes = {one["code"] for one in held.get("modality", ())}

@@ -76,7 +76,7 @@ def nothing_is_lost(raw: RawStudy, reading: Reading) -> None:
             assert (error.reason, snapshot.study_uid) == ("uid-not-oid", "")
             assert "RULES C1" in {one.rule for one in noted}
         return
-    assert {(one.uid, each.uid) for one in said.series for each in one.instances} == expected
+    assert {(one.facts.uid, each.uid) for one in said.series for each in one.facts.instances} == expected
     assert bool(named - expected) <= ("A.2 unencodable" in {one.rule for one in noted})
 
 
@@ -95,7 +95,7 @@ def the_resource_is_valid(raw: RawStudy, reading: Reading, version: str, profile
     else:
         resource = available_study(snapshot, subject=who, policy=policy, dialect=version)
         made.append(resource)
-        assert [len(one["instance"]) for one in resource["series"]] == [len(one.instances) for one in said.series]
+        assert [len(one["instance"]) for one in resource["series"]] == [len(one.facts.instances) for one in said.series]
         assert profile != "eu" or not list(broken_for_eu(resource, version))
     assert [problems(one, fhir_version=version) for one in made] == [()] * len(made)
 

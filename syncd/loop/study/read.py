@@ -16,6 +16,7 @@ from syncd.archive.interface import Archive
 from syncd.errors import CopyAway, StudyError, StudyGone, TornRead, Transient
 from syncd.loop.context import Context
 from syncd.loop.steps import Step, report_step
+from syncd.loop.study.rejections import remember_of_copies
 from syncd.loop.study.task import Task
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.values.identity import patient_authority, patient_key
@@ -116,7 +117,11 @@ def whole(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudySnapshot, 
     report_step(Step.SNAPSHOT_READ)
     _require_known(raws)
     snapshots = tuple(build(raw, reading=context.policy.reading) for raw in raws)
-    require_one_patient(snapshots, policy=context.policy)
+    try:
+        require_one_patient(snapshots, policy=context.policy)
+    except StudyError:
+        remember_of_copies(task, snapshots)
+        raise
     if len(snapshots) == 1:
         return snapshots[0], raws
     return union(snapshots, order=tuple(context.archives)), raws

@@ -8,7 +8,7 @@ missing for `revoke_grace`, and its study stays in the dirty set until then, to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.errors import Conflict
@@ -53,6 +53,17 @@ def apply_rejections(task: Task, snapshot: StudySnapshot) -> Applied:
     others = _others(task, known)
     left = without_rejected(snapshot, (*told, *others), patient=patient, quality=context.policy.rejected_quality)
     return Applied(left=left, others=others, replaces=_find_replaced(task, told))
+
+
+def remember_of_copies(task: Task, copies: Sequence[StudySnapshot]) -> None:
+    """Remember what the notes of copies say that cannot be joined, each as its own patient's: nothing of this study may be
+    shown, but what its notes name in others must be taken back all the same (RULES B7, C8)."""
+    said: dict[tuple[str, str], Rejection] = {}
+    for copy in copies:
+        for one in rejections_in(copy, patient=patient_key(copy, policy=task.context.policy).resource_id):
+            said.setdefault((one.note_uid, one.target_uid), one)
+    unread = frozenset(uid for copy in copies for uid in copy.unread_key_objects)
+    _remember_notes(task, task.context.ledger.rejections(task.study_uid), tuple(said.values()), unread=unread)
 
 
 def none_found(task: Task) -> None:

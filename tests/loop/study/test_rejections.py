@@ -237,6 +237,16 @@ def test_another_patients_note_takes_nothing_back(world: World) -> None:
     assert says(world) == ("available", 2)
 
 
+def test_a_note_in_a_study_of_two_patients_takes_back_what_it_names_elsewhere(world: World) -> None:
+    """RULES B7, C8: its own study is parked, but images that its patient's note rejects are not shown for that."""
+    published(world)
+    note(world, SAFETY, FIRST, study=OTHER)
+    world.store(OTHER, instance=9, PatientID="ANOTHER")
+    outcomes = settled(world)
+    assert [one.parked.reason for one in outcomes if one.parked is not None] == ["patient-conflict"]
+    assert says(world) == ("available", 2)
+
+
 def test_a_rejected_note_has_no_effect(world: World) -> None:
     """MAPPING D.2-4: the images return at once, for the note is still there and was taken back on purpose."""
     published(world)
