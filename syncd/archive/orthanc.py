@@ -43,7 +43,7 @@ COUNTED_AT_ONCE = 100
 
 
 class OrthancArchive:
-    """One Orthanc. Safe to be used by several threads. `on_call` is told how each HTTP call ended (`archive.calls`);
+    """One Orthanc. Safe to be used by several threads. `on_call` is told how each HTTP call ended (`archive.rest.calls`);
     `texts` are `Routes.texts`."""
 
     def __init__(

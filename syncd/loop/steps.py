@@ -1,6 +1,6 @@
 """The steps between which syncd may be killed: each leaves the ledger and both servers so that a restart only repeats.
 
-The program says `reached(step)` at each; nothing listens in production. A test installs an observer that kills the
+The program says `report_step(step)` at each; nothing listens in production. A test installs an observer that kills the
 process, and fails if a name was never reached (so the list cannot go stale).
 """
 

@@ -69,7 +69,7 @@ def foreign_part(
     fhir_version: str = "r4",
     endpoints: Collection[str] = (),
 ) -> dict[str, Any]:
-    """What of `current` belongs to others, given what we want (`desired`) and wrote (`held`, from `joined`).
+    """What of `current` belongs to others, given what we want (`desired`) and wrote (`held`, from `join_owned`).
 
     `endpoints` are references to all Endpoints of ours: wherever they stand, we put them there (RULES C3)."""
     held = {**held, "endpoint": [*held["endpoint"], *endpoints]}

@@ -2,7 +2,7 @@
 
 HAPI caches searches for a minute, ignores `If-None-Match: *` and honours `If-Match: W/"0"` as create-only, but not in
 DSTU2; other servers differ. So every search says `no-cache` and its hits are only hints, and which create-only form a
-server honours is proved once (`syncd.publish.target`) and handed to `put`.
+server honours is proved once (`syncd.publish.sentinel`) and handed to `put`.
 """
 
 from __future__ import annotations

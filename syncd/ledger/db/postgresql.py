@@ -1,6 +1,6 @@
 """A ledger in a PostgreSQL database: its connections, its schema, and what is refused.
 
-One writing transaction at a time, as on SQLite: each begins by locking one row (`ownership.guard`), and so sees
+One writing transaction at a time, as on SQLite: each begins by locking one row (`owner.takeover.guard`), and so sees
 whatever another process committed. A server brings much along that a file does not: a password that no message may
 repeat, a version too old, somebody else's tables, and above all a proxy that hands every transaction to another
 session, where a session's lock would protect nothing (RULES E4).

@@ -1,4 +1,4 @@
-"""Marks become dirty rows: read, merged by the pure rule of `syncd.model.work.merged`, written back.
+"""Marks become dirty rows: read, merged by the pure rule of `syncd.model.work.merge_mark`, written back.
 
 Read and write lie in one `BEGIN IMMEDIATE` transaction, so two processes that mark the same study both count. The
 generation is drawn once per call from a ledger-wide sequence (RULES E1): whatever was claimed before carries a lower one.

@@ -1,7 +1,7 @@
 """Before the first inventory, and beside a living daemon: where the feed stands, and marks without comparing anything.
 
 At the first start the feed's position is committed before the listing begins, so nothing stored meanwhile is missed;
-a restart keeps that position (RULES A1). Comparing is the owner's (`loop.sweep`): a second process only marks.
+a restart keeps that position (RULES A1). Comparing is the owner's (`loop.archives.sweep`): a second process only marks.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ from syncd.plan.withdraw import takes_back
 from syncd.snapshot.build import build
 
 CONFLICTS = 5
-"""Restarts after a 409/412 before it counts as a transient failure (RULES C4)."""
+"""Passes, of which each but the first follows a 409/412, before it counts as a transient failure (RULES C4)."""
 
 SOON, DAILY = 30.0, 86400.0
 """Seconds until a study of which something could not be read is looked at again: at first, for the network may have spoilt

@@ -1,6 +1,6 @@
 """Whether a resource of ours is fit to be sent (RULES B1): several checks, of which none suffices.
 
-A model library parses it, where there is one for the version (`models`): names, types, required elements. The table
+A model library parses it, where there is one for the version (`model_libraries`): names, types, required elements. The table
 check finds what the libraries let pass: wrong codes, ids and ranges, empty strings and lists, control characters, codes
 without a system; for R6 it has the eight invariants besides. A study may have ten thousand instances: paths are put
 together only for what is wrong. A problem names element and rule, never the value (RULES S1).

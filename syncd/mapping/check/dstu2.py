@@ -1,4 +1,4 @@
-"""DSTU2 (1.0.2) where it is not R4, in the notation of `shapes_r4`; empty: not yet defined (MAPPING M)."""
+"""DSTU2 (1.0.2) where it is not R4, in the notation of `r4`; empty: not yet defined (MAPPING M)."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Only what syncd emits is listed; other elements are checked for emptiness and control characters, and by a model library
 where there is one. `*` means a list, `!` required. A type is a primitive of `primitives.RULES`, a structure of this table,
 `code:` with the name of a required binding, or `Reference:` with the resource types that a literal reference may name.
-The other versions are told by their differences (`shapes_later`, `shapes_dstu2`).
+The other versions are told by their differences (`r5_r6`, `dstu2`).
 """
 
 from __future__ import annotations

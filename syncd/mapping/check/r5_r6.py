@@ -1,4 +1,4 @@
-"""What R5 changed of R4's structures, and R6 (ballot5) of R5's, in the notation of `shapes_r4`; empty: taken away."""
+"""What R5 changed of R4's structures, and R6 (ballot5) of R5's, in the notation of `r4`; empty: taken away."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The optional companions of an ImagingStudy, in the order in which they must be written (MAPPING J).
 
-None is wanted unless the site says so. What refers to them is decided by name: `available` is told which of them are there,
-and refers to no other, so that one that could not be written costs a literal reference and never the study.
+None is wanted unless the site says so. What refers to them is decided by name: `available_study` is told which of them are
+there, and refers to no other, so that one that could not be written costs a literal reference and never the study.
 """
 
 from __future__ import annotations

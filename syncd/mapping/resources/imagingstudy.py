@@ -47,7 +47,7 @@ def available_study(
 ) -> Json:
     """The whole ImagingStudy of a stable study; above `max_instances`, or on request, in summary form (MAPPING F.6).
 
-    `dialect` is a FHIR version of `dialects.VERSIONS`; `there` are the companions (`Type/id`) that it may refer to
+    `dialect` is a FHIR version of `registry.VERSIONS`; `there` are the companions (`Type/id`) that it may refer to
     (MAPPING J). Raises `StudyError` (`uid-not-oid`, `unmappable`).
     """
     said = whole(snapshot, subject=subject, policy=policy, summary=summary, there=there)
@@ -131,7 +131,7 @@ def whole(
     summary: bool = False,
     there: Collection[str] = frozenset(),
 ) -> Said:
-    """What is to be said of a stable study, in no version's words; `there` as for `available`. Raises `StudyError`
+    """What is to be said of a stable study, in no version's words; `there` as for `available_study`. Raises `StudyError`
     (`uid-not-oid`, `unmappable`)."""
     shown = listed_series(snapshot, policy=policy)
     if not shown:

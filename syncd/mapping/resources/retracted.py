@@ -2,8 +2,8 @@
 
 R6 has `inactive` for what was real once; the versions before it have only `cancelled`. What should never have been is
 `entered-in-error` everywhere but in DSTU2, whose one word for both, UNAVAILABLE, counts as `cancelled`. A study that the
-archive still holds is written down from it, by `imagingstudy.withdrawn`. One that is gone leaves nothing to map: there, what
-the server itself still holds is cut down to the same form.
+archive still holds is written down from it, by `imagingstudy.withdrawn_study`. One that is gone leaves nothing to map:
+there, what the server itself still holds is cut down to the same form.
 """
 
 from __future__ import annotations
