@@ -128,7 +128,7 @@ def test_every_listed_step_is_said_by_the_program() -> None:
     said: list[str] = []
     for file in sorted((ROOT / "syncd").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "reached":
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "report_step":
                 said += [ast.unparse(argument) for argument in node.args]
     assert set(said) == {f"Step.{step.name}" for step in Step}
 

@@ -381,8 +381,8 @@ class Listener:
     def __init__(self) -> None:
         self.rules: list[str] = []
 
-    def decided(self, decision: str, seconds: float) -> None:
+    def count_decision(self, decision: str, seconds: float) -> None:
         return None
 
-    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
+    def count_notes(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         self.rules += rules

@@ -377,11 +377,11 @@ class Recorder:
         self.decisions: list[str] = []
         self.stop: Callable[[], None] = lambda: None
 
-    def decided(self, decision: str, seconds: float) -> None:
+    def count_decision(self, decision: str, seconds: float) -> None:
         self.decisions.append(str(decision))
         self.stop()
 
-    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
+    def count_notes(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         return None
 
 

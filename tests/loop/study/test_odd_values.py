@@ -32,10 +32,10 @@ class Listener:
         self.heard: list[tuple[str, ...]] = []
         self.doubts: list[tuple[str, ...]] = []
 
-    def decided(self, decision: str, seconds: float) -> None:
+    def count_decision(self, decision: str, seconds: float) -> None:
         return None
 
-    def noted(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
+    def count_notes(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         self.heard += [tuple(rules)]
         self.doubts += [tuple(safety)]
 
