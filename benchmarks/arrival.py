@@ -85,7 +85,7 @@ class Site:
             running.join()
 
     def waiting(self) -> int:
-        return self.world.ledger.counts(self.world.clock()).dirty
+        return self.world.ledger.overview.counts(self.world.clock()).dirty
 
     def seconds_until_available(self, study_uid: str, *, workers: Workers) -> float:
         """A stable study appears in the archive, and the feed is asked as the clockwork does."""

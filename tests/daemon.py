@@ -166,12 +166,12 @@ class Syncd:
     def parked(self) -> dict[str, str]:
         """The parked studies with their reasons, from the ledger."""
         with contextlib.closing(Ledger.open_guest(self.ledger_url)) as ledger:
-            return {entry.study_uid: entry.reason for entry in ledger.parked_list()}
+            return {entry.study_uid: entry.reason for entry in ledger.records.page_parked()}
 
     def attempts(self) -> dict[str, int]:
         """The failed attempts that are held against each pending study."""
         with contextlib.closing(Ledger.open_guest(self.ledger_url)) as ledger:
-            return {row.study_uid: row.attempts for row in ledger.dirty_rows()}
+            return {row.study_uid: row.attempts for row in ledger.marks.page()}
 
     def settled(self) -> bool:
         """Whether nothing is pending, and the feed is read to its end."""
@@ -225,7 +225,7 @@ class Syncd:
             return False
         try:
             with contextlib.closing(Ledger.open_guest(self.ledger_url)) as ledger:
-                heartbeat = ledger.heartbeat()
+                heartbeat = ledger.overview.heartbeat()
         except SyncdError:  # the schema is being made
             return False
         if heartbeat is None or heartbeat.pid != self._process.pid:

@@ -78,8 +78,8 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
     context = replace(_context(site, server, ledger, policy, version, hooks, observer), ids=ids)
     try:
         attach(server, ledger, installation_id=policy.installation_id, version=version, accept=accept_target, ids=ids)
-        if not roots.items() <= ledger.dicomweb_roots().items():
-            ledger.save_dicomweb_roots({**ledger.dicomweb_roots(), **roots})
+        if not roots.items() <= ledger.archives.dicomweb_roots().items():
+            ledger.archives.save_dicomweb_roots({**ledger.archives.dicomweb_roots(), **roots})
         removed_archive.log_removed(ledger, site.archives)
         keep_endpoints(context)
         removed_archive.switch_off(context)
@@ -100,7 +100,7 @@ def connect(site: Site, ledger: Ledger, *, accept_target: bool = False, observer
 def _render_again(ledger: Ledger, fingerprint: str, *, hold: bool) -> None:
     """What another mapping or other settings rendered is marked, or held as it is (RULES B3, POLICY__RERENDER)."""
     ledger.rendering.begin(fingerprint, held=hold)
-    outdated = ledger.count_outdated(fingerprint) if hold else ledger.mark_outdated(fingerprint)
+    outdated = ledger.records.count_outdated(fingerprint) if hold else ledger.marks.add_outdated(fingerprint)
     if outdated:
         log.info("rendering_held" if hold else "mapping_changed", studies_to_render_again=outdated)
 
@@ -110,7 +110,7 @@ def connect_dry(site: Site, ledger: Ledger) -> Context:
     hooks = load_hooks()
     policy = public_policy(site, dicomweb_roots(site, ledger))
     server = AssigningServer(site.server, names=DryNames(ledger), installation_id=policy.installation_id)
-    target = ledger.target()
+    target = ledger.facts.target()
     server.create_form = target.create_form if target is not None else ""
     return _context(site, server, ledger, policy, version_spoken(site), hooks, None)
 
@@ -158,7 +158,7 @@ def dicomweb_roots(site: Site, ledger: Ledger) -> dict[str, str]:
 
     Raises what the first one raises when none answers, or when nothing is known of one that is needed, and
     `ConfigurationError` for rules that an archive cannot answer."""
-    known = ledger.dicomweb_roots()
+    known = ledger.archives.dicomweb_roots()
     roots: dict[str, str] = {}
     away: list[Transient] = []
     for name, source in site.archives.items():
@@ -179,9 +179,9 @@ def dicomweb_roots(site: Site, ledger: Ledger) -> dict[str, str]:
 
 def _keep_installation(ledger: Ledger, installation_id: str) -> None:
     """The tag on all that was published cannot be changed behind the ledger's back: servers keep the old one beside it."""
-    known = ledger.installation()
+    known = ledger.facts.installation()
     if known is None:
-        ledger.save_installation(installation_id)
+        ledger.facts.save_installation(installation_id)
     elif known != installation_id:
         raise ConfigurationError(
             f"SYNCD_INSTALLATION_ID is {installation_id!r}, but this ledger published everything as {known!r}: "

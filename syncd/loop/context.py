@@ -85,7 +85,7 @@ class Context:
 
     def check_sentinel(self) -> None:
         """Raise `ServerReset` when the server no longer holds our sentinel (RULES B4, E3)."""
-        target = self.ledger.target()
+        target = self.ledger.facts.target()
         if target is None or not sentinel.present(
             self.server, target.sentinel_id, installation_id=self.installation_id, fhir_version=self.fhir_version
         ):

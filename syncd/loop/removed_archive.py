@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 def removed_archives(ledger: Ledger, configured: Iterable[ArchiveName]) -> tuple[ArchiveName, ...]:
     """The archives that the ledger knows and the settings do not name."""
-    return tuple(sorted(ledger.archives() - set(configured)))
+    return tuple(sorted(ledger.archives.names() - set(configured)))
 
 
 def why(name: ArchiveName) -> str:
@@ -51,9 +51,11 @@ def require_forgettable(ledger: Ledger, name: ArchiveName, *, configured: Collec
         raise ConfigurationError(
             f"archive {name} is still configured: take SYNCD_ARCHIVES__{name.upper()}__… out of the settings first"
         )
-    if name not in ledger.archives() and name not in ledger.forgotten_archives():
-        raise ConfigurationError(f"the ledger knows no archive {name!r}; it knows {', '.join(sorted(ledger.archives()))}")
-    heartbeat = ledger.heartbeat()
+    if name not in ledger.archives.names() and name not in ledger.archives.to_switch_off():
+        raise ConfigurationError(
+            f"the ledger knows no archive {name!r}; it knows {', '.join(sorted(ledger.archives.names()))}"
+        )
+    heartbeat = ledger.overview.heartbeat()
     if heartbeat is not None and now - heartbeat.at < FOLLOWED and "behind_changes" in heartbeat.archives.get(name, {}):
         raise ConfigurationError(f"the running daemon still follows archive {name}: start it again with the new settings")
 
@@ -64,12 +66,12 @@ FOLLOWED = 30.0
 
 def switch_off(context: Context) -> None:
     """Switch the Endpoints of forgotten archives off (MAPPING E). Raises what the FHIR server raises; tried again then."""
-    for name in context.ledger.forgotten_archives():
+    for name in context.ledger.archives.to_switch_off():
         if name not in context.archives:
             for suffix in SUFFIXES if dialect(context.fhir_version).has_endpoints else ():
                 _switch_off(context, endpoint_id(name, suffix, prefix=context.policy.endpoint_prefix))
             log.info("archive_forgotten", archive=name)
-        context.ledger.switched_off(name)
+        context.ledger.archives.drop_forgotten(name)
 
 
 def _switch_off(context: Context, resource_id: str) -> None:
@@ -83,4 +85,4 @@ def _switch_off(context: Context, resource_id: str) -> None:
         kept = keep(context.server, resource, known=known, installation_id=context.installation_id)
     except ForeignResource:
         return  # somebody else took the id meanwhile
-    context.ledger.save_companion(kept)
+    context.ledger.companions.save(kept)

@@ -30,22 +30,22 @@ EXCHANGED = (
 
 def is_same(archive: Archive, ledger: Ledger, *, name: ArchiveName) -> bool:
     """Ask the sample, and pause the archive or let it go on accordingly. Two calls at most."""
-    position = ledger.feed_position(name)
+    position = ledger.feed.position(name)
     paused = position is not None and position.state is ArchiveState.PAUSED
     if _sample_is_gone(archive, ledger, name=name):
         if not paused:
-            ledger.set_archive_state(name, ArchiveState.PAUSED, EXCHANGED)
+            ledger.feed.set_state(name, ArchiveState.PAUSED, EXCHANGED)
             log.error("archive_exchanged", archive=name)
         return False
     if paused:
-        ledger.set_archive_state(name, ArchiveState.OK, "")
-        ledger.want_sweep(name)
+        ledger.feed.set_state(name, ArchiveState.OK, "")
+        ledger.feed.want_sweep(name)
         log.info("archive_recognised", archive=name)
     return True
 
 
 def _sample_is_gone(archive: Archive, ledger: Ledger, *, name: ArchiveName) -> bool:
-    sample = ledger.sample_copies(name, SAMPLE)
+    sample = ledger.records.sample_copies(name, SAMPLE)
     if len(sample) < FEWEST:
         return False
     present = {listing.orthanc_id for listing in archive.studies_of([copy.orthanc_id for copy in sample])}

@@ -112,6 +112,8 @@ _NAMED = re.compile(rf"((?:^|[ ])(?:[0-9a-f]{{4}},[0-9a-f]{{4}}|-) )({_CODES})(?
 
 def heading_of(code: str) -> str:
     """What a note's rule is called and where it is told: `I-11 No PatientID (docs/mapping.md)`."""
+    if not _title_of(code):  # of another version, as the ledger may hold it
+        return code
     page = "docs/mapping.md" if code in CLAUSES else "docs/rules.md"
     return f"{code.removeprefix('RULES ')} {_title_of(code)} ({page})"
 
@@ -122,4 +124,4 @@ def with_titles(detail: str) -> str:
 
 
 def _title_of(code: str) -> str:
-    return CLAUSES.get(code) or RULES[code.removeprefix("RULES ")]
+    return CLAUSES.get(code) or RULES.get(code.removeprefix("RULES "), "")

@@ -131,8 +131,8 @@ def test_an_archive_is_forgotten_beside_the_daemon(removed: Place, owner: Ledger
     assert forgotten.exit_code == 0
     assert "the running daemon switches them off" in forgotten.stdout
     assert len(removed.writes) == before
-    assert owner.forgotten_archives() == (SECOND,)
-    assert owner.is_dirty([STUDY, OTHER, BOTH]) == {OTHER, BOTH}
+    assert owner.archives.to_switch_off() == (SECOND,)
+    assert owner.marks.find_pending([STUDY, OTHER, BOTH]) == {OTHER, BOTH}
 
 
 def test_endpoints_are_switched_off_later_where_the_server_is_away(removed: Place, syncd: Syncd) -> None:
@@ -153,7 +153,7 @@ def test_the_status_shows_a_removed_archive(removed: Place, owner: Ledger, syncd
         "main": {"state": "ok", "reason": "", "behind_changes": 0, "behind_seconds": 0.0},
         "second": {"state": "removed", "reason": "archive second is not in the settings any more"},
     }
-    owner.beat(
+    owner.overview.beat(
         Heartbeat(
             pid=1, at=time.time(), started_at=1.0, version="1", archives=archives, target={"state": "ok", "reason": ""}
         )

@@ -146,7 +146,7 @@ class Installation:
         """As a sweep would, of a study that it misses."""
         with Ledger.open_guest(self.settings()["SYNCD_LEDGER__URL"]) as ledger:
             mark = Mark(study_uid=study_uid, kind=MarkKind.INVENTORY, archive=ArchiveName("main"))
-            ledger.mark([mark], settle_after=0.0)
+            ledger.marks.add([mark], settle_after=0.0)
 
     def wait_published(self, instances: Mapping[str, int], *, process: subprocess.Popen[bytes]) -> None:
         """Until every study is `available` with so many instances, and nothing is left to do; `process` has begun by then,

@@ -58,7 +58,7 @@ class Mortal(World):
         else:
             self.poll()
         for study in sorted(self.gone):
-            record = self.ledger.record(study)
+            record = self.ledger.records.find(study)
             if record is None or not record.retracted:
                 self.mark(study, MarkKind.INVENTORY)
         self.work_here()

@@ -129,7 +129,7 @@ def ending(world: Mortal) -> dict[str, Any]:
     kinds = ("ImagingStudy", "Patient", "Endpoint")
     found = [one for kind in kinds for one in world.fhir.resources(kind)]
     said = {f"{one['resourceType']}/{one['id']}": {**one, "meta": _lasting(one["meta"])} for one in found}
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None
     said["sentinel"] = said.pop(f"Endpoint/{target.sentinel_id}")["status"]
     return said
@@ -137,13 +137,13 @@ def ending(world: Mortal) -> dict[str, Any]:
 
 def clean(world: Mortal) -> None:
     """The ledger remembers all of it, owes nothing, and holds nothing of ours for somebody else's."""
-    assert not world.ledger.dirty_rows()
-    assert not world.ledger.parked_list()
-    budget = world.ledger.brake(MAIN)
-    assert budget.published == sum(not one.retracted for one in world.ledger.records())
+    assert not world.ledger.marks.page()
+    assert not world.ledger.records.page_parked()
+    budget = world.ledger.retractions.brake(MAIN)
+    assert budget.published == sum(not one.retracted for one in world.ledger.records.page())
     taken_back = 0
-    for record in world.ledger.records():
-        assert world.ledger.intent(record.study_uid) is None
+    for record in world.ledger.records.page():
+        assert world.ledger.claims.find_intent(record.study_uid) is None
         assert record.foreign == {}
         there = {one["id"]: one["meta"]["versionId"] for one in world.fhir.resources("ImagingStudy")}
         assert (record.study_uid in there) is (record.retracted != "deleted")
@@ -188,7 +188,7 @@ def test_what_a_killed_process_sent_stays_ours_after_a_second_death(memory: Path
     worlds = _worlds(memory)
     world = next(worlds)
     _arrives_at_once(world)
-    for change in ("PUT ImagingStudy", "ledger Ledger.save_intent"):
+    for change in ("PUT ImagingStudy", "ledger Claims.save_intent"):
         world.dies_at = change
         with pytest.raises(Killed):
             world.live()
@@ -205,14 +205,14 @@ def test_cursor_and_marks_move_together_whatever_dies(memory: Path) -> None:
     for number in itertools.count(1):
         world = next(worlds)
         world.live()
-        before = world.ledger.feed_position(MAIN)
+        before = world.ledger.feed.position(MAIN)
         _arrives(world)
         world.dies_after = number
         try:
             world.poll()
         except Killed:
             world.restart()
-        moved, marked = world.ledger.feed_position(MAIN) != before, world.ledger.dirty_row(ARRIVING) is not None
+        moved, marked = world.ledger.feed.position(MAIN) != before, world.ledger.marks.find(ARRIVING) is not None
         assert moved is marked, f"after {number} changes"
         if world.dies_after:  # it lived, and has made fewer changes than that
             break

@@ -32,8 +32,9 @@ EVERY = frozenset(Step) - {Step.DELETED}
 
 LASTING = frozenset(
     {
-        Step.SENTINEL_INTENDED, Step.BOOTSTRAP_BEGUN, Step.INVENTORY_MARKED, Step.VERIFY_LISTED, Step.INTAKE_COMMITTED,
-        Step.PATIENT_SENT, Step.INTENT_SAVED, Step.SENT, Step.COMMITTED, Step.DELETED, Step.PROVENANCE_SENT,
+        Step.SENTINEL_INTENDED, Step.BOOTSTRAP_BEGUN, Step.BOOTSTRAP_FINISHED, Step.INVENTORY_MARKED, Step.VERIFY_LISTED,
+        Step.INTAKE_COMMITTED, Step.PATIENT_SENT, Step.INTENT_SAVED, Step.SENT, Step.COMMITTED, Step.DELETED,
+        Step.RETRACTION_CLAIMED, Step.PROVENANCE_SENT,
     }
 )  # fmt: skip
 """Steps right after a lasting change, one of each kind. A death at another one leaves what its neighbour leaves: those are

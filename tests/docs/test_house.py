@@ -64,7 +64,7 @@ def test_who_writes_is_found_through_what_it_calls() -> None:
     """Never something that writes. The PUT, who calls it, and a function that only computes."""
     doing = {f"{function.owner}.{function.name}".lstrip(".") for function in house_words.effects()}
     assert {"FhirServer.put", "FhirServer.delete", "reconcile"} <= doing
-    assert not doing & {"FhirServer.read", "decide", "merged", "foreign_part"}
+    assert not doing & {"FhirServer.read", "decide", "merge_foreign", "foreign_part"}
 
 
 def test_decisions_are_counted_as_ruff_does_and_each_and_or_if_beside_it() -> None:

@@ -1,16 +1,33 @@
-"""Studies, marks and outcomes with meaning, and a clock that moves when a test says so."""
+"""Studies, marks and outcomes with meaning, a clock that moves when a test says so, and what only tests ask of a ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import ColumnElement, func, or_, select
+
+from syncd.ledger.db.rows import to_noun
+from syncd.ledger.db.schema import copies, dirty, history, records, retraction_plan
+from syncd.ledger.db.writer import Transaction
 from syncd.ledger.ledger import Claim, Ledger
+from syncd.ledger.studies import claims as work
+from syncd.ledger.studies.retractions import find_plans
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.words import ArchiveState, Decision, Priority
-from syncd.model.work import Copy, FeedPosition, Mark, MarkKind, Outcome, ParkedStudy, StudyRecord
+from syncd.model.work import (
+    Copy,
+    FeedPosition,
+    HistoryLine,
+    Mark,
+    MarkKind,
+    Outcome,
+    ParkedStudy,
+    PlannedRetraction,
+    StudyRecord,
+)
 
 NOW = 1_700_000_000.0
 MAIN = ArchiveName("main")
@@ -34,7 +51,7 @@ def resync(study_uid: str, **changes: Any) -> Mark:
 
 
 def mark(ledger: Ledger, *marks: Mark) -> int:
-    return ledger.mark(marks, settle_after=SETTLE)
+    return ledger.marks.add(marks, settle_after=SETTLE)
 
 
 def copy(study_uid: str, orthanc_id: str, last_update: str = "") -> Copy:
@@ -90,7 +107,7 @@ def waits(claim: Claim, *, due: float, **changes: Any) -> Outcome:
 
 def only(ledger: Ledger, *, now: float = NOW) -> Claim:
     """The one study that is due."""
-    (claim,) = ledger.claim(10, now=now)
+    (claim,) = ledger.claims.take(10, now=now)
     return claim
 
 
@@ -98,6 +115,69 @@ def publish(ledger: Ledger, *uids: str, **changes: Any) -> None:
     """Studies with a record and nothing pending."""
     mark(ledger, *(event(uid, orthanc_id=OrthancId(f"o-{uid}")) for uid in uids))
     for uid in uids:
-        claim = ledger.claim_study(uid)
+        claim = claim_study(ledger, uid)
         assert claim is not None
-        assert not ledger.commit(done(claim, Decision.CREATE, record=record(uid, **changes)))
+        assert not ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid, **changes)))
+
+
+# What only a test asks
+
+
+def claim_study(ledger: Ledger, study_uid: str) -> Claim | None:
+    """The study's pending work whether due or not; `None` if nothing is pending or it is claimed."""
+    epoch = ledger._transactions.require_epoch()
+
+    def change(tx: Transaction) -> list[Claim]:
+        rows = tx.connection.execute(select(dirty).where(dirty.c.study_uid == study_uid, _is_unclaimed(epoch))).all()
+        return work._claim_rows(tx, rows, epoch=epoch)
+
+    found = ledger.claims.handed_out.run_claim(ledger._transactions.own, epoch=epoch, change=change)
+    return found[0] if found else None
+
+
+def next_due(ledger: Ledger) -> float | None:
+    """When the earliest unclaimed study is due (may lie in the past); `None` when nothing is pending."""
+    first = select(func.min(dirty.c.due)).where(_is_unclaimed(ledger._transactions.epoch()))
+    return ledger._transactions.read(lambda connection: connection.execute(first).scalar())
+
+
+def _is_unclaimed(epoch: int | None) -> ColumnElement[bool]:
+    return or_(dirty.c.claim_epoch.is_(None), dirty.c.claim_epoch != epoch)
+
+
+def copies_of(ledger: Ledger, study_uid: str) -> tuple[Copy, ...]:
+    return ledger.overview.standing([study_uid])[study_uid].copies
+
+
+def seen_copies(ledger: Ledger, archive: ArchiveName, orthanc_ids: Iterable[OrthancId]) -> dict[str, tuple[str, str]]:
+    """Of each known copy: LastUpdate at its last read, and the published status of its study (empty: none)."""
+    joined = copies.outerjoin(records, records.c.study_uid == copies.c.study_uid)
+    wanted = select(copies.c.orthanc_id, copies.c.last_update, records.c.status).select_from(joined)
+    wanted = wanted.where(copies.c.archive == archive, copies.c.orthanc_id.in_(list(orthanc_ids)))
+    rows = ledger._transactions.read(lambda connection: connection.execute(wanted).all())
+    return {row.orthanc_id: (row.last_update, row.status or "") for row in rows}
+
+
+def raw_tuples(ledger: Ledger, archive: ArchiveName, study_uids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """`StudyRecord.raw` of those studies that are published and have a copy in `archive` (RULES A8)."""
+    found = ledger.overview.standing(list(study_uids))
+    return {
+        uid: one.record.raw
+        for uid, one in found.items()
+        if one.record is not None and archive in {copy.archive for copy in one.copies}
+    }
+
+
+def last_history(ledger: Ledger, limit: int) -> list[HistoryLine]:
+    """The latest decisions of all studies, latest first."""
+    lines = select(history).order_by(history.c.id.desc()).limit(limit)
+    return ledger._transactions.read(lambda connection: [to_noun(HistoryLine, row) for row in connection.execute(lines)])
+
+
+def find_planned(ledger: Ledger, archive: ArchiveName) -> list[PlannedRetraction]:
+    """What was planned, accepted or not, in the order of UIDs."""
+    plan = retraction_plan.c
+    wanted = select(plan.study_uid).where(plan.archive == archive).order_by(plan.study_uid)
+    uids = ledger._transactions.read(lambda connection: connection.execute(wanted).scalars().all())
+    found = ledger._transactions.read(lambda connection: find_plans(connection, uids))
+    return [found[uid] for uid in uids]

@@ -86,9 +86,11 @@ def rounds(world: World) -> list[Outcome]:
 def due(world: World) -> list[Outcome]:
     """Every due study, in the order of the claims, until none is due."""
     outcomes = []
-    while claims := world.ledger.claim(50, now=world.clock()):
-        world.ledger.release(*(claim.row.study_uid for claim in claims))
-        outcomes += [world.turn(claim.row.study_uid) for claim in claims if world.ledger.is_dirty([claim.row.study_uid])]
+    while claims := world.ledger.claims.take(50, now=world.clock()):
+        world.ledger.claims.release(*(claim.row.study_uid for claim in claims))
+        outcomes += [
+            world.turn(claim.row.study_uid) for claim in claims if world.ledger.marks.find_pending([claim.row.study_uid])
+        ]
         assert len(outcomes) < 100, "a study is due for ever"
     return outcomes
 

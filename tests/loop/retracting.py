@@ -7,6 +7,7 @@ from typing import Any
 
 from syncd.model.work import Outcome
 from tests.fakes.http import Request, Response
+from tests.ledger.made import copies_of
 from tests.loop.world import STUDY, World
 
 
@@ -32,7 +33,7 @@ def shown(world: World, *studies: str, **tags: Any) -> World:
 def vanish(world: World, *studies: str) -> World:
     """Deleted in the archive, which tells nobody; the mark is what a sweep or an operator makes."""
     for study in studies or (STUDY,):
-        for copy in world.ledger.copies(study):
+        for copy in copies_of(world.ledger, study):
             world.delete(copy.orthanc_id)
         world.mark(study)
     return world
@@ -54,7 +55,7 @@ def status(world: World, study: str = STUDY) -> str:
 
 def tombstone(world: World, study: str = STUDY) -> tuple[str, str]:
     """Status and kind of what the ledger remembers."""
-    record = world.ledger.record(study)
+    record = world.ledger.records.find(study)
     assert record is not None
     return record.status, record.retracted
 

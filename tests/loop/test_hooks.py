@@ -231,11 +231,11 @@ def test_a_new_version_of_a_hook_marks_what_was_published(
 ) -> None:
     """RULES B3: at the start after the upgrade."""
     world.published()
-    assert world.ledger.counts(world.clock()).dirty == 0
+    assert world.ledger.overview.counts(world.clock()).dirty == 0
     install(tmp_path / "site", project=project("builtins:max"), modules={})
     monkeypatch.syspath_prepend(tmp_path / "site")
     world.connect()
-    assert world.ledger.counts(world.clock()).dirty == 1
+    assert world.ledger.overview.counts(world.clock()).dirty == 1
     assert connect_dry(world.site, world.ledger).fingerprint == world.context.fingerprint
 
 

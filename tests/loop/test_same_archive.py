@@ -17,18 +17,18 @@ from tests.loop.world import MAIN, OTHER, SETTLE, STUDY, World
 
 
 def _position(world: World) -> FeedPosition:
-    position = world.ledger.feed_position(MAIN)
+    position = world.ledger.feed.position(MAIN)
     assert position is not None
     return position
 
 
 def _dirty(world: World) -> set[str]:
-    return {row.study_uid for row in world.ledger.dirty_rows()}
+    return {row.study_uid for row in world.ledger.marks.page()}
 
 
 def _clean(world: World) -> None:
     """Everything pending is dealt with."""
-    for row in world.ledger.dirty_rows():
+    for row in world.ledger.marks.page():
         world.turn(row.study_uid)
 
 
@@ -109,7 +109,7 @@ def test_an_accepted_archive_is_listed_anew(many: World) -> None:
     published = len(many.fhir.resources("ImagingStudy"))
     _exchanged(many)
     many.poll()
-    assert many.ledger.accept_archive(MAIN) == FEWEST
+    assert many.ledger.archives.accept(MAIN) == FEWEST
     many.poll()
     assert many.sweep() == 3 + FEWEST
     assert _position(many).state is ArchiveState.OK
@@ -123,7 +123,7 @@ def test_an_accepted_archive_is_listed_anew(many: World) -> None:
 @pytest.mark.parametrize(("gone", "same"), [(FEWEST // 2 - 1, True), (FEWEST // 2, False)])
 def test_half_of_the_sample_is_the_proof(many: World, gone: int, same: bool) -> None:
     """RULES A4: half or more."""
-    for copy in many.ledger.sample_copies(MAIN, FEWEST)[:gone]:
+    for copy in many.ledger.records.sample_copies(MAIN, FEWEST)[:gone]:
         many.delete(copy.orthanc_id)
     assert is_same(many.archive, many.ledger, name=MAIN) is same
 
@@ -141,5 +141,5 @@ def test_marks_of_the_inventory_are_told_from_those_of_an_operator(world: World)
     chosen: Callable[[StudyListing], bool] = lambda listing: listing.study_uid == STUDY  # noqa: E731
     found = sweep.take(world.archive, world.ledger, name=MAIN, settle_after=SETTLE, kind=MarkKind.RESYNC, chosen=chosen)
     marked = sum(found.found.values())
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None and (marked, row.priority) == (1, Priority.REPAIR)

@@ -36,6 +36,7 @@ from tests.fakes.fhir import FakeFhir
 from tests.fakes.http import Clock, HttpxTransport, Request, RequestsAdapter, Response
 from tests.fakes.orthanc import FakeOrthanc
 from tests.fakes.orthanc_tags import tags_of
+from tests.ledger.made import claim_study
 
 MAIN, SECOND = ArchiveName("main"), ArchiveName("second")
 SETTLE = 30.0
@@ -249,12 +250,12 @@ class World:
         listing.begin(self.archives[name], self.ledger, name=name, of=self.site.selection(name).history)
 
     def mark(self, study: str = STUDY, kind: MarkKind = MarkKind.RESYNC, **wanted: Any) -> None:
-        self.ledger.mark([Mark(study_uid=study, kind=kind, archive=MAIN, **wanted)], settle_after=SETTLE)
+        self.ledger.marks.add([Mark(study_uid=study, kind=kind, archive=MAIN, **wanted)], settle_after=SETTLE)
 
     def task(self, study: str = STUDY) -> Task:
         """The study's turn, due or not."""
         context = self.context
-        claim = self.ledger.claim_study(study)
+        claim = claim_study(self.ledger, study)
         assert claim is not None, f"nothing is pending for {study}"
         return Task(claim=claim, context=context)
 
@@ -264,9 +265,9 @@ class World:
         try:
             outcome = reconcile(task)
         except Exception:
-            self.ledger.release(study)
+            self.ledger.claims.release(study)
             raise
-        self.ledger.commit(outcome)
+        self.ledger.outcomes.commit(outcome)
         return outcome
 
     def published(self, study: str = STUDY, **tags: Any) -> Outcome:
@@ -306,7 +307,7 @@ class World:
     def lose_patient(self, resource_id: str) -> None:
         """Server and ledger know nothing of this Patient of ours any more."""
         del self.fhir.store.versions["Patient", resource_id]
-        self.ledger.forget_target_state()
+        self.ledger.marks.forget_target_state()
 
     def writes(self, resource_type: str = "ImagingStudy") -> list[Request]:
         """What was sent to be written so far."""

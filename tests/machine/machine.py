@@ -417,7 +417,7 @@ class Convergence(RuleBasedStateMachine):
     def _looks_like_ours(self, uid: str) -> bool:
         """A restored backup counts its versions anew: until that was noticed, a human's may have the number that we
         recorded, and no If-Match can tell them apart (docs/guarantees.md)."""
-        held, record = self.site.held(uid), self.site.ledger.record(uid)
+        held, record = self.site.held(uid), self.site.ledger.records.find(uid)
         return held is not None and record is not None and held["meta"]["versionId"] == record.version
 
     @rule(uid=studies)
@@ -512,18 +512,18 @@ class Convergence(RuleBasedStateMachine):
         site.orthanc.tick()
         site.take_inventory()
         site.look_at_everything()
-        uids, accepted = site.ledger.plan(MAIN)
+        uids, accepted = site.ledger.retractions.show_plan(MAIN)
         if uids:
-            site.ledger.accept_plan(MAIN, accepted)
-        for entry in site.ledger.parked_list():
-            site.ledger.allow_retry(entry.study_uid)
-            site.ledger.mark([Mark(study_uid=entry.study_uid, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=SETTLE)
+            site.ledger.retractions.accept(MAIN, accepted)
+        for entry in site.ledger.records.page_parked():
+            site.ledger.parking.allow_retry(entry.study_uid)
+            site.ledger.marks.add([Mark(study_uid=entry.study_uid, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=SETTLE)
         site.live()
         site.clock.advance(1000.0)
         site.live()
 
     def _check(self, uid: str, truth: Expected) -> None:
-        held, parked = self.site.held(uid), self.site.ledger.parked(uid)
+        held, parked = self.site.held(uid), self.site.ledger.records.find_parked(uid)
         if truth.conflict:
             assert parked is not None and parked.reason == "patient-conflict", f"{uid}: two patients, not parked: {parked}"
             return
@@ -562,8 +562,8 @@ class Convergence(RuleBasedStateMachine):
             assert held["status"] in WITHDRAWN, f"{held['id']}: gone from the archive, and {held['status']}"
 
     def _check_bookkeeping(self) -> None:
-        for row in self.site.ledger.dirty_rows():
-            parked = self.site.ledger.parked(row.study_uid)
+        for row in self.site.ledger.marks.page():
+            parked = self.site.ledger.records.find_parked(row.study_uid)
             assert parked is not None, f"{row.study_uid}: dirty for ever"
         for uid in self._truth():
             copies = [one for one in self.site.fhir.resources("ImagingStudy") if _is_ours(one) and one["id"] == uid]
@@ -618,7 +618,7 @@ class Convergence(RuleBasedStateMachine):
 
     def _published(self) -> int:
         """Studies by which the archive is known again (RULES A4)."""
-        return len(self.site.ledger.sample_copies(MAIN, 20))
+        return len(self.site.ledger.records.sample_copies(MAIN, 20))
 
     def _noted(self) -> list[str]:
         index = self.site.orthanc.index

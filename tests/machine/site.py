@@ -100,7 +100,7 @@ class Site(Mortal):
 
     def work_here(self) -> None:
         """Nothing is worked on while the archive is paused: in the daemon its gate is closed then (RULES A4)."""
-        position = self.ledger.feed_position(MAIN)
+        position = self.ledger.feed.position(MAIN)
         if position is None or position.state is not ArchiveState.PAUSED:
             super().work_here()
 
@@ -130,9 +130,9 @@ class Site(Mortal):
         unstable.update({one: touched + seconds for one, touched in unstable.items()})
         if while_it_runs:
             self.clock.advance(seconds)
-            self.ledger.follow_clock(seconds)
+            self.ledger.clock_steps.follow(seconds)
         else:
-            self.ledger.beat(Heartbeat(pid=1, at=self.clock(), started_at=self.clock(), version="1"))
+            self.ledger.overview.beat(Heartbeat(pid=1, at=self.clock(), started_at=self.clock(), version="1"))
             self.clock.advance(seconds)
             self.restart()
 
@@ -246,7 +246,7 @@ class Site(Mortal):
 
     def reorder_events(self) -> None:
         """The two newest entries in the other order, as long as nobody has read them."""
-        log, position = self.orthanc.index.log, self.ledger.feed_position(MAIN)
+        log, position = self.orthanc.index.log, self.ledger.feed.position(MAIN)
         if len(log) >= 2 and position is not None and log[-2].seq > position.high_water:
             one, two = log[-2], log[-1]
             log[-2:] = [replace(two, seq=one.seq), replace(one, seq=two.seq)]

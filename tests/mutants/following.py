@@ -14,8 +14,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/archives/sweep.py",
-                "    ledger.sweep_done(name)  # whoever",
-                "    ledger.finish_bootstrap(name)\n    ledger.sweep_done(name)  # whoever",
+                "    ledger.feed.finish_sweep(name)  # whoever",
+                ("    ledger.feed.finish_bootstrap(name)\n    ledger.feed.finish_sweep(name)  # whoever"),
             ),
         ),
         noticed_by=("tests/loop/archives/test_intake.py::test_a_listing_that_breaks_off_leaves_the_bootstrap_open",),
@@ -27,7 +27,7 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/archives/listing.py",
-                "        ledger.begin_bootstrap(name, cursor=max(0, high_water - OVERLAP), high_water=high_water)\n",
+                "        ledger.feed.begin_bootstrap(name, cursor=max(0, high_water - OVERLAP), high_water=high_water)\n",
                 "",
             ),
         ),
@@ -40,13 +40,13 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/archives/intake.py",
-                "                marked += self._ledger.commit_intake(\n"
+                "                marked += self._ledger.feed.commit_intake(\n"
                 "                    taken.position, marks=marks, copies=copies, settle_after=self._settle_after\n"
                 "                )\n",
-                "                self._ledger.commit_intake(\n"
+                "                self._ledger.feed.commit_intake(\n"
                 "                    taken.position, marks=(), copies=(), settle_after=self._settle_after\n"
                 "                )\n"
-                "                marked += self._ledger.mark(marks, copies=copies, settle_after=self._settle_after)\n",
+                "                marked += self._ledger.marks.add(marks, copies=copies, settle_after=self._settle_after)\n",
             ),
         ),
         noticed_by=("tests/crash/test_any_point.py::test_cursor_and_marks_move_together_whatever_dies",),

@@ -87,7 +87,7 @@ MUTANTS = (
         name="intent-not-saved",
         rule="C3",
         breaks="nothing is committed before a write is sent",
-        edits=(Edit(f"{_LOOP}/study/send.py", "    context.ledger.save_intent(\n", "    (lambda intent: None)(\n"),),
+        edits=(Edit(f"{_LOOP}/study/send.py", "    context.ledger.claims.save_intent(\n", "    (lambda intent: None)(\n"),),
         noticed_by=("tests/loop/study/test_writing.py::test_what_was_sent_before_a_crash_does_not_become_foreign",),
     ),
     Mutant(

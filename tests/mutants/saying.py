@@ -112,8 +112,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/connect.py",
-                "    outdated = ledger.count_outdated(fingerprint) if hold else ledger.mark_outdated(fingerprint)",
-                "    outdated = ledger.count_outdated(fingerprint)",
+                " if hold else ledger.marks.add_outdated(fingerprint)",
+                "",
             ),
         ),
         noticed_by=("tests/loop/companions/test_target.py::test_changed_settings_render_everything_again",),
@@ -197,7 +197,7 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/fhir/inventory.py",
-                "sum(context.ledger.mark_subject(one) for one in find_outdated_subjects(context, subjects))",
+                "sum(context.ledger.marks.add_subject(one) for one in find_outdated_subjects(context, subjects))",
                 "0 * len(find_outdated_subjects(context, subjects))",
             ),
         ),

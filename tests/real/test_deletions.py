@@ -34,7 +34,7 @@ def marked(site: Installation, study_uid: str) -> None:
     """As a sweep would that misses something of it."""
     with Ledger.open_guest(site.syncd.variables["SYNCD_LEDGER__URL"]) as ledger:
         mark = Mark(study_uid=study_uid, kind=MarkKind.INVENTORY, archive=ArchiveName(site.name))
-        ledger.mark([mark], settle_after=0.0)
+        ledger.marks.add([mark], settle_after=0.0)
 
 
 @pytest.mark.quick("1.12.7")

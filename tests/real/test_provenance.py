@@ -25,6 +25,7 @@ from syncd.model.provenance import Occasion, OwedProvenance
 from syncd.model.words import Decision
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
+from tests.ledger.made import copies_of
 from tests.loop.rejecting import SAFETY, images, note, settled, uid
 from tests.loop.world import MAIN, World
 from tests.servers import FhirServer as Hapi
@@ -196,7 +197,9 @@ def test_killed_after_the_provenance_it_is_written_once(new_site: Callable[..., 
     (owed,) = site.ledger.trail.of_study(site.uid)
     (told,) = site.pay()
     site.mark(site.uid)
-    site.ledger.commit(replace(site.task(site.uid).outcome(Decision.SKIP, "killed before it was settled"), owed=(owed,)))
+    site.ledger.outcomes.commit(
+        replace(site.task(site.uid).outcome(Decision.SKIP, "killed before it was settled"), owed=(owed,))
+    )
     assert site.ledger.trail.of_study(site.uid)
     (again,) = site.pay()
     assert again["meta"]["versionId"] == told["meta"]["versionId"] == "1"
@@ -274,14 +277,14 @@ def test_two_people_of_one_number_are_never_one_patient(new_site: Callable[..., 
     assert outcome.parked is not None and outcome.parked.reason == "patient-mismatch"
     assert first in outcome.parked.detail and later in outcome.parked.detail
     assert site.get(f"Patient/{ours['id']}")["meta"]["versionId"] == "1"
-    site.delete(site.ledger.copies(first)[0].orthanc_id)
+    site.delete(copies_of(site.ledger, first)[0].orthanc_id)
     site.store(first, **{**BERT, "StudyDate": "20200101"})
     site.settle()
     site.poll()
     site.work()
     assert site.get(f"Patient/{ours['id']}")["birthDate"] == "1933-11-11"
     assert site.get(f"ImagingStudy/{later}")["subject"] == site.get(f"ImagingStudy/{first}")["subject"]
-    assert not site.ledger.parked_list()
+    assert not site.ledger.records.page_parked()
 
 
 @pytest.mark.quick("r4")
@@ -296,7 +299,7 @@ def test_a_lost_ledger_asks_the_server_who_stands_by_the_patient(new_site: Calla
     site.settle()
     site.poll()
     site.turn(later)
-    parked = site.ledger.parked(later)
+    parked = site.ledger.records.find_parked(later)
     assert parked is not None and first in parked.detail
 
 

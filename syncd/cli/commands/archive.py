@@ -32,7 +32,7 @@ def list_archives(context: typer.Context) -> None:
         settings = load(config_file=context.obj)
         ledger = Ledger.open_guest(settings.ledger.url)
         try:
-            positions = {name: ledger.feed_position(ArchiveName(name)) for name in settings.archives}
+            positions = {name: ledger.feed.position(ArchiveName(name)) for name in settings.archives}
             rows = [
                 (name, at.state.value if at else "not followed yet", at.reason if at else "")
                 for name, at in positions.items()
@@ -55,13 +55,13 @@ def accept(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
         settings = load(config_file=context.obj)
         ledger = Ledger.open_guest(settings.ledger.url)
         try:
-            position = ledger.feed_position(ArchiveName(name))
+            position = ledger.feed.position(ArchiveName(name))
             if position is None:
                 raise ConfigurationError(f"the ledger knows no archive {name!r}; it knows {', '.join(settings.archives)}")
             if position.state is not ArchiveState.PAUSED:
                 typer.echo(f"{name} is not paused; nothing to accept")
                 raise typer.Exit(Exit.DONE)
-            forgotten = ledger.accept_archive(ArchiveName(name))
+            forgotten = ledger.archives.accept(ArchiveName(name))
             typer.echo(f"{name} accepted: {forgotten} known copies forgotten, the archive is listed anew")
         finally:
             ledger.close()
@@ -81,7 +81,7 @@ def forget(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
         try:
             archive = ArchiveName(name)
             removed_archive.require_forgettable(ledger, archive, configured=settings.archives, now=time.time())
-            dropped = ledger.forget_archive(archive)
+            dropped = ledger.archives.forget(archive)
             typer.echo(f"{name} forgotten: {dropped} copies dropped, their studies are looked at again")
             typer.echo(f"its Endpoints: {_endpoints(settings, ledger, beside=beside)}")
         finally:

@@ -144,7 +144,7 @@ def _progress() -> Iterator[Callable[[Report], None]]:
 def _plans(ledger: Ledger, settings: Settings, archive: str | None) -> Plans:
     """What waits at each closed brake."""
     names = settings.archives if archive is None else [archive]
-    plans = {str(name): ledger.plan(ArchiveName(name)) for name in names}
+    plans = {str(name): ledger.retractions.show_plan(ArchiveName(name)) for name in names}
     return {name: plan for name, plan in plans.items() if plan[0]}
 
 

@@ -244,7 +244,7 @@ def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
     ledger = Ledger.open_guest(settings.ledger.url)
     try:
         yield from _selection(ledger, chosen)
-        target = ledger.target()
+        target = ledger.facts.target()
         if owner is None:
             yield Line(mark=Mark.OK, about="ledger", text=f"{place}, no daemon is running")
         if target is not None and target.url == chosen.server.base_url:
@@ -260,7 +260,7 @@ def _ledger(settings: Settings, chosen: Site) -> Iterator[Line]:
         try:
             policy = public_policy(chosen, dicomweb_roots(chosen, ledger))
             spoken = target.fhir_version if target is not None else "r4"
-            outdated = ledger.count_outdated(
+            outdated = ledger.records.count_outdated(
                 fingerprint_with_hooks(fingerprint(policy, fhir_version=spoken), hooks=load_hooks())
             )
         except SyncdError:

@@ -26,7 +26,7 @@ _TITLES = ("StudyInstanceUID", "archive", "since", "tag", "rule", "what was done
 def list_notes(settings: Settings, *, archive: str | None, as_json: bool) -> None:
     """Print them; of one archive, or of all."""
     with open_to_read(settings) as ledger:
-        counts = ledger.counts(time.time())
+        counts = ledger.overview.counts(time.time())
         pages = _pages(ledger, archive=archive, total=counts.safety)
         if as_json:
             _print_json(pages, outdated=counts.outdated)
@@ -40,7 +40,7 @@ def _pages(ledger: Ledger, *, archive: str | None, total: int) -> Iterator[list[
         task, after = shown.add_task("studies with safety notes", total=total), ""
         while page := ledger.safety.page(after=after):
             after = page[-1].study_uid
-            known = ledger.standing([one.study_uid for one in page])
+            known = ledger.overview.standing([one.study_uid for one in page])
             rows = (doubt_row(one, known[one.study_uid]) for one in page)
             yield [row for row in rows if archive in (None, row["archive"])]
             shown.advance(task, len(page))

@@ -65,7 +65,7 @@ def show(context: typer.Context, study: Study) -> None:
         settings = load(config_file=context.obj)
         with open_to_read(settings) as ledger:
             (uid,) = _uids(ledger, settings, [study])
-            entry = ledger.parked(uid)
+            entry = ledger.records.find_parked(uid)
         if entry is None:
             typer.echo(f"{uid} is not parked")
             raise typer.Exit(Exit.DONE)
@@ -102,16 +102,16 @@ def retry(
             raise ConfigurationError("name the studies to try again, or --all, or --reason")
         with open_to_work(settings) as (ledger, beside):
             chosen = _uids(ledger, settings, studies) if studies else _uids_to_retry(ledger, reason)
-            asked = [uid for uid in chosen if ledger.parked(uid) is not None]
+            asked = [uid for uid in chosen if ledger.records.find_parked(uid) is not None]
             for uid in sorted(set(chosen) - set(asked)):
                 typer.echo(f"{uid} is not parked")
             if asked:
                 _retry(settings, ledger, asked, beside=beside)
-            left = [uid for uid in asked if ledger.parked(uid) is not None]
-            for known in ledger.standing(left).values():
+            left = [uid for uid in asked if ledger.records.find_parked(uid) is not None]
+            for known in ledger.overview.standing(left).values():
                 assert known.parked is not None  # noqa: S101 - chosen by that
                 typer.echo(f"{known.study_uid}  {known.parked.reason}  {with_titles(known.parked.detail)}".rstrip())
-            waiting = sorted(ledger.is_dirty(asked) - set(left))
+            waiting = sorted(ledger.marks.find_pending(asked) - set(left))
             for uid in waiting:
                 typer.echo(f"{uid}  waits: `syncd explain {uid}`")
         typer.echo(f"{len(asked) - len(left) - len(waiting)} of {len(asked)} are dealt with")
@@ -131,7 +131,7 @@ def drop(
     with exit_on_error():
         settings = load(config_file=context.obj)
         with open_to_read(settings) as ledger:
-            dropped = {uid: ledger.drop(uid) for uid in _uids(ledger, settings, studies)}
+            dropped = {uid: ledger.parking.drop(uid) for uid in _uids(ledger, settings, studies)}
         for uid, done in dropped.items():
             typer.echo(f"{uid} dropped until it changes" if done else f"{uid} is not parked")
         raise typer.Exit(Exit.DONE if all(dropped.values()) else Exit.WORK_LEFT)
@@ -141,7 +141,7 @@ def _retry(settings: Settings, ledger: Ledger, study_uids: list[str], *, beside:
     chosen = site(settings)
     context = context_for(chosen, ledger, beside=beside)
     for uid in study_uids:
-        ledger.allow_retry(uid)
+        ledger.parking.allow_retry(uid)
     with bar() as shown:
         shown.add_task("studies tried again", total=None)
         sources = list(context.archives.values())
@@ -172,10 +172,10 @@ def _uids_to_retry(ledger: Ledger, reason: str | None) -> list[str]:
 
 def _find_parked(ledger: Ledger, reason: str | None) -> Iterator[Standing]:
     """The parked studies with what else is known of them, slice by slice, by UID."""
-    entries: Iterable[str] = (one.study_uid for one in every(ledger.parked_list) if reason in (None, one.reason))
+    entries: Iterable[str] = (one.study_uid for one in every(ledger.records.page_parked) if reason in (None, one.reason))
     uids = iter(entries)
     while part := list(islice(uids, _AT_ONCE)):
-        yield from ledger.standing(part).values()
+        yield from ledger.overview.standing(part).values()
 
 
 def _require_known(reason: str | None) -> None:
@@ -192,7 +192,7 @@ def _uid(ledger: Ledger, settings: Settings, study: str) -> str:
     if not is_orthanc_id(study):
         return study
     named = OrthancId(study)
-    found = (ledger.study_of(ArchiveName(name), [named]).get(named) for name in settings.archives)
+    found = (ledger.records.study_of(ArchiveName(name), [named]).get(named) for name in settings.archives)
     uid = next((one for one in found if one), "")
     if not uid:
         raise ConfigurationError(f"the ledger knows no Orthanc study {study}")

@@ -103,7 +103,7 @@ def _run_dry(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
                 rows.append({"study": study_uid, "decision": decision.value, "reason": reason})
             else:
                 typer.echo(f"{decision.value:7} {study_uid}  {reason}")
-        outdated = ledger.count_outdated(connect_dry(chosen, ledger).fingerprint)
+        outdated = ledger.records.count_outdated(connect_dry(chosen, ledger).fingerprint)
         for text in describe_rerender(chosen, ledger, outdated=outdated):
             typer.echo(text, err=as_json)
     if as_json:

@@ -57,20 +57,20 @@ def status(
 
 def _document(ledger: Ledger) -> dict[str, Any]:
     now = time.time()
-    heartbeat = ledger.heartbeat() or _NOBODY
+    heartbeat = ledger.overview.heartbeat() or _NOBODY
     alive = abs(now - heartbeat.at) <= SILENCE  # a beat of the future is one from before the clock was set (RULES E5)
     reasons = [one.get("reason", "") for one in [heartbeat.target, *heartbeat.archives.values()]]
     reasons += [one.get("brake_reason", "") for one in heartbeat.archives.values()]
     if not alive:
         reasons.insert(0, "no daemon is running on this ledger")
     document = status_document(
-        counts=ledger.counts(now), heartbeat=heartbeat, reasons=tuple(reason for reason in reasons if reason)
+        counts=ledger.overview.counts(now), heartbeat=heartbeat, reasons=tuple(reason for reason in reasons if reason)
     )
     document["alive"] = alive
-    document["failing_studies"] = failing_rows(ledger.failing())
+    document["failing_studies"] = failing_rows(ledger.overview.find_failing())
     document["parked_studies"] = [
         {"study": entry.study_uid, "reason": entry.reason, "detail": entry.detail}
-        for entry in every(ledger.parked_list)
+        for entry in every(ledger.records.page_parked)
         if not entry.dropped
     ]
     return document

@@ -79,6 +79,10 @@ class Transactions:
         """The owner's epoch, None for a guest."""
         return self._owner.epoch()
 
+    def require_epoch(self) -> int:
+        """The owner's epoch. Raises `LedgerRefused` for a guest."""
+        return self._owner.require()
+
     def close(self) -> None:
         """Let nobody in any more; what is queued is the writer's to carry out."""
         self._closed = True

@@ -2,7 +2,7 @@
 
 What was seen within the overlap is kept beside the cursor, entry by entry, and only differences are written: a poll
 that reads a thousand old entries again and finds one new one writes one row. Three hands hold one row: intake moves the
-numbers, the inventory the state, the operator a pause. So each writes its own columns only: `take` never touches
+numbers, the inventory the state, the operator a pause. So each writes its own columns only: `commit_intake` never touches
 `state`, and never takes a wanted sweep back.
 """
 
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.schema import feed_seen, feeds, upsert
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.marks import mark
 from syncd.model.change import Change
@@ -26,7 +27,48 @@ Seen = Mapping[int, tuple[Change, float]]
 _FORGET = delete(feed_seen).where(feed_seen.c.archive == bindparam("a"), feed_seen.c.seq == bindparam("s"))
 
 
-def position(connection: Connection, archive: ArchiveName) -> FeedPosition | None:
+class Feed:
+    """`ledger.feed`: where each archive's feed stands; each method one transaction or one short read."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def position(self, archive: ArchiveName) -> FeedPosition | None:
+        """`None` before the first bootstrap."""
+        return self._transactions.read(lambda connection: _position(connection, archive))
+
+    def begin_bootstrap(self, archive: ArchiveName, *, cursor: int, high_water: int) -> None:
+        """(Re)start the feed at `cursor`; commit this before listing the archive."""
+        now = self._transactions.now()
+        self._transactions.own(lambda tx: _begin_bootstrap(tx, archive, cursor=cursor, high_water=high_water, now=now))
+
+    def finish_bootstrap(self, archive: ArchiveName) -> None:
+        self._transactions.own(lambda tx: _finish_bootstrap(tx, archive))
+
+    def set_state(self, archive: ArchiveName, state: ArchiveState, reason: str) -> None:
+        self._transactions.own(lambda tx: _set_state(tx, archive, state, reason=reason))
+
+    def want_sweep(self, archive: ArchiveName) -> None:
+        self._transactions.own(lambda tx: _set_sweep(tx, archive, wanted=True))
+
+    def finish_sweep(self, archive: ArchiveName) -> None:
+        self._transactions.own(lambda tx: _set_sweep(tx, archive, wanted=False))
+
+    def commit_intake(
+        self, position: FeedPosition, *, marks: Sequence[Mark], copies: Sequence[Copy], settle_after: float
+    ) -> int:
+        """Marks, copies, cursor and overlap in one transaction (RULES A2); returns how many studies were marked.
+
+        `position.state` and `reason` only count for an archive without position: later the inventory and the operator
+        move them, by `finish_bootstrap` and `set_state`. A wanted sweep stays wanted until `finish_sweep`.
+        """
+        now = self._transactions.now()
+        return self._transactions.own(
+            lambda tx: _take(tx, position, marks=marks, copies=copies, settle_after=settle_after, now=now)
+        )
+
+
+def _position(connection: Connection, archive: ArchiveName) -> FeedPosition | None:
     """The archive's position with everything seen in the overlap; `None` before the first bootstrap."""
     row = connection.execute(select(feeds).where(feeds.c.archive == archive)).one_or_none()
     if row is None:
@@ -51,7 +93,7 @@ def _load_seen(connection: Connection, archive: ArchiveName) -> dict[int, tuple[
     }
 
 
-def begin_bootstrap(tx: Transaction, archive: ArchiveName, *, cursor: int, high_water: int, now: float) -> None:
+def _begin_bootstrap(tx: Transaction, archive: ArchiveName, *, cursor: int, high_water: int, now: float) -> None:
     """Start anew from `cursor`: committed before the listing begins, so a restart finds this mark (RULES A1)."""
     tx.connection.execute(delete(feed_seen).where(feed_seen.c.archive == archive))
     start = FeedPosition(
@@ -60,22 +102,22 @@ def begin_bootstrap(tx: Transaction, archive: ArchiveName, *, cursor: int, high_
     upsert(tx.connection, feeds, rows=[_feed_row(start)])
 
 
-def finish_bootstrap(tx: Transaction, archive: ArchiveName) -> None:
+def _finish_bootstrap(tx: Transaction, archive: ArchiveName) -> None:
     """The inventory is in; an archive that was paused meanwhile stays paused."""
     bootstrapping = (feeds.c.archive == archive) & (feeds.c.state == ArchiveState.BOOTSTRAPPING.value)
     tx.connection.execute(update(feeds).where(bootstrapping).values(state=ArchiveState.OK.value, reason=""))
 
 
-def set_state(tx: Transaction, archive: ArchiveName, state: ArchiveState, *, reason: str) -> None:
+def _set_state(tx: Transaction, archive: ArchiveName, state: ArchiveState, *, reason: str) -> None:
     """For an archive whose bootstrap has begun; there is nothing to pause before."""
     tx.connection.execute(update(feeds).where(feeds.c.archive == archive).values(state=state.value, reason=reason))
 
 
-def set_sweep(tx: Transaction, archive: ArchiveName, *, wanted: bool) -> None:
+def _set_sweep(tx: Transaction, archive: ArchiveName, *, wanted: bool) -> None:
     tx.connection.execute(update(feeds).where(feeds.c.archive == archive).values(sweep_wanted=wanted))
 
 
-def take(
+def _take(
     tx: Transaction,
     position: FeedPosition,
     *,

@@ -7,14 +7,13 @@ of the ledger; the pages are keyset pages, so that a million rows are never held
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import bindparam, select
 
 from syncd.ledger.db.rows import to_noun, to_row
-from syncd.ledger.db.schema import companions, records
+from syncd.ledger.db.schema import companions
 from syncd.ledger.db.transactions import Transactions
-from syncd.ledger.studies.records import every_uid, fact, save_fact
+from syncd.ledger.studies.records import fact, save_fact
 from syncd.model.work import Companion
 
 
@@ -54,8 +53,3 @@ _COMPANIONS = (
     .order_by(companions.c.resource_id)
     .limit(bindparam("most"))
 )
-
-
-def of_subject(subject: str, *, but: str) -> Select[Any]:
-    """The studies whose published subject is `subject`, as `records.every_uid`; without the study `but`."""
-    return every_uid(records).where(records.c.subject == subject, records.c.study_uid != but)

@@ -23,6 +23,7 @@ from syncd.ledger.db.schema import (
     retraction_charges,
     unselected,
 )
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.owner.overview import heartbeat
 
@@ -52,7 +53,19 @@ PLANNED = (dirty.c.due, dirty.c.not_before, owed_provenance.c.due)
 """Times that may lie ahead; the first is never before the second."""
 
 
-def follow(tx: Transaction, *, by: float, now: float) -> None:
+class ClockSteps:
+    """`ledger.clock_steps`: one transaction."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def follow(self, by: float) -> None:
+        """The wall clock was set forward by `by` seconds (back: negative): times that we keep move along (RULES E5)."""
+        now = self._transactions.now()
+        self._transactions.own(lambda tx: _follow(tx, by=by, now=now))
+
+
+def _follow(tx: Transaction, *, by: float, now: float) -> None:
     """The clock was set forward by `by` seconds (back: negative), and shows `now`."""
     if by < 0:
         for column in (*HAPPENED, *PLANNED):
@@ -66,7 +79,7 @@ def follow_since_last_beat(tx: Transaction, *, now: float) -> None:
     """A daemon lived here in what is now the future: the clock was set back, by that much at least, while none ran."""
     last = heartbeat(tx.connection)
     if last is not None and last.at > now:
-        follow(tx, by=now - last.at, now=now)
+        _follow(tx, by=now - last.at, now=now)
 
 
 def _move(tx: Transaction, column: ColumnElement[float], which: ColumnElement[bool], *, by: float) -> None:

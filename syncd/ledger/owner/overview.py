@@ -6,14 +6,19 @@ as that of ten, and may be asked every few seconds (RULES E8).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, delete, func, select
 
 from syncd.ledger.db.rows import to_noun, to_row
 from syncd.ledger.db.schema import dirty, history, tallies
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
+from syncd.ledger.owner.standing import find_standing
 from syncd.ledger.studies import corrections, rendering, safety
 from syncd.ledger.studies.claims import priorities
 from syncd.ledger.studies.records import fact, save_fact
+from syncd.model.audit import Standing
 from syncd.model.words import Priority
 from syncd.model.work import Counts, FailingStudy, Heartbeat, HistoryLine
 
@@ -24,7 +29,35 @@ PRUNED_AT_ONCE = 500
 """Old history lines removed per heartbeat: a slice that delays nobody."""
 
 
-def counts(connection: Connection, *, now: float) -> Counts:
+class Overview:
+    """`ledger.overview`: each method one transaction or one short read."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def counts(self, now: float) -> Counts:
+        return self._transactions.read(lambda connection: _counts(connection, now=now))
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        self._transactions.own(lambda tx: _beat(tx, heartbeat))
+
+    def heartbeat(self) -> Heartbeat | None:
+        return self._transactions.read(heartbeat)
+
+    def history(self, study_uid: str) -> list[HistoryLine]:
+        """The study's last decisions, latest first."""
+        return self._transactions.read(lambda connection: _history_of(connection, study_uid))
+
+    def find_failing(self, limit: int = 100) -> list[FailingStudy]:
+        """Pending studies whose last try failed, with its reason, those that failed most first (RULES C6)."""
+        return self._transactions.read(lambda connection: _find_failing(connection, limit=limit))
+
+    def standing(self, study_uids: Sequence[str]) -> dict[str, Standing]:
+        """All that is known of each of these studies, for people and for comparisons."""
+        return self._transactions.read(lambda connection: find_standing(connection, study_uids))
+
+
+def _counts(connection: Connection, *, now: float) -> Counts:
     """All from one state of the ledger; rows being worked on count as dirty and due."""
     numbers = {(row.kind, row.word): row.number for row in connection.execute(select(tallies)) if row.number}
     due = {
@@ -49,7 +82,7 @@ def counts(connection: Connection, *, now: float) -> Counts:
     )
 
 
-def beat(tx: Transaction, heartbeat: Heartbeat) -> None:
+def _beat(tx: Transaction, heartbeat: Heartbeat) -> None:
     """Keep the heartbeat, and let a slice of the oldest history and corrections go."""
     save_fact(tx, "heartbeat", to_row(heartbeat))
     old = select(history.c.id).where(history.c.at < heartbeat.at - HISTORY_AGE).order_by(history.c.at)
@@ -62,7 +95,7 @@ def heartbeat(connection: Connection) -> Heartbeat | None:
     return None if value is None else Heartbeat(**value)
 
 
-def find_failing(connection: Connection, *, limit: int) -> list[FailingStudy]:
+def _find_failing(connection: Connection, *, limit: int) -> list[FailingStudy]:
     """Pending studies whose last try failed, those that failed most first. For a person's command only: it looks at
     every pending row."""
     last = select(history.c.reason).where(history.c.study_uid == dirty.c.study_uid).order_by(history.c.id.desc()).limit(1)
@@ -82,13 +115,7 @@ def find_failing(connection: Connection, *, limit: int) -> list[FailingStudy]:
     ]
 
 
-def history_of(connection: Connection, study_uid: str) -> list[HistoryLine]:
+def _history_of(connection: Connection, study_uid: str) -> list[HistoryLine]:
     """The study's decisions, latest first."""
     lines = select(history).where(history.c.study_uid == study_uid).order_by(history.c.id.desc())
-    return [to_noun(HistoryLine, row) for row in connection.execute(lines)]
-
-
-def last_history(connection: Connection, limit: int) -> list[HistoryLine]:
-    """The latest decisions of all studies, latest first."""
-    lines = select(history).order_by(history.c.id.desc()).limit(limit)
     return [to_noun(HistoryLine, row) for row in connection.execute(lines)]

@@ -14,13 +14,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, func, or_, select, update
 
 from syncd.errors import LedgerUnavailable
 from syncd.ledger.db.rows import slices, to_noun, to_row
 from syncd.ledger.db.schema import STUBBORN, copies, dirty, intents, parked, records, unselected, upsert
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
-from syncd.ledger.studies.records import archives_with_copies, copies_of, several
+from syncd.ledger.studies.records import archives_with_copies, copies_of, find_row, several
+from syncd.model.ids import ArchiveName
 from syncd.model.selection import UnselectedStudy
 from syncd.model.words import Priority
 from syncd.model.work import OWN_ATTEMPTS, Copy, DirtyRow, Intent, ParkedStudy, StudyRecord
@@ -39,10 +41,6 @@ class Claim:
     intent: Intent | None = None
     parked: ParkedStudy | None = None
     unselected: UnselectedStudy | None = None
-
-
-def is_unclaimed(epoch: int | None) -> ColumnElement[bool]:
-    return or_(dirty.c.claim_epoch.is_(None), dirty.c.claim_epoch != epoch)
 
 
 def priorities(connection: Connection) -> Iterator[int]:
@@ -107,7 +105,7 @@ _DUE_STUBBORN_WITHIN = _DUE_STUBBORN.where(_WITHIN)
 _CLAIM = update(dirty).where(dirty.c.study_uid == bindparam("uid")).values(claim_epoch=bindparam("epoch"))
 
 
-def claim(
+def _take(
     tx: Transaction,
     *,
     limit: int,
@@ -206,12 +204,6 @@ _DUE_BEGIN = _Place(due=-1.0, uid="")
 _NEWEST_BEGIN, _NEWEST_END = _Place(due=1e300, uid="", date="99999999"), _Place(due=-1.0, uid="")
 
 
-def claim_study(tx: Transaction, study_uid: str, *, epoch: int) -> list[Claim]:
-    """The study's row, due or not; nothing when nothing is pending or somebody works on it."""
-    rows = tx.connection.execute(select(dirty).where(dirty.c.study_uid == study_uid, is_unclaimed(epoch))).all()
-    return _claim_rows(tx, rows, epoch=epoch)
-
-
 def _claim_rows(tx: Transaction, rows: Sequence[Row[Any]], *, epoch: int) -> list[Claim]:
     if not rows:
         return []
@@ -235,17 +227,68 @@ def _claim_rows(tx: Transaction, rows: Sequence[Row[Any]], *, epoch: int) -> lis
     ]
 
 
-def release(tx: Transaction, study_uids: Iterable[str], *, epoch: int) -> None:
+def _release(tx: Transaction, study_uids: Iterable[str], *, epoch: int) -> None:
     """Hand claims back without an outcome; the rows stay as they are."""
     for uids in slices(study_uids):
         held = dirty.c.study_uid.in_(uids) & (dirty.c.claim_epoch == epoch)
         tx.connection.execute(update(dirty).where(held).values(claim_epoch=None))
 
 
-def release_others(tx: Transaction, *, but: Iterable[str], epoch: int) -> None:
+def _release_others(tx: Transaction, *, but: Iterable[str], epoch: int) -> None:
     """Hand back whatever this owner claimed and does not know of: the answer to a claim may have been lost on its way."""
     lost = (dirty.c.claim_epoch == epoch) & dirty.c.study_uid.not_in(list(but))
     tx.connection.execute(update(dirty).where(lost).values(claim_epoch=None))
+
+
+class Claims:
+    """`ledger.claims`: each method one transaction or one short read."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._passed = Passed()
+        self.handed_out = HandedOut()
+        """What this owner works on; what ends a claim tells it."""
+
+    def take(
+        self,
+        limit: int,
+        *,
+        now: float,
+        within: Collection[ArchiveName] | None = None,
+        most_backfill: int | None = None,
+        stubborn: int | None = None,
+    ) -> list[Claim]:
+        """Up to `limit` studies that are due, most urgent first, each handed out once until `Outcomes.commit` or
+        `release`; not more than `most_backfill` of them old ones.
+
+        `within`: the archives that can be read; a study with a copy in any other one stays as it is (RULES C8). With
+        `stubborn`, at most so many more of those that failed often, and none of them among the others (RULES C6)."""
+        epoch, passed = self._transactions.require_epoch(), self._passed
+        return self.handed_out.run_claim(
+            self._transactions.own,
+            epoch=epoch,
+            change=lambda tx: _take(
+                tx,
+                limit=limit,
+                now=now,
+                epoch=epoch,
+                within=within,
+                passed=passed,
+                most_backfill=most_backfill,
+                stubborn=stubborn,
+            ),
+        )
+
+    def release(self, *study_uids: str) -> None:
+        """Hand claims back without an outcome (shutdown); the rows stay as they were."""
+        self._transactions.own(lambda tx: _release(tx, study_uids, epoch=self._transactions.require_epoch()))
+        self.handed_out.forget(study_uids)
+
+    def save_intent(self, intent: Intent) -> None:
+        self._transactions.own(lambda tx: upsert(tx.connection, intents, rows=[to_row(intent)]))
+
+    def find_intent(self, study_uid: str) -> Intent | None:
+        return self._transactions.read(lambda connection: find_row(connection, Intent, intents, study_uid))
 
 
 _Claiming = Callable[[Transaction], list[Claim]]
@@ -267,7 +310,7 @@ class HandedOut:
 
             def afresh(tx: Transaction) -> list[Claim]:
                 if doubtful:
-                    release_others(tx, but=held, epoch=epoch)
+                    _release_others(tx, but=held, epoch=epoch)
                 return change(tx)
 
             try:
@@ -282,18 +325,3 @@ class HandedOut:
     def forget(self, study_uids: Iterable[str]) -> None:
         """Committed or released."""
         self._uids.difference_update(study_uids)
-
-
-def next_due(connection: Connection, *, epoch: int | None) -> float | None:
-    """When the earliest unclaimed row is due; `None` when nothing is pending."""
-    firsts = [
-        connection.execute(
-            select(dirty.c.due).where(dirty.c.priority == level, is_unclaimed(epoch)).order_by(dirty.c.due).limit(1)
-        ).scalar()
-        for level in priorities(connection)
-    ]
-    return min((due for due in firsts if due is not None), default=None)
-
-
-def save_intent(tx: Transaction, intent: Intent) -> None:
-    upsert(tx.connection, intents, rows=[to_row(intent)])

@@ -11,11 +11,24 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, delete, func, select
 
 from syncd.ledger.db.schema import corrections, upsert
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.model.work import CONTEST_WINDOW, MOST_CORRECTIONS
 
 PRUNED_AT_ONCE = 500
 """Old corrections removed per heartbeat: a slice that delays nobody."""
+
+
+class Corrections:
+    """`ledger.corrections`: what is fought over, in one short read."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def find_fought_over(self, study_uid: str) -> frozenset[str]:
+        """Elements of the study that were corrected so often lately that they are not corrected again (RULES C4)."""
+        now = self._transactions.now()
+        return self._transactions.read(lambda connection: _find_fought_over(connection, study_uid, now=now))
 
 
 def keep(tx: Transaction, study_uid: str, elements: Iterable[str], *, now: float) -> None:
@@ -24,7 +37,7 @@ def keep(tx: Transaction, study_uid: str, elements: Iterable[str], *, now: float
     upsert(tx.connection, corrections, rows=rows)
 
 
-def find_fought_over(connection: Connection, study_uid: str, *, now: float) -> frozenset[str]:
+def _find_fought_over(connection: Connection, study_uid: str, *, now: float) -> frozenset[str]:
     """Elements that were corrected as often as they ever are."""
     wanted = (
         select(corrections.c.element)

@@ -12,8 +12,10 @@ from sqlalchemy import RowMapping, bindparam, delete, select, update
 
 from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.schema import copies, dirty, history, intents, parked, records, safety_notes, unselected, upsert
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies import corrections, owed_provenance, parking, rendering, retractions, safety
+from syncd.ledger.studies.claims import HandedOut
 from syncd.ledger.studies.marks import keep_copies
 from syncd.model.work import Copy, Outcome, ParkedStudy, StudyRecord
 
@@ -74,7 +76,26 @@ _GONE = delete(copies).where(
 )
 
 
-def commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
+class Outcomes:
+    """`ledger.outcomes`: what became of claimed studies, each in one transaction."""
+
+    def __init__(self, transactions: Transactions, handed_out: HandedOut) -> None:
+        self._transactions = transactions
+        self._handed_out = handed_out
+
+    def commit(self, outcome: Outcome) -> bool:
+        """Everything of the outcome in one transaction; returns whether the study is still dirty.
+
+        If a newer mark came meanwhile (another generation, RULES E1) the row stays, due as that mark says but not before
+        `outcome.not_before`, and keeps its wish to read FHIR.
+        """
+        now = self._transactions.now()
+        stays = self._transactions.own(lambda tx: _commit(tx, outcome, now=now))
+        self._handed_out.forget([outcome.study_uid])
+        return stays
+
+
+def _commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
     """Keep what `outcome` says and end its claim; returns whether the study is still dirty."""
     before = tx.connection.execute(_BEFORE, {"uid": outcome.study_uid}).mappings().one()
     if outcome.record is not None:

@@ -10,12 +10,29 @@ from __future__ import annotations
 from sqlalchemy import RowMapping, delete, func, select, update
 
 from syncd.ledger.db.schema import intents, parked, unselected
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies import corrections
 from syncd.model.words import StudyState
 
 
-def allow_retry(tx: Transaction, study_uid: str) -> None:
+class Parking:
+    """`ledger.parking`: each method one transaction."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def allow_retry(self, study_uid: str) -> None:
+        """Let a parked study be sent once more although nothing changed; a second process may ask for it too."""
+        self._transactions.write(lambda tx: _allow_retry(tx, study_uid))
+
+    def drop(self, study_uid: str) -> bool:
+        """Neither send nor tell of a parked study until its digest changes (RULES E2); a second process may ask for it
+        too. Returns whether it was parked."""
+        return self._transactions.write(lambda tx: _drop(tx, study_uid))
+
+
+def _allow_retry(tx: Transaction, study_uid: str) -> None:
     """Forget which essence was refused, and who fought over it, so that the next look sends it once; one that is outside
     the history is inside when somebody names it."""
     _speak_again(tx, _entry(tx, study_uid))
@@ -27,7 +44,7 @@ def allow_retry(tx: Transaction, study_uid: str) -> None:
         tx.count("unselected", word=StudyState.OUTSIDE_HISTORY.value, by=-1)
 
 
-def drop(tx: Transaction, study_uid: str) -> bool:
+def _drop(tx: Transaction, study_uid: str) -> bool:
     """Silence until the study's digest changes; returns whether it was parked at all."""
     entry = _entry(tx, study_uid)
     if entry is None:

@@ -1,4 +1,4 @@
-"""What was published and what is known of it: records, copies, parked studies, our companions, the target.
+"""What was published and what is known of it: records, copies, parked studies, our companions, single facts.
 
 Reads take keys or a page that begins after a key, never "all" (RULES E6, E8): a million studies pass through in slices,
 and no reader holds a transaction open while its caller works.
@@ -6,23 +6,86 @@ and no reader holds a transaction open while its caller works.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
 
 from syncd.ledger.db.rows import slices, to_noun, to_row
 from syncd.ledger.db.schema import assigned_ids, companions, copies, dirty, facts, parked, records, unselected, upsert
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies import corrections
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.study.dates import plain_date
-from syncd.model.work import Companion, Copy
+from syncd.model.work import Companion, Copy, ParkedStudy, StudyRecord
 
 T = TypeVar("T")
 
 
-def find(connection: Connection, kind: type[T], table: Table, study_uid: str) -> T | None:
+class Records:
+    """`ledger.records`: each method one short read."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def find(self, study_uid: str) -> StudyRecord | None:
+        return self._transactions.read(lambda connection: find_row(connection, StudyRecord, records, study_uid))
+
+    def page(self, after: str = "", limit: int = 500) -> list[StudyRecord]:
+        """A page in the order of UIDs; the next one begins after its last UID."""
+        return self._transactions.read(
+            lambda connection: find_page(connection, StudyRecord, records, after=after, limit=limit)
+        )
+
+    def find_parked(self, study_uid: str) -> ParkedStudy | None:
+        return self._transactions.read(lambda connection: find_row(connection, ParkedStudy, parked, study_uid))
+
+    def page_parked(self, after: str = "", limit: int = 500) -> list[ParkedStudy]:
+        """A page in the order of UIDs; the next one begins after its last UID."""
+        return self._transactions.read(
+            lambda connection: find_page(connection, ParkedStudy, parked, after=after, limit=limit)
+        )
+
+    def count_outdated(self, fingerprint: str) -> int:
+        """How many records were published under another fingerprint."""
+        return self._transactions.read(lambda connection: _count_outdated(connection, fingerprint))
+
+    def study_of(self, archive: ArchiveName, orthanc_ids: Iterable[OrthancId]) -> dict[OrthancId, str]:
+        """The StudyInstanceUIDs of those Orthanc studies that are known."""
+        return self._transactions.read(lambda connection: _study_of(connection, archive, orthanc_ids))
+
+    def sample_copies(self, archive: ArchiveName, size: int) -> list[Copy]:
+        """Up to `size` copies of published studies, spread over the ledger (RULES A4)."""
+        return self._transactions.read(lambda connection: _sample_copies(connection, archive, size))
+
+
+class Companions:
+    """`ledger.companions`: each method one transaction or one short read."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def find(self, resource_type: str, resource_id: str) -> Companion | None:
+        return self._transactions.read(lambda connection: _find_companion(connection, resource_type, resource_id))
+
+    def save(self, companion: Companion) -> None:
+        self._transactions.own(lambda tx: upsert(tx.connection, companions, rows=[to_row(companion)]))
+
+    def assigned_id(self, resource_type: str, own_id: str) -> str | None:
+        """The id that a server which insists on its own gave to ours (RULES C1)."""
+        return self._transactions.read(lambda connection: _assigned_id(connection, resource_type, own_id))
+
+    def own_id(self, resource_type: str, assigned_id: str) -> str | None:
+        """Which of our ids the server's stands for."""
+        return self._transactions.read(lambda connection: _own_id(connection, resource_type, assigned_id))
+
+    def keep_assigned(self, resource_type: str, own_id: str, assigned_id: str) -> None:
+        row = {"resource_type": resource_type, "own_id": own_id, "assigned_id": assigned_id}
+        self._transactions.own(lambda tx: upsert(tx.connection, assigned_ids, rows=[row]))
+
+
+def find_row(connection: Connection, kind: type[T], table: Table, study_uid: str) -> T | None:
     """The study's row of `table`, as `kind`."""
     row = connection.execute(select(table).where(table.c.study_uid == study_uid)).one_or_none()
     return None if row is None else to_noun(kind, row)
@@ -38,7 +101,7 @@ def several(connection: Connection, kind: type[T], table: Table, study_uids: Ite
     }
 
 
-def page(connection: Connection, kind: type[T], table: Table, *, after: str, limit: int) -> list[T]:
+def find_page(connection: Connection, kind: type[T], table: Table, *, after: str, limit: int) -> list[T]:
     """Up to `limit` rows whose UID comes after `after`, in the order of their UIDs."""
     rows = select(table).where(table.c.study_uid > after).order_by(table.c.study_uid).limit(limit)
     return [to_noun(kind, row) for row in connection.execute(rows)]
@@ -65,7 +128,7 @@ def archives_with_copies(connection: Connection) -> frozenset[str]:
     return frozenset(found)
 
 
-def study_of(connection: Connection, archive: ArchiveName, orthanc_ids: Iterable[OrthancId]) -> dict[OrthancId, str]:
+def _study_of(connection: Connection, archive: ArchiveName, orthanc_ids: Iterable[OrthancId]) -> dict[OrthancId, str]:
     """The UIDs of those Orthanc studies that are known."""
     return {
         OrthancId(row.orthanc_id): row.study_uid
@@ -76,23 +139,7 @@ def study_of(connection: Connection, archive: ArchiveName, orthanc_ids: Iterable
     }
 
 
-def seen_copies(
-    connection: Connection, archive: ArchiveName, orthanc_ids: Iterable[OrthancId]
-) -> dict[OrthancId, tuple[str, str]]:
-    """Of each known copy: LastUpdate when it was last read, and its study's published status (empty when none is)."""
-    joined = copies.outerjoin(records, records.c.study_uid == copies.c.study_uid)
-    return {
-        OrthancId(row.orthanc_id): (row.last_update, row.status or "")
-        for ids in slices(orthanc_ids)
-        for row in connection.execute(
-            select(copies.c.orthanc_id, copies.c.last_update, records.c.status)
-            .select_from(joined)
-            .where(copies.c.archive == archive, copies.c.orthanc_id.in_(ids))
-        )
-    }
-
-
-def sample_copies(connection: Connection, archive: ArchiveName, size: int) -> list[Copy]:
+def _sample_copies(connection: Connection, archive: ArchiveName, size: int) -> list[Copy]:
     """`size` copies of published studies, spread over the ledger (RULES A4); fewer when there are not so many.
 
     Orthanc's ids are hashes, so equal steps through them are steps through all studies; then the first ones fill up.
@@ -111,20 +158,6 @@ def sample_copies(connection: Connection, archive: ArchiveName, size: int) -> li
             if len(found) < size:
                 found.setdefault(row.orthanc_id, to_noun(Copy, row))
     return list(found.values())
-
-
-def raw_tuples(connection: Connection, archive: ArchiveName, study_uids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """The raw tuple (RULES A8) of those studies that are published and have a copy in `archive`."""
-    here = select(copies.c.study_uid).where(copies.c.archive == archive)
-    return {
-        row.study_uid: row.raw
-        for uids in slices(study_uids)
-        for row in connection.execute(
-            select(records.c.study_uid, records.c.raw).where(
-                records.c.study_uid.in_(uids), records.c.study_uid.in_(here.where(copies.c.study_uid.in_(uids)))
-            )
-        )
-    }
 
 
 def study_dates(connection: Connection, study_uids: Iterable[str]) -> dict[str, str]:
@@ -168,32 +201,6 @@ def slice_of(wanted: Select[Any], *, after: str, size: int) -> Callable[[Connect
     return lambda connection: connection.execute(wanted, {"after": after, "most": size}).scalars().all()
 
 
-def companion(connection: Connection, resource_type: str, resource_id: str) -> Companion | None:
-    wanted = (companions.c.resource_type == resource_type) & (companions.c.resource_id == resource_id)
-    row = connection.execute(select(companions).where(wanted)).one_or_none()
-    return None if row is None else to_noun(Companion, row)
-
-
-def save_companion(tx: Transaction, one: Companion) -> None:
-    upsert(tx.connection, companions, rows=[to_row(one)])
-
-
-def assigned_id(connection: Connection, resource_type: str, own_id: str) -> str | None:
-    """The id that the server gave to ours (RULES C1)."""
-    wanted = (assigned_ids.c.resource_type == resource_type) & (assigned_ids.c.own_id == own_id)
-    return connection.execute(select(assigned_ids.c.assigned_id).where(wanted)).scalar_one_or_none()
-
-
-def own_id(connection: Connection, resource_type: str, assigned: str) -> str | None:
-    """Which of our ids the server's stands for."""
-    wanted = (assigned_ids.c.resource_type == resource_type) & (assigned_ids.c.assigned_id == assigned)
-    return connection.execute(select(assigned_ids.c.own_id).where(wanted)).scalars().first()
-
-
-def keep_assigned(tx: Transaction, resource_type: str, own: str, assigned: str) -> None:
-    upsert(tx.connection, assigned_ids, rows=[{"resource_type": resource_type, "own_id": own, "assigned_id": assigned}])
-
-
 def forget_companions(tx: Transaction) -> None:
     """The server holds none of them any more; and what it refused it may take now (RULES E2: the target changed)."""
     tx.connection.execute(delete(companions))
@@ -202,21 +209,32 @@ def forget_companions(tx: Transaction) -> None:
     corrections.forget_all(tx)
 
 
+def _find_companion(connection: Connection, resource_type: str, resource_id: str) -> Companion | None:
+    wanted = (companions.c.resource_type == resource_type) & (companions.c.resource_id == resource_id)
+    row = connection.execute(select(companions).where(wanted)).one_or_none()
+    return None if row is None else to_noun(Companion, row)
+
+
+def _assigned_id(connection: Connection, resource_type: str, own_id: str) -> str | None:
+    wanted = (assigned_ids.c.resource_type == resource_type) & (assigned_ids.c.own_id == own_id)
+    return connection.execute(select(assigned_ids.c.assigned_id).where(wanted)).scalar_one_or_none()
+
+
+def _own_id(connection: Connection, resource_type: str, assigned: str) -> str | None:
+    wanted = (assigned_ids.c.resource_type == resource_type) & (assigned_ids.c.assigned_id == assigned)
+    return connection.execute(select(assigned_ids.c.own_id).where(wanted)).scalars().first()
+
+
 def fact(connection: Connection, name: str) -> Any:
     """A single value; `None` when it was never saved."""
     return connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar_one_or_none()
-
-
-def text_fact(connection: Connection, name: str) -> str | None:
-    value = fact(connection, name)
-    return None if value is None else str(value)
 
 
 def save_fact(tx: Transaction, name: str, value: Any) -> None:
     upsert(tx.connection, facts, rows=[{"name": name, "value": value}])
 
 
-def count_outdated(connection: Connection, fingerprint: str) -> int:
+def _count_outdated(connection: Connection, fingerprint: str) -> int:
     """How many records were made under another fingerprint, waiting or not."""
     different = select(func.count()).select_from(records).where(records.c.fingerprint != fingerprint)
     return connection.execute(different).scalar_one()

@@ -112,6 +112,11 @@ def select_mismatched(reference: str) -> Select[Any]:
     return every_uid(parked).where(_IN_DISPUTE, parked.c.detail.contains(f"{reference} ", autoescape=True))
 
 
+def select_under(subject: str, *, but: str) -> Select[Any]:
+    """The studies whose published subject is `subject`, as `records.every_uid`; without the study `but`."""
+    return every_uid(records).where(records.c.subject == subject, records.c.study_uid != but)
+
+
 def _patients(connection: Connection, subjects: Iterable[str]) -> Mapping[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for some in slices(subjects):

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, or_, select
 
 from syncd.ledger.db.rows import slices, to_noun, to_row
 from syncd.ledger.db.schema import copies, records, rejections, upsert
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.marks import mark
 from syncd.model.ids import ArchiveName
@@ -32,7 +33,24 @@ _FORGET = delete(rejections).where(
 )
 
 
-def find_concerning(connection: Connection, study_uid: str) -> tuple[Rejection, ...]:
+class Rejections:
+    """`ledger.rejections`: each method one transaction or one short read."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def find_concerning(self, study_uid: str) -> tuple[Rejection, ...]:
+        """What the study's own notes say, what names it, and what names a note that names it."""
+        return self._transactions.read(lambda connection: _find_concerning(connection, study_uid))
+
+    def keep(self, source_uid: str, told: Sequence[Rejection]) -> int:
+        """Make what is kept of `source_uid`'s notes exactly `told`, and mark the other studies concerned by a change, in
+        one transaction; returns how many were marked."""
+        now = self._transactions.now()
+        return self._transactions.own(lambda tx: _keep(tx, source_uid, told, now=now))
+
+
+def _find_concerning(connection: Connection, study_uid: str) -> tuple[Rejection, ...]:
     """All that its own notes say, all that names it, and all that names a note which names it; in a fixed order."""
     found = _nouns(connection, connection.execute(_CONCERNED, {"uid": study_uid}))
     elsewhere = {one.source_uid for one in found} - {study_uid}
@@ -43,7 +61,7 @@ def find_concerning(connection: Connection, study_uid: str) -> tuple[Rejection, 
     return tuple(sorted(found, key=_key))
 
 
-def keep(tx: Transaction, source_uid: str, told: Sequence[Rejection], *, now: float) -> int:
+def _keep(tx: Transaction, source_uid: str, told: Sequence[Rejection], *, now: float) -> int:
     """Make what is kept of `source_uid`'s notes exactly `told`; returns how many other studies were marked for it."""
     before = _nouns(tx.connection, tx.connection.execute(_TOLD, {"uid": source_uid}))
     gone = {_key(one) for one in before} - {_key(one) for one in told}

@@ -11,14 +11,17 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exists, func, select, update
 
 from syncd.ledger.db.rows import slices, to_noun
 from syncd.ledger.db.schema import brakes, copies, records, retraction_charges, retraction_plan, upsert
+from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
-from syncd.ledger.studies.marks import mark
+from syncd.ledger.studies.marks import MARKED_AT_ONCE, mark
+from syncd.ledger.studies.records import slice_of
 from syncd.model.ids import ArchiveName
 from syncd.model.words import Cause, Priority
 from syncd.model.work import BUDGET_WINDOW, Brake, Mark, MarkKind, Outcome, PlannedRetraction, Retraction, StudyRecord
@@ -26,12 +29,60 @@ from syncd.model.work import BUDGET_WINDOW, Brake, Mark, MarkKind, Outcome, Plan
 CHANGED = -1
 """What `accept` answers when the plan is not the one that was shown."""
 
-_MARKED_AT_ONCE = 1000
 _CHARGES = retraction_charges.c
 _PLAN = retraction_plan.c
 
 
-def brake(connection: Connection, archive: ArchiveName, *, now: float) -> Brake:
+class Retractions:
+    """`ledger.retractions`: each method one transaction or one short read; `mark_absent` is a walk of such."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def brake(self, archive: ArchiveName) -> Brake:
+        """How many of the archive's studies are shown, were taken back in the last day, and wait for the operator."""
+        now = self._transactions.now()
+        return self._transactions.read(lambda connection: _brake(connection, archive, now=now))
+
+    def claim(self, study_uid: str, *, archive: ArchiveName, cause: Cause) -> bool:
+        """Whether the study may be taken back now: then it is paid for, once, whatever kills us. Else it is planned."""
+        now = self._transactions.now()
+        return self._transactions.own(lambda tx: _claim(tx, study_uid, archive=archive, cause=cause, now=now))
+
+    def may_claim(self, study_uid: str, *, archive: ArchiveName) -> bool:
+        """What `claim` would answer."""
+        now = self._transactions.now()
+        return self._transactions.read(lambda connection: _may_claim(connection, study_uid, archive=archive, now=now))
+
+    def plan(self, study_uids: Sequence[str], *, archive: ArchiveName, cause: Cause) -> int:
+        """Close the brake: these wait for the operator; returns how many do anew."""
+        now = self._transactions.now()
+        return self._transactions.own(lambda tx: _plan(tx, study_uids, archive=archive, cause=cause, now=now))
+
+    def show_plan(self, archive: ArchiveName) -> tuple[tuple[str, ...], str]:
+        """The studies that wait at the closed brake, and the hash to accept them by; empty when it is open."""
+        return self._transactions.read(lambda connection: _show_plan(connection, archive))
+
+    def accept(self, archive: ArchiveName, accepted: str) -> int:
+        """Open the brake for exactly the plan of that hash, and mark its studies; returns how many, or `CHANGED` if the
+        plan is another one by now. A second process may ask for it too."""
+        now = self._transactions.now()
+        return self._transactions.write(lambda tx: _accept(tx, archive, accepted, now=now))
+
+    def mark_absent(self, archive: ArchiveName) -> int:
+        """Mark what was published from `archive` and has no copy any more, in slices; returns how many. If that is more
+        than may be taken back, all of it is planned first, and nothing goes without the operator's word (RULES D3)."""
+        budget = self.brake(archive)
+        absent = self._transactions.read(lambda connection: _count_absent(connection, archive))
+        at_once = not budget.planned and budget.spent + absent <= budget.limit
+        now, marked, after = self._transactions.now(), 0, ""
+        while uids := self._transactions.read(slice_of(_absent(archive), after=after, size=MARKED_AT_ONCE)):
+            after = uids[-1]
+            marked += self._transactions.own(partial(_mark_gone, study_uids=uids, archive=archive, at_once=at_once, now=now))
+        return marked
+
+
+def _brake(connection: Connection, archive: ArchiveName, *, now: float) -> Brake:
     """The archive's numbers as they are at `now`, also if nobody wrote since the last charge expired."""
     row = connection.execute(select(brakes).where(brakes.c.archive == archive)).one_or_none()
     if row is None:
@@ -41,7 +92,7 @@ def brake(connection: Connection, archive: ArchiveName, *, now: float) -> Brake:
     return Brake(archive=archive, published=kept.published, spent=kept.spent - expired, planned=kept.planned)
 
 
-def claim(tx: Transaction, study_uid: str, *, archive: ArchiveName, cause: Cause, now: float) -> bool:
+def _claim(tx: Transaction, study_uid: str, *, archive: ArchiveName, cause: Cause, now: float) -> bool:
     """Whether the study may be taken back now; if so it is paid for, if not it is planned."""
     _let_expire(tx, archive, now=now)
     known = _find_plan(tx.connection, study_uid)
@@ -50,24 +101,23 @@ def claim(tx: Transaction, study_uid: str, *, archive: ArchiveName, cause: Cause
     if known is not None and known.accepted_at:
         _charge(tx, study_uid, archive=archive, cause=cause, now=now, accepted=True)
         return True
-    budget = brake(tx.connection, archive, now=now)
+    budget = _brake(tx.connection, archive, now=now)
     if budget.planned or budget.spent >= budget.limit:
-        plan(tx, [study_uid], archive=archive, cause=cause, now=now)
+        _plan(tx, [study_uid], archive=archive, cause=cause, now=now)
         return False
     _charge(tx, study_uid, archive=archive, cause=cause, now=now, accepted=False)
     return True
 
 
-def may_claim(connection: Connection, study_uid: str, *, archive: ArchiveName, now: float) -> bool:
-    """What `claim` would answer."""
+def _may_claim(connection: Connection, study_uid: str, *, archive: ArchiveName, now: float) -> bool:
     known = _find_plan(connection, study_uid)
     if _open_charge(connection, study_uid) or (known is not None and known.accepted_at):
         return True
-    budget = brake(connection, archive, now=now)
+    budget = _brake(connection, archive, now=now)
     return not budget.planned and budget.spent < budget.limit
 
 
-def plan(tx: Transaction, study_uids: Sequence[str], *, archive: ArchiveName, cause: Cause, now: float) -> int:
+def _plan(tx: Transaction, study_uids: Sequence[str], *, archive: ArchiveName, cause: Cause, now: float) -> int:
     """Let these studies wait for the operator's word, those excepted that have it; returns how many do anew."""
     fresh: list[str] = []
     for uids in slices(study_uids):
@@ -107,7 +157,7 @@ def count_record(tx: Transaction, record: StudyRecord, *, archive: str | None, r
         _move(tx, ArchiveName(now), published=1)
 
 
-def show_plan(connection: Connection, archive: ArchiveName) -> tuple[tuple[str, ...], str]:
+def _show_plan(connection: Connection, archive: ArchiveName) -> tuple[tuple[str, ...], str]:
     """The studies that wait for the operator's word, and the hash by which he gives it; empty without any."""
     waiting = (_PLAN.archive == archive) & (_PLAN.accepted_at == 0)
     rows = connection.execute(select(_PLAN.study_uid, _PLAN.cause).where(waiting).order_by(_PLAN.study_uid)).all()
@@ -117,9 +167,9 @@ def show_plan(connection: Connection, archive: ArchiveName) -> tuple[tuple[str, 
     return tuple(row.study_uid for row in rows), hashlib.sha256(told.encode()).hexdigest()
 
 
-def accept(tx: Transaction, archive: ArchiveName, accepted: str, *, now: float) -> int:
+def _accept(tx: Transaction, archive: ArchiveName, accepted: str, *, now: float) -> int:
     """The operator's word for the plan of that hash: its studies, and no others, go on; `CHANGED` if it is another."""
-    uids, current = show_plan(tx.connection, archive)
+    uids, current = _show_plan(tx.connection, archive)
     if not uids or current != accepted:
         return CHANGED
     waiting = (_PLAN.archive == archive) & (_PLAN.accepted_at == 0)
@@ -127,12 +177,6 @@ def accept(tx: Transaction, archive: ArchiveName, accepted: str, *, now: float) 
     _move(tx, archive, planned=-len(uids))
     _mark(tx, uids, archive=archive, now=now)
     return len(uids)
-
-
-def find_plan_page(connection: Connection, archive: ArchiveName, *, after: str, limit: int) -> list[PlannedRetraction]:
-    """A page of the archive's plan, accepted or not, in the order of UIDs."""
-    rows = select(retraction_plan).where(_PLAN.archive == archive, _PLAN.study_uid > after)
-    return [_noun(row) for row in connection.execute(rows.order_by(_PLAN.study_uid).limit(limit))]
 
 
 def find_plans(connection: Connection, study_uids: Sequence[str]) -> dict[str, PlannedRetraction]:
@@ -150,7 +194,7 @@ def forget_plan(tx: Transaction, archive: ArchiveName) -> None:
     _unplan(tx, _PLAN.archive == archive)
 
 
-def absent(archive: ArchiveName) -> Select[Any]:
+def _absent(archive: ArchiveName) -> Select[Any]:
     """Studies that are shown, were published from `archive` and have no known copy any more, as `records.every_uid`."""
     key = records.c.study_uid
     return (
@@ -162,26 +206,26 @@ def absent(archive: ArchiveName) -> Select[Any]:
     )
 
 
-def count_absent(connection: Connection, archive: ArchiveName) -> int:
+def _count_absent(connection: Connection, archive: ArchiveName) -> int:
     key = records.c.study_uid
     gone = (records.c.archive == archive) & (records.c.retracted == "")
     rows = select(func.count()).select_from(records).where(gone, ~exists().where(copies.c.study_uid == key))
     return int(connection.execute(rows).scalar_one())
 
 
-def mark_gone(tx: Transaction, study_uids: Sequence[str], *, archive: ArchiveName, at_once: bool, now: float) -> int:
+def _mark_gone(tx: Transaction, study_uids: Sequence[str], *, archive: ArchiveName, at_once: bool, now: float) -> int:
     """Let these be looked at; if they do not go `at_once`, none of them is taken back before the operator's word."""
     if not at_once:
-        plan(tx, study_uids, archive=archive, cause=Cause.GONE, now=now)
+        _plan(tx, study_uids, archive=archive, cause=Cause.GONE, now=now)
     return _mark(tx, study_uids, archive=archive, now=now)
 
 
 def _mark(tx: Transaction, study_uids: Sequence[str], *, archive: ArchiveName, now: float) -> int:
     marked = 0
-    for start in range(0, len(study_uids), _MARKED_AT_ONCE):
+    for start in range(0, len(study_uids), MARKED_AT_ONCE):
         marks = [
             Mark(study_uid=uid, kind=MarkKind.INVENTORY, archive=archive, priority=Priority.REPAIR)
-            for uid in study_uids[start : start + _MARKED_AT_ONCE]
+            for uid in study_uids[start : start + MARKED_AT_ONCE]
         ]
         marked += mark(tx, marks, copies=(), settle_after=0.0, now=now)
     return marked

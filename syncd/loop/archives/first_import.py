@@ -58,7 +58,7 @@ def inside(
 
 def is_left_out(ledger: Ledger, one: StudyListing, *, history: History) -> bool:
     """Whether a first import leaves it outside, as far as can be told without noting it."""
-    return not history.takes(one.study_date) and ledger.record(one.study_uid) is None
+    return not history.takes(one.study_date) and ledger.records.find(one.study_uid) is None
 
 
 def _entry(one: StudyListing, *, name: ArchiveName, history: History, at: float) -> UnselectedStudy:

@@ -55,7 +55,7 @@ class Intake:
             return self._poll()
 
     def _poll(self) -> Polled:
-        position = self._ledger.feed_position(self._name)
+        position = self._ledger.feed.position(self._name)
         high_water = self._archive.high_water_mark()
         report_step(Step.HIGH_WATER_READ)
         if position is None:
@@ -63,7 +63,7 @@ class Intake:
         if position.state is ArchiveState.PAUSED:
             if not is_same(self._archive, self._ledger, name=self._name):
                 return Polled(marked=0, high_water=high_water, position=position)
-            position = self._ledger.feed_position(self._name) or position
+            position = self._ledger.feed.position(self._name) or position
         marked = 0
         step = next_read(position, high_water=high_water, now=self._clock())
         while isinstance(step, Read):
@@ -85,7 +85,7 @@ class Intake:
                 if mark.orthanc_id is not None
             )
             if taken.position != position or marks:
-                marked += self._ledger.commit_intake(
+                marked += self._ledger.feed.commit_intake(
                     taken.position, marks=marks, copies=copies, settle_after=self._settle_after
                 )
                 report_step(Step.INTAKE_COMMITTED)
@@ -93,7 +93,7 @@ class Intake:
             step = Read(since=taken.next) if taken.next is not None else Done()
         if isinstance(step, Regressed):
             self._suspect(position, high_water)
-            position = self._ledger.feed_position(self._name)
+            position = self._ledger.feed.position(self._name)
         return Polled(marked=marked, high_water=high_water, position=position)
 
     def _suspect(self, position: FeedPosition, high_water: int) -> None:
@@ -102,5 +102,5 @@ class Intake:
             return
         log.warning("archive_indexed_anew", archive=self._name, cursor=position.cursor, high_water=high_water)
         first_import.restart_numbering(self._ledger, name=self._name, high_water=high_water)
-        self._ledger.begin_bootstrap(self._name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
-        self._ledger.want_sweep(self._name)
+        self._ledger.feed.begin_bootstrap(self._name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
+        self._ledger.feed.want_sweep(self._name)

@@ -32,10 +32,10 @@ CHUNK = 500
 
 def begin(archive: Archive, ledger: Ledger, *, name: ArchiveName, of: History = EVERYTHING) -> None:
     """Commit where the feed stands before anything is listed; a position that exists already is kept."""
-    if ledger.feed_position(name) is None:
+    if ledger.feed.position(name) is None:
         high_water = archive.high_water_mark()
         first_import.begin(ledger, name=name, history=of, high_water=high_water)
-        ledger.begin_bootstrap(name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
+        ledger.feed.begin_bootstrap(name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
         report_step(Step.BOOTSTRAP_BEGUN)
 
 
@@ -53,7 +53,7 @@ def mark_listed(
     """Mark all studies that the archive lists and that are `chosen`; returns how many. Writes nothing but marks, and leaves
     the archive's identity to the owner to judge. `of` tells what a first import takes. Raises `Transient`, and
     `Unsuitable` when the archive is paused."""
-    position = ledger.feed_position(name)
+    position = ledger.feed.position(name)
     if position is not None and position.state is ArchiveState.PAUSED:
         raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
     pending = first_import.is_pending(ledger, name=name, history=of)
@@ -77,6 +77,6 @@ def mark_listed(
         ]
         if marks:
             copies = [Copy(archive=name, orthanc_id=one.orthanc_id, study_uid=one.study_uid) for one in picked]
-            marked += ledger.mark(marks, copies=copies, settle_after=settle_after)
+            marked += ledger.marks.add(marks, copies=copies, settle_after=settle_after)
         progress(listed)
     return marked

@@ -88,9 +88,9 @@ def take(
     """
     if not is_same(archive, ledger, name=name):
         raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
-    position = ledger.feed_position(name)
+    position = ledger.feed.position(name)
     bootstrapping = position is not None and position.state is ArchiveState.BOOTSTRAPPING
-    ledger.sweep_done(name)  # whoever wants a sweep from here on wants another one
+    ledger.feed.finish_sweep(name)  # whoever wants a sweep from here on wants another one
     at = archive.clock() if first_import.is_pending(ledger, name=name, history=of) else None
     sweep = _Sweep(archive=archive, ledger=ledger, name=name, settle_after=settle_after, progress=progress, of=of, at=at)
     try:
@@ -105,7 +105,7 @@ def take(
             if kind is MarkKind.INVENTORY:
                 _count(sweep, every=every)
     except Exception:
-        ledger.want_sweep(name)
+        ledger.feed.want_sweep(name)
         raise
     report_step(Step.INVENTORY_MARKED)
     if ledger.selection.first_import(name).pending:
@@ -113,8 +113,8 @@ def take(
     if bootstrapping and chosen is None:
         # An archive that was accepted anew, its copies forgotten, shows by this listing what it does not hold. Marked
         # before: nothing of it is taken back until the bootstrap is finished.
-        sweep.found[Difference.GONE.value] += ledger.mark_absent(name)
-        ledger.finish_bootstrap(name)
+        sweep.found[Difference.GONE.value] += ledger.retractions.mark_absent(name)
+        ledger.feed.finish_bootstrap(name)
         report_step(Step.BOOTSTRAP_FINISHED)
     inventory = Inventory(
         began_at=sweep.began, ended_at=ledger.sweep.now(), listed=sweep.listed, found=_all_kinds(sweep.found)
@@ -190,7 +190,7 @@ def _mark_gone(sweep: _Sweep, *, chosen: Callable[[StudyListing], bool]) -> None
 def _commit(sweep: _Sweep, marks: Sequence[Mark], listings: Sequence[StudyListing]) -> None:
     copies = [Copy(archive=sweep.name, orthanc_id=one.orthanc_id, study_uid=one.study_uid) for one in listings]
     if marks:
-        sweep.ledger.mark(marks, copies=copies, settle_after=sweep.settle_after)
+        sweep.ledger.marks.add(marks, copies=copies, settle_after=sweep.settle_after)
     sweep.progress(sweep.listed)
 
 

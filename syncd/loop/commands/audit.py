@@ -82,7 +82,7 @@ class Audit:
         for source in self.sources:
             self._list_archive(source)
         self._list_fhir()
-        self.staging.know(entry.study_uid for entry in every(self.context.ledger.parked_list))
+        self.staging.know(entry.study_uid for entry in every(self.context.ledger.records.page_parked))
         self.report.at, self.report.studies = "comparing", self.staging.number_of_studies()
         after = ""
         while uids := self.staging.studies(after, limit=COMPARED_AT_ONCE):
@@ -100,14 +100,14 @@ class Audit:
 
     def note_parked(self) -> None:
         """Keep every study that is set aside by now as a difference."""
-        for entry in every(self.context.ledger.parked_list):
+        for entry in every(self.context.ledger.records.page_parked):
             (case,) = self._cases([entry.study_uid])
             if self._is_chosen(case) and case.standing.parked is not None:
                 self.staging.keep([parked_difference(case)])
 
     def _look_for_sentinel(self) -> None:
         try:
-            if self.context.ledger.target() is not None:
+            if self.context.ledger.facts.target() is not None:
                 self.context.check_sentinel()
         except ServerReset:
             self.report.reset = True
@@ -142,7 +142,7 @@ class Audit:
         archived, shown, standing = (
             self.staging.find_archived(uids),
             self.staging.find_shown(uids),
-            context.ledger.standing(uids),
+            context.ledger.overview.standing(uids),
         )
         for uid in uids:
             yield Case(
@@ -193,7 +193,7 @@ class Audit:
         found = self._look_at(case, kind)
         if not found or not may_be_pending:
             return found
-        (now,) = self.context.ledger.standing([case.study_uid]).values()
+        (now,) = self.context.ledger.overview.standing([case.study_uid]).values()
         if now.is_pending(now=self.context.clock()):
             self.report.pending += 1
             return []

@@ -39,7 +39,7 @@ def run_dry(context: Context, study_uid: str, *, held: Held = ()) -> DryRun:
 
 def pretend_claim(context: Context, study_uid: str, *, held: Held, read_fhir: bool = False) -> Claim:
     """A claim as the ledger would hand it out, but for the study's mark, which there may be none of."""
-    known = context.ledger.standing([study_uid])[study_uid]
+    known = context.ledger.overview.standing([study_uid])[study_uid]
     copies = {(copy.archive, copy.orthanc_id): copy for copy in known.copies}
     for archive, orthanc_id in held:
         copies.setdefault((archive, orthanc_id), Copy(archive=archive, orthanc_id=orthanc_id, study_uid=study_uid))

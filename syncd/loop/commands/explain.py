@@ -72,10 +72,10 @@ def explain(site: Site, ledger: Ledger, study: str) -> Explanation:
     uid = _uid_of(site, ledger, study, unasked)
     told = Explanation(
         study_uid=uid,
-        standing=ledger.standing([uid])[uid],
+        standing=ledger.overview.standing([uid])[uid],
         unasked=unasked,
-        rejections=ledger.rejections(uid),
-        history=tuple(ledger.history(uid)[:HISTORY]),
+        rejections=ledger.rejections.find_concerning(uid),
+        history=tuple(ledger.overview.history(uid)[:HISTORY]),
     )
     _ask_archives(site, told)
     context = _context(site, ledger, told)
@@ -94,10 +94,10 @@ def _uid_of(site: Site, ledger: Ledger, study: str, unasked: dict[str, str]) -> 
         try:
             return source.archive.study(orthanc_id).study_uid
         except StudyGone:
-            known = ledger.study_of(name, [orthanc_id]).get(orthanc_id)
+            known = ledger.records.study_of(name, [orthanc_id]).get(orthanc_id)
         except SyncdError as error:
             unasked[name] = str(error)
-            known = ledger.study_of(name, [orthanc_id]).get(orthanc_id)
+            known = ledger.records.study_of(name, [orthanc_id]).get(orthanc_id)
         if known:
             return known
     raise StudyGone(f"No archive holds a study {study}, and the ledger knows none")

@@ -42,7 +42,7 @@ def foreseen(
     context: Context, *, size: int = SAMPLE, progress: Callable[[Foresight], None] = lambda seen: None
 ) -> Foresight:
     """Look at a sample. Writes and marks nothing; raises what the servers' failures are."""
-    seen = Foresight(outdated=context.ledger.count_outdated(context.fingerprint))
+    seen = Foresight(outdated=context.ledger.records.count_outdated(context.fingerprint))
     for study_uid in context.ledger.rendering.sample(context.fingerprint, size=size):
         try:
             _take(seen, run_dry(context, study_uid), base_url=context.server.base_url)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from syncd.errors import Unsuitable
-from syncd.ledger.ledger import NOWHERE, Ledger
+from syncd.ledger.ledger import Ledger
+from syncd.ledger.studies.marks import NOWHERE
 from syncd.loop.breaker import Gate, Gates
 from syncd.loop.commands.audit import Audit
 from syncd.loop.commands.resync import Report, await_daemon, await_sentinel, work_off
@@ -84,13 +85,13 @@ def check(audit: Audit) -> None:
         audit.report.repaired += not left
         audit.progress(audit.report)
     audit.note_parked()  # also those that were being worked on when both sides were compared
-    audit.report.pending = audit.context.ledger.counts(audit.context.clock()).dirty
+    audit.report.pending = audit.context.ledger.overview.counts(audit.context.clock()).dirty
 
 
 def require_open(context: Context, sources: list[Source]) -> None:
     """Nothing is said of an archive that looks like another one (RULES A4)."""
     for source in sources:
-        position = context.ledger.feed_position(source.name)
+        position = context.ledger.feed.position(source.name)
         if position is not None and position.state is ArchiveState.PAUSED:
             raise Unsuitable(f"archive {source.name}: {EXCHANGED}", server=source.name)
 
@@ -102,5 +103,5 @@ def _mark_studies(ledger: Ledger, study_uids: Iterable[str], *, kind: MarkKind) 
             Mark(study_uid=uid, kind=kind, archive=NOWHERE, priority=Priority.REPAIR, read_fhir=True)
             for uid in dict.fromkeys(part)
         ]
-        marked += ledger.mark(marks, settle_after=0.0)
+        marked += ledger.marks.add(marks, settle_after=0.0)
     return marked

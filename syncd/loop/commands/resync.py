@@ -102,9 +102,9 @@ def work_off(site: Site, context: Context, report: Report, archives: Gates, *, p
         workers.stop(grace=25.0)
     if not fhir.is_open or archives.closed_archives():
         reasons = [fhir.reason] if fhir.reason else archives.reasons.values()
-        raise Unreachable(f"{'; '.join(reasons)} ({context.ledger.counts(time.time()).dirty} studies left)")
+        raise Unreachable(f"{'; '.join(reasons)} ({context.ledger.overview.counts(time.time()).dirty} studies left)")
     named = report.parked.keys() | report.waiting.keys()
-    report.left = sum(row.study_uid not in named for row in every(context.ledger.dirty_rows))
+    report.left = sum(row.study_uid not in named for row in every(context.ledger.marks.page))
     return report
 
 
@@ -135,23 +135,25 @@ def watch(site: Site, ledger: Ledger, *, choice: Choice, progress: Progress) -> 
         _mark(context, source, report, choice=choice, progress=progress, owner=False)
     _mark_unlisted(context, report, choice=choice)
     await_daemon(context, ledger, report, sources=choice.sources(context), progress=progress)
-    for entry in every(ledger.parked_list):
+    for entry in every(ledger.records.page_parked):
         if not entry.dropped:
             report.parked[entry.study_uid] = entry.reason
-    for row in every(ledger.dirty_rows):
+    for row in every(ledger.marks.page):
         report.waiting[row.study_uid] = "pending"
     return report
 
 
 def await_daemon(context: Context, ledger: Ledger, report: Report, *, sources: list[Source], progress: Progress) -> None:
     """Watch the daemon until it has dealt with all that is marked by now. Raises `Unreachable` when it cannot."""
-    generation = ledger.newest_generation()
-    while unsettled := ledger.unsettled(generation, now=time.time(), within=_readable(context, ledger.heartbeat())):
-        _raise_unless_working(ledger.heartbeat())
+    generation = ledger.progress.newest_generation()
+    while unsettled := ledger.progress.count_unsettled(
+        generation, now=time.time(), within=_readable(context, ledger.overview.heartbeat())
+    ):
+        _raise_unless_working(ledger.overview.heartbeat())
         report.left = unsettled
         progress(report)
         time.sleep(1.0)  # another process works: its ledger is the only thing to look at
-    _raise_if_away(ledger.heartbeat(), sources)
+    _raise_if_away(ledger.overview.heartbeat(), sources)
     report.left = 0
 
 
@@ -214,7 +216,7 @@ def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[st
 def _is_first(context: Context, name: ArchiveName) -> bool:
     """Whether the archive's next listing is a first import."""
     of = context.selection(name).history
-    return context.ledger.feed_position(name) is None or first_import.is_pending(context.ledger, name=name, history=of)
+    return context.ledger.feed.position(name) is None or first_import.is_pending(context.ledger, name=name, history=of)
 
 
 def _list_once(context: Context, choice: Choice) -> Iterator[tuple[Source, StudyListing]]:
@@ -249,7 +251,7 @@ def _mark(context: Context, source: Source, report: Report, *, choice: Choice, p
         return choice(listing)
 
     for study in choice.studies:
-        context.ledger.allow_retry(_uid_of(context, study, archive=source.name))
+        context.ledger.parking.allow_retry(_uid_of(context, study, archive=source.name))
     before = report.listed
 
     def note_listed(number: int) -> None:
@@ -290,13 +292,13 @@ def _ask_again(context: Context, name: ArchiveName, uids: Iterable[str]) -> int:
         for uid in uids
         if not is_orthanc_id(uid)
     ]
-    return context.ledger.mark(marks, settle_after=0.0)
+    return context.ledger.marks.add(marks, settle_after=0.0)
 
 
 def _mark_unlisted(context: Context, report: Report, *, choice: Choice) -> None:
     """What was named and is not listed: published once, and looked at again; else unknown."""
     unlisted = {study: _uid_of(context, study) for study in choice.studies - report.met}
-    published = {study: uid for study, uid in unlisted.items() if context.ledger.record(uid) is not None}
+    published = {study: uid for study, uid in unlisted.items() if context.ledger.records.find(uid) is not None}
     report.unknown = tuple(sorted(unlisted.keys() - published.keys()))
     report.marked += _ask_again(context, next(iter(context.archives)), published.values())
 
@@ -306,7 +308,7 @@ def _uid_of(context: Context, study: str, *, archive: ArchiveName | None = None)
     if not is_orthanc_id(study):
         return study
     names = context.archives if archive is None else (archive,)
-    found = (context.ledger.study_of(name, [OrthancId(study)]).get(OrthancId(study)) for name in names)
+    found = (context.ledger.records.study_of(name, [OrthancId(study)]).get(OrthancId(study)) for name in names)
     return next((uid for uid in found if uid), study)
 
 

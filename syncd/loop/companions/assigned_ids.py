@@ -15,13 +15,13 @@ class LedgerNames:
         self._ledger = ledger
 
     def find_assigned_id(self, resource_type: str, own_id: str) -> str | None:
-        return self._ledger.assigned_id(resource_type, own_id)
+        return self._ledger.companions.assigned_id(resource_type, own_id)
 
     def own(self, resource_type: str, assigned_id: str) -> str | None:
-        return self._ledger.own_id(resource_type, assigned_id)
+        return self._ledger.companions.own_id(resource_type, assigned_id)
 
     def keep(self, resource_type: str, own_id: str, assigned_id: str) -> None:
-        self._ledger.keep_assigned(resource_type, own_id, assigned_id)
+        self._ledger.companions.keep_assigned(resource_type, own_id, assigned_id)
 
 
 class DryNames(LedgerNames):

@@ -107,7 +107,7 @@ class _Told:
 
 
 def _would_be_there(resource: Json, context: Context) -> bool:
-    known = context.ledger.companion(str(resource["resourceType"]), str(resource["id"]))
+    known = context.ledger.companions.find(str(resource["resourceType"]), str(resource["id"]))
     return known is None or known.version != REFUSED
 
 
@@ -117,7 +117,7 @@ def _keep_companion(resource: Json, *, context: Context, told: _Told) -> bool:
     if problems(resource, fhir_version=context.fhir_version):
         return False
     with context.locks.hold(resource_id):
-        known = context.ledger.companion(resource_type, resource_id)
+        known = context.ledger.companions.find(resource_type, resource_id)
         if known is not None and known.version == REFUSED:
             if known.digest == digest(resource) and not told.again:
                 return False
@@ -146,7 +146,7 @@ def _write(resource: Json, *, context: Context, known: Companion | None, told: _
             return False  # by permissions, which may be mended any time: the next study asks again
         kept = _refusal(resource, told)
     if kept != known:
-        context.ledger.save_companion(kept)
+        context.ledger.companions.save(kept)
     return kept.version != REFUSED
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from syncd.errors import StudyError
-from syncd.ledger.ledger import NOWHERE
+from syncd.ledger.studies.marks import NOWHERE
 from syncd.loop.companions.further_ids import add_identifiers, before_it
 from syncd.loop.context import Context
 from syncd.loop.steps import Step, report_step
@@ -67,7 +67,7 @@ def keep_own(wanted: Mapping[str, Any], *, context: Context, speaker: Speaker, a
     reference = f"Patient/{wanted['id']}"
     with context.locks.hold(str(wanted["id"])):
         context.judged.use(reference, speaker.study_uid)
-        known = context.ledger.companion("Patient", str(wanted["id"]))
+        known = context.ledger.companions.find("Patient", str(wanted["id"]))
         if known is not None and known.replaced_by:
             known = replace(known, source_key="", replaced_by="")  # nobody stands for it any more: it speaks again
         known, traits = _compare(wanted, known, context=context, fresh=speaker.fresh)
@@ -131,7 +131,7 @@ def _keep(
         raise StudyError(ParkedReason.REFERENCE_REFUSED, "the id of our Patient is taken by another writer") from error
     if kept != known:
         report_step(Step.PATIENT_SENT)
-        context.ledger.save_companion(kept)
+        context.ledger.companions.save(kept)
     context.judged.keep(f"Patient/{wanted['id']}", kept.version, patient_statement(wanted), traits)
 
 
@@ -178,7 +178,7 @@ def _is_void(known: Companion | None) -> bool:
 
 def _leave_it_to_others(reference: str, *, context: Context, speaker: Speaker) -> None:
     """Our Patient is not there, so nothing can be compared: a study that was another person's waits for its users."""
-    parked = context.ledger.parked(speaker.study_uid)
+    parked = context.ledger.records.find_parked(speaker.study_uid)
     if parked is not None and parked.disputes_patient:
         other = context.ledger.references.find_study_under(reference, but=speaker.study_uid)
         if other and parked.reason == ParkedReason.PATIENT_MISMATCH:
@@ -221,7 +221,7 @@ def _writer(*, context: Context, speaker: Speaker, known: Companion | None) -> s
     uid = _speaker_of(known) if known is not None else ""
     if not uid or uid == speaker.study_uid:
         return ""
-    study = context.ledger.standing([uid])[uid]
+    study = context.ledger.overview.standing([uid])[uid]
     if study.record is not None:
         return ""  # what is published was asked for already
     if study.parked is not None:
@@ -235,7 +235,7 @@ def _find_shown_under(reference: str, *, context: Context, but: str) -> str:
     params = {"patient": reference, "_elements": "identifier,uid,status,availability"}
     for hit in context.server.search("ImagingStudy", params):
         uid = study_named(hit) or str(hit.get("id", ""))
-        if uid == but or told.status_of(hit) in WITHDRAWN or context.ledger.record(uid) is not None:
+        if uid == but or told.status_of(hit) in WITHDRAWN or context.ledger.records.find(uid) is not None:
             continue
         if isinstance(context.server.read("ImagingStudy", str(hit.get("id", ""))), Found):  # a hit is a hint (RULES C9)
             return uid
@@ -244,14 +244,14 @@ def _find_shown_under(reference: str, *, context: Context, but: str) -> str:
 
 def _mark_others(reference: str, *, context: Context, but: str) -> None:
     """Everybody who refers to our Patient, or was kept from it: what it says of the person changes."""
-    marked = context.ledger.mark_subject(reference, but=but) + context.ledger.mark_mismatched(reference)
+    marked = context.ledger.marks.add_subject(reference, but=but) + context.ledger.marks.add_mismatched(reference)
     marks = [
         Mark(study_uid=uid, kind=MarkKind.VERIFY, archive=NOWHERE, priority=Priority.REPAIR, read_fhir=True)
         for uid in context.judged.users(reference)
         if uid != but
     ]
     if marks:
-        context.ledger.mark(marks, settle_after=0.0)
+        context.ledger.marks.add(marks, settle_after=0.0)
     log.info("patient_corrected", patient=reference, studies_marked=marked)
 
 
@@ -268,12 +268,12 @@ def give_way(resource_id: str, *, to: str, context: Context, study_uid: str) -> 
         told = digest(current.resource, base_url=context.server.base_url)
         standing = Companion(resource_type="Patient", resource_id=resource_id, version=current.version, digest=told)
         if told != digest(wanted):
-            context.ledger.mark_subject(f"Patient/{resource_id}", but=study_uid)
+            context.ledger.marks.add_subject(f"Patient/{resource_id}", but=study_uid)
         try:
             kept = keep(context.server, wanted, known=standing, installation_id=context.installation_id)
         except (StudyError, ForeignResource) as error:
             log.warning("patient_not_replaced", patient=resource_id, reason=str(error))
             return
         report_step(Step.PATIENT_SENT)
-        context.ledger.save_companion(replace(kept, replaced_by=to))
+        context.ledger.companions.save(replace(kept, replaced_by=to))
         log.info("patient_replaced", patient=resource_id)

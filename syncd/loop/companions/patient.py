@@ -59,7 +59,7 @@ def resolve(
         snapshot=snapshot,
         key=key,
         wanted=described,
-        known=context.ledger.companion("Patient", key.resource_id),
+        known=context.ledger.companions.find("Patient", key.resource_id),
         speaker=Speaker(study_uid=snapshot.study_uid, key=spoken_by, fresh=fresh, dry=dry),
     )
     return (

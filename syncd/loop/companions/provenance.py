@@ -101,7 +101,7 @@ def _has_device(context: Context, *, fresh: bool) -> bool:
     wanted = device(context.policy, fhir_version=context.fhir_version)
     resource_id = str(wanted["id"])
     with context.locks.hold(f"Device/{resource_id}"):
-        known = context.ledger.companion("Device", resource_id)
+        known = context.ledger.companions.find("Device", resource_id)
         try:
             if known is not None and fresh and not isinstance(context.server.read("Device", resource_id), Found):
                 known = None
@@ -114,7 +114,7 @@ def _has_device(context: Context, *, fresh: bool) -> bool:
             return False
         if kept != known:
             report_step(Step.AGENT_SENT)
-            context.ledger.save_companion(kept)
+            context.ledger.companions.save(kept)
     return True
 
 

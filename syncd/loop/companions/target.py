@@ -59,14 +59,14 @@ def attach(
     `accept` is the operator's word (`resync --accept-target`); `ids` is FHIR__IDS. Raises `LedgerRefused` where that word
     is needed.
     """
-    target = ledger.target()
+    target = ledger.facts.target()
     # Names that the server gave must be understood before anything of ours is looked for: by a lost ledger, too.
     server.create_form = target.create_form if target is not None else ASSIGNED
     if target is None:
         target, known = _first_target(server, installation_id=installation_id, version=version, accept=accept)
         if known:
             ledger.verification.want("the ledger is new, and the FHIR server holds what was published before")
-        ledger.save_target(target)
+        ledger.facts.save_target(target)
         report_step(Step.SENTINEL_INTENDED)
     elif target.url != server.base_url:
         target = _follow_moved_target(
@@ -87,7 +87,7 @@ def restore(context: Context) -> None:
     """The server lost what it confirmed (C6): a new sentinel, our Endpoints, and every record verified before it is
     believed. The proof is kept last, so an interruption anywhere makes it begin anew."""
     server, ledger = context.server, context.ledger
-    target = ledger.target()
+    target = ledger.facts.target()
     if target is None:
         return
     present = sentinel.present(
@@ -104,7 +104,7 @@ def restore(context: Context) -> None:
     )
     server.create_form = form
     keep_endpoints(context)
-    ledger.save_target(replace(target, create_form=form))
+    ledger.facts.save_target(replace(target, create_form=form))
 
 
 def probe(context: Context) -> None:
@@ -119,7 +119,7 @@ def probe(context: Context) -> None:
 
 
 def _intact(context: Context) -> bool:
-    target = context.ledger.target()
+    target = context.ledger.facts.target()
     try:
         context.check_sentinel()
     except ServerReset:
@@ -130,10 +130,10 @@ def _intact(context: Context) -> bool:
 def _forget_target(ledger: Ledger, target: Target, *, keep_sentinel: bool = False) -> Target:
     """Nothing that the server confirmed is believed any more. The marks come first: killed after them, the next start
     finds the sentinel missing once more, and marks again."""
-    marked = ledger.forget_target_state()
+    marked = ledger.marks.forget_target_state()
     ledger.verification.want("the FHIR server was reset")
     fresh = replace(target, create_form="", sentinel_id=target.sentinel_id if keep_sentinel else sentinel.new_id())
-    ledger.save_target(fresh)
+    ledger.facts.save_target(fresh)
     log.warning("server_reset_noticed", studies_to_verify=marked)
     return fresh
 
@@ -144,13 +144,13 @@ def _prove(server: FhirServer, ledger: Ledger, target: Target, *, installation_i
     )
     report_step(Step.SENTINEL_PROVED)
     proved = replace(target, create_form=form)
-    ledger.save_target(proved)
+    ledger.facts.save_target(proved)
     return proved
 
 
 def _prove_anew(context: Context) -> None:
     """The create-only form creates nothing: it was believed too easily, or the server changed (RULES C2)."""
-    target = context.ledger.target()
+    target = context.ledger.facts.target()
     context.server.refused_creations = 0
     if target is None or target.create_form in ("", ASSIGNED):
         return
@@ -177,7 +177,7 @@ def keep_endpoints(context: Context, *, verify: bool = False) -> None:
 
 def _keep_endpoints(context: Context, *, verify: bool) -> None:
     for resource in endpoints(context.policy, fhir_version=context.fhir_version):
-        known = context.ledger.companion("Endpoint", str(resource["id"]))
+        known = context.ledger.companions.find("Endpoint", str(resource["id"]))
         if verify and not isinstance(context.server.read("Endpoint", str(resource["id"])), Found):
             known = None
         try:
@@ -192,7 +192,7 @@ def _keep_endpoints(context: Context, *, verify: bool) -> None:
             kept = keep(context.server, resource, known=None, installation_id=context.installation_id)
         if kept != known:
             report_step(Step.ENDPOINT_SENT)
-            context.ledger.save_companion(kept)
+            context.ledger.companions.save(kept)
 
 
 def _first_target(server: FhirServer, *, installation_id: str, version: str, accept: bool) -> tuple[Target, bool]:
@@ -214,7 +214,7 @@ def _follow_moved_target(
     """Another address: the same server under a new name if the sentinel is there, else only by the operator's word."""
     if sentinel.present(server, target.sentinel_id, installation_id=installation_id, fhir_version=version):
         moved = replace(target, url=server.base_url)
-        ledger.save_target(moved)
+        ledger.facts.save_target(moved)
         return moved
     if not accept:
         raise LedgerRefused(
@@ -222,7 +222,7 @@ def _follow_moved_target(
             "Put SYNCD_FHIR__URL back, or run `syncd resync --accept-target` to publish everything there"
         )
     present = sentinel.find_sentinels(server, installation_id=installation_id, fhir_version=version)
-    ledger.forget_target_state()
+    ledger.marks.forget_target_state()
     moved = replace(target, url=server.base_url, sentinel_id=present[0] if present else sentinel.new_id(), create_form="")
-    ledger.save_target(moved)
+    ledger.facts.save_target(moved)
     return moved

@@ -36,7 +36,7 @@ def find_outdated_subjects(context: Context, subjects: Sequence[str]) -> list[st
     told_by = context.ledger.references.patients(subjects)
 
     def is_fine(resource_id: str, patient: Resource) -> bool:
-        ours = context.ledger.companion("Patient", resource_id)
+        ours = context.ledger.companions.find("Patient", resource_id)
         if ours is not None:
             return not ours.replaced_by and is_in_use({**patient, "active": True})
         found_by = {patient_id([str(one.get("system")), str(one.get("value"))]) for one in patient.get("identifier", ())}

@@ -17,7 +17,8 @@ import structlog
 
 from syncd.errors import Transient
 from syncd.ledger.inventories.fhir_inventory import LISTED, RECORDS, Drift, Stranger
-from syncd.ledger.ledger import NOWHERE, Ledger
+from syncd.ledger.ledger import Ledger
+from syncd.ledger.studies.marks import NOWHERE
 from syncd.loop.companions.target import keep_endpoints, probe
 from syncd.loop.context import Context
 from syncd.loop.fhir.asked_again import find_outdated_studies, find_outdated_subjects
@@ -232,7 +233,7 @@ def _mark_doubted(context: Context, walk: Walk) -> Walk:
 
 def _ask_for_subjects(context: Context, walk: Walk) -> Walk:
     subjects = context.ledger.references.subjects(walk.after, most=SEARCHED_AT_ONCE)
-    marked = sum(context.ledger.mark_subject(one) for one in find_outdated_subjects(context, subjects))
+    marked = sum(context.ledger.marks.add_subject(one) for one in find_outdated_subjects(context, subjects))
     following = _next(walk, after=subjects[-1] if subjects else "", phase=Phase.REFERRED)
     following = replace(following, found=_sum(walk.found, {OUTDATED: marked}))
     context.ledger.verification.advance(following)
@@ -282,7 +283,7 @@ def _differs(drift: Drift) -> bool:
 def _is_restored(context: Context, lower: Sequence[Drift]) -> bool:
     """Whether the server really fell behind what it confirmed: asked by GET, of the record as it is now (RULES C9, E3)."""
     for one in lower:
-        current, record = context.server.read("ImagingStudy", one.resource_id), context.ledger.record(one.study_uid)
+        current, record = context.server.read("ImagingStudy", one.resource_id), context.ledger.records.find(one.study_uid)
         if isinstance(current, Found) and record is not None and record.resource_id == one.resource_id:
             return is_below(current.version, record.version)
     return False
@@ -290,7 +291,7 @@ def _is_restored(context: Context, lower: Sequence[Drift]) -> bool:
 
 def _verify_everything(context: Context) -> None:
     """A restored backup: nothing that was confirmed is believed, Patients and Endpoints neither (RULES E3)."""
-    marked = context.ledger.forget_target_state()
+    marked = context.ledger.marks.forget_target_state()
     keep_endpoints(context)
     log.warning("fhir_server_restored", studies_to_verify=marked)
 
@@ -324,7 +325,7 @@ def _mark(context: Context, uids: Sequence[str]) -> None:
         Mark(study_uid=uid, kind=MarkKind.VERIFY, archive=NOWHERE, priority=Priority.REPAIR, read_fhir=True) for uid in uids
     ]
     if marks:
-        context.ledger.mark(marks, settle_after=0.0)
+        context.ledger.marks.add(marks, settle_after=0.0)
 
 
 def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:

@@ -41,7 +41,7 @@ def look_around(context: Context, *, every: float) -> int:
 
     Raises `Transient` and `TargetPaused`; the slice is then repeated.
     """
-    published = sum(context.ledger.counts(context.clock()).published.values())
+    published = sum(context.ledger.overview.counts(context.clock()).published.values())
     size = max(FEWEST, math.ceil(published * every / DAY))
     marked = 0
     if context.policy.patient != "logical":
@@ -68,7 +68,7 @@ def _slice(context: Context, name: str, looked: Callable[[str], tuple[str, int]]
 
 def _patients(context: Context, *, after: str, size: int) -> tuple[str, int]:
     page = context.ledger.rounds.companions("Patient", after=after, limit=size)
-    marked = sum(context.ledger.mark_subject(f"Patient/{one.resource_id}") for one in page if _gives_way(context, one))
+    marked = sum(context.ledger.marks.add_subject(f"Patient/{one.resource_id}") for one in page if _gives_way(context, one))
     return (page[-1].resource_id if len(page) == size else ""), marked
 
 
@@ -95,7 +95,7 @@ def _one_foreign(context: Context, ours: Mapping[str, Any], *, system: str, valu
 
 
 def _studies(context: Context, *, after: str, size: int) -> tuple[str, int]:
-    page = context.ledger.records(after, size)
+    page = context.ledger.records.page(after, size)
     asked: dict[tuple[str, str, str], bool] = {}
     found = [one.study_uid for one in page if any(_ask_for_named(context, one, asked))]
     marks = [
@@ -103,7 +103,7 @@ def _studies(context: Context, *, after: str, size: int) -> tuple[str, int]:
         for uid in found
     ]
     if marks:
-        context.ledger.mark(marks, settle_after=context.settle_after)
+        context.ledger.marks.add(marks, settle_after=context.settle_after)
     return (page[-1].study_uid if len(page) == size else ""), len(marks)
 
 

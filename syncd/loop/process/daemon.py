@@ -90,7 +90,7 @@ class Daemon:
         )
         self._working = threading.Thread(target=workers.run, name="workers", daemon=True)
         self._working.start()
-        watchdog = Watchdog(clockwork.follow_clock, self._ledger.follow_clock)
+        watchdog = Watchdog(clockwork.follow_clock, self._ledger.clock_steps.follow)
         clockwork.start()
         watchdog.start()
         log.info("started", archive=", ".join(self._site.archives), fhir=self._site.server.base_url, version=self._version)
@@ -109,7 +109,7 @@ class Daemon:
     # Facts, for the web room and the heartbeat.
 
     def counts(self) -> Counts:
-        return self._ledger.counts(time.time())
+        return self._ledger.overview.counts(time.time())
 
     def heartbeat(self) -> Heartbeat:
         archives: dict[str, Any] = {one.source.name: self._archive(one) for one in self._archives}
@@ -139,7 +139,7 @@ class Daemon:
         reasons = [*self._troubles.all(), self._fhir.reason, *self._gates.reasons.values()]
         reasons += map(removed_archive.why, self._removed_archives)
         for one in self._archives:
-            reasons.append(brake.why_closed(self._ledger.brake(one.source.name)))
+            reasons.append(brake.why_closed(self._ledger.retractions.brake(one.source.name)))
             if one.position is not None and one.position.state is ArchiveState.BOOTSTRAPPING:
                 reasons.append(f"archive {one.source.name} is being listed for the first time")
         return tuple(dict.fromkeys(reason for reason in reasons if reason))
@@ -163,7 +163,7 @@ class Daemon:
 
     def _brake_facts(self, one: Follower) -> dict[str, Any]:
         """RULES D3: also while the archive is paused nothing is taken back."""
-        found = self._ledger.brake(one.source.name)
+        found = self._ledger.retractions.brake(one.source.name)
         paused = one.position is not None and one.position.state is ArchiveState.PAUSED
         return {
             "brake": BrakeState.CLOSED.value if paused else found.state.value,
@@ -224,7 +224,7 @@ class Daemon:
     def _beat(self) -> None:
         try:
             self._ledger.require_ownership()  # an idle owner, too, must notice that it is none any more (RULES E4)
-            self._ledger.beat(self.heartbeat())
+            self._ledger.overview.beat(self.heartbeat())
         except LedgerRefused as error:
             self._troubles.note("ledger", str(error))
             self._not_ours = error

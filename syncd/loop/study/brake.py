@@ -35,7 +35,7 @@ def archive_of(task: Task) -> ArchiveName:
 
 def was_listed(task: Task) -> bool:
     """Whether the archive that pays was listed as a whole once: before that, nothing of it is judged gone (RULES A1)."""
-    position = task.context.ledger.feed_position(archive_of(task))
+    position = task.context.ledger.feed.position(archive_of(task))
     return position is not None and position.state is not ArchiveState.BOOTSTRAPPING
 
 
@@ -43,14 +43,16 @@ def hold(task: Task, *, cause: Cause) -> Outcome | None:
     """None if the study may be taken back now, which is then paid for; else how it waits. A dry task pays nothing."""
     context, archive = task.context, archive_of(task)
     if task.dry:
-        return None if context.ledger.may_retract(task.study_uid, archive=archive) else _wait_at_brake(task, archive)
+        return (
+            None if context.ledger.retractions.may_claim(task.study_uid, archive=archive) else _wait_at_brake(task, archive)
+        )
     source = context.archives.get(archive)
     if source is not None and not is_same(source.archive, context.ledger, name=archive):
-        if context.ledger.plan_retractions([task.study_uid], archive=archive, cause=cause):
-            _tell(context.ledger.brake(archive))
+        if context.ledger.retractions.plan([task.study_uid], archive=archive, cause=cause):
+            _tell(context.ledger.retractions.brake(archive))
         return _wait_at_brake(task, archive)
-    if not context.ledger.claim_retraction(task.study_uid, archive=archive, cause=cause):
-        _tell(context.ledger.brake(archive))
+    if not context.ledger.retractions.claim(task.study_uid, archive=archive, cause=cause):
+        _tell(context.ledger.retractions.brake(archive))
         return _wait_at_brake(task, archive)
     report_step(Step.RETRACTION_CLAIMED)
     return None
@@ -68,10 +70,10 @@ def why_closed(brake: Brake) -> str:
 
 
 def accept(ledger: Ledger, archive: ArchiveName, accepted: str) -> int:
-    """The operator's word for the plan of that hash (`Ledger.plan`); returns how many studies go on.
+    """The operator's word for the plan of that hash (`Retractions.show_plan`); returns how many studies go on.
 
     Raises `ConfigurationError` when another plan waits by now."""
-    number = ledger.accept_plan(archive, accepted)
+    number = ledger.retractions.accept(archive, accepted)
     if number < 0:
         raise ConfigurationError(f"the plan of archive {archive} is not the one that was shown any more: look at it again")
     log.warning("retractions_accepted", archive=archive, studies=number)

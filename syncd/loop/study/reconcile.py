@@ -41,7 +41,7 @@ from syncd.mapping.resources.retracted import retracted_status
 from syncd.mapping.values.identity import resource_id
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study.dates import plain_date
-from syncd.model.study.raw import RawStudy
+from syncd.model.study.raw import RawStudy, Unread
 from syncd.model.words import WITHDRAWN, Cause, Decision, ParkedReason
 from syncd.model.work import ATTEMPTS, LONGEST_STREAM, NAMED, REFERENCES, Copy, MarkKind, Outcome, Retraction
 from syncd.plan.decide import Wanted, goal_of
@@ -53,9 +53,9 @@ from syncd.snapshot.build import build
 CONFLICTS = 5
 """Passes, of which each but the first follows a 409/412, before it counts as a transient failure (RULES C4)."""
 
-SOON, DAILY = 30.0, 86400.0
+SOON, LATER, DAILY = 30.0, 600.0, 86400.0
 """Seconds until a study of which something could not be read is looked at again: at first, for the network may have spoilt
-it, and at most; in between it doubles."""
+it, or, where the archive was too slow, when that may have passed; and at most. In between it doubles."""
 
 _WRITTEN = (Decision.CREATE, Decision.UPDATE)
 _WHOSE = (ParkedReason.PATIENT_MISMATCH, ParkedReason.PATIENT_AMBIGUOUS)
@@ -159,10 +159,12 @@ def _decide(task: Task, seen: Look) -> Outcome:
 def _read_again(task: Task, outcome: Outcome, raws: tuple[RawStudy, ...]) -> Outcome:
     """What could not be read may be there again although nothing tells of it, as after a restore: it is looked at again,
     first soon, then daily (RULES B11)."""
-    if not outcome.done or not any(why.may_pass for raw in raws for why in raw.unread.values()):
+    unread = {why for raw in raws for why in raw.unread.values() if why.may_pass}
+    if not outcome.done or not unread:
         return outcome
     now = task.context.clock()
-    pause = min(max(now - task.claim.row.first_marked, SOON), DAILY)
+    first = SOON if Unread.BROKEN in unread else LATER
+    pause = min(max(now - task.claim.row.first_marked, first), DAILY)
     return replace(outcome, done=False, due=now + pause)
 
 

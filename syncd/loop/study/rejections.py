@@ -40,14 +40,14 @@ def apply_nothing(snapshot: StudySnapshot) -> Applied:
 def may_concern(task: Task, raw: RawStudy) -> bool:
     """Whether rejection can matter to a study of which only the headers were read."""
     has_key_objects = any(series.tags.get("0008,0060") == "KO" for series in raw.series)
-    return has_key_objects or bool(task.context.ledger.rejections(task.study_uid))
+    return has_key_objects or bool(task.context.ledger.rejections.find_concerning(task.study_uid))
 
 
 def apply_rejections(task: Task, snapshot: StudySnapshot) -> Applied:
     """Remember what the notes of the study say now, and apply all that are known to it."""
     context = task.context
     patient = patient_key(snapshot, policy=context.policy).resource_id
-    known = context.ledger.rejections(task.study_uid)
+    known = context.ledger.rejections.find_concerning(task.study_uid)
     unread = frozenset(snapshot.unread_key_objects)
     told = _remember_notes(task, known, rejections_in(snapshot, patient=patient), unread=unread)
     others = _others(task, known)
@@ -63,17 +63,19 @@ def remember_of_copies(task: Task, copies: Sequence[StudySnapshot]) -> None:
         for one in rejections_in(copy, patient=patient_key(copy, policy=task.context.policy).resource_id):
             said.setdefault((one.note_uid, one.target_uid), one)
     unread = frozenset(uid for copy in copies for uid in copy.unread_key_objects)
-    _remember_notes(task, task.context.ledger.rejections(task.study_uid), tuple(said.values()), unread=unread)
+    _remember_notes(
+        task, task.context.ledger.rejections.find_concerning(task.study_uid), tuple(said.values()), unread=unread
+    )
 
 
 def none_found(task: Task) -> None:
     """The archive holds no copy of the study, hence none of its notes."""
-    _remember_notes(task, task.context.ledger.rejections(task.study_uid), ())
+    _remember_notes(task, task.context.ledger.rejections.find_concerning(task.study_uid), ())
 
 
 def require_unchanged(task: Task, seen: Applied) -> None:
     """Raise `Conflict` when another study's note came or went since: what was mapped may show what it rejects."""
-    if _others(task, task.context.ledger.rejections(task.study_uid)) != seen.others:
+    if _others(task, task.context.ledger.rejections.find_concerning(task.study_uid)) != seen.others:
         raise Conflict("The rejection notes of this study changed meanwhile")
 
 
@@ -81,7 +83,7 @@ def wait_for_grace(task: Task, outcome: Outcome) -> Outcome:
     """The outcome, its row left in the dirty set until the grace of every missing note is over.
 
     One that was over before this turn and is still remembered waits for what kept the notes from being applied."""
-    own = _own(task, task.context.ledger.rejections(task.study_uid))
+    own = _own(task, task.context.ledger.rejections.find_concerning(task.study_uid))
     ends = [one.first_missing_at + task.context.revoke_grace for one in own if one.first_missing_at]
     due = min((end for end in ends if end > task.context.clock()), default=None)
     if due is None:
@@ -95,7 +97,7 @@ def _find_replaced(task: Task, told: Iterable[Rejection]) -> tuple[str, ...]:
         for one in told
         if one.title == WRONG_WORKLIST and one.target_uid != task.study_uid and not one.first_missing_at
     }
-    records = {uid: task.context.ledger.record(uid) for uid in sorted(elsewhere)}
+    records = {uid: task.context.ledger.records.find(uid) for uid in sorted(elsewhere)}
     return tuple(uid for uid, one in records.items() if one is not None and one.raw.get("patient") == elsewhere[uid])
 
 
@@ -114,7 +116,7 @@ def _remember_notes(
         *_missing_within_grace((one for one in others if one.note_uid not in unread), context=task.context),
     )
     if not task.dry and frozenset(told) != before:
-        task.context.ledger.keep_rejections(task.study_uid, told)
+        task.context.ledger.rejections.keep(task.study_uid, told)
     return told
 
 

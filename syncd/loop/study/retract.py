@@ -219,5 +219,5 @@ def _buried(task: Task, record: StudyRecord, kind: Kind, *, status: str, version
 
 def _is_unmarked(task: Task) -> bool:
     """Whether the mark is still the one that this is about (RULES D2, E1)."""
-    row = task.context.ledger.dirty_row(task.study_uid)
+    row = task.context.ledger.marks.find(task.study_uid)
     return task.dry or (row is not None and row.generation == task.claim.row.generation)

@@ -122,9 +122,9 @@ def _whom_it_concerns(ledger: Ledger, *, name: ArchiveName, selection: Selection
 def _list_again(ledger: Ledger, *, name: ArchiveName, selection: Selection) -> None:
     """Another history is applied by another first listing, to what waits or is not known yet."""
     before = ledger.selection.settings(name) or _settings_document(Selection())
-    if ledger.feed_position(name) is not None and before["history"] != selection.history.text:
+    if ledger.feed.position(name) is not None and before["history"] != selection.history.text:
         ledger.selection.begin_import(name, until=0)
-        ledger.want_sweep(name)
+        ledger.feed.want_sweep(name)
 
 
 def _settings_document(selection: Selection) -> dict[str, str]:

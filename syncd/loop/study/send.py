@@ -37,7 +37,7 @@ def what_is_known(task: Task, current: Current | None, *, read_fhir: bool) -> Kn
         base_url=context.server.base_url,
         endpoints=[one["reference"] for one in endpoint_references(context.policy, fhir_version=context.fhir_version)],
         adopt=context.adopt,
-        fought_over=context.ledger.fought_over(task.study_uid) if remembers else (),
+        fought_over=context.ledger.corrections.find_fought_over(task.study_uid) if remembers else (),
     )
 
 
@@ -66,7 +66,7 @@ def send(
     context, before = task.context, task.claim.intent
     resource_id = str(goal.resource["id"])
     owned = owned_values(goal.resource, earlier=before.owned if before else None, fhir_version=goal.fhir_version)
-    context.ledger.save_intent(
+    context.ledger.claims.save_intent(
         Intent(
             study_uid=task.study_uid,
             resource_id=resource_id,

@@ -66,7 +66,9 @@ class Task:
     def again(self) -> Task:
         """The same study after a conflict: what the ledger says now, and a fresh look at the server (RULES C4)."""
         ledger = self.context.ledger
-        claim = replace(self.claim, record=ledger.record(self.study_uid), intent=ledger.intent(self.study_uid))
+        claim = replace(
+            self.claim, record=ledger.records.find(self.study_uid), intent=ledger.claims.find_intent(self.study_uid)
+        )
         return replace(self, claim=claim, hits=None, reread=True)
 
     def outcome(self, decision: Decision, reason: str) -> Outcome:

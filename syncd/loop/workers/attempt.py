@@ -191,7 +191,7 @@ class Attempt:
 
     def _commit(self, outcome: Outcome) -> bool:
         try:
-            self._context.ledger.commit(outcome)
+            self._context.ledger.outcomes.commit(outcome)
         except (LedgerUnavailable, LedgerRefused) as error:
             log.error("study_put_back", error=str(error))
             return False

@@ -129,14 +129,14 @@ class Workers:
     def _claim(self, readable: frozenset[ArchiveName]) -> list[Claim]:
         owed = tuple(self._owed)
         if owed:  # claims that could not be given back, or whose study is not to blame
-            self._context.ledger.release(*owed)
+            self._context.ledger.claims.release(*owed)
             self._owed.difference_update(owed)
         if len(self._held) >= _MOST_HELD or self._in_flight > self._concurrency:
             return []
         # A whole batch when nothing is held; else only a few, in case something more urgent has come. Of those that fail
         # again and again one at a time, so that they never occupy every thread (RULES C6).
         limit = self._concurrency if self._held else BATCH
-        claims = self._context.ledger.claim(
+        claims = self._context.ledger.claims.take(
             limit,
             now=self._context.clock(),
             within=readable,
@@ -196,7 +196,7 @@ class Workers:
         self._held[:] = kept
         owed = tuple(self._owed)
         if owed:
-            self._context.ledger.release(*owed)
+            self._context.ledger.claims.release(*owed)
             self._owed.difference_update(owed)
 
     def _rest(self) -> None:
@@ -212,8 +212,13 @@ class Workers:
         """Whether a study backs off only for a moment: a one-shot run waits for its first few attempts. Or whether one is
         due: the last turn may have marked others after we looked (a rejection note, a Patient that gave way)."""
         ledger = self._context.ledger
-        due = ledger.unsettled(ledger.newest_generation(), now=self._context.clock(), within=readable)
-        return due > 0 or ledger.backing_off(most_attempts=OWN_ATTEMPTS, within=readable) > self._turn.number_given_up
+        due = ledger.progress.count_unsettled(
+            ledger.progress.newest_generation(), now=self._context.clock(), within=readable
+        )
+        return (
+            due > 0
+            or ledger.progress.count_backing_off(most_attempts=OWN_ATTEMPTS, within=readable) > self._turn.number_given_up
+        )
 
     def _first_look(self, claims: Sequence[Claim]) -> dict[str, frozenset[str]]:
         """One search for all studies of which we remember nothing (RULES C2)."""

@@ -59,8 +59,8 @@ def test_an_unknown_archive_is_not_accepted(place: Place, syncd: Syncd) -> None:
 
 def test_an_archive_is_accepted_beside_its_daemon(place: Place, owner: Ledger, syncd: Syncd) -> None:
     """RULES A4: as a guest; the daemon notices within a second."""
-    owner.begin_bootstrap(MAIN, cursor=0, high_water=0)
-    owner.set_archive_state(MAIN, ArchiveState.PAUSED, EXCHANGED)
+    owner.feed.begin_bootstrap(MAIN, cursor=0, high_water=0)
+    owner.feed.set_state(MAIN, ArchiveState.PAUSED, EXCHANGED)
     assert syncd("archive", "accept", "main").exit_code == 0
-    position = owner.feed_position(MAIN)
+    position = owner.feed.position(MAIN)
     assert position is not None and position.state is ArchiveState.BOOTSTRAPPING

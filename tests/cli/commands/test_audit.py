@@ -69,7 +69,7 @@ def test_the_document_has_the_shape_that_is_documented(synchronous: Place, syncd
     """README.md: `--json` gives a stable, documented shape (docs/audit.md)."""
     drift(synchronous)
     with Ledger.open(synchronous.ledger_url) as ledger:
-        ledger.plan_retractions([OTHER], archive=MAIN, cause=Cause.GONE)
+        ledger.retractions.plan([OTHER], archive=MAIN, cause=Cause.GONE)
     document = json.loads(syncd("audit", "--json").stdout)
     assert paths_of(document, {"archives": "<name>", "counts": "<kind>", "retractions": "<archive>"}) == set(AUDIT)
     assert document["differences"] == [
@@ -134,7 +134,7 @@ def owner(synchronous: Place) -> Iterator[Ledger]:
     with Ledger.open(synchronous.ledger_url) as ledger:
         facts = {"archives": {"main": {"state": "ok", "reason": ""}}, "target": {"state": "ok", "reason": ""}}
         now = time.time()
-        ledger.beat(Heartbeat(pid=1, at=now, started_at=now, version="1", **facts))
+        ledger.overview.beat(Heartbeat(pid=1, at=now, started_at=now, version="1", **facts))
         yield ledger
 
 
@@ -142,19 +142,19 @@ def test_beside_a_daemon_the_repair_marks_and_watches(synchronous: Place, owner:
     """README.md: beside a live daemon `audit --repair` only writes marks and watches the daemon finish."""
     drift(synchronous)
     assert syncd("audit").exit_code == 1
-    assert owner.dirty_row(STUDY) is None, "nothing is marked without --repair"
+    assert owner.marks.find(STUDY) is None, "nothing is marked without --repair"
     written, worked = len(synchronous.writes), threading.Event()
 
     def daemon() -> None:
         while not worked.is_set():
-            for claim in owner.claim(10, now=time.time()):
+            for claim in owner.claims.take(10, now=time.time()):
                 resource = synchronous.fhir.store.current(("ImagingStudy", STUDY))
                 assert resource is not None and claim.row.read_fhir
                 (first,) = synchronous.fhir.store.versions["ImagingStudy", STUDY][:1]
                 body = json.dumps(first.resource).encode()
                 synchronous.fhir.handle("PUT", f"/fhir/ImagingStudy/{STUDY}", body=body)
-                owner.release(claim.row.study_uid)
-                owner.commit(_dealt_with(claim))
+                owner.claims.release(claim.row.study_uid)
+                owner.outcomes.commit(_dealt_with(claim))
                 worked.set()
 
     thread = threading.Thread(target=daemon)
@@ -178,10 +178,10 @@ def _dealt_with(claim: Claim) -> Outcome:
 def test_a_daemon_that_does_not_answer_is_exit_3(synchronous: Place, owner: Ledger, syncd: Syncd) -> None:
     """README.md: 3; what was marked stays marked."""
     drift(synchronous)
-    owner.beat(Heartbeat(pid=1, at=time.time() - 60.0, started_at=1.0, version="1"))
+    owner.overview.beat(Heartbeat(pid=1, at=time.time() - 60.0, started_at=1.0, version="1"))
     result = syncd("audit", "--repair")
     assert result.exit_code == 3
-    assert owner.is_dirty([STUDY]) == {STUDY}
+    assert owner.marks.find_pending([STUDY]) == {STUDY}
 
 
 # The brake (RULES D3)
@@ -193,7 +193,7 @@ def braked(synchronous: Place) -> Place:
     (gone,) = (one for one in synchronous.orthanc.index.all("Study") if one.main["StudyInstanceUID"] == STUDY)
     synchronous.orthanc.handle("DELETE", f"/studies/{gone.id}")
     with Ledger.open(synchronous.ledger_url) as ledger:
-        ledger.plan_retractions([STUDY], archive=MAIN, cause=Cause.GONE)
+        ledger.retractions.plan([STUDY], archive=MAIN, cause=Cause.GONE)
     return synchronous
 
 
@@ -217,7 +217,7 @@ def test_exactly_the_plan_that_was_shown_is_accepted(braked: Place, syncd: Syncd
     assert without.exit_code == 2
     assert accepted in without.stdout and STUDY in without.stdout and "give the hash" in without.stderr
     with Ledger.open(braked.ledger_url) as ledger:
-        ledger.plan_retractions([OTHER], archive=MAIN, cause=Cause.GONE)
+        ledger.retractions.plan([OTHER], archive=MAIN, cause=Cause.GONE)
     other_plan = syncd("audit", "--repair", "--accept-retractions", accepted)
     assert other_plan.exit_code == 2
     assert "nothing was accepted" in other_plan.stderr

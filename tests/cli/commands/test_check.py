@@ -274,9 +274,9 @@ def test_check_says_which_create_only_form_was_proved_and_what_it_means(
     """RULES C2: from the ledger; check itself writes nothing."""
     assert syncd("resync").exit_code == 0
     with Ledger.open(place.ledger_url) as ledger:
-        target = ledger.target()
+        target = ledger.facts.target()
         assert target is not None and target.create_form == "if-match-0"
-        ledger.save_target(replace(target, create_form=form))
+        ledger.facts.save_target(replace(target, create_form=form))
     before = len(place.writes)
     lines = [line for line in syncd("check").stdout.splitlines() if words in line]
     assert [line[:16] for line in lines] == [f"{mark:5}FHIR server"]
@@ -288,7 +288,7 @@ def test_check_says_that_versions_have_no_order(place: Place, syncd: Syncd) -> N
     assert syncd("resync").exit_code == 0
     assert "versions have no order" not in syncd("check").stdout
     with Ledger.open(place.ledger_url) as ledger:
-        target = ledger.target()
+        target = ledger.facts.target()
     assert target is not None
     held = next(one for one in place.fhir.resources("Endpoint") if one["id"] == target.sentinel_id)
     other = json_response({**held, "meta": {**held["meta"], "versionId": "6a3ed52d-9999"}})

@@ -132,12 +132,12 @@ def test_every_field_is_documented(published: Place, syncd: Syncd) -> None:
     published.fhir.rules.append(lambda request: refused(422) if puts()(request) else None)
     syncd("resync")
     with Ledger.open(published.ledger_url) as ledger:
-        ledger.mark([Mark(study_uid=STUDY, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=0.0)
-        ledger.plan_retractions([STUDY], archive=MAIN, cause=Cause.GONE)
+        ledger.marks.add([Mark(study_uid=STUDY, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=0.0)
+        ledger.retractions.plan([STUDY], archive=MAIN, cause=Cause.GONE)
         note = Rejection(
             note_uid="1.9", source_uid=OTHER, target_uid=STUDY, title=QUALITY, patient="other", instances=("1.8",)
         )
-        ledger.keep_rejections(OTHER, [note])
+        ledger.rejections.keep(OTHER, [note])
     document = told(syncd, code=1)
     nullable = {"published", "pending", "parked", "decision", "retraction"}
     assert paths_of(document, {"not_asked": "<server>"}) | nullable | {"not_asked.<server>"} == set(EXPLAIN)
@@ -164,9 +164,9 @@ def test_a_server_that_is_away_is_named_and_the_rest_is_told(published: Place, s
 def test_beside_a_daemon(published: Place, syncd: Syncd) -> None:
     """README.md, `explain`: a guest of the ledger; pending work is left, exit 1, and stays as it was."""
     with Ledger.open(published.ledger_url) as owner:
-        owner.mark([Mark(study_uid=STUDY, kind=MarkKind.VERIFY, archive=MAIN, read_fhir=True)], settle_after=0.0)
-        row = owner.dirty_row(STUDY)
+        owner.marks.add([Mark(study_uid=STUDY, kind=MarkKind.VERIFY, archive=MAIN, read_fhir=True)], settle_after=0.0)
+        row = owner.marks.find(STUDY)
         pending = told(syncd, code=1)["pending"]
         assert (pending["reason"], pending["reads_fhir"], pending["attempts"]) == ("verify", True, 0)
-        assert owner.dirty_row(STUDY) == row
+        assert owner.marks.find(STUDY) == row
     assert len(told(syncd, code=1)["history"]) == 1

@@ -128,3 +128,8 @@ def test_a_safe_site_sets_them_aside_and_says_why(place: Place, syncd: Syncd, mo
     in_words = f"safe: 0010,0020 I-11 ({CLAUSES['I-11']})"
     for command in (("parked", "list"), ("parked", "show", NAMELESS), ("explain", NAMELESS)):
         assert in_words in syncd(*command).stdout
+
+
+def test_a_rule_of_another_version_is_told_by_its_code() -> None:
+    """The ledger keeps notes of versions whose rules had other numbers: the list is shown all the same."""
+    assert heading_of("X.1") == "X.1"

@@ -108,14 +108,14 @@ def test_beside_a_daemon_retry_marks_and_watches(parked: Place, syncd: Syncd) ->
     with Ledger.open(parked.ledger_url) as owner:
         now, done = time.time(), threading.Event()
         facts = {"archives": {"main": {"state": "ok", "reason": ""}}, "target": {"state": "ok", "reason": ""}}
-        owner.beat(Heartbeat(pid=1, at=now, started_at=now, version="1", **facts))
+        owner.overview.beat(Heartbeat(pid=1, at=now, started_at=now, version="1", **facts))
 
         def daemon() -> None:
             while not done.is_set():
-                for claim in owner.claim(1, now=time.time()):
+                for claim in owner.claims.take(1, now=time.time()):
                     assert claim.parked is not None and claim.parked.digest == ""
                     row = claim.row
-                    owner.commit(
+                    owner.outcomes.commit(
                         Outcome(
                             study_uid=row.study_uid,
                             generation=row.generation,

@@ -137,8 +137,8 @@ def test_a_rehearsal_in_sync_is_exit_0_and_changes_no_ledger(place: Place, syncd
     assert (result.exit_code, result.stdout.splitlines()[0]) == (0, f"Skip    {STUDY}  unchanged")
     assert len(place.writes) == written
     with Ledger.open(place.ledger_url) as ledger:
-        assert ledger.counts(time.time()).dirty == 0
-        assert len(ledger.history(STUDY)) == 1
+        assert ledger.overview.counts(time.time()).dirty == 0
+        assert len(ledger.overview.history(STUDY)) == 1
 
 
 @pytest.mark.parametrize("server", ["orthanc", "fhir"])

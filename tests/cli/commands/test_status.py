@@ -16,6 +16,7 @@ from syncd.model.words import Decision, Priority
 from syncd.model.work import Heartbeat, Mark, MarkKind, Outcome
 from syncd.web.status import SHAPE
 from tests.cli.conftest import Place, Syncd
+from tests.ledger.made import claim_study
 
 STUDY = "1.2.276.1"
 OTHER = "1.2.276.2"
@@ -41,7 +42,7 @@ def _beat(ledger: Ledger, *, age: float = 0.0, **changes: Any) -> None:
         **changes,
     }
     now = time.time() - age
-    ledger.beat(Heartbeat(pid=4711, at=now, started_at=now, version="1", web="http://127.0.0.1:8053", **facts))
+    ledger.overview.beat(Heartbeat(pid=4711, at=now, started_at=now, version="1", web="http://127.0.0.1:8053", **facts))
 
 
 def test_status_without_a_daemon_is_exit_3(place: Place, syncd: Syncd) -> None:
@@ -120,8 +121,8 @@ def test_status_names_what_fails_and_why(place: Place, syncd: Syncd) -> None:
     """RULES C6: no study fails again and again without being named, with what the last try met."""
     with Ledger.open(place.ledger_url) as ledger:
         for study, attempts in ((STUDY, 2), (OTHER, 0)):
-            ledger.mark([Mark(study_uid=study, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=30.0)
-            claim = ledger.claim_study(study)
+            ledger.marks.add([Mark(study_uid=study, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=30.0)
+            claim = claim_study(ledger, study)
             assert claim is not None
             outcome = Outcome(
                 study_uid=study,
@@ -132,7 +133,7 @@ def test_status_names_what_fails_and_why(place: Place, syncd: Syncd) -> None:
                 due=time.time() + 300,
                 attempts=attempts,
             )
-            ledger.commit(outcome)
+            ledger.outcomes.commit(outcome)
         _beat(ledger)
         (named,) = json.loads(syncd("status", "--json").stdout)["failing_studies"]
         assert (named["study"], named["attempts"], named["reason"]) == (STUDY, 2, "try 2 failed: HTTP 500")
@@ -158,7 +159,7 @@ def test_status_shows_what_is_not_selected_and_why_old_studies_wait(
     syncd("resync")
     with Ledger.open(place.ledger_url) as ledger:
         old = Mark(study_uid="1.2.9", kind=MarkKind.INVENTORY, archive=ArchiveName("main"), priority=Priority.BACKFILL)
-        ledger.mark([old], settle_after=1.0)
+        ledger.marks.add([old], settle_after=1.0)
         _beat(ledger, backfill="old studies wait until 20:00 (SYNCD_POLICY__BACKFILL_WINDOW is 20:00-06:00)")
         result = syncd("status")
     assert "1 excluded" in result.stdout

@@ -20,7 +20,7 @@ def follow(ledger: Ledger, start: int) -> None:
     for cursor in range(start + 1, sys.maxsize):
         uid = f"1.{cursor}"
         seen = range(max(1, cursor - 20), cursor + 1)
-        ledger.commit_intake(
+        ledger.feed.commit_intake(
             position(cursor, seen=seen), marks=[event(uid)], copies=[copy(uid, f"o{cursor}")], settle_after=SETTLE
         )
         say("taken", uid)
@@ -28,14 +28,14 @@ def follow(ledger: Ledger, start: int) -> None:
 
 def work(ledger: Ledger) -> None:
     while True:
-        for claim in ledger.claim(2, now=NOW):
+        for claim in ledger.claims.take(2, now=NOW):
             uid = claim.row.study_uid
-            ledger.commit(done(claim, Decision.CREATE, record=record(uid)))
+            ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid)))
             say("published", uid)
 
 
 if __name__ == "__main__":
     opened = Ledger.open(sys.argv[1], clock=Clock(NOW))
-    last = opened.feed_position(position(0).archive)
+    last = opened.feed.position(position(0).archive)
     threading.Thread(target=work, args=(opened,), daemon=True).start()
     follow(opened, last.cursor if last else 0)

@@ -15,7 +15,7 @@ from syncd.errors import LedgerRefused
 from syncd.ledger.db.file import place_of
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import OrthancId
-from tests.ledger.made import MAIN, NOW, Clock, event, mark
+from tests.ledger.made import MAIN, NOW, Clock, event, mark, next_due
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,22 +52,22 @@ def test_what_was_committed_survives_kill_9_and_the_rest_is_only_repeated(url: s
             (taken if word == "taken" else published).add(uid)
         with Ledger.open(url, clock=Clock(NOW)) as ledger:
             assert Ledger.owner_alive(url) == os.getpid()
-            position = ledger.feed_position(MAIN)
+            position = ledger.feed.position(MAIN)
             assert position is not None
             everything = {f"1.{number}" for number in range(1, position.cursor + 1)}
-            records = {one.study_uid for one in ledger.records(limit=100_000)}
-            dirty = {row.study_uid for row in ledger.dirty_rows(limit=100_000)}
+            records = {one.study_uid for one in ledger.records.page(limit=100_000)}
+            dirty = {row.study_uid for row in ledger.marks.page(limit=100_000)}
             assert taken <= everything
             assert published <= records
             assert records | dirty == everything
             assert not records & dirty
             assert set(position.seen) == set(range(max(1, position.cursor - 20), position.cursor + 1))
             assert (
-                len(ledger.study_of(MAIN, [OrthancId(f"o{number}") for number in range(1, position.cursor + 1)]))
+                len(ledger.records.study_of(MAIN, [OrthancId(f"o{number}") for number in range(1, position.cursor + 1)]))
                 == position.cursor
             )
-            assert {claim.row.study_uid for claim in ledger.claim(100_000, now=NOW)} == dirty
-            assert ledger.counts(NOW).dirty == len(dirty)
+            assert {claim.row.study_uid for claim in ledger.claims.take(100_000, now=NOW)} == dirty
+            assert ledger.overview.counts(NOW).dirty == len(dirty)
     assert taken
     assert published
 
@@ -83,16 +83,18 @@ def test_a_second_process_is_refused_and_told_who_holds_it(url: str) -> None:
             Ledger.open(url)
         with Ledger.open_guest(url, clock=Clock(NOW + 3600)) as guest:
             assert mark(guest, event("9.9")) == 1
-            assert guest.is_dirty(["9.9"]) == {"9.9"}, "due in an hour by the guest's clock, so the owner leaves it"
+            assert guest.marks.find_pending(["9.9"]) == {"9.9"}, (
+                "due in an hour by the guest's clock, so the owner leaves it"
+            )
             for refused in (
-                lambda: guest.claim(1, now=NOW),
-                lambda: guest.save_installation("x"),
-                lambda: guest.release("1"),
+                lambda: guest.claims.take(1, now=NOW),
+                lambda: guest.facts.save_installation("x"),
+                lambda: guest.claims.release("1"),
                 guest.require_ownership,
             ):
                 with pytest.raises(LedgerRefused, match="only the ledger's owner"):
                     refused()
-            assert guest.next_due() is not None
+            assert next_due(guest) is not None
     finally:
         kill_after(process, 0)
     _until_nobody_owns(url)
@@ -111,7 +113,7 @@ def test_a_first_start_that_was_cut_short_is_begun_again(file_url: str) -> None:
     place.new.write_bytes(b"SQLite format 3\0 half")
     place.beside(".new-wal").write_bytes(b"half")
     with Ledger.open(file_url) as ledger:
-        assert ledger.counts(NOW).dirty == 0
+        assert ledger.overview.counts(NOW).dirty == 0
     assert not place.new.exists()
 
 
@@ -122,5 +124,5 @@ def test_an_owner_who_lost_the_ledger_to_another_must_not_write(file_url: str) -
         place_of(file_url).lock.unlink()
         with Ledger.open(file_url, clock=Clock(NOW)) as second:
             with pytest.raises(LedgerRefused, match="taken the ledger over"):
-                first.claim(1, now=NOW)
-            assert len(second.claim(1, now=NOW)) == 1
+                first.claims.take(1, now=NOW)
+            assert len(second.claims.take(1, now=NOW)) == 1

@@ -26,9 +26,9 @@ def url(file_url: str) -> str:
 def file(ledger: Ledger, url: str) -> Path:
     """A closed ledger with some hundred studies in it."""
     mark(ledger, *(event(f"1.{number}") for number in range(300)))
-    for claim in ledger.claim(300, now=NOW):
+    for claim in ledger.claims.take(300, now=NOW):
         if claim.row.study_uid.endswith("7"):
-            ledger.commit(done(claim, record=record(claim.row.study_uid)))
+            ledger.outcomes.commit(done(claim, record=record(claim.row.study_uid)))
     ledger.close()
     return place_of(url).file
 
@@ -197,13 +197,13 @@ def test_a_full_disk_is_said_and_survived(url: str) -> None:
         mark(ledger, event("1.0"))
         with pytest.raises(LedgerUnavailable, match="disk of the ledger is full"):
             mark(ledger, *(event(f"1.{number}") for number in range(20_000)))
-        assert ledger.counts(NOW).dirty == 1
+        assert ledger.overview.counts(NOW).dirty == 1
         claim = only(ledger)
         with pytest.raises(LedgerUnavailable, match="full"):
-            ledger.commit(done(claim, record=record("1.0", raw={"labels": "x" * 500_000})))
-        assert ledger.record("1.0") is None
+            ledger.outcomes.commit(done(claim, record=record("1.0", raw={"labels": "x" * 500_000})))
+        assert ledger.records.find("1.0") is None
         ledger._writer.run(lambda tx: tx.connection.exec_driver_sql("PRAGMA max_page_count = 100000"))
-        assert not ledger.commit(done(claim, record=record("1.0", raw={"labels": "x" * 500_000})))
+        assert not ledger.outcomes.commit(done(claim, record=record("1.0", raw={"labels": "x" * 500_000})))
         assert mark(ledger, *(event(f"1.{number}") for number in range(20_000))) == 20_000
 
 
@@ -216,8 +216,8 @@ def test_a_ledger_that_became_read_only_is_said_and_survived(url: str) -> None:
         with pytest.raises(LedgerUnavailable, match="ledger is read-only"):
             mark(ledger, event("1.1"))
         with pytest.raises(LedgerUnavailable, match="ledger is read-only"):
-            ledger.commit(done(claim, record=record("1.0")))
-        assert (ledger.record("1.0"), ledger.counts(NOW).dirty) == (None, 1)
+            ledger.outcomes.commit(done(claim, record=record("1.0")))
+        assert (ledger.records.find("1.0"), ledger.overview.counts(NOW).dirty) == (None, 1)
     with Ledger.open(url, clock=Clock(NOW)) as ledger:
-        assert not ledger.commit(done(only(ledger), record=record("1.0")))
+        assert not ledger.outcomes.commit(done(only(ledger), record=record("1.0")))
         assert mark(ledger, event("1.1")) == 1

@@ -21,7 +21,7 @@ from syncd.model.ids import OrthancId
 from syncd.model.study.raw import StudyListing
 from syncd.model.study.rejection import Rejection
 from syncd.model.work import Brake
-from tests.ledger.made import MAIN, SETTLE, Clock, event
+from tests.ledger.made import MAIN, SETTLE, Clock, copies_of, event
 
 PARKED = "INSERT INTO parked VALUES ('{}', '{}', '', '', '', NULL, 0)"
 DIRTY = "INSERT INTO dirty VALUES ('{}', 7, 0, 5, 5, 0, 0, false, 0, 0, 'event', NULL)"
@@ -65,25 +65,25 @@ def test_the_first_ledger_becomes_todays_and_keeps_what_it_held(old: str, clock:
     """RULES E: cursor, copies and parked studies stay; rejections can be kept."""
     told = Rejection(note_uid="k", source_uid="1.1", target_uid="1.1", title="113037", patient="p", instances=("1",))
     with Ledger.open(old, clock=clock) as ledger:
-        position = ledger.feed_position(MAIN)
+        position = ledger.feed.position(MAIN)
         assert position is not None
-        assert (position.cursor, [one.orthanc_id for one in ledger.copies("1.1")]) == (42, ["o1"])
-        assert {one.study_uid for one in ledger.parked_list()} == {"1.1", "1.2", "1.3"}
-        ledger.keep_rejections("1.1", [told])
-        assert ledger.rejections("1.1") == (told,)
+        assert (position.cursor, [one.orthanc_id for one in copies_of(ledger, "1.1")]) == (42, ["o1"])
+        assert {one.study_uid for one in ledger.records.page_parked()} == {"1.1", "1.2", "1.3"}
+        ledger.rejections.keep("1.1", [told])
+        assert ledger.rejections.find_concerning("1.1") == (told,)
 
 
 def test_studies_parked_for_their_rejection_notes_are_looked_at_again(old: str, clock: Clock) -> None:
     """Nothing stays parked `rejection-unsupported`; the others wait as they did."""
     with Ledger.open(old, clock=clock) as ledger:
-        assert ledger.counts(clock()).dirty == 2
-        claims = {claim.row.study_uid: claim for claim in ledger.claim(9, now=clock())}
+        assert ledger.overview.counts(clock()).dirty == 2
+        claims = {claim.row.study_uid: claim for claim in ledger.claims.take(9, now=clock())}
         assert claims.keys() == {"1.1", "1.2"}
         assert (claims["1.1"].row.generation, claims["1.1"].row.reason) == (8, "rejection")
         assert (claims["1.2"].row.generation, claims["1.2"].row.reason) == (7, "event")
         assert claims["1.1"].parked is not None
-        ledger.mark([event("1.1")], settle_after=SETTLE)
-        row = ledger.dirty_row("1.1")
+        ledger.marks.add([event("1.1")], settle_after=SETTLE)
+        row = ledger.marks.find("1.1")
         assert row is not None
         assert row.generation == 9
 
@@ -92,7 +92,7 @@ def test_an_empty_one_gets_no_work(url: str, clock: Clock) -> None:
     """RULES E1."""
     of_version("0001", url, [])
     with Ledger.open(url, clock=clock) as ledger:
-        assert (ledger.counts(clock()).dirty, ledger.newest_generation()) == (0, 0)
+        assert (ledger.overview.counts(clock()).dirty, ledger.progress.newest_generation()) == (0, 0)
 
 
 def test_a_guest_does_not_migrate(old: str) -> None:
@@ -104,9 +104,9 @@ def test_a_guest_does_not_migrate(old: str) -> None:
 def test_a_second_start_migrates_nothing(old: str, clock: Clock) -> None:
     """RULES E1: the marks are made once."""
     with Ledger.open(old, clock=clock) as ledger:
-        generation = ledger.newest_generation()
+        generation = ledger.progress.newest_generation()
     with Ledger.open(old, clock=clock) as ledger:
-        assert (ledger.newest_generation(), ledger.counts(clock()).dirty) == (generation, 2)
+        assert (ledger.progress.newest_generation(), ledger.overview.counts(clock()).dirty) == (generation, 2)
 
 
 def test_a_migration_that_dies_leaves_the_old_ledger(old: str, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
@@ -123,7 +123,7 @@ def test_a_migration_that_dies_leaves_the_old_ledger(old: str, monkeypatch: pyte
     monkeypatch.undo()
     assert "rejections" not in _tables(old)
     with Ledger.open(old, clock=clock) as ledger:
-        assert ledger.counts(clock()).dirty == 2
+        assert ledger.overview.counts(clock()).dirty == 2
 
 
 def _tables(url: str) -> set[str]:
@@ -155,14 +155,14 @@ def test_what_was_published_gets_an_archive_and_a_budget(url: str, clock: Clock)
         ],
     )
     with Ledger.open(url, clock=clock) as ledger:
-        found = {one.study_uid: (one.archive, one.adopted, one.retracted, one.retracted_at) for one in ledger.records()}
+        found = {one.study_uid: (one.archive, one.adopted, one.retracted, one.retracted_at) for one in ledger.records.page()}
         assert found == {
             "1.1": ("main", False, "", 0.0),
             "1.2": ("main", True, "", 0.0),
             "1.3": ("main", False, "withdrawn", 5.0),
             "bad": ("main", False, "", 0.0),
         }
-        assert ledger.brake(MAIN) == Brake(archive=MAIN, published=3)
+        assert ledger.retractions.brake(MAIN) == Brake(archive=MAIN, published=3)
 
 
 def test_what_waits_is_sorted_by_what_was_published_of_it(url: str, clock: Clock) -> None:
@@ -176,16 +176,16 @@ def test_what_waits_is_sorted_by_what_was_published_of_it(url: str, clock: Clock
     statements = [record.format(uid, date) for uid, date in rows.items()]
     of_version("0002", url, [*statements, *(old.format(uid) for uid in (*rows, "1.9"))])
     with Ledger.open(url, clock=clock) as ledger:
-        assert [claim.row.study_uid for claim in ledger.claim(9, now=clock())] == ["1.2", "1.3", "1.1", "1.9"]
+        assert [claim.row.study_uid for claim in ledger.claims.take(9, now=clock())] == ["1.2", "1.3", "1.1", "1.9"]
         assert ledger.selection.page() == []
 
 
 def test_what_was_parked_is_not_dropped(old: str, clock: Clock) -> None:
     """RULES E2: nobody said so of what is old, and it can be said now."""
     with Ledger.open(old, clock=clock) as ledger:
-        assert {one.dropped for one in ledger.parked_list()} == {False}
-        assert ledger.drop("1.3")
-        assert (ledger.counts(clock()).dropped, ledger.fought_over("1.3")) == (1, frozenset())
+        assert {one.dropped for one in ledger.records.page_parked()} == {False}
+        assert ledger.parking.drop("1.3")
+        assert (ledger.overview.counts(clock()).dropped, ledger.corrections.find_fought_over("1.3")) == (1, frozenset())
 
 
 def test_the_first_inventory_after_an_upgrade_marks_nothing_for_its_words(url: str, clock: Clock) -> None:
@@ -200,5 +200,5 @@ def test_the_first_inventory_after_an_upgrade_marks_nothing_for_its_words(url: s
         (window,) = ledger.sweep.untold_windows(MAIN)
         assert ledger.sweep.find_differing(MAIN, window) == []
         assert ledger.sweep.keep_digests(MAIN, window) == 1
-        (copy,) = ledger.copies("1.1")
+        (copy,) = copies_of(ledger, "1.1")
         assert (copy.last_update, copy.instances, copy.labels, copy.tags_digest) == ("t", 1, "", "d1")

@@ -170,7 +170,7 @@ def test_text_is_compared_byte_by_byte_whatever_the_database_does(postgres: Post
     with Ledger.open(url, clock=Clock(NOW)) as ledger:
         uids = ["1.2.B", "1.2.a", "1.10", "1.9", "1.2.Ä", "1.2-a"]
         mark(ledger, *map(event, uids))
-        assert [row.study_uid for row in ledger.dirty_rows()] == sorted(uids)
+        assert [row.study_uid for row in ledger.marks.page()] == sorted(uids)
     with postgres.admin(name_of(url)) as admin:
         assert admin.execute("SELECT 'B' < 'a'").fetchone() == (False,), "this database itself sorts as a dictionary does"
 
@@ -187,8 +187,8 @@ def test_two_processes_that_mark_one_study_both_count(url: str) -> None:
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(work, [owner, guest] * 4))
-        assert owner.newest_generation() == 160
-        assert owner.counts(NOW).dirty == 21 == len(owner.dirty_rows())
+        assert owner.progress.newest_generation() == 160
+        assert owner.overview.counts(NOW).dirty == 21 == len(owner.marks.page())
 
 
 @pytest.mark.usefixtures("impatient")
@@ -220,10 +220,10 @@ def test_a_lock_that_was_lost_and_that_nobody_took_comes_back(postgres: Postgres
         claim = only(ledger)
         assert postgres.end_sessions("owns") == 1
         ledger.require_ownership()
-        assert ledger.claim(1, now=NOW) == []
+        assert ledger.claims.take(1, now=NOW) == []
         with pytest.raises(LedgerRefused, match="held by process"):
             Ledger.open(url)
-        assert not ledger.commit(done(claim, Decision.CREATE, record=record("1.1")))
+        assert not ledger.outcomes.commit(done(claim, Decision.CREATE, record=record("1.1")))
 
 
 def test_who_lost_the_lock_to_another_owner_sends_and_writes_nothing_any_more(postgres: Postgres, url: str) -> None:
@@ -237,7 +237,7 @@ def test_who_lost_the_lock_to_another_owner_sends_and_writes_nothing_any_more(po
                 with pytest.raises(LedgerRefused, match="taken the ledger over"):
                     first.require_ownership()
             with pytest.raises(LedgerRefused, match="taken the ledger over"):
-                first.commit(done(claim, Decision.CREATE, record=record("1.1")))
+                first.outcomes.commit(done(claim, Decision.CREATE, record=record("1.1")))
             assert only(second).row == claim.row
             second.require_ownership()
 
@@ -288,11 +288,11 @@ def test_a_server_that_was_restarted_is_found_again() -> None:
     """RULES C6: while it is away that is said; afterwards reading, writing and owning go on by themselves."""
     with running() as server, Ledger.open(server.new_database(), clock=Clock(NOW)) as ledger:
         mark(ledger, event("1.1"))
-        assert ledger.counts(NOW).dirty == 1
+        assert ledger.overview.counts(NOW).dirty == 1
         server.stop()
         asked: list[Callable[[], Any]] = [
             lambda: mark(ledger, event("1.2")),
-            lambda: ledger.counts(NOW),
+            lambda: ledger.overview.counts(NOW),
             ledger.require_ownership,
         ]
         for ask in asked:
@@ -301,7 +301,7 @@ def test_a_server_that_was_restarted_is_found_again() -> None:
         server.restart()
         ledger.require_ownership()
         assert mark(ledger, event("1.2")) == 1
-        assert ledger.counts(NOW).dirty == 2
+        assert ledger.overview.counts(NOW).dirty == 2
 
 
 def test_a_writing_connection_that_was_cut_costs_nothing(postgres: Postgres, url: str) -> None:
@@ -311,14 +311,14 @@ def test_a_writing_connection_that_was_cut_costs_nothing(postgres: Postgres, url
         assert postgres.end_sessions("writes") == 1
         assert mark(ledger, event("1.2")) == 1
         postgres.end_sessions("reads")
-        assert ledger.counts(NOW).dirty == 2
+        assert ledger.overview.counts(NOW).dirty == 2
 
 
 def test_a_claim_whose_answer_was_lost_is_handed_out_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES E6: the COMMIT happened and its answer never came: told as unavailable, not done twice, and no claim leaks."""
     with Ledger.open(url, clock=Clock(NOW)) as ledger:
         mark(ledger, event("1.1"), event("1.2"), event("1.3"))
-        held = ledger.claim(1, now=NOW)
+        held = ledger.claims.take(1, now=NOW)
         dialect = ledger._writer._connection.dialect
         commit = dialect.do_commit
 
@@ -329,10 +329,10 @@ def test_a_claim_whose_answer_was_lost_is_handed_out_again(url: str, monkeypatch
 
         monkeypatch.setattr(dialect, "do_commit", lose)
         with pytest.raises(LedgerUnavailable, match="during a commit"):
-            ledger.claim(1, now=NOW)
+            ledger.claims.take(1, now=NOW)
         monkeypatch.undo()
         assert [claim.row.study_uid for claim in held] == ["1.1"]
-        assert [claim.row.study_uid for claim in ledger.claim(9, now=NOW)] == ["1.2", "1.3"]
+        assert [claim.row.study_uid for claim in ledger.claims.take(9, now=NOW)] == ["1.2", "1.3"]
 
 
 def test_a_standby_is_said(postgres: Postgres, url: str) -> None:

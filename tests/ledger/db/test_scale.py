@@ -21,6 +21,7 @@ from tests.ledger.made import (
     NOW,
     SETTLE,
     Clock,
+    claim_study,
     copy,
     done,
     mark,
@@ -46,49 +47,45 @@ MILLION = 1_000_000
 def a_day(ledger: Ledger) -> None:
     """Everything that the daemon asks of its ledger again and again."""
     uids = ["1.1", "1.2", "1.3"]
-    ledger.commit_intake(
+    ledger.feed.commit_intake(
         position(9, seen=(7, 8, 9)),
         marks=[told(uid, orthanc_id=OrthancId(f"o{uid}")) for uid in uids],
         copies=[copy("1.1", "o1.1", "t")],
         settle_after=SETTLE,
     )
     mark(ledger, resync("1.3"))
-    for claim in ledger.claim(2, now=NOW):
+    for claim in ledger.claims.take(2, now=NOW):
         uid = claim.row.study_uid
-        ledger.save_intent(Intent(study_uid=uid, resource_id=uid, digest="d", expected_version="0"))
-        ledger.commit(done(claim, Decision.CREATE, record=record(uid), gone_copies=(copy(uid, "gone"),)))
+        ledger.claims.save_intent(Intent(study_uid=uid, resource_id=uid, digest="d", expected_version="0"))
+        ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid), gone_copies=(copy(uid, "gone"),)))
     for uid, ending in (("1.3", {"parked": parked("1.3")}), ("1.2", {"unpark": True})):
         mark(ledger, resync(uid))
-        claim = ledger.claim_study(uid)
+        claim = claim_study(ledger, uid)
         assert claim is not None
-        ledger.commit(waits(claim, due=NOW + 60, **ending))  # type: ignore[arg-type]
-    ledger.release(*uids)
-    ledger.keep_rejections("1.1", ())
-    ledger.beat(Heartbeat(pid=1, at=NOW, started_at=NOW, version="0"))
-    ledger.counts(NOW)
-    ledger.next_due()
-    ledger.heartbeat()
+        ledger.outcomes.commit(waits(claim, due=NOW + 60, **ending))  # type: ignore[arg-type]
+    ledger.claims.release(*uids)
+    ledger.rejections.keep("1.1", ())
+    ledger.overview.beat(Heartbeat(pid=1, at=NOW, started_at=NOW, version="0"))
+    ledger.overview.counts(NOW)
+    ledger.overview.heartbeat()
     for ask in (
-        ledger.record,
-        ledger.intent,
-        ledger.parked,
-        ledger.dirty_row,
-        ledger.copies,
-        ledger.history,
-        ledger.rejections,
+        ledger.records.find,
+        ledger.claims.find_intent,
+        ledger.records.find_parked,
+        ledger.marks.find,
+        ledger.overview.history,
+        ledger.rejections.find_concerning,
     ):
         ask(uids[0])
-    ledger.study_of(MAIN, [OrthancId("o1.1")])
-    ledger.seen_copies(MAIN, [OrthancId("o1.1")])
-    ledger.sample_copies(MAIN, 20)
-    ledger.raw_tuples(MAIN, uids)
-    ledger.is_dirty(uids)
-    for page in (ledger.records, ledger.parked_list, ledger.dirty_rows):
+    ledger.overview.standing(uids)
+    ledger.records.study_of(MAIN, [OrthancId("o1.1")])
+    ledger.records.sample_copies(MAIN, 20)
+    ledger.marks.find_pending(uids)
+    for page in (ledger.records.page, ledger.records.page_parked, ledger.marks.page):
         page("1.1", 100)
-    ledger.last_history(20)
-    ledger.feed_position(MAIN)
-    ledger.companion("Patient", "p")
-    ledger.newest_generation()
+    ledger.feed.position(MAIN)
+    ledger.companions.find("Patient", "p")
+    ledger.progress.newest_generation()
     a_fhir_inventory(ledger)
 
 
@@ -100,8 +97,8 @@ def a_fhir_inventory(ledger: Ledger) -> None:
     ask.patients(["Patient/p", "Patient/q"])
     ask.find_referring("", "1.2")
     ask.find_doubted("", most=100)
-    ledger.mark_subject("Patient/p", but="1.1")
-    ledger.mark_mismatched("Patient/p")
+    ledger.marks.add_subject("Patient/p", but="1.1")
+    ledger.marks.add_mismatched("Patient/p")
     ledger.safety.page("1.1")
 
 
@@ -132,7 +129,7 @@ def test_what_only_a_person_asks_may_read_a_table_through(file_url: str) -> None
     """RULES E8: the one-shot commands' questions do, which also shows that the test above would notice."""
     with Ledger.open(file_url, clock=Clock(NOW)) as ledger:
         with listening(ledger) as heard:
-            ledger.backing_off(most_attempts=3)
+            ledger.progress.count_backing_off(most_attempts=3)
         assert read_through(ledger, heard) == ["dirty"]
 
 
@@ -146,16 +143,16 @@ def test_a_million_studies_fit(url: str) -> None:
     """RULES E8: a million published, a million waiting; the plans are those of full tables, and the answers are right."""
     with Ledger.open(url, clock=Clock(NOW)) as ledger:
         ledger._writer.run(_fill)
-        counts = ledger.counts(NOW)
+        counts = ledger.overview.counts(NOW)
         assert (counts.dirty, counts.due, counts.published) == (MILLION, 100, {"available": MILLION})
-        claims = ledger.claim(1000, now=NOW)
+        claims = ledger.claims.take(1000, now=NOW)
         assert len(claims) == 100
         assert [claim.row.priority for claim in claims] == sorted(claim.row.priority for claim in claims)
-        ledger.release(*(claim.row.study_uid for claim in claims))
+        ledger.claims.release(*(claim.row.study_uid for claim in claims))
         with listening(ledger) as heard:
             a_day(ledger)
         assert [table for table in read_through(ledger, heard) if table in FILLED] == []
-        assert ledger.mark_outdated("fingerprint") == 0, "all were published under this one"
+        assert ledger.marks.add_outdated("fingerprint") == 0, "all were published under this one"
 
 
 def read_through(ledger: Ledger, heard: dict[str, Any]) -> list[str]:

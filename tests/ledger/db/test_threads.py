@@ -26,18 +26,18 @@ def test_eight_threads_finish_four_hundred_rows_none_twice_none_lost(ledger: Led
     def work(_: int) -> list[str]:
         worked: list[str] = []
         start.wait()
-        while claims := ledger.claim(7, now=NOW):
+        while claims := ledger.claims.take(7, now=NOW):
             for claim in claims:
                 uid = claim.row.study_uid
-                assert not ledger.commit(done(claim, Decision.CREATE, record=record(uid)))
+                assert not ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid)))
                 worked.append(uid)
         return worked
 
     with ThreadPoolExecutor(THREADS) as pool:
         worked = [uid for part in pool.map(work, range(THREADS)) for uid in part]
     assert sorted(worked) == sorted(uids)
-    assert ledger.counts(NOW).dirty == 0
-    assert ledger.counts(NOW).published == {"available": 400}
+    assert ledger.overview.counts(NOW).dirty == 0
+    assert ledger.overview.counts(NOW).published == {"available": 400}
 
 
 def test_marks_made_while_others_commit_are_never_lost(ledger: Ledger) -> None:
@@ -55,11 +55,11 @@ def test_marks_made_while_others_commit_are_never_lost(ledger: Ledger) -> None:
         marking.set()
 
     def work(_: int) -> None:
-        while not marking.is_set() or ledger.counts(NOW).dirty:
-            for claim in ledger.claim(3, now=NOW):
+        while not marking.is_set() or ledger.overview.counts(NOW).dirty:
+            for claim in ledger.claims.take(3, now=NOW):
                 uid = claim.row.study_uid
                 last_worked[uid] = last_marked[uid]  # the snapshot: what is true when the work begins
-                ledger.commit(done(claim))
+                ledger.outcomes.commit(done(claim))
 
     with ThreadPoolExecutor(THREADS) as pool:
         marker = pool.submit(keep_marking)
@@ -95,7 +95,7 @@ def test_one_failing_change_does_not_spoil_its_neighbours(ledger: Ledger) -> Non
         assert before.result() == after.result() == 1
         with pytest.raises(LookupError, match="only mine"):
             failing.result()
-    assert ledger.counts(NOW).dirty == 2
+    assert ledger.overview.counts(NOW).dirty == 2
 
 
 def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
@@ -104,5 +104,5 @@ def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
     with pytest.raises(LedgerUnavailable, match="closed"):
         mark(ledger, event("1.1"))
     with pytest.raises(LedgerUnavailable, match="closed"):
-        ledger.counts(NOW)
+        ledger.overview.counts(NOW)
     ledger.close()

@@ -15,7 +15,7 @@ from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.inventories import Difference, Inventory
 from syncd.model.study.raw import StudyListing
 from syncd.model.work import Copy
-from tests.ledger.made import MAIN, NOW, SETTLE, Clock, copy, done, event, mark, publish, record
+from tests.ledger.made import MAIN, NOW, SETTLE, Clock, claim_study, copies_of, copy, done, event, mark, publish, record
 
 ELSEWHERE = ArchiveName("other")
 
@@ -49,9 +49,9 @@ def known(ledger: Ledger, uid: str, **changes: Any) -> None:
     publish(ledger, uid, status=changes.pop("status", "available"))
     row = {"last_update": "t1", "instances": 3, "labels": "", "tags_digest": "d1", **changes}
     mark(ledger, event(uid))
-    claim = ledger.claim_study(uid)
+    claim = claim_study(ledger, uid)
     assert claim is not None
-    ledger.commit(done(claim, found_copies=(replace(copy(uid, f"o-{uid}"), **row),)))
+    ledger.outcomes.commit(done(claim, found_copies=(replace(copy(uid, f"o-{uid}"), **row),)))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_gone_is_what_was_known_before_and_is_not_listed(ledger: Ledger, clock: 
     """RULES A8: not what was first seen after the listing began, nor what has another archive."""
     known(ledger, "1.1")
     known(ledger, "1.2")
-    ledger.mark([], copies=[Copy(archive=ELSEWHERE, orthanc_id=OrthancId("o"), study_uid="1.9")], settle_after=SETTLE)
+    ledger.marks.add([], copies=[Copy(archive=ELSEWHERE, orthanc_id=OrthancId("o"), study_uid="1.9")], settle_after=SETTLE)
     clock.now += 1
     began = staged(ledger, listing("1.1"))
     clock.now += 1
@@ -128,11 +128,11 @@ def test_what_nobody_reads_gets_its_digest_from_the_listing(ledger: Ledger) -> N
     known(ledger, "1.2")
     known(ledger, "1.3", tags_digest=None)
     mark(ledger, event("1.3"))
-    ledger.mark([], copies=[Copy(archive=ELSEWHERE, orthanc_id=OrthancId("o"), study_uid="1.9")], settle_after=SETTLE)
+    ledger.marks.add([], copies=[Copy(archive=ELSEWHERE, orthanc_id=OrthancId("o"), study_uid="1.9")], settle_after=SETTLE)
     staged(ledger, *(listing(uid, labels="", tags_digest="d2") for uid in ("1.1", "1.2", "1.3")))
     assert differing(ledger) == {"1.2": Difference.CHANGED}
     assert sum(ledger.sweep.keep_digests(MAIN, window) for window in ledger.sweep.untold_windows(MAIN)) == 1
-    assert {uid: ledger.copies(uid)[0].tags_digest for uid in ("1.1", "1.2", "1.3", "1.9")} == {
+    assert {uid: copies_of(ledger, uid)[0].tags_digest for uid in ("1.1", "1.2", "1.3", "1.9")} == {
         "1.1": "d2",
         "1.2": "d1",
         "1.3": None,
@@ -149,7 +149,7 @@ def test_a_listing_that_tells_no_words_takes_none_away(ledger: Ledger) -> None:
     staged(ledger, listing("1.1"))
     assert list(ledger.sweep.untold_windows(MAIN)) == []
     assert [ledger.sweep.keep_digests(MAIN, window) for window in ledger.sweep.windows(MAIN)] == [0]
-    assert ledger.copies("1.1")[0].tags_digest == "d1"
+    assert copies_of(ledger, "1.1")[0].tags_digest == "d1"
 
 
 def test_windows_pass_over_everything_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_counts_come_round_and_a_moved_one_marks(ledger: Ledger, clock: Clock) -
     asked = ledger.sweep.to_count(MAIN, counted_before=clock.now, most=1)
     assert asked == {"o-1.1": "1.1"}
     assert ledger.sweep.keep_counts(MAIN, list(asked), {OrthancId("o-1.1"): 2}) == 1
-    row = ledger.dirty_row("1.1")
+    row = ledger.marks.find("1.1")
     assert row is not None and row.reason == "inventory"
     assert ledger.sweep.to_count(MAIN, counted_before=clock.now, most=1) == {"o-1.2": "1.2"}
     assert ledger.sweep.keep_counts(MAIN, [OrthancId("o-1.1")], {OrthancId("o-1.1"): 2}) == 0
@@ -222,6 +222,6 @@ def assert_by_index(ledger: Ledger, wanted: Select[Any] | Update) -> None:
 def test_a_record_is_no_count_where_a_study_has_two_copies(ledger: Ledger) -> None:
     """RULES C8: the record's number is that of all copies."""
     known(ledger, "1.1", instances=-1)
-    ledger.mark([], copies=[copy("1.1", "o-second")], settle_after=SETTLE)
+    ledger.marks.add([], copies=[copy("1.1", "o-second")], settle_after=SETTLE)
     assert record("1.1").raw["instances"] == 3
     assert ledger.sweep.keep_counts(MAIN, [OrthancId("o-1.1")], {OrthancId("o-1.1"): 1}) == 0

@@ -71,7 +71,7 @@ def test_what_stood_in_the_way_and_does_no_more(ledger: Ledger) -> None:
     """RULES E2."""
     for uid, reason in (("1.1", "foreign-imagingstudy"), ("1.2", "owned-elsewhere"), ("1.3", "refused")):
         mark(ledger, event(uid))
-        ledger.commit(done(only(ledger), parked=set_aside(uid, reason)))
+        ledger.outcomes.commit(done(only(ledger), parked=set_aside(uid, reason)))
     walk(ledger, resource("1.2", resource_id="theirs", owner="another"))
     assert ledger.verification.find_unhindered("", most=9) == ["1.1"]
 
@@ -100,9 +100,9 @@ def test_findings_are_those_of_the_last_walk(ledger: Ledger, clock: Clock) -> No
         ]
         ledger.verification.advance(begun, found=found)
         ledger.verification.finish(begun)
-    assert [(one.resource_id, one.kind) for one in ledger.findings()] == [("b", "duplicate"), ("b", "foreign")]
-    assert ledger.findings() == ledger.verification.findings_of("1.1")
-    assert ledger.findings("b") == ledger.verification.findings_of("1.2") == []
+    assert [(one.resource_id, one.kind) for one in ledger.verification.findings()] == [("b", "duplicate"), ("b", "foreign")]
+    assert ledger.verification.findings() == ledger.verification.findings_of("1.1")
+    assert ledger.verification.findings("b") == ledger.verification.findings_of("1.2") == []
 
 
 def test_a_wish_during_a_walk_is_another_one(ledger: Ledger) -> None:

@@ -13,7 +13,7 @@ from syncd.model.provenance import Occasion, OwedProvenance
 from syncd.model.words import Decision, Priority
 from syncd.model.work import Companion, Outcome
 from tests.ledger.db.test_migrations import of_version
-from tests.ledger.made import SETTLE, Clock, event
+from tests.ledger.made import SETTLE, Clock, claim_study, event
 from tests.ledger.made import record as record_of
 
 OWED = OwedProvenance(
@@ -29,8 +29,8 @@ OWED = OwedProvenance(
 
 
 def commit(ledger: Ledger, *owed: OwedProvenance, study: str = "1.1", subject: str = "") -> None:
-    ledger.mark([event(study)], settle_after=SETTLE)
-    claim = ledger.claim_study(study)
+    ledger.marks.add([event(study)], settle_after=SETTLE)
+    claim = claim_study(ledger, study)
     assert claim is not None
     outcome = Outcome(
         study_uid=study,
@@ -41,7 +41,7 @@ def commit(ledger: Ledger, *owed: OwedProvenance, study: str = "1.1", subject: s
         record=replace(record_of(study), subject=subject),
         owed=owed,
     )
-    ledger.commit(outcome)
+    ledger.outcomes.commit(outcome)
 
 
 def test_a_debt_is_kept_with_its_record_over_a_restart(url: str, clock: Clock) -> None:
@@ -51,7 +51,7 @@ def test_a_debt_is_kept_with_its_record_over_a_restart(url: str, clock: Clock) -
     with Ledger.open(url, clock=clock) as ledger:
         (found,) = ledger.trail.of_study("1.1")
         assert found == replace(OWED, due=found.due)
-        assert ledger.record("1.1") is not None
+        assert ledger.records.find("1.1") is not None
 
 
 def test_debts_come_due_in_their_order(ledger: Ledger) -> None:
@@ -90,7 +90,7 @@ def test_a_debt_that_was_given_up_is_told_in_the_history(ledger: Ledger) -> None
     """RULES B8: noted, and nothing waits for it."""
     commit(ledger, OWED)
     ledger.trail.give_up(OWED, "replaced: not written, 400")
-    line = ledger.history("1.1")[0]
+    line = ledger.overview.history("1.1")[0]
     assert (line.decision, line.reason) == ("Provenance", "replaced: not written, 400")
     assert not ledger.trail.of_study("1.1")
 
@@ -129,7 +129,7 @@ def test_companions_come_in_pages(ledger: Ledger) -> None:
     """RULES E8: keyset pages of one type."""
     kept = [Companion(resource_type="Patient", resource_id=f"pat-{number}", version="1", digest="") for number in range(5)]
     for one in (*kept, replace(kept[0], resource_type="Device")):
-        ledger.save_companion(one)
+        ledger.companions.save(one)
     assert ledger.rounds.companions("Patient", after="", limit=2) == kept[:2]
     assert ledger.rounds.companions("Patient", after="pat-1", limit=9) == kept[2:]
 
@@ -138,8 +138,8 @@ def test_the_studies_of_a_subject_are_marked(ledger: Ledger) -> None:
     """RULES B4: all but the one that is dealt with; read afresh, at the priority of repairs."""
     for study, subject in (("1.1", "Patient/a"), ("1.2", "Patient/a"), ("1.3", "Patient/b"), ("1.4", "Patient/a")):
         commit(ledger, study=study, subject=subject)
-    assert ledger.mark_subject("Patient/a", but="1.2") == 2
-    rows = {row.study_uid: row for row in ledger.dirty_rows()}
+    assert ledger.marks.add_subject("Patient/a", but="1.2") == 2
+    rows = {row.study_uid: row for row in ledger.marks.page()}
     assert rows.keys() == {"1.1", "1.4"}
     assert all(row.read_fhir and row.priority == Priority.REPAIR for row in rows.values())
 
@@ -148,6 +148,6 @@ def test_an_older_ledger_owes_nothing_and_replaced_nobody(url: str, clock: Clock
     """RULES E: brought up to date with what it held."""
     of_version("0002", url, ["INSERT INTO companions VALUES ('Patient', 'pat-1', '1', 'd', 'k')"])
     with Ledger.open(url, clock=clock) as ledger:
-        known = ledger.companion("Patient", "pat-1")
+        known = ledger.companions.find("Patient", "pat-1")
         assert known is not None and known.replaced_by == ""
         assert not ledger.trail.due(9, now=clock())

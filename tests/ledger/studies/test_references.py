@@ -9,7 +9,7 @@ import pytest
 from syncd.ledger.ledger import Ledger
 from syncd.model.snapshot import Note
 from syncd.model.words import Tombstone
-from tests.ledger.made import done, event, mark, parked, publish, record
+from tests.ledger.made import claim_study, done, event, mark, parked, publish, record
 
 OURS, THEIRS = "Patient/pat-1", "Patient/his_1"
 UNLIKE = "safe: 0010,0030 RULES B10 as {} says otherwise"
@@ -18,9 +18,9 @@ DIFFERS = Note(tag="0010,0030", rule="RULES B10", done="published all the same",
 
 def set_aside(ledger: Ledger, uid: str, reason: str, detail: str = "") -> None:
     mark(ledger, event(uid))
-    claim = ledger.claim_study(uid)
+    claim = claim_study(ledger, uid)
     assert claim is not None
-    ledger.commit(done(claim, parked=parked(uid, reason, detail=detail)))
+    ledger.outcomes.commit(done(claim, parked=parked(uid, reason, detail=detail)))
 
 
 @pytest.fixture
@@ -48,16 +48,16 @@ def test_who_contradicts_a_patient_stands_by_it_no_more(ledger: Ledger, reason: 
     assert ledger.references.find_study_under(OURS, but="1.2") == ("1.1" if stands else "")
     assert ledger.references.find_study_under(OURS, but="1.1") == "1.2"
     assert ledger.references.find_doubted("", most=9) == ([] if stands else ["1.1"])
-    assert ledger.mark_mismatched("Patient/pat-11") == ledger.mark_mismatched("Patient/pat-") == 0
-    assert ledger.mark_mismatched(OURS) == (not stands)
+    assert ledger.marks.add_mismatched("Patient/pat-11") == ledger.marks.add_mismatched("Patient/pat-") == 0
+    assert ledger.marks.add_mismatched(OURS) == (not stands)
 
 
 def test_what_is_withdrawn_stands_by_nobody(referring: Ledger) -> None:
     mark(referring, event("1.4"))
-    claim = referring.claim_study("1.4")
+    claim = claim_study(referring, "1.4")
     assert claim is not None
     gone = record("1.4", subject=THEIRS, retracted=Tombstone.WITHDRAWN.value, status="cancelled")
-    referring.commit(done(claim, record=gone))
+    referring.outcomes.commit(done(claim, record=gone))
     assert referring.references.find_study_under(THEIRS, but="1.5") == ""
     assert referring.references.find_study_under(THEIRS, but="") == "1.5"
 
@@ -73,10 +73,10 @@ def test_what_is_noted_of_somebody_elses_patient_is_asked_again(referring: Ledge
     """RULES B12: they may have corrected it, and nothing tells of that; whoever changes ours marks the others himself."""
     for uid, subject in (("1.1", OURS), ("1.4", THEIRS), ("1.5", THEIRS)):
         mark(referring, event(uid))
-        claim = referring.claim_study(uid)
+        claim = claim_study(referring, uid)
         assert claim is not None
         notes = (DIFFERS,) if uid != "1.5" else (Note(tag="0020,0060", rule="RULES B9", done="left out", safety=True),)
-        referring.commit(done(claim, record=record(uid, subject=subject), safety=notes))
+        referring.outcomes.commit(done(claim, record=record(uid, subject=subject), safety=notes))
     set_aside(referring, "1.2", "patient-mismatch")
     assert referring.references.find_doubted("", most=9) == ["1.2", "1.4"]
     assert referring.references.find_doubted("", most=1) == ["1.2"] and referring.references.find_doubted("1.2", most=1) == [

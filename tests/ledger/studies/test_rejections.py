@@ -29,7 +29,7 @@ def says(source: str, target: str, *instances: str, uid: str = "", **changes: ob
 
 
 def dirty(ledger: Ledger) -> set[str]:
-    return {row.study_uid for row in ledger.dirty_rows()}
+    return {row.study_uid for row in ledger.marks.page()}
 
 
 @pytest.fixture
@@ -43,37 +43,37 @@ def published(ledger: Ledger) -> Ledger:
 def test_what_was_said_survives_a_restart(ledger: Ledger, url: str, clock: Clock) -> None:
     """RULES B7: KO, source, target, title, instances, first missing at."""
     told = (says(B, A, "1.1.1", "1.1.2"), says(B, C, first_missing_at=NOW))
-    ledger.keep_rejections(B, told)
+    ledger.rejections.keep(B, told)
     ledger.close()
     with Ledger.open(url, clock=clock) as again:
-        assert again.rejections(B) == told
-        assert again.rejections(A) == told[:1]
-        assert again.rejections(C) == told[1:]
+        assert again.rejections.find_concerning(B) == told
+        assert again.rejections.find_concerning(A) == told[:1]
+        assert again.rejections.find_concerning(C) == told[1:]
 
 
 def test_a_note_marks_those_whom_it_names_and_not_its_own_study(published: Ledger) -> None:
     """RULES B7: due now, before repairs and backfill; FHIR need not be read."""
-    assert published.keep_rejections(B, [says(B, A), says(B, B)]) == 1
-    (row,) = published.dirty_rows()
+    assert published.rejections.keep(B, [says(B, A), says(B, B)]) == 1
+    (row,) = published.marks.page()
     assert (row.study_uid, row.due, row.priority, row.read_fhir, row.reason) == (A, NOW, Priority.FEED, False, "rejection")
 
 
 def test_the_same_again_marks_nobody(published: Ledger) -> None:
     """RULES B7: a study is read often, its notes change rarely."""
-    published.keep_rejections(B, [says(B, A)])
-    published.commit(done(only(published)))
-    assert published.keep_rejections(B, [says(B, A)]) == 0
+    published.rejections.keep(B, [says(B, A)])
+    published.outcomes.commit(done(only(published)))
+    assert published.rejections.keep(B, [says(B, A)]) == 0
     assert not dirty(published)
 
 
 def test_a_timer_that_starts_or_stops_marks_nobody(published: Ledger, clock: Clock) -> None:
     """MAPPING D.2-4: during the grace nothing changes for those whom the note names."""
-    published.keep_rejections(B, [says(B, A)])
-    published.commit(done(only(published)))
+    published.rejections.keep(B, [says(B, A)])
+    published.outcomes.commit(done(only(published)))
     missing = says(B, A, first_missing_at=NOW)
     for told in ([missing], [says(B, A)]):
-        assert published.keep_rejections(B, told) == 0
-        assert published.rejections(A) == tuple(told)
+        assert published.rejections.keep(B, told) == 0
+        assert published.rejections.find_concerning(A) == tuple(told)
     assert not dirty(published)
 
 
@@ -84,52 +84,54 @@ def test_a_timer_that_starts_or_stops_marks_nobody(published: Ledger, clock: Clo
 )
 def test_every_other_change_marks_those_whom_it_named(published: Ledger, now_said: list[Rejection]) -> None:
     """RULES B7."""
-    published.keep_rejections(B, [says(B, A)])
-    published.commit(done(only(published)))
-    published.keep_rejections(B, now_said)
+    published.rejections.keep(B, [says(B, A)])
+    published.outcomes.commit(done(only(published)))
+    published.rejections.keep(B, now_said)
     assert dirty(published) == {A, *(one.target_uid for one in now_said)}
-    assert published.rejections(B) == tuple(now_said)
+    assert published.rejections.find_concerning(B) == tuple(now_said)
 
 
 def test_a_note_that_names_a_note_concerns_whom_that_one_names(published: Ledger) -> None:
     """MAPPING D.2-4: A's note loses its effect on C when B's note names it, and gets it back."""
     of_a, of_b = says(A, C, uid="k"), says(B, A, "k")
-    published.keep_rejections(A, [of_a])
-    published.commit(done(only(published)))
+    published.rejections.keep(A, [of_a])
+    published.outcomes.commit(done(only(published)))
     for told in ([of_b], []):
-        assert published.keep_rejections(B, told) == 2
+        assert published.rejections.keep(B, told) == 2
         assert dirty(published) == {A, C}
-        for claim in published.claim(9, now=NOW):
-            published.commit(done(claim))
-    published.keep_rejections(B, [of_b, says(B, B)])
-    assert set(published.rejections(C)) == {of_a, of_b}, "C must know that the note which names it has no effect"
+        for claim in published.claims.take(9, now=NOW):
+            published.outcomes.commit(done(claim))
+    published.rejections.keep(B, [of_b, says(B, B)])
+    assert set(published.rejections.find_concerning(C)) == {of_a, of_b}, (
+        "C must know that the note which names it has no effect"
+    )
 
 
 def test_a_study_that_nobody_knows_is_not_marked(ledger: Ledger) -> None:
     """MAPPING D.2-2: the note is before its images; they are looked at when they come, and it is remembered."""
-    assert ledger.keep_rejections(B, [says(B, A)]) == 0
+    assert ledger.rejections.keep(B, [says(B, A)]) == 0
     assert not dirty(ledger)
-    assert ledger.rejections(A) == (says(B, A),)
+    assert ledger.rejections.find_concerning(A) == (says(B, A),)
 
 
 def test_a_mark_during_the_work_keeps_the_study_dirty(ledger: Ledger) -> None:
     """RULES E1: B's note is committed while A is being published."""
     mark(ledger, event(A, orthanc_id="o"))
     claim = only(ledger)
-    ledger.keep_rejections(B, [says(B, A)])
-    assert ledger.commit(done(claim)) is True
+    ledger.rejections.keep(B, [says(B, A)])
+    assert ledger.outcomes.commit(done(claim)) is True
 
 
 def test_a_guest_keeps_nothing(ledger: Ledger, url: str) -> None:
     """RULES E4: a second process writes marks only."""
     with Ledger.open_guest(url) as guest, pytest.raises(LedgerRefused):
-        guest.keep_rejections(B, [says(B, A)])
+        guest.rejections.keep(B, [says(B, A)])
 
 
 def test_a_clock_set_back_does_not_lengthen_the_grace(ledger: Ledger, url: str, clock: Clock) -> None:
     """RULES E5: on load, first marks ≤ now."""
-    ledger.keep_rejections(B, [says(B, A, first_missing_at=NOW)])
+    ledger.rejections.keep(B, [says(B, A, first_missing_at=NOW)])
     ledger.close()
     clock.now = NOW - 7200
     with Ledger.open(url, clock=clock) as again:
-        assert [one.first_missing_at for one in again.rejections(A)] == [clock.now]
+        assert [one.first_missing_at for one in again.rejections.find_concerning(A)] == [clock.now]

@@ -19,7 +19,7 @@ RECORD = (
 
 
 def outdated(ledger: Ledger) -> tuple[int, bool]:
-    counts = ledger.counts(NOW)
+    counts = ledger.overview.counts(NOW)
     return counts.outdated, counts.held
 
 
@@ -28,10 +28,10 @@ def test_the_number_moves_with_every_publication(ledger: Ledger) -> None:
     publish(ledger, "1.1", "1.2", "1.3", fingerprint="old")
     assert outdated(ledger) == (0, False)
     ledger.rendering.begin("new", held=False)
-    assert outdated(ledger) == (3, False) and ledger.count_outdated("new") == 3
+    assert outdated(ledger) == (3, False) and ledger.records.count_outdated("new") == 3
     mark(ledger, resync("1.2"))
-    ledger.commit(done(only(ledger), record=record("1.2", fingerprint="new")))
-    assert outdated(ledger) == (2, False) and ledger.count_outdated("new") == 2
+    ledger.outcomes.commit(done(only(ledger), record=record("1.2", fingerprint="new")))
+    assert outdated(ledger) == (2, False) and ledger.records.count_outdated("new") == 2
     ledger.rendering.begin("old", held=True)
     assert outdated(ledger) == (1, True)
 
@@ -41,22 +41,22 @@ def test_holding_takes_back_marks_that_were_made_for_nothing_else(ledger: Ledger
     monkeypatch.setattr("syncd.ledger.studies.rendering._UNMARKED_AT_ONCE", 2)
     uids = [f"1.{number}" for number in range(8)]
     publish(ledger, *uids, fingerprint="old")
-    assert ledger.mark_outdated("new") == 8
+    assert ledger.marks.add_outdated("new") == 8
     mark(ledger, event("1.0"), resync("1.1"))
-    ledger.save_intent(Intent(study_uid="1.2", resource_id="1.2", digest="d", expected_version="1"))
+    ledger.claims.save_intent(Intent(study_uid="1.2", resource_id="1.2", digest="d", expected_version="1"))
     ledger.rendering.begin("new", held=True)
-    assert {row.study_uid for row in ledger.dirty_rows()} == {"1.0", "1.1", "1.2"}
-    assert (ledger.counts(NOW).dirty, ledger.counts(NOW).outdated) == (3, 8)
+    assert {row.study_uid for row in ledger.marks.page()} == {"1.0", "1.1", "1.2"}
+    assert (ledger.overview.counts(NOW).dirty, ledger.overview.counts(NOW).outdated) == (3, 8)
     ledger.rendering.begin("new", held=False)
-    assert ledger.mark_outdated("new") == 5, "let go again"
+    assert ledger.marks.add_outdated("new") == 5, "let go again"
 
 
 def test_studies_rendered_again_are_old_ones(ledger: Ledger) -> None:
     """RULES A9, B3: at backfill priority, so at the backfill's rate and hours."""
     publish(ledger, "1.1", fingerprint="old")
-    ledger.mark_outdated("new")
-    assert ledger.claim(9, now=NOW, most_backfill=0) == []
-    (claim,) = ledger.claim(9, now=NOW, most_backfill=1)
+    ledger.marks.add_outdated("new")
+    assert ledger.claims.take(9, now=NOW, most_backfill=0) == []
+    (claim,) = ledger.claims.take(9, now=NOW, most_backfill=1)
     assert (claim.row.priority, claim.row.reason) == (Priority.BACKFILL, "rerender")
 
 
@@ -80,8 +80,8 @@ def test_an_older_ledger_is_counted_when_it_is_brought_up_to_date(url: str) -> N
     with Ledger.open(url, clock=lambda: NOW) as ledger:
         ledger.rendering.begin("new", held=False)
         assert outdated(ledger) == (2, False)
-        assert [one.fingerprint for one in ledger.records()] == ["new", "old", "old"]
+        assert [one.fingerprint for one in ledger.records.page()] == ["new", "old", "old"]
         assert ledger.safety.page() == []
         mark(ledger, resync("1.1"))
-        ledger.commit(done(only(ledger), Decision.UPDATE, record=record("1.1", fingerprint="new")))
+        ledger.outcomes.commit(done(only(ledger), Decision.UPDATE, record=record("1.1", fingerprint="new")))
         assert outdated(ledger) == (1, False)

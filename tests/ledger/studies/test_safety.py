@@ -21,7 +21,7 @@ def say(ledger: Ledger, uid: str, *notes: Note, **changes: Any) -> None:
     """The study is looked at once more, and this is in doubt of it."""
     mark(ledger, resync(uid))
     told = {"record": record(uid), "safety": notes, **changes}
-    ledger.commit(done(only(ledger, now=NOW + 60), Decision.UPDATE, **told))
+    ledger.outcomes.commit(done(only(ledger, now=NOW + 60), Decision.UPDATE, **told))
 
 
 def listed(ledger: Ledger) -> dict[str, tuple[Note, ...]]:
@@ -38,7 +38,7 @@ def test_doubts_are_kept_with_the_publication_and_counted(ledger: Ledger, clock:
     assert ledger.safety.page()[0].since == NOW, "as it was: since then"
     say(ledger, "1.1", PERSON)
     assert ledger.safety.page() == [DoubtfulStudy(study_uid="1.1", notes=(PERSON,), since=NOW + 5)]
-    assert ledger.counts(NOW).safety == 1
+    assert ledger.overview.counts(NOW).safety == 1
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_study_leaves_the_list_in_the_transaction_that_records_it(ledger: Ledg
     publish(ledger, "1.1")
     say(ledger, "1.1", SIDE)
     say(ledger, "1.1", **changes)
-    assert (listed(ledger), ledger.counts(NOW).safety) == ({}, 0)
+    assert (listed(ledger), ledger.overview.counts(NOW).safety) == ({}, 0)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_is_published_stays_in_doubt_until_it_is_said_anew(ledger: Ledger, 
     publish(ledger, "1.1")
     say(ledger, "1.1", SIDE)
     say(ledger, "1.1", **changes)
-    assert (listed(ledger), ledger.counts(NOW).safety) == ({"1.1": (SIDE,)}, 1)
+    assert (listed(ledger), ledger.overview.counts(NOW).safety) == ({"1.1": (SIDE,)}, 1)
 
 
 def test_pages_reach_every_study_once(ledger: Ledger) -> None:

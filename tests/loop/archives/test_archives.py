@@ -11,6 +11,7 @@ from syncd.loop.study.read import look
 from syncd.model.ids import ArchiveName
 from syncd.model.words import Decision
 from syncd.model.work import Outcome
+from tests.ledger.made import copies_of
 from tests.loop.world import ENDPOINT, MAIN, OTHER, SECOND, STUDY, SYSTEM, World
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -61,7 +62,7 @@ def test_copies_in_two_archives_are_one_study(both: World) -> None:
         f"{STUDY}.2": [],
         f"{STUDY}.3": [SECOND_ENDPOINT],
     }
-    assert {copy.archive for copy in both.ledger.copies(STUDY)} == {MAIN, SECOND}
+    assert {copy.archive for copy in copies_of(both.ledger, STUDY)} == {MAIN, SECOND}
     assert "C8" in outcome.noted
     assert {one["id"] for one in both.fhir.resources("Endpoint")} >= {ENDPOINT, SECOND_ENDPOINT}
 
@@ -112,7 +113,7 @@ def test_copies_that_nobody_can_tell_to_be_one_patients_are_set_aside(
     assert not world.writes()
     world.delete(copy, at=SECOND)
     assert world.turn().decision is Decision.CREATE
-    assert world.ledger.parked(STUDY) is None
+    assert world.ledger.records.find_parked(STUDY) is None
 
 
 def test_a_conflict_is_seen_while_the_study_still_arrives(both: World) -> None:
@@ -163,7 +164,7 @@ def test_the_first_publication_asks_every_archive(both: World) -> None:
     both.poll(MAIN)
     assert both.turn().decision is Decision.CREATE
     assert both.study()["numberOfSeries"] == 2
-    assert {copy.archive for copy in both.ledger.copies(STUDY)} == {MAIN, SECOND}
+    assert {copy.archive for copy in copies_of(both.ledger, STUDY)} == {MAIN, SECOND}
     both.second.away = True
     assert both.turn(OTHER).decision is Decision.CREATE
 
@@ -185,7 +186,7 @@ def test_a_study_that_moved_converges(both: World, told: bool) -> None:
     both.mark()
     outcome = both.turn()
     assert (outcome.decision, outcome.done) == (Decision.UPDATE, True)
-    (kept,) = both.ledger.copies(STUDY)
+    (kept,) = copies_of(both.ledger, STUDY)
     assert kept.archive == SECOND
     (resource,) = both.fhir.resources("ImagingStudy")
     assert (resource["status"], resource["subject"], _endpoints(resource)) == ("available", subject, [SECOND_ENDPOINT])
@@ -200,7 +201,7 @@ def test_a_copy_that_is_gone_takes_its_series_along(both: World) -> None:
     both.mark()
     assert both.turn().decision is Decision.UPDATE
     assert [one["uid"] for one in both.study()["series"]] == [f"{STUDY}.1"]
-    assert [one.archive for one in both.ledger.copies(STUDY)] == [MAIN]
+    assert [one.archive for one in copies_of(both.ledger, STUDY)] == [MAIN]
 
 
 def test_gone_is_only_what_no_archive_holds(both: World) -> None:
@@ -240,7 +241,7 @@ def test_a_patient_id_corrected_in_one_archive_conflicts_until_it_is_in_the_othe
     assert both.turn().decision is Decision.UPDATE
     (resource,) = both.fhir.resources("ImagingStudy")
     assert resource["subject"] != before
-    assert (resource["numberOfSeries"], both.ledger.parked(STUDY)) == (2, None)
+    assert (resource["numberOfSeries"], both.ledger.records.find_parked(STUDY)) == (2, None)
 
 
 def test_an_anonymised_copy_in_the_other_archive_is_a_study_of_its_own(both: World) -> None:
@@ -252,11 +253,11 @@ def test_an_anonymised_copy_in_the_other_archive_is_a_study_of_its_own(both: Wor
     both.store(another, PatientID="ANON", at=SECOND)
     both.settle()
     both.poll_all()
-    for row in both.ledger.dirty_rows():
+    for row in both.ledger.marks.page():
         both.turn(row.study_uid)
     subjects = {one["id"]: one["subject"]["reference"] for one in both.fhir.resources("ImagingStudy")}
     assert len(subjects) == len(set(subjects.values())) == 2
-    assert len(both.ledger.copies(another)) == 2
+    assert len(copies_of(both.ledger, another)) == 2
 
 
 def test_a_study_that_is_split_across_archives_and_merged_again_converges(both: World) -> None:
@@ -272,7 +273,7 @@ def test_a_study_that_is_split_across_archives_and_merged_again_converges(both: 
         f"{STUDY}.1": [],
         f"{STUDY}.2": [SECOND_ENDPOINT],
     }
-    (there,) = (copy for copy in both.ledger.copies(STUDY) if copy.archive == SECOND)
+    (there,) = (copy for copy in copies_of(both.ledger, STUDY) if copy.archive == SECOND)
     both.store(series=2)
     both.delete(there.orthanc_id, at=SECOND)
     _published(both)

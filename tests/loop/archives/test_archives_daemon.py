@@ -103,9 +103,9 @@ def test_a_gate_lets_nothing_through_before_its_archive_was_recognised(both: Wor
     both.second.away = False
     gate = running.daemon._gates[SECOND]
     gate.hurry()
-    assert both.ledger.feed_position(SECOND) is None
+    assert both.ledger.feed.position(SECOND) is None
     assert gate.ask()
-    assert both.ledger.feed_position(SECOND) is not None
+    assert both.ledger.feed.position(SECOND) is not None
 
 
 def test_a_probe_that_hangs_keeps_nobody_from_work() -> None:
@@ -131,7 +131,7 @@ def test_a_removed_archive_is_named(both: World) -> None:
     (reason,) = running.daemon.ready()
     assert "syncd archive forget second" in reason
     assert running.daemon.heartbeat().archives[SECOND] == {"state": "removed", "reason": reason}
-    both.ledger.forget_archive(SECOND)
+    both.ledger.archives.forget(SECOND)
     running.tick("sentinel")
     assert running.daemon.ready() == ()
     states = {one["id"]: one["status"] for one in both.fhir.resources("Endpoint")}

@@ -17,6 +17,7 @@ from syncd.mapping.policy import ArchivePolicy
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.words import Decision, TargetState
 from syncd.model.work import Heartbeat, Mark, MarkKind
+from tests.ledger.made import copies_of
 from tests.loop.world import ENDPOINT, MAIN, OTHER, SECOND, SETTLE, STUDY, SYSTEM, World
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -48,7 +49,7 @@ def apart(both: World) -> World:
 
 
 def _rows(world: World, *studies: str) -> list[Any]:
-    return [world.ledger.dirty_row(uid) for uid in studies]
+    return [world.ledger.marks.find(uid) for uid in studies]
 
 
 def test_one_archive_away_holds_up_nobody_else(apart: World) -> None:
@@ -105,7 +106,7 @@ def test_an_exchanged_archive_pauses_itself_alone(both: World) -> None:
     both.second.wipe()
     both.store("1.3.6.1", at=SECOND)
     both.poll_all()
-    states = {name: position.state.value for name in both.archives if (position := both.ledger.feed_position(name))}
+    states = {name: position.state.value for name in both.archives if (position := both.ledger.feed.position(name))}
     assert states == {MAIN: "bootstrapping", SECOND: "paused"}
 
 
@@ -118,14 +119,14 @@ def test_a_copy_that_becomes_known_in_an_archive_that_is_away_goes_back(apart: W
     with apart.working() as workers:
         workers._archives[SECOND].close(TargetState.OPEN, "away")
         assert workers._turn.take(task) is False
-    row = apart.ledger.dirty_row(THIRD)
+    row = apart.ledger.marks.find(THIRD)
     assert row is not None and row.attempts == 0
 
 
 @pytest.mark.parametrize("closed", [True, False], ids=["known to be away", "found to be away"])
 def test_what_vanished_waits_for_an_archive_that_cannot_be_asked(apart: World, closed: bool) -> None:
     """RULES D1: the study is not gone before each archive has said so; it waits, and pays no attempt."""
-    (copy,) = apart.ledger.copies(STUDY)
+    (copy,) = copies_of(apart.ledger, STUDY)
     apart.delete(copy.orthanc_id)
     apart.second.away = not closed
     task = replace(apart.task(STUDY), closed=frozenset({SECOND} if closed else ()))
@@ -178,14 +179,14 @@ def test_what_a_removed_archive_holds_waits(orphaned: World) -> None:
 def test_a_forgotten_archive_frees_its_studies_and_its_endpoints_are_off(orphaned: World) -> None:
     """RULES C8, MAPPING E: copies dropped, studies looked at again, Endpoints `off`; once."""
     assert removed_archive.removed_archives(orphaned.ledger, orphaned.archives) == (SECOND,)
-    assert orphaned.ledger.forget_archive(SECOND) == 2
+    assert orphaned.ledger.archives.forget(SECOND) == 2
     assert removed_archive.removed_archives(orphaned.ledger, orphaned.archives) == ()
     orphaned.connect()
     assert [one.study_uid for one in orphaned.work() if one.decision is Decision.UPDATE] == [THIRD]
     assert [one["uid"] for one in orphaned.study(THIRD)["series"]] == [f"{THIRD}.1"]
     states = {one["id"]: (one["status"], one["meta"]["versionId"]) for one in orphaned.fhir.resources("Endpoint")}
     assert (states[ENDPOINT][0], states[SECOND_ENDPOINT]) == ("active", ("off", "2"))
-    assert orphaned.ledger.forgotten_archives() == ()
+    assert orphaned.ledger.archives.to_switch_off() == ()
     written = len(orphaned.writes("Endpoint"))
     orphaned.connect()
     assert len(orphaned.writes("Endpoint")) == written
@@ -193,13 +194,13 @@ def test_a_forgotten_archive_frees_its_studies_and_its_endpoints_are_off(orphane
 
 def test_a_forgotten_archive_may_come_back(orphaned: World) -> None:
     """RULES C8: its Endpoints are active again, and it is listed from the start."""
-    orphaned.ledger.forget_archive(SECOND)
+    orphaned.ledger.archives.forget(SECOND)
     orphaned.connect()
     orphaned.with_second()
     orphaned.connect()
     (endpoint,) = (one for one in orphaned.fhir.resources("Endpoint") if one["id"] == SECOND_ENDPOINT)
     assert endpoint["status"] == "active"
-    assert orphaned.ledger.feed_position(SECOND) is None
+    assert orphaned.ledger.feed.position(SECOND) is None
     orphaned.sweep(SECOND)
     orphaned.work()
     assert orphaned.study(THIRD)["numberOfSeries"] == 2
@@ -218,17 +219,17 @@ def test_an_endpoint_of_another_writer_is_left_on(world: World) -> None:
     world.put(theirs)
     world.mark(orthanc_id=OrthancId("a"))
     there = Mark(study_uid=STUDY, kind=MarkKind.RESYNC, archive=SECOND, orthanc_id=OrthancId("b"))
-    world.ledger.mark([there], settle_after=0)
-    assert world.ledger.forget_archive(SECOND) == 1
+    world.ledger.marks.add([there], settle_after=0)
+    assert world.ledger.archives.forget(SECOND) == 1
     world.connect()
     (endpoint,) = (one for one in world.fhir.resources("Endpoint") if one["id"] == SECOND_ENDPOINT)
     assert endpoint["status"] == "active"
-    assert world.ledger.forgotten_archives() == ()
+    assert world.ledger.archives.to_switch_off() == ()
 
 
 def _followed_by_the_daemon(world: World) -> None:
     facts = {"state": "ok", "reason": "", "behind_changes": 0, "behind_seconds": 0.0}
-    world.ledger.beat(Heartbeat(pid=1, at=world.clock(), started_at=0.0, version="1", archives={SECOND: facts}))
+    world.ledger.overview.beat(Heartbeat(pid=1, at=world.clock(), started_at=0.0, version="1", archives={SECOND: facts}))
 
 
 @pytest.mark.parametrize(
@@ -287,6 +288,6 @@ def test_a_mark_of_an_unknown_study_asks_every_archive(both: World) -> None:
     """RULES D1: `syncd resync --study` may name what the ledger never met."""
     both.store(at=SECOND)
     both.settle()
-    both.ledger.mark([Mark(study_uid=STUDY, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=0.0)
+    both.ledger.marks.add([Mark(study_uid=STUDY, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=0.0)
     assert both.turn().decision is Decision.CREATE
-    assert [one.archive for one in both.ledger.copies(STUDY)] == [SECOND]
+    assert [one.archive for one in copies_of(both.ledger, STUDY)] == [SECOND]

@@ -29,13 +29,13 @@ def _old(uid: str, date: str = "") -> Mark:
 
 
 def _claimed(ledger: Ledger, limit: int, *, now: float, most: int | None = None) -> list[str]:
-    return [claim.row.study_uid for claim in ledger.claim(limit, now=now, most_backfill=most)]
+    return [claim.row.study_uid for claim in ledger.claims.take(limit, now=now, most_backfill=most)]
 
 
 def test_old_studies_are_worked_on_newest_first(world: World) -> None:
     """RULES A9: those whose date is not known come last."""
     dates = {"1.1": "19990101", "1.2": "20240102", "1.3": "", "1.4": "20240103"}
-    world.ledger.mark([_old(uid, date) for uid, date in dates.items()], settle_after=SETTLE)
+    world.ledger.marks.add([_old(uid, date) for uid, date in dates.items()], settle_after=SETTLE)
     assert _claimed(world.ledger, 4, now=world.clock()) == ["1.4", "1.2", "1.1", "1.3"]
 
 
@@ -54,14 +54,14 @@ def test_what_was_published_is_rendered_again_newest_first(world: World) -> None
     world.published("1.2.276.1", StudyDate="20200101")
     world.published("1.2.276.2", StudyDate="20240102", PatientID="P2")
     world.published("1.2.276.3", StudyDate="20220505", PatientID="P3")
-    world.ledger.mark_outdated("another")
+    world.ledger.marks.add_outdated("another")
     assert _claimed(world.ledger, 9, now=world.clock()) == ["1.2.276.2", "1.2.276.3", "1.2.276.1"]
 
 
 def test_what_arrives_while_thousands_wait_is_the_next_study(world: World) -> None:
     """RULES A9: by the order of work, not by the clock; one claim, whatever waits, and what is held back is passed."""
     world.connect()
-    world.ledger.mark([_old(f"1.2.276.9.{number}", "20240102") for number in range(10_000)], settle_after=SETTLE)
+    world.ledger.marks.add([_old(f"1.2.276.9.{number}", "20240102") for number in range(10_000)], settle_after=SETTLE)
     done: list[Outcome] = []
     workers = workers_of(world, on_outcome=done.append, concurrency=1)
     workers._advance(frozenset({MAIN}))  # a batch of old ones is held
@@ -80,7 +80,7 @@ def test_what_arrives_while_thousands_wait_is_the_next_study(world: World) -> No
 
 def test_the_rate_bounds_old_studies_only(world: World) -> None:
     """docs/settings.md, `BACKFILL_RATE`: an event passes by."""
-    world.ledger.mark([_old(f"1.{number}", "20240102") for number in range(5)], settle_after=SETTLE)
+    world.ledger.marks.add([_old(f"1.{number}", "20240102") for number in range(5)], settle_after=SETTLE)
     world.mark("2.1", kind=MarkKind.STABLE)
     world.mark("2.2", priority=Priority.REPAIR)
     assert _claimed(world.ledger, 9, now=world.clock(), most=2) == ["2.1", "2.2", "1.4", "1.3"]
@@ -137,7 +137,7 @@ def test_workers_leave_old_studies_until_their_hour(world: World) -> None:
     with world.working(on_outcome=done.append, pace=pace) as workers:
         workers.run(until_idle=True)
         assert [one.study_uid for one in done] == ["1.2.276.2"]
-        counts = world.ledger.counts(world.clock())
+        counts = world.ledger.overview.counts(world.clock())
         assert (counts.due, counts.backfill) == (1, 1)
         minute = 23 * 60
         workers.run(until_idle=True)
@@ -146,7 +146,7 @@ def test_workers_leave_old_studies_until_their_hour(world: World) -> None:
 
 def test_somebody_who_watches_does_not_wait_for_the_night(world: World) -> None:
     """README.md, `resync` beside a daemon: what it asked for is at another priority."""
-    world.ledger.mark([_old("1.1")], settle_after=SETTLE)
+    world.ledger.marks.add([_old("1.1")], settle_after=SETTLE)
     world.mark("1.2", priority=Priority.REPAIR)
-    generation = world.ledger.newest_generation()
-    assert world.ledger.unsettled(generation, now=world.clock()) == 1
+    generation = world.ledger.progress.newest_generation()
+    assert world.ledger.progress.count_unsettled(generation, now=world.clock()) == 1

@@ -39,7 +39,7 @@ def _state(world: World, study: str) -> str:
 
 
 def _waiting(world: World) -> set[str]:
-    return {row.study_uid for row in world.ledger.dirty_rows()}
+    return {row.study_uid for row in world.ledger.marks.page()}
 
 
 def test_studies_before_the_date_are_left_outside_without_being_work(world: World) -> None:
@@ -47,8 +47,8 @@ def test_studies_before_the_date_are_left_outside_without_being_work(world: Worl
     _first_start(world, "since:2020-01-01")
     assert (_waiting(world), _state(world, STUDY), _state(world, OTHER)) == ({OTHER}, "outside-history", "")
     assert [outcome.decision for outcome in world.work()] == [Decision.CREATE]
-    assert world.ledger.counts(world.clock()).unselected == {"outside-history": 1}
-    position = world.ledger.feed_position(MAIN)
+    assert world.ledger.overview.counts(world.clock()).unselected == {"outside-history": 1}
+    position = world.ledger.feed.position(MAIN)
     assert position is not None
     assert position.state is ArchiveState.OK
 
@@ -82,7 +82,7 @@ def test_a_late_instance_brings_an_old_study_in(world: World, told: str) -> None
         world.orthanc.handle("DELETE", "/changes")
         assert world.sweep() == 1
     assert {one.study_uid: one.decision for one in world.work()} == {STUDY: Decision.CREATE}
-    assert (_state(world, STUDY), world.ledger.counts(world.clock()).unselected) == ("", {"outside-history": 1})
+    assert (_state(world, STUDY), world.ledger.overview.counts(world.clock()).unselected) == ("", {"outside-history": 1})
 
 
 def test_other_words_bring_an_old_study_in(world: World) -> None:
@@ -130,7 +130,7 @@ def test_a_study_that_is_named_is_inside(world: World) -> None:
     choice = Choice(studies=frozenset({STUDY}))
     report = resync(world.site, world.ledger, choice=choice, accept_target=False, progress=lambda report: None)
     assert report.decisions == {Decision.CREATE: 1}
-    assert world.ledger.counts(world.clock()).unselected == {"outside-history": 1}
+    assert world.ledger.overview.counts(world.clock()).unselected == {"outside-history": 1}
 
 
 def test_the_first_start_may_be_a_resync(world: World) -> None:
@@ -153,7 +153,7 @@ def test_a_wider_history_brings_in_what_it_takes(world: World, wider: str, broug
     _first_start(world, "none")
     _history(world, wider)
     world.connect()
-    assert {row.priority for row in world.ledger.dirty_rows()} == {Priority.BACKFILL}
+    assert {row.priority for row in world.ledger.marks.page()} == {Priority.BACKFILL}
     world.sweep()
     done = world.work()
     assert {one.study_uid for one in done if one.decision is Decision.CREATE} == brought_in
@@ -164,12 +164,12 @@ def test_a_wider_history_brings_in_what_it_takes(world: World, wider: str, broug
 def test_a_narrower_history_takes_nothing_from_what_an_event_named(world: World) -> None:
     """docs/settings.md, `HISTORY`: it is about what waits for the first import; what is published, or was sent, stays."""
     _first_start(world, "all")
-    assert {row.priority for row in world.ledger.dirty_rows()} == {Priority.FEED}
+    assert {row.priority for row in world.ledger.marks.page()} == {Priority.FEED}
     world.turn(OTHER)
     _history(world, "none")
     world.connect()
     world.sweep()
-    assert (_waiting(world), world.ledger.counts(world.clock()).unselected) == ({STUDY}, {})
+    assert (_waiting(world), world.ledger.overview.counts(world.clock()).unselected) == ({STUDY}, {})
 
 
 def test_old_work_goes_when_the_history_gets_narrower(world: World) -> None:
@@ -185,7 +185,7 @@ def test_old_work_goes_when_the_history_gets_narrower(world: World) -> None:
     world.connect()
     world.sweep()
     assert (_waiting(world), _state(world, STUDY)) == ({OTHER}, "outside-history")
-    assert world.ledger.counts(world.clock()).dirty == 1
+    assert world.ledger.overview.counts(world.clock()).dirty == 1
 
 
 def test_an_archive_indexed_anew_is_no_first_import(world: World) -> None:
@@ -206,7 +206,7 @@ def test_an_archive_indexed_anew_is_no_first_import(world: World) -> None:
 def test_another_archive_that_was_accepted_is_a_first_import(world: World) -> None:
     """RULES A4, `archive accept`: its past is history too."""
     _first_start(world, "none")
-    world.ledger.accept_archive(MAIN)
+    world.ledger.archives.accept(MAIN)
     world.store("1.2.276.3", PatientID="P3", **OLD)
     world.orthanc.handle("DELETE", "/changes")
     world.settle()

@@ -52,21 +52,21 @@ def test_an_import_while_the_server_is_away_is_written_once(world: World, number
             _read_to_the_end(world)
             workers.run(until_idle=True)
             assert workers._fhir.state is TargetState.OPEN
-        assert world.ledger.counts(world.clock()).due == number
-        assert {row.attempts for row in world.ledger.dirty_rows()} == {0}
+        assert world.ledger.overview.counts(world.clock()).due == number
+        assert {row.attempts for row in world.ledger.marks.page()} == {0}
         assert world.fhir.resources("ImagingStudy") == []
 
         _back(world, workers)
         world.fhir.rules.append(_away_after(world, number // 3))
         # Whoever is still under way would meet a server that is well again, and pay for it.
         work_until(workers, lambda: workers._fhir.state is TargetState.OPEN and not workers.in_flight)
-        assert {row.attempts for row in world.ledger.dirty_rows()} == {0}
-        assert 0 < world.ledger.counts(world.clock()).due < number
+        assert {row.attempts for row in world.ledger.marks.page()} == {0}
+        assert 0 < world.ledger.overview.counts(world.clock()).due < number
 
         world.fhir.rules.clear()
         _back(world, workers)
         workers.run(until_idle=True)
-    counts = world.ledger.counts(world.clock())
+    counts = world.ledger.overview.counts(world.clock())
     assert (counts.dirty, counts.parked, counts.published) == (0, {}, {"available": number})
     assert sorted(one["id"] for one in world.fhir.resources("ImagingStudy")) == sorted(studies)
     answered = Counter(one.path.rpartition("/")[2] for one in world.writes())

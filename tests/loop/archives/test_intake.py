@@ -17,22 +17,23 @@ from syncd.model.ids import OrthancId
 from syncd.model.words import ArchiveState, Priority
 from syncd.model.work import FeedPosition
 from tests.fakes.http import Request, Response
+from tests.ledger.made import claim_study, copies_of
 from tests.loop.world import MAIN, OTHER, STUDY, World
 
 
 def _position(world: World) -> FeedPosition:
-    position = world.ledger.feed_position(MAIN)
+    position = world.ledger.feed.position(MAIN)
     assert position is not None
     return position
 
 
 def _dirty(world: World) -> set[str]:
-    return {row.study_uid for row in world.ledger.dirty_rows()}
+    return {row.study_uid for row in world.ledger.marks.page()}
 
 
 def _clean(world: World) -> None:
     """Everything pending is dealt with."""
-    for row in world.ledger.dirty_rows():
+    for row in world.ledger.marks.page():
         world.turn(row.study_uid)
 
 
@@ -71,7 +72,7 @@ def test_the_inventory_ends_the_bootstrap_and_marks_all(world: World) -> None:
     world.store(OTHER)
     assert world.sweep() == 2
     assert _position(world).state is ArchiveState.OK
-    assert {row.priority for row in world.ledger.dirty_rows()} == {Priority.BACKFILL}
+    assert {row.priority for row in world.ledger.marks.page()} == {Priority.BACKFILL}
 
 
 def test_what_arrives_while_the_archive_is_listed_is_not_lost(world: World) -> None:
@@ -89,7 +90,7 @@ def test_what_arrives_while_the_archive_is_listed_is_not_lost(world: World) -> N
     world.orthanc.rules.append(arrives)
     world.sweep()
     world.poll()
-    rows = {row.study_uid: row.priority for row in world.ledger.dirty_rows()}
+    rows = {row.study_uid: row.priority for row in world.ledger.marks.page()}
     assert rows == {STUDY: Priority.FEED, OTHER: Priority.FEED}
 
 
@@ -116,11 +117,11 @@ def test_the_inventory_sees_what_the_feed_did_not_tell(world: World) -> None:
     world.store(OTHER)
     world.poll()
     world.turn(OTHER)
-    before = world.ledger.dirty_row(OTHER)
+    before = world.ledger.marks.find(OTHER)
     world.clock.advance(5)
     world.store(series=2)
     assert world.sweep() == 1
-    assert (STUDY in _dirty(world), world.ledger.dirty_row(OTHER)) == (True, before)
+    assert (STUDY in _dirty(world), world.ledger.marks.find(OTHER)) == (True, before)
 
 
 def test_an_announced_study_that_became_stable_unnoticed_is_found(world: World) -> None:
@@ -129,9 +130,9 @@ def test_an_announced_study_that_became_stable_unnoticed_is_found(world: World) 
     world.poll()
     outcome = world.turn()
     assert not outcome.done
-    claim = world.ledger.claim_study(STUDY)
+    claim = claim_study(world.ledger, STUDY)
     assert claim is not None
-    world.ledger.commit(replace(outcome, generation=claim.row.generation, done=True, record=None))
+    world.ledger.outcomes.commit(replace(outcome, generation=claim.row.generation, done=True, record=None))
     world.orthanc.restart()
     assert world.sweep() == 1
 
@@ -141,7 +142,7 @@ def test_a_vanished_study_is_marked_and_nothing_else(world: World) -> None:
     world.published()
     world.sweep()
     world.clock.advance(1)
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     world.delete(copy.orthanc_id)
     assert world.sweep() == 1
     assert world.study()["status"] == "available"
@@ -155,7 +156,7 @@ def test_what_vanishes_behind_the_listing_asks_for_another_sweep(world: World) -
 
     def and_then(*_: Any) -> Iterator[OrthancId]:
         yield from listing()
-        world.ledger.want_sweep(MAIN)
+        world.ledger.feed.want_sweep(MAIN)
 
     world.archive.study_ids = and_then  # type: ignore[method-assign]
     world.sweep()
@@ -175,10 +176,10 @@ def test_each_change_is_marked_once(world: World) -> None:
     """RULES A3: the overlap is read again, and nothing in it is new."""
     world.store()
     world.poll()
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     for _ in range(3):
         assert world.poll().marked == 0
-    assert world.ledger.dirty_row(STUDY) == row
+    assert world.ledger.marks.find(STUDY) == row
 
 
 def test_an_empty_poll_writes_nothing(world: World) -> None:
@@ -307,7 +308,7 @@ def test_feed_marks_pass_before_the_backlog(world: World) -> None:
     world.clock.advance(1.0)
     world.store(OTHER)
     world.poll()
-    claims = world.ledger.claim(2, now=world.clock())
+    claims = world.ledger.claims.take(2, now=world.clock())
     assert [(one.row.study_uid, one.row.priority) for one in claims] == [(OTHER, Priority.FEED), (STUDY, Priority.BACKFILL)]
 
 

@@ -13,7 +13,7 @@ from syncd.model.words import Decision, Priority
 from syncd.model.work import MarkKind
 from tests.fakes.http import Request, Response
 from tests.fakes.orthanc_find import Limits
-from tests.ledger.made import done
+from tests.ledger.made import claim_study, copies_of, done
 from tests.loop.world import MAIN, OTHER, STUDY, ShortOrthanc, World
 
 VERSIONS = ("1.10.1", "1.12.7")
@@ -46,16 +46,16 @@ def test_nothing_new_marks_nothing(world: World) -> None:
     """RULES A8, docs/cases.md "an unchanged study costs no write"."""
     _swept(world)
     assert world.swept() == {}
-    assert world.ledger.dirty_rows() == []
+    assert world.ledger.marks.page() == []
 
 
 def test_a_deleted_study_is_marked_though_nothing_announced_it(world: World) -> None:
     """RULES A8, D1, docs/cases.md "deleted while syncd runs": a mark of a repair; reconcile proves it."""
     _swept(world)
-    world.delete(world.ledger.copies(STUDY)[0].orthanc_id)
+    world.delete(copies_of(world.ledger, STUDY)[0].orthanc_id)
     assert world.poll().marked == 0
     assert world.swept() == {"gone": 1}
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None and (row.reason, row.priority, row.read_fhir) == (MarkKind.INVENTORY, Priority.REPAIR, False)
     assert world.turn().decision is Decision.RETRACT
     assert world.study()["status"] == "cancelled"
@@ -114,7 +114,7 @@ def _name(world: World) -> str:
 
 
 def _reconstruct(world: World) -> None:
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     world.orthanc.handle("POST", f"/studies/{copy.orthanc_id}/reconstruct")
 
 
@@ -124,19 +124,19 @@ def test_a_reconstructed_study_is_noticed_by_its_words(resent: World) -> None:
     _reconstruct(resent)
     assert resent.poll().marked == 0
     assert resent.swept() == {"changed": 1}
-    row = resent.ledger.dirty_row(STUDY)
+    row = resent.ledger.marks.find(STUDY)
     assert row is not None and (row.reason, row.priority) == (MarkKind.INVENTORY, Priority.REPAIR)
     assert resent.turn().decision is Decision.UPDATE
     assert (resent.study()["description"], _name(resent)) == ("New words", "New")
     resent.clock.advance(100)
     assert resent.swept() == {}
-    assert resent.ledger.dirty_rows() == []
+    assert resent.ledger.marks.page() == []
 
 
 def test_words_that_moved_before_the_first_inventory_are_noticed(world: World) -> None:
     """RULES A8: the digest of a read is there from the first read on, and not only from the first listing."""
     world.published(StudyDescription="Old words")
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     for instance in world.orthanc.index.all("Instance"):
         instance.tags["0008,1030"] = "New words"
     world.orthanc.handle("POST", f"/studies/{copy.orthanc_id}/reconstruct")
@@ -147,7 +147,7 @@ def test_words_that_moved_before_the_first_inventory_are_noticed(world: World) -
 
 def test_a_ledger_from_before_the_digests_marks_nothing_at_first(resent: World) -> None:
     """RULES A8: what was not kept is not compared; the listing tells it of what nobody reads, and then it is."""
-    resent.ledger._write(lambda tx: tx.connection.exec_driver_sql("UPDATE copies SET tags_digest = NULL"))
+    resent.ledger._transactions.write(lambda tx: tx.connection.exec_driver_sql("UPDATE copies SET tags_digest = NULL"))
     assert resent.swept() == {}
     _reconstruct(resent)
     assert resent.swept() == {"changed": 1}
@@ -155,16 +155,16 @@ def test_a_ledger_from_before_the_digests_marks_nothing_at_first(resent: World) 
 
 def _clean(world: World) -> None:
     """Whatever is pending was dealt with."""
-    for row in world.ledger.dirty_rows():
-        claim = world.ledger.claim_study(row.study_uid)
+    for row in world.ledger.marks.page():
+        claim = claim_study(world.ledger, row.study_uid)
         assert claim is not None
-        world.ledger.commit(done(claim))
+        world.ledger.outcomes.commit(done(claim))
 
 
 def test_a_share_is_counted_although_the_total_fits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES A8: each study once in 24 h, rolling, whatever `/statistics` says; never one call per study."""
     _swept(world)
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     assert copy.instances == 1, "the publication counted it"
     world.ledger.sweep.keep_counts(MAIN, [copy.orthanc_id], {copy.orthanc_id: 2})
     _clean(world)
@@ -195,7 +195,7 @@ def test_all_are_counted_when_the_total_does_not_fit(world: World) -> None:
     study.metadata["LastUpdate"] = before
     world.clock.advance(100)
     assert world.swept(every=1.0) == {"count": 1}
-    assert [row.study_uid for row in world.ledger.dirty_rows()] == [study.main["StudyInstanceUID"]]
+    assert [row.study_uid for row in world.ledger.marks.page()] == [study.main["StudyInstanceUID"]]
 
 
 def test_a_backlog_that_nobody_counted_is_not_counted_whole(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,9 +213,9 @@ def test_a_ledger_from_before_the_counts_finds_what_was_lost_meanwhile(world: Wo
     """RULES A8: the record knows how many instances were published, if the study has one copy."""
     world.store(instance=2)
     world.published()
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     forget = "UPDATE copies SET instances = -1, counted_at = 0, labels = NULL"
-    world.ledger._write(lambda tx: tx.connection.exec_driver_sql(forget))
+    world.ledger._transactions.write(lambda tx: tx.connection.exec_driver_sql(forget))
     world.orthanc.handle("DELETE", _first_instance(world))
     world.orthanc.index.resources[copy.orthanc_id].metadata["LastUpdate"] = copy.last_update
     world.clock.advance(100)
@@ -277,7 +277,7 @@ def test_what_came_after_the_listing_began_is_not_gone(world: World) -> None:
 def test_nothing_is_gone_before_the_first_inventory_is_committed(world: World) -> None:
     """RULES A1: whatever the ledger knows of an archive that is being listed for the first time."""
     world.published()
-    world.delete(world.ledger.copies(STUDY)[0].orthanc_id)
+    world.delete(copies_of(world.ledger, STUDY)[0].orthanc_id)
     world.clock.advance(100)
     assert world.swept() == {}
     assert world.swept() == {"gone": 1}
@@ -293,8 +293,8 @@ def test_a_listing_that_breaks_off_judges_nothing(world: World) -> None:
     )
     with pytest.raises(Transient):
         world.swept()
-    assert world.ledger.dirty_rows() == []
-    position = world.ledger.feed_position(MAIN)
+    assert world.ledger.marks.page() == []
+    position = world.ledger.feed.position(MAIN)
     assert position is not None and position.sweep_wanted
     world.orthanc.rules.clear()
     assert world.swept() == {"new": 1}
@@ -331,13 +331,13 @@ def test_what_was_found_is_kept(world: World) -> None:
 def test_a_changed_label_marks_its_study(new_world: Callable[..., World]) -> None:
     """RULES A8, docs/orthanc.md: 1.12 writes no change entry and does not move LastUpdate; once, and not again."""
     world = _swept(new_world())
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     assert copy.labels == ""
     world.orthanc.handle("PUT", f"/studies/{copy.orthanc_id}/labels/teaching")
     world.orthanc.handle("PUT", f"/studies/{copy.orthanc_id}/labels/research")
     assert world.swept() == {"changed": 1}
     assert world.turn().decision is Decision.SKIP
-    assert world.ledger.copies(STUDY)[0].labels == "research\\teaching"
+    assert copies_of(world.ledger, STUDY)[0].labels == "research\\teaching"
     world.clock.advance(100)
     assert world.swept() == {}
 
@@ -346,5 +346,5 @@ def test_a_changed_label_marks_its_study(new_world: Callable[..., World]) -> Non
 def test_a_resync_sees_what_is_gone_if_it_is_chosen(world: World, choice: Choice, marked: int) -> None:
     """README.md: exit 0 only if in sync, by the archive's inventory."""
     _swept(world)
-    world.delete(world.ledger.copies(STUDY)[0].orthanc_id)
+    world.delete(copies_of(world.ledger, STUDY)[0].orthanc_id)
     assert world.swept(kind=MarkKind.RESYNC, chosen=choice).get("gone", 0) == marked

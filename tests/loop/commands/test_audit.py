@@ -16,6 +16,7 @@ from syncd.model.audit import ArchivedStudy, DifferenceKind, ShownStudy, Standin
 from syncd.model.ids import OrthancId
 from syncd.model.words import ArchiveState, Decision, Tombstone
 from syncd.model.work import DirtyRow, StudyRecord
+from tests.ledger.made import copies_of
 from tests.loop.world import MAIN, OTHER, SECOND, STUDY, World, puts, refused
 
 THIRD = "1.2.276.3"
@@ -65,14 +66,14 @@ def stale(world: World) -> None:
 
 def reconstructed(world: World) -> None:
     """Other words, no event, the same LastUpdate, the same counts."""
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     for instance in world.orthanc.index.below(world.orthanc.index.resources[copy.orthanc_id], "Instance"):
         instance.tags["0008,1030"] = "Corrected words"
     world.orthanc.handle("POST", f"/studies/{copy.orthanc_id}/reconstruct")
 
 
 def extra(world: World) -> None:
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     world.delete(copy.orthanc_id)
 
 
@@ -106,7 +107,7 @@ def synchronous(world: World) -> World:
     """Two studies, published; the archive was listed."""
     world.published(STUDY)
     world.published(OTHER, PatientID="P2")
-    world.ledger.finish_bootstrap(MAIN)
+    world.ledger.feed.finish_bootstrap(MAIN)
     return world
 
 
@@ -119,7 +120,7 @@ def test_nothing_differs_and_nothing_is_written(synchronous: World, auditing: Au
     assert (audit.report.looked_at, audit.report.pending) == (0, 0)
     assert len(synchronous.writes()) == written
     assert auditing(deep=True).report.looked_at == 2
-    assert synchronous.ledger.counts(0.0).dirty == 0
+    assert synchronous.ledger.overview.counts(0.0).dirty == 0
 
 
 @pytest.mark.parametrize(("change", "study", "kind"), DIFFERENCES, ids=lambda one: getattr(one, "__name__", None))
@@ -133,7 +134,7 @@ def test_each_difference_is_found_and_repaired(
     assert found(audit) == {(study, kind.value)}
     assert found(auditing(deep=True)) == {(study, kind.value)}
     assert len(synchronous.writes()) == written
-    assert synchronous.ledger.dirty_row(study) is None
+    assert synchronous.ledger.marks.find(study) is None
     repaired(synchronous, audit)
     assert (found(audit), audit.report.repaired) == (set(), 1)
     assert len(synchronous.writes()) == written + 1
@@ -279,7 +280,7 @@ def test_a_repair_beside_a_daemon_only_marks(
             watched: list[DirtyRow | None] = []
 
             def await_daemon(*_: object, **__: object) -> None:
-                watched.append(synchronous.ledger.dirty_row(STUDY))
+                watched.append(synchronous.ledger.marks.find(STUDY))
                 assert len(synchronous.writes()) == written
                 synchronous.work()
 
@@ -294,10 +295,10 @@ def test_the_other_archive_is_not_repaired(synchronous: World, auditing: Auditin
     """RULES A4: nothing is judged by an archive that is paused."""
     extra(synchronous)
     audit = auditing()
-    synchronous.ledger.set_archive_state(MAIN, ArchiveState.PAUSED, "another one")
+    synchronous.ledger.feed.set_state(MAIN, ArchiveState.PAUSED, "another one")
     with pytest.raises(Exception, match="syncd archive accept"):
         repair(synchronous.site, audit, beside=True)
-    assert synchronous.ledger.dirty_row(STUDY) is None
+    assert synchronous.ledger.marks.find(STUDY) is None
 
 
 def _case(*, copies: int = 1, stable: bool = True, record: StudyRecord | None = None, **shown: object) -> Case:

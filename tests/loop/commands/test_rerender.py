@@ -37,7 +37,7 @@ def test_the_sample_tells_how_many_change_and_where(world: World) -> None:
     assert (seen.outdated, seen.looked_at, seen.changing, seen.expected_changes) == (4, 4, 2, 2)
     assert dict(seen.elements) == {"basedOn": 2, "identifier": 2} and not +seen.others
     assert sample_in_words(seen) == "all looked at: 2 would change in FHIR: basedOn (2), identifier (2)"
-    assert (len(world.writes()), world.ledger.counts(world.clock()).dirty) == (before, 0)
+    assert (len(world.writes()), world.ledger.overview.counts(world.clock()).dirty) == (before, 0)
     world.connect()
     assert [world.turn(study).decision for study in STUDIES] == [Decision.SKIP, Decision.UPDATE] * 2, "as was told"
 
@@ -81,7 +81,7 @@ def test_held_studies_stay_as_they_are_until_they_change(world: World) -> None:
     world.policy = replace(world.policy, archive=replace(world.policy.archive, accession_system="http://acc.test"))
     context = replace(connect(replace(world.site, rerender="hold"), world.ledger), clock=world.clock)
     world._context = context
-    counts = world.ledger.counts(world.clock())
+    counts = world.ledger.overview.counts(world.clock())
     assert (counts.dirty, counts.outdated, counts.held) == (0, 4, True)
     world.store(STUDIES[1], instance=2, PatientID="P1", AccessionNumber="A1")
     world.settle()
@@ -89,9 +89,9 @@ def test_held_studies_stay_as_they_are_until_they_change(world: World) -> None:
     assert world.turn(STUDIES[1]).decision is Decision.UPDATE
     assert world.study(STUDIES[1])["basedOn"][0]["identifier"]["system"] == "http://acc.test"
     assert "system" not in world.study(STUDIES[3])["basedOn"][0]["identifier"]
-    assert world.ledger.counts(world.clock()).outdated == 3
+    assert world.ledger.overview.counts(world.clock()).outdated == 3
     world.connect()
-    counts = world.ledger.counts(world.clock())
+    counts = world.ledger.overview.counts(world.clock())
     assert (counts.dirty, counts.backfill, counts.held) == (3, 3, False), "let go"
 
 
@@ -102,7 +102,10 @@ def test_what_was_begun_can_be_held(world: World) -> None:
     world.connect()
     assert world.turn(STUDIES[1]).decision is Decision.UPDATE
     connect(replace(world.site, rerender="hold"), world.ledger)
-    assert (world.ledger.counts(world.clock()).dirty, world.ledger.counts(world.clock()).outdated) == (0, 3)
+    assert (world.ledger.overview.counts(world.clock()).dirty, world.ledger.overview.counts(world.clock()).outdated) == (
+        0,
+        3,
+    )
 
 
 def test_rendering_again_is_old_work(world: World) -> None:
@@ -110,5 +113,5 @@ def test_rendering_again_is_old_work(world: World) -> None:
     published(world)
     world.policy = replace(world.policy, archive=replace(world.policy.archive, accession_system="http://acc.test"))
     world.connect()
-    assert {row.priority for row in world.ledger.dirty_rows()} == {Priority.BACKFILL}
-    assert world.ledger.claim(9, now=world.clock(), most_backfill=0) == []
+    assert {row.priority for row in world.ledger.marks.page()} == {Priority.BACKFILL}
+    assert world.ledger.claims.take(9, now=world.clock(), most_backfill=0) == []

@@ -38,7 +38,7 @@ def while_watching(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[C
 def _beat(world: World, **target: str) -> None:
     now = world.clock()
     facts = {"state": "ok", "reason": "", **target}
-    world.ledger.beat(Heartbeat(pid=1, at=now, started_at=now, version="1", target=facts))
+    world.ledger.overview.beat(Heartbeat(pid=1, at=now, started_at=now, version="1", target=facts))
 
 
 def _nothing(report: Report) -> None:
@@ -53,7 +53,7 @@ def test_the_watcher_marks_and_the_daemon_works(
     world.store("not-a-uid")
     world.settle()
     _beat(world)
-    while_watching(lambda: [world.turn(row.study_uid) for row in world.ledger.dirty_rows()])
+    while_watching(lambda: [world.turn(row.study_uid) for row in world.ledger.marks.page()])
     report = watch(world.site, guest, choice=Choice(), progress=_nothing)
     assert (report.listed, report.marked, report.left) == (2, 2, 0)
     assert report.parked == {"not-a-uid": "uid-not-oid"}
@@ -81,7 +81,7 @@ def test_a_daemon_that_gets_nowhere_is_not_watched_for_ever(
     while_watching(lambda: None)
     with pytest.raises(Unreachable, match=words):
         watch(world.site, guest, choice=Choice(), progress=_nothing)
-    assert world.ledger.dirty_row(STUDY) is not None
+    assert world.ledger.marks.find(STUDY) is not None
 
 
 def test_a_server_that_goes_away_meanwhile_ends_the_shot(world: World) -> None:
@@ -96,7 +96,7 @@ def test_a_server_that_goes_away_meanwhile_ends_the_shot(world: World) -> None:
 
     with pytest.raises(Unreachable, match="studies left"):
         resync(world.site, world.ledger, choice=Choice(), accept_target=False, progress=progress)
-    counts = world.ledger.counts(world.clock())
+    counts = world.ledger.overview.counts(world.clock())
     assert sum(counts.published.values()) + counts.dirty == 3
     assert counts.dirty >= 1
 

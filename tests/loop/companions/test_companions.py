@@ -310,5 +310,5 @@ def test_what_could_not_be_written_is_remembered_under_a_version_that_no_server_
     wanting.fhir.answer_instead(puts("Device"), refused(422))
     wanting.published(**TAGS)
     path = wanting.writes("Device")[0].path.rpartition("/")[2]
-    companion = wanting.ledger.companion("Device", path)
+    companion = wanting.ledger.companions.find("Device", path)
     assert companion is not None and companion.version == REFUSED == "!refused"

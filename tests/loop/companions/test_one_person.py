@@ -15,6 +15,7 @@ from syncd.loop.steps import Step, observe
 from syncd.model.words import Decision
 from syncd.model.work import Outcome
 from tests.fakes.http import Response
+from tests.ledger.made import copies_of
 from tests.loop.world import OTHER, SECOND, STUDY, SYSTEM, World, puts
 
 NewWorld = Callable[..., World]
@@ -35,7 +36,7 @@ def arrived(world: World, study: str, **tags: Any) -> Outcome:
 
 def corrected(world: World, study: str, **tags: Any) -> Outcome:
     """Its images were exchanged for others that say something else of the patient; the marks that follow are worked off."""
-    world.delete(world.ledger.copies(study)[0].orthanc_id)
+    world.delete(copies_of(world.ledger, study)[0].orthanc_id)
     world.store(study, **tags)
     world.settle()
     world.poll()
@@ -48,7 +49,7 @@ def ours(world: World) -> dict[str, Any]:
 
 
 def is_parked(world: World, study: str) -> bool:
-    entry = world.ledger.parked(study)
+    entry = world.ledger.records.find_parked(study)
     assert entry is None or entry.reason == "patient-mismatch"
     return entry is not None
 
@@ -127,7 +128,7 @@ def test_one_value_that_differs_is_published_with_a_note(world: World, other: di
     (again,) = [one for one in world.work() if one.study_uid == STUDY]
     assert again.decision is Decision.SKIP
     assert before is not None and again.record is not None and again.record.notes == before.notes + 1
-    assert not world.ledger.dirty_rows()
+    assert not world.ledger.marks.page()
 
 
 def test_a_correction_of_the_only_study_corrects_the_patient(world: World) -> None:
@@ -148,7 +149,7 @@ def test_a_correction_that_another_study_does_not_share_waits_for_it(world: Worl
     world.work()
     assert ours(world)["birthDate"] == "1933-11-11"
     assert not any(is_parked(world, study) for study in (STUDY, OTHER, THIRD))
-    assert not world.ledger.dirty_rows()
+    assert not world.ledger.marks.page()
 
 
 def test_a_correction_of_the_published_one_lets_the_parked_one_in(world: World) -> None:
@@ -158,7 +159,7 @@ def test_a_correction_of_the_published_one_lets_the_parked_one_in(world: World) 
     corrected(world, STUDY, **BERT, **OLDER)
     world.work()
     assert not is_parked(world, OTHER)
-    assert world.ledger.record(OTHER) is not None
+    assert world.ledger.records.find(OTHER) is not None
 
 
 def test_a_correction_of_the_parked_one_lets_it_in(world: World) -> None:
@@ -185,7 +186,7 @@ def test_after_a_reset_those_who_used_the_patient_come_first(world: World) -> No
     world.published(OTHER, **ANNA, **OLDER)
     arrived(world, STUDY, **BERT, **NEWER)
     world.fhir.wipe()
-    world.ledger.forget_target_state()
+    world.ledger.marks.forget_target_state()
     world.connect()
     assert world.turn(STUDY).decision is Decision.PARK
     world.turn(OTHER)
@@ -289,7 +290,7 @@ def test_a_doubt_keeps_nothing_from_being_withdrawn(world: World) -> None:
     world.published(STUDY, **ANNA, **OLDER)
     world.published(OTHER, **ANNA, **NEWER)
     assert corrected(world, OTHER, **BERT, **NEWER).decision is Decision.PARK
-    world.delete(world.ledger.copies(OTHER)[0].orthanc_id)
+    world.delete(copies_of(world.ledger, OTHER)[0].orthanc_id)
     world.sweep()
     world.mark(OTHER)
     assert world.turn(OTHER).decision is Decision.RETRACT
@@ -341,7 +342,7 @@ def test_a_value_of_a_study_that_is_gone_is_corrected_by_those_that_are_left(wor
     world.published(STUDY, **ANNA, **OLDER)
     world.published(OTHER, **ANNA_2, **NEWER)
     world.work()
-    world.delete(world.ledger.copies(OTHER)[0].orthanc_id)
+    world.delete(copies_of(world.ledger, OTHER)[0].orthanc_id)
     world.sweep()
     world.mark(OTHER)
     assert world.turn(OTHER).decision is Decision.RETRACT
@@ -360,7 +361,7 @@ def test_a_safe_site_lets_in_what_every_study_says_now(new_world: NewWorld) -> N
     assert corrected(world, STUDY, **ANNA_2, **OLDER).parked is not None
     assert corrected(world, OTHER, **ANNA_2, **NEWER).parked is None
     world.work()
-    assert not any(world.ledger.parked(study) for study in (STUDY, OTHER, THIRD))
+    assert not any(world.ledger.records.find_parked(study) for study in (STUDY, OTHER, THIRD))
     assert (ours(world)["birthDate"], doubts(world)) == ("1971-01-01", {})
 
 
@@ -370,7 +371,7 @@ def test_after_a_reset_a_safe_site_asks_first_those_who_used_the_patient(new_wor
     world.published(OTHER, **ANNA, **OLDER)
     arrived(world, STUDY, **ANNA_2, **NEWER)
     world.fhir.wipe()
-    world.ledger.forget_target_state()
+    world.ledger.marks.forget_target_state()
     world.connect()
     assert world.turn(STUDY).decision is Decision.PARK
     assert world.turn(OTHER).record is not None
@@ -423,5 +424,5 @@ def test_a_foreign_patient_that_was_corrected_leaves_no_doubt(new_world: NewWorl
     while inventory.tick(world.context, interval=86400.0) is None:
         pass
     world.work()
-    assert (world.ledger.parked(STUDY), doubts(world)) == (None, {})
+    assert (world.ledger.records.find_parked(STUDY), doubts(world)) == (None, {})
     assert world.study()["subject"]["reference"] == "Patient/his-1"

@@ -96,7 +96,7 @@ def test_the_reference_names_the_version(corrected: World) -> None:
     later(corrected)
     deliver_due(corrected.context)
     (sent,) = corrected.writes("Provenance")
-    record = corrected.ledger.record(STUDY)
+    record = corrected.ledger.records.find(STUDY)
     assert record is not None
     assert f"ImagingStudy/{STUDY}/_history/{record.version}".encode() in sent.body
 
@@ -185,7 +185,7 @@ def test_a_lost_reply_owes_the_same_provenance(corrected: World, new_world: NewW
     correct(other)
     killed = other.task()
     assert reconcile(killed).record is not None
-    other.ledger.release(STUDY)
+    other.ledger.claims.release(STUDY)
     other.clock.advance(5.0)
     again = other.turn()
     assert again.reason == "the server already says so"
@@ -216,10 +216,10 @@ def test_what_the_server_refuses_is_given_up_and_counted(corrected: World, statu
     later(corrected)
     corrected.work()
     assert not corrected.ledger.trail.of_study(STUDY)
-    assert corrected.ledger.history(STUDY)[0].decision == "Provenance"
+    assert corrected.ledger.overview.history(STUDY)[0].decision == "Provenance"
     assert heard.rules == [RULE]
-    assert corrected.ledger.parked(STUDY) is None
-    assert corrected.ledger.dirty_row(STUDY) is None
+    assert corrected.ledger.records.find_parked(STUDY) is None
+    assert corrected.ledger.marks.find(STUDY) is None
 
 
 @pytest.mark.parametrize("missing", [{"Provenance"}, {"Provenance", "Device"}])
@@ -229,7 +229,7 @@ def test_a_server_without_provenance_is_no_trouble(corrected: World, missing: se
     later(corrected)
     assert deliver_due(corrected.context) == 1
     assert not corrected.ledger.trail.of_study(STUDY)
-    assert not corrected.ledger.dirty_rows()
+    assert not corrected.ledger.marks.page()
 
 
 def test_without_a_device_words_do(corrected: World) -> None:
@@ -370,7 +370,7 @@ def test_it_does_not_count_among_the_writes_of_a_study(world: World) -> None:
     correct(world)
     world.work()
     assert len(world.writes()) == before + 1
-    record = world.ledger.record(STUDY)
+    record = world.ledger.records.find(STUDY)
     assert record is not None
     assert record.version == world.study()["meta"]["versionId"] == "2"
 

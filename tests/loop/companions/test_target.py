@@ -22,7 +22,7 @@ NewWorld = Callable[..., World]
 
 
 def _target(world: World) -> Target:
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None
     return target
 
@@ -63,7 +63,7 @@ def test_a_foreign_sentinel_needs_the_operators_word(world: World, tmp_path: Pat
     world.lose_ledger(tmp_path)
     with pytest.raises(LedgerRefused, match="--accept-target"):
         world.connect()
-    assert world.ledger.target() is None
+    assert world.ledger.facts.target() is None
     world.connect(accept_target=True)
     assert _target(world).sentinel_id == first.sentinel_id
 
@@ -121,7 +121,7 @@ def test_the_probe_of_a_wiped_server_fills_it_again(world: World) -> None:
     world.fhir.wipe()
     probe(world.context)
     assert ENDPOINT in [one["id"] for one in world.fhir.resources("Endpoint")]
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None and row.read_fhir
 
 
@@ -155,19 +155,19 @@ def test_changed_settings_render_everything_again(world: World, change: dict[str
     world.published()
     world.policy = replace(world.policy, archive=replace(world.policy.archive, **change))
     context = world.connect()
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None
     assert world.turn().decision is decision
-    assert world.ledger.count_outdated(context.fingerprint) == 0
+    assert world.ledger.records.count_outdated(context.fingerprint) == 0
     world.connect()
-    assert world.ledger.dirty_row(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
 
 
 def test_unchanged_settings_render_nothing_again(world: World) -> None:
     """RULES B3."""
     world.published()
     world.connect()
-    assert world.ledger.dirty_row(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
 
 
 @pytest.mark.parametrize(
@@ -235,6 +235,6 @@ def test_without_dicomweb_the_address_of_the_images_must_be_given(world: World) 
 def test_a_ledger_refuses_another_installation_id(world: World) -> None:
     """RULES B2, E3: the tag on what was published is not changed behind the ledger's back."""
     world.connect()
-    world.context.ledger.save_installation("another")
+    world.context.ledger.facts.save_installation("another")
     with pytest.raises(ConfigurationError, match="SYNCD_INSTALLATION_ID"):
         world.connect()

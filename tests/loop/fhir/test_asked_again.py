@@ -47,7 +47,7 @@ def inventory(world: World) -> int:
     while finished is None:
         finished = verify.tick(world.context, interval=DAY)
     world.work()
-    assert not world.ledger.dirty_rows()
+    assert not world.ledger.marks.page()
     return finished.found["outdated"]
 
 
@@ -115,7 +115,7 @@ def test_a_patient_that_is_none_any_more_is_left(world: World, now: Mapping[str,
 def test_a_patient_reached_by_a_link_need_not_carry_the_identifier(merged: World) -> None:
     """RULES B4, B12: it was led to by one that does; it is not asked for every day."""
     inventory(merged)
-    record = merged.ledger.record(STUDY)
+    record = merged.ledger.records.find(STUDY)
     assert record is not None and "named" not in record.raw
     assert inventory(merged) == 0
 

@@ -69,7 +69,7 @@ def _meanwhile(world: World, act: Callable[[], None]) -> None:
 def test_the_first_start_proves_the_form_and_writes_a_basic(world: World) -> None:
     """RULES C2, E3: the sentinel is a Basic; `If-Match` is overlooked there, the version in the body is not."""
     context = world.connect()
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None
     assert (target.fhir_version, target.create_form) == ("dstu2", "version-in-body")
     assert [one["id"] for one in world.fhir.resources("Basic")] == [target.sentinel_id]
@@ -115,13 +115,13 @@ def test_a_study_that_arrives_is_not_written_but_keeps_its_mark(world: World) ->
     outcome = world.turn()
     assert (outcome.decision, outcome.done) == (Decision.WAIT, False)
     assert "arriving" in outcome.reason
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None and row.due == world.clock() + SETTLE
     assert not world.writes() and not world.writes("Patient")
     world.settle()
     world.poll()
     assert world.turn().decision is Decision.CREATE
-    assert world.ledger.dirty_row(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
 
 
 def test_a_stream_without_end_is_published_after_ten_minutes(world: World) -> None:
@@ -153,7 +153,7 @@ def test_what_is_rejected_becomes_unavailable_and_returns(world: World) -> None:
         said = world.study()
         assert (said["availability"], said["numberOfInstances"]) == ("UNAVAILABLE", 0)
         assert not {"series", "url", "modalityList"} & said.keys()
-    record = world.ledger.record(STUDY)
+    record = world.ledger.records.find(STUDY)
     assert record is not None and record.status == "cancelled"
     assert len(world.writes()) == 2
     for number in (1, 2):
@@ -279,7 +279,7 @@ def test_a_server_that_was_upgraded_is_written_to_in_the_new_version(world: Worl
     address, world.fhir = world.fhir.url, FakeFhir(clock=world.clock)
     world.fhir.url = address
     world.connect()
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None and (target.fhir_version, target.create_form) == ("r4", "if-match-0")
     assert world.turn().decision is Decision.CREATE
     assert world.study()["status"] == "available"

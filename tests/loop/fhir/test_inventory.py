@@ -16,6 +16,7 @@ from syncd.model.inventories import FindingKind
 from syncd.model.words import Decision, ParkedReason, Priority
 from syncd.model.work import MarkKind, Outcome
 from tests.fakes.http import Request, Response
+from tests.ledger.made import claim_study
 from tests.loop.world import ENDPOINT, OTHER, STUDY, World, refused
 
 DAY = 86400.0
@@ -48,7 +49,7 @@ def _edited(world: World, study: str = STUDY, **changes: Any) -> dict[str, Any]:
 
 def _kinds(world: World) -> dict[str, set[FindingKind]]:
     found: dict[str, set[FindingKind]] = {}
-    for one in world.ledger.findings():
+    for one in world.ledger.verification.findings():
         found.setdefault(one.resource_id, set()).add(FindingKind(one.kind))
     return found
 
@@ -57,7 +58,7 @@ def test_nothing_wrong_is_nothing_marked(world: World) -> None:
     """RULES C9, E3: equal versions and times, however the server spells a time; no write and no read by id."""
     asked = len(world.fhir.requests)
     assert walked(world) == {}
-    assert (world.ledger.dirty_rows(), world.ledger.findings()) == ([], [])
+    assert (world.ledger.marks.page(), world.ledger.verification.findings()) == ([], [])
     assert not [one for one in world.fhir.requests[asked:] if one.path.startswith("/fhir/ImagingStudy/1.")]
     searches = [one for one in world.fhir.requests[asked:] if "_search" in one.path or "_getpages" in one.query]
     assert searches and all("no-cache" in one.headers["cache-control"] for one in searches)
@@ -69,11 +70,11 @@ def test_a_deleted_resource_comes_back(world: World) -> None:
     """docs/cases.md "deleted on the FHIR side is found and repaired": a mark that reads FHIR, at the priority of repairs."""
     world.remove(f"ImagingStudy/{STUDY}")
     assert walked(world) == {"missing": 1}
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None
     assert (row.reason, row.priority, row.read_fhir) == (MarkKind.VERIFY, Priority.REPAIR, True)
     assert (world.turn().decision, world.study()["status"]) == (Decision.CREATE, "available")
-    assert world.ledger.dirty_row(OTHER) is None
+    assert world.ledger.marks.find(OTHER) is None
     world.clock.advance(100)
     assert walked(world) == {}
 
@@ -108,7 +109,7 @@ def test_what_we_write_meanwhile_is_not_compared(world: World) -> None:
     world.poll()
     assert world.turn().decision is Decision.UPDATE
     assert walked(world) == {}
-    assert world.ledger.dirty_rows() == []
+    assert world.ledger.marks.page() == []
 
 
 def test_a_restored_backup_is_verified_whole(world: World) -> None:
@@ -121,9 +122,9 @@ def test_a_restored_backup_is_verified_whole(world: World) -> None:
     world.clock.advance(100)
     world.fhir.restore(backup)
     assert walked(world) == {"drifted": 1, "lower": 1}
-    rows = {row.study_uid: row.read_fhir for row in world.ledger.dirty_rows()}
+    rows = {row.study_uid: row.read_fhir for row in world.ledger.marks.page()}
     assert rows == {STUDY: True, OTHER: True}
-    assert world.ledger.companion("Endpoint", ENDPOINT) is not None, "written or found again at once"
+    assert world.ledger.companions.find("Endpoint", ENDPOINT) is not None, "written or found again at once"
     decisions = {uid: world.turn(uid).decision for uid in (STUDY, OTHER)}
     assert decisions == {STUDY: Decision.UPDATE, OTHER: Decision.SKIP}
     assert len(world.study()["series"]) == 2
@@ -173,7 +174,7 @@ def test_a_duplicate_is_reported_and_not_made_worse(world: World, tag: str | Non
     assert len(world.writes()) == before
     world.remove(f"ImagingStudy/{copy}")
     world.clock.advance(100)
-    assert (walked(world), world.ledger.findings()) == ({}, [])
+    assert (walked(world), world.ledger.verification.findings()) == ({}, [])
 
 
 def test_somebody_elses_study_that_is_none_of_ours_is_not_listed(world: World) -> None:
@@ -196,7 +197,7 @@ def test_what_a_lost_ledger_published_is_found_again(world: World, tmp_path: Pat
     outcomes = world.work()
     assert {one.decision for one in outcomes} == {Decision.SKIP}
     assert len(world.writes()) == before
-    assert world.ledger.record(STUDY) is not None
+    assert world.ledger.records.find(STUDY) is not None
     world.clock.advance(100)
     assert walked(world) == {}
 
@@ -220,7 +221,7 @@ def test_a_study_is_published_when_the_foreign_resource_is_gone(world: World) ->
     assert ParkedReason.FOREIGN_IMAGINGSTUDY in world.turn(uid).reason
     world.clock.advance(100)
     assert walked(world) == {"foreign": 1}
-    assert world.ledger.dirty_row(uid) is None, "it still stands in the way"
+    assert world.ledger.marks.find(uid) is None, "it still stands in the way"
     world.remove("ImagingStudy/theirs")
     world.clock.advance(100)
     walked(world)
@@ -286,7 +287,7 @@ def test_a_restart_goes_on_where_it_was(world: World, monkeypatch: pytest.Monkey
     assert (inventory.found["missing"], inventory.listed) == (1, 4)
     pages = [one for one in world.fhir.requests[asked:] if "_getpages" in one.query]
     assert len(pages) == len({str(one.query) for one in pages}) > 0
-    assert [row.study_uid for row in world.ledger.dirty_rows()] == [STUDY]
+    assert [row.study_uid for row in world.ledger.marks.page()] == [STUDY]
 
 
 def test_a_listing_that_the_server_forgot_is_begun_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +315,7 @@ def test_a_server_that_fails_marks_nothing(world: World, answer: Response) -> No
     for _ in range(3):
         with pytest.raises(Transient):
             verify.tick(world.context, interval=DAY)
-    assert world.ledger.dirty_rows() == []
+    assert world.ledger.marks.page() == []
     world.fhir.rules.remove(rule)
     assert walked(world) == {}
 
@@ -343,7 +344,7 @@ def test_a_tick_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_adopted_id_is_known_by_its_record(world: World) -> None:
     """RULES C1, E7: a resource that kept its own id is neither a stranger nor missing."""
-    record = world.ledger.record(STUDY)
+    record = world.ledger.records.find(STUDY)
     assert record is not None
     other = {**world.study(), "id": "theirs-1"}
     del world.fhir.store.versions["ImagingStudy", STUDY]
@@ -351,10 +352,10 @@ def test_an_adopted_id_is_known_by_its_record(world: World) -> None:
     meta = world.study("theirs-1")["meta"]
     adopted = replace(record, resource_id="theirs-1", version=meta["versionId"], last_updated=meta["lastUpdated"])
     world.mark()
-    claim = world.ledger.claim_study(STUDY)
+    claim = claim_study(world.ledger, STUDY)
     assert claim is not None
     generation = claim.row.generation
     outcome = Outcome(study_uid=STUDY, generation=generation, decision=Decision.SKIP, reason="", done=True, record=adopted)
-    world.ledger.commit(outcome)
+    world.ledger.outcomes.commit(outcome)
     assert walked(world) == {}
     assert _kinds(world) == {}

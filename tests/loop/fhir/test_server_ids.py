@@ -17,6 +17,7 @@ from syncd.model.words import Decision
 from syncd.model.work import MarkKind
 from syncd.publish.assigned import ASSIGNED, KEY
 from tests.fakes.http import Request
+from tests.ledger.made import claim_study
 from tests.loop.world import ENDPOINT, OTHER, STUDY, SYSTEM, World, refused
 
 
@@ -54,7 +55,7 @@ def _created(world: World) -> int:
 def test_auto_finds_out_that_our_ids_are_refused(insisting: World) -> None:
     """RULES C1: auto = client unless the server shows that it refuses client ids."""
     outcome = insisting.published()
-    target = insisting.ledger.target()
+    target = insisting.ledger.facts.target()
     assert target is not None and target.create_form == ASSIGNED
     held = _held(insisting)
     assert held["id"].isdecimal()
@@ -107,16 +108,16 @@ def test_a_lost_reply_to_a_create_makes_no_second_one(strict: World, resource_ty
     strict.fhir.lose_reply_of(creates(resource_type))
     for _ in range(3):
         try:
-            strict.published() if strict.ledger.dirty_row(STUDY) is None else strict.turn()
+            strict.published() if strict.ledger.marks.find(STUDY) is None else strict.turn()
             break
         except SyncdError:
             continue
     held = _held(strict)
     assert held["status"] == "available"
     assert [len(strict.fhir.resources(one)) for one in ("Endpoint", "Patient", "ImagingStudy")] == [2, 1, 1]
-    record = strict.ledger.record(STUDY)
+    record = strict.ledger.records.find(STUDY)
     assert record is not None and record.resource_id == STUDY
-    assert strict.ledger.own_id("ImagingStudy", held["id"]) == STUDY
+    assert strict.ledger.companions.own_id("ImagingStudy", held["id"]) == STUDY
 
 
 def test_a_lost_ledger_finds_every_name_again(strict: World, tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_a_dry_look_keeps_no_name(strict: World) -> None:
     """README.md, resync --dry-run: decided as in a real run, from a name that is read and not kept."""
     strict.published()
     strict.mark(kind=MarkKind.VERIFY, read_fhir=True)
-    claim = strict.ledger.claim_study(STUDY)
+    claim = claim_study(strict.ledger, STUDY)
     assert claim is not None
     outcome = reconcile(Task(claim=claim, context=connect_dry(strict.site, strict.ledger), dry=True))
     assert outcome.decision is Decision.SKIP

@@ -111,7 +111,7 @@ def test_names_that_were_forgotten_are_found_before_anything_is_taken_for_lost(s
     """RULES E3, E7: a restored backup forgets every name, but the server still holds most of them."""
     shown(strict)
     names = {one: {r["id"] for r in strict.fhir.resources(one)} for one in ("ImagingStudy", "Patient", "Endpoint", "Basic")}
-    strict.ledger.forget_target_state()
+    strict.ledger.marks.forget_target_state()
     strict.context.check_sentinel()
     assert strict.turn().decision is Decision.SKIP
     assert {one: {r["id"] for r in strict.fhir.resources(one)} for one in names} == names
@@ -139,7 +139,7 @@ def test_what_was_adopted_is_not_deleted(strict: World) -> None:
     theirs = strict.post({"resourceType": "ImagingStudy", "identifier": [study], "status": "registered",
                           "subject": {"reference": f"Patient/{patient}"}})  # fmt: skip
     shown(deciding(strict, "delete"), PatientID="P1")
-    record = strict.ledger.record(STUDY)
+    record = strict.ledger.records.find(STUDY)
     assert record is not None and (record.resource_id, record.adopted) == (theirs, True)
     outcome = vanish(strict).turn()
     assert (outcome.decision, _held(strict)["id"], _held(strict)["status"]) == (Decision.RETRACT, theirs, "cancelled")

@@ -124,7 +124,7 @@ def test_a_study_that_has_not_moved_yet_does_not_wake_our_patient(two: World) ->
     two.put(theirs())
     two.mark(STUDY, read_fhir=True)
     two.turn(STUDY)
-    two.ledger.commit(replace(two.task(OTHER).outcome(Decision.SKIP, "the mark is lost")))
+    two.ledger.outcomes.commit(replace(two.task(OTHER).outcome(Decision.SKIP, "the mark is lost")))
     two.store(OTHER, instance=2, PatientName="Other^Name")
     two.settle()
     two.mark(OTHER)
@@ -138,7 +138,7 @@ def test_studies_left_behind_are_found_by_the_round(two: World) -> None:
     two.put(theirs())
     two.mark(STUDY, read_fhir=True)
     two.turn(STUDY)
-    two.ledger.commit(replace(two.task(OTHER).outcome(Decision.SKIP, "the mark is lost")))
+    two.ledger.outcomes.commit(replace(two.task(OTHER).outcome(Decision.SKIP, "the mark is lost")))
     assert tomorrow(two) == 1
     assert subject(two, OTHER) == "Patient/his-1"
 
@@ -158,14 +158,14 @@ def test_ours_speaks_again_when_the_other_is_gone(two: World) -> None:
 def test_killed_before_it_was_remembered_nothing_is_written_twice(two: World) -> None:
     """RULES B4: the server says already that ours gave way."""
     two.put(theirs())
-    before = two.ledger.companion("Patient", ours(two)["id"])
+    before = two.ledger.companions.find("Patient", ours(two)["id"])
     assert before is not None
     tomorrow(two)
-    two.ledger.save_companion(before)
+    two.ledger.companions.save(before)
     two.mark(read_fhir=True)
     two.work()
     assert len(two.writes("Patient")) == 3
-    known = two.ledger.companion("Patient", ours(two)["id"])
+    known = two.ledger.companions.find("Patient", ours(two)["id"])
     assert known is not None and known.replaced_by == "Patient/his-1"
 
 
@@ -175,7 +175,7 @@ def test_a_server_that_refuses_the_change_does_not_keep_the_studies(two: World) 
     two.fhir.rules.append(lambda request: refused(422) if puts("Patient", "pat-")(request) else None)
     tomorrow(two)
     assert subject(two) == subject(two, OTHER) == "Patient/his-1"
-    assert not two.ledger.parked_list()
+    assert not two.ledger.records.page_parked()
     assert ours(two).get("active") is None
 
 

@@ -41,7 +41,7 @@ def _conditions(world: World, resource_type: str = "ImagingStudy") -> list[Mappi
 def test_it_is_found_to_have_no_create_only_form(world: World) -> None:
     """RULES C2: a form that refused the sentinel which another form had written created nothing."""
     world.connect()
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None and target.create_form == GET_THEN_PUT
     assert {one["id"] for one in _held(world).resources("Endpoint")} == {target.sentinel_id, ENDPOINT}
 
@@ -52,7 +52,7 @@ def test_the_form_is_the_same_where_the_sentinel_is_there_already(world: World, 
     before = {one["id"] for one in _held(world).resources("Endpoint")}
     world.lose_ledger(tmp_path)
     world.connect(accept_target=True)
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None and target.create_form == GET_THEN_PUT
     assert {one["id"] for one in _held(world).resources("Endpoint")} == before
 
@@ -60,13 +60,13 @@ def test_the_form_is_the_same_where_the_sentinel_is_there_already(world: World, 
 def test_a_form_that_was_believed_too_easily_is_proved_again(world: World) -> None:
     """RULES C2: a ledger of an earlier version says that the version in the body is heeded; no Endpoint could be written."""
     world.connect()
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None
-    world.ledger.save_target(replace(target, create_form=VERSION_IN_BODY))
-    world.ledger.forget_target_state()
+    world.ledger.facts.save_target(replace(target, create_form=VERSION_IN_BODY))
+    world.ledger.marks.forget_target_state()
     del _held(world).held["Endpoint", ENDPOINT]
     world.connect()
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None and target.create_form == GET_THEN_PUT
     assert ("Endpoint", ENDPOINT) in _held(world).held
 
@@ -74,9 +74,9 @@ def test_a_form_that_was_believed_too_easily_is_proved_again(world: World) -> No
 def test_a_form_that_is_not_understood_any_more_is_proved_again(world: World) -> None:
     """RULES C2: the server was exchanged below its data; its gate's probe proves anew, so nobody waits for ever."""
     world.connect()
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None
-    world.ledger.save_target(replace(target, create_form="if-match-0"))
+    world.ledger.facts.save_target(replace(target, create_form="if-match-0"))
     world.connect()
     world.store()
     world.settle()
@@ -84,7 +84,7 @@ def test_a_form_that_is_not_understood_any_more_is_proved_again(world: World) ->
     with pytest.raises(Transient, match="refuses to create Patient, though it is not there"):
         world.turn()
     probe(world.context)
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None and target.create_form == GET_THEN_PUT
     assert world.turn().decision is Decision.CREATE
     assert world.study()["status"] == "available"

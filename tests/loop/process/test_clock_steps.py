@@ -201,17 +201,17 @@ def test_what_waits_is_due_when_it_would_have_been(world: World) -> None:
     world.store()
     world.poll()
     world.turn()
-    waiting = world.ledger.dirty_row(STUDY)
+    waiting = world.ledger.marks.find(STUDY)
     assert waiting is not None
     assert waiting.due == world.clock() + SETTLE
     world.clock.advance(-HOUR)
-    world.ledger.follow_clock(-HOUR)
-    moved = world.ledger.dirty_row(STUDY)
+    world.ledger.clock_steps.follow(-HOUR)
+    moved = world.ledger.marks.find(STUDY)
     assert moved is not None
     assert moved.due == world.clock() + SETTLE
     assert moved.first_marked == moved.last_event == moved.streaming_since == world.clock()
     world.clock.advance(SETTLE)
-    assert [claim.row.study_uid for claim in world.ledger.claim(1, now=world.clock())] == [STUDY]
+    assert [claim.row.study_uid for claim in world.ledger.claims.take(1, now=world.clock())] == [STUDY]
 
 
 def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(world: World) -> None:
@@ -232,6 +232,6 @@ def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(world:
 
     turn._outcome = then_step  # type: ignore[method-assign]
     assert turn.take(replace(task, context=context))
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None
     assert row.due == now[0] + SETTLE

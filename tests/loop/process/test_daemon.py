@@ -59,7 +59,7 @@ def test_a_new_daemon_says_that_it_is_starting(daemon: Daemon, world: World) -> 
     daemon.run()
     assert daemon.ready() == ("starting",)
     assert daemon.alive()
-    heartbeat = world.ledger.heartbeat()
+    heartbeat = world.ledger.overview.heartbeat()
     assert heartbeat is not None
     assert heartbeat.target == {"state": "open", "reason": "starting", "inventory": None}
     assert heartbeat.archives["main"]["state"] == "bootstrapping"
@@ -71,7 +71,7 @@ def test_a_daemon_that_does_its_work_is_ready(daemon: Daemon, clockwork: Backgro
     for job in ("intake", "sweep", "intake", "heartbeat"):
         _tick(clockwork, job)
     assert daemon.ready() == ()
-    heartbeat = world.ledger.heartbeat()
+    heartbeat = world.ledger.overview.heartbeat()
     assert heartbeat is not None
     assert heartbeat.target == {"state": "ok", "reason": "", "inventory": None}
     inventory = heartbeat.archives["main"].pop("inventory")  # type: ignore[attr-defined]
@@ -86,15 +86,15 @@ def test_a_closed_brake_is_told(daemon: Daemon, clockwork: BackgroundScheduler, 
     """RULES D3: /readyz, heartbeat (hence status, metrics) and log say so."""
     for job in ("intake", "sweep", "intake"):
         _tick(clockwork, job)
-    world.ledger.plan_retractions([STUDY], archive=MAIN, cause=Cause.GONE)
+    world.ledger.retractions.plan([STUDY], archive=MAIN, cause=Cause.GONE)
     _tick(clockwork, "heartbeat")
     (reason,) = daemon.ready()
     assert "1 studies of archive main wait to be taken back" in reason
-    heartbeat = world.ledger.heartbeat()
+    heartbeat = world.ledger.overview.heartbeat()
     assert heartbeat is not None
     told = heartbeat.archives["main"]
     assert (told["brake"], told["brake_reason"], told["retractions_waiting"]) == ("closed", reason, 1)
-    assert brake.accept(world.ledger, MAIN, world.ledger.plan(MAIN)[1]) == 1
+    assert brake.accept(world.ledger, MAIN, world.ledger.retractions.show_plan(MAIN)[1]) == 1
     assert daemon.ready() == ()
 
 
@@ -136,7 +136,7 @@ def test_a_wanted_sweep_comes_soon_however_often_it_is_asked_for(
     """RULES A3: one coalesced sweep within 60 s; each further poll must not put it off."""
     _tick(clockwork, "intake")
     clockwork.modify_job("sweep", next_run_time=clockwork.get_job("intake").next_run_time.replace(year=2100))
-    world.ledger.want_sweep(MAIN)
+    world.ledger.feed.want_sweep(MAIN)
     _tick(clockwork, "intake")
     soon = clockwork.get_job("sweep").next_run_time
     assert soon.year < 2100
@@ -157,7 +157,7 @@ def _theirs(daemon: Daemon, world: World) -> None:
     """Another program's Patient beside ours; a round is due. The daemon's time is the real one."""
     world.published()
     world.put({"resourceType": "Patient", "id": "his-1", "identifier": [{"system": SYSTEM, "value": "P"}]})
-    assert world.ledger.dirty_row(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
 
 
 def test_a_tick_looks_for_patients_that_turned_up(daemon: Daemon, clockwork: BackgroundScheduler, world: World) -> None:
@@ -165,15 +165,15 @@ def test_a_tick_looks_for_patients_that_turned_up(daemon: Daemon, clockwork: Bac
     _theirs(daemon, world)
     world.fhir.answer_instead(lambda request: "_search" in request.path, Response(status=503))
     _tick(clockwork, "look-around")
-    assert world.ledger.dirty_row(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
     assert daemon._troubles.of("look-around") == ""
     daemon._fhir.close(TargetState.OPEN, "away")
     _tick(clockwork, "look-around")
-    assert world.ledger.dirty_row(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
     daemon._fhir.hurry()
     assert daemon._fhir.ask()
     _tick(clockwork, "look-around")
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None and row.read_fhir
 
 
@@ -188,7 +188,7 @@ def _publish_many(world: World) -> None:
         world.store(f"1.2.276.{number}")
     world.settle()
     world.poll()
-    for row in world.ledger.dirty_rows():
+    for row in world.ledger.marks.page():
         world.turn(row.study_uid)
 
 
@@ -205,7 +205,7 @@ def test_an_exchanged_archive_stops_publishing_until_it_is_accepted(world: World
     assert daemon.heartbeat().archives["main"]["state"] == "paused"
     daemon._gates[MAIN]._next_probe = 0.0
     assert not daemon._gates[MAIN].ask()
-    world.ledger.accept_archive(MAIN)
+    world.ledger.archives.accept(MAIN)
     _tick(clockwork, "intake")
     daemon._gates[MAIN]._next_probe = 0.0
     assert daemon._gates[MAIN].ask()
@@ -312,7 +312,7 @@ def test_a_ledger_that_cannot_be_written_is_told(
     def full(heartbeat: Any) -> None:
         raise LedgerUnavailable("disk full")
 
-    monkeypatch.setattr(world.ledger, "beat", full)
+    monkeypatch.setattr(world.ledger.overview, "beat", full)
     with capture_logs() as logs:
         _tick(clockwork, "heartbeat")
         _tick(clockwork, "heartbeat")
@@ -348,7 +348,7 @@ def test_how_far_we_are_behind_is_told(
     monkeypatch.setattr("syncd.loop.archives.follower.time.time", lambda: began + 100)
     _tick(clockwork, "intake")
     archive = daemon.heartbeat().archives["main"]
-    position = world.ledger.feed_position(MAIN)
+    position = world.ledger.feed.position(MAIN)
     assert position is not None and position.state is ArchiveState.PAUSED
     assert archive["behind_changes"] == max(0, world.orthanc.index.highest - position.cursor)
 
@@ -364,7 +364,7 @@ def test_a_whole_life_from_start_to_stop(world: World) -> None:
     daemon.run()
     assert published.decisions == ["Create"]
     assert world.study()["status"] == "available"
-    assert world.ledger.record(STUDY) is not None
+    assert world.ledger.records.find(STUDY) is not None
     assert daemon._working is not None
     daemon._working.join(10.0)
     assert not daemon.alive()

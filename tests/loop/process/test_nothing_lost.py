@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def _due(world: World) -> int:
-    return world.ledger.counts(world.clock()).due
+    return world.ledger.overview.counts(world.clock()).due
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_a_refused_first_look_ends_no_worker(ready: World, answer: Response) -> 
     work_until(workers, lambda: _due(ready) == 0)
     ready.fhir.rules.clear()
     for uid in (STUDY, OTHER):
-        ready.ledger.allow_retry(uid)
+        ready.ledger.parking.allow_retry(uid)
         ready.mark(uid)
-        row = ready.ledger.dirty_row(uid)
+        row = ready.ledger.marks.find(uid)
         assert row is not None
         ready.clock.now = max(ready.clock.now, row.due)
     work_until(workers, lambda: _due(ready) == 0)
-    assert ready.ledger.record(STUDY) is not None
+    assert ready.ledger.records.find(STUDY) is not None
     workers.stop(grace=1.0)
 
 
@@ -58,13 +58,13 @@ def test_a_defect_neither_ends_the_worker_nor_tells_the_patients_name(ready: Wor
     workers = workers_of(ready)
     with capture_logs() as logs:
         work_until(workers, lambda: _due(ready) == 0)
-    row = ready.ledger.dirty_row(STUDY)
+    row = ready.ledger.marks.find(STUDY)
     assert row is not None and row.attempts == 1
-    assert ready.ledger.record(OTHER) is not None
+    assert ready.ledger.records.find(OTHER) is not None
     (line,) = [one for one in logs if one["event"] == "study_failed_unexpectedly"]
     assert line["error"] == "ValueError"
     assert any(place.startswith("test_nothing_lost.py:") for place in line["where"])
-    assert "Synthetic" not in str(logs) + str(ready.ledger.history(STUDY))
+    assert "Synthetic" not in str(logs) + str(ready.ledger.overview.history(STUDY))
     workers.stop(grace=1.0)
 
 
@@ -82,12 +82,12 @@ def test_a_ledger_that_takes_no_commit_gives_the_study_back(
     def broken(task: Any) -> Outcome:
         raise ValueError
 
-    monkeypatch.setattr(ready.ledger, "commit", full)
+    monkeypatch.setattr(ready.ledger.outcomes, "commit", full)
     if defect:
         monkeypatch.setattr(attempt, "reconcile", broken)
     workers = workers_of(ready, concurrency=1)
     work_until(workers, lambda: _due(ready) == 0)
-    assert all(ready.ledger.record(uid) is not None for uid in (STUDY, OTHER))
+    assert all(ready.ledger.records.find(uid) is not None for uid in (STUDY, OTHER))
     assert len(ready.fhir.resources("ImagingStudy")) == 2
     workers.stop(grace=1.0)
 
@@ -98,7 +98,7 @@ def test_a_ledger_that_hands_out_nothing_is_waited_for(ready: World, monkeypatch
     def full(*_: Any, **__: Any) -> list[Any]:
         raise LedgerUnavailable("disk full")
 
-    monkeypatch.setattr(ready.ledger, "claim", full)
+    monkeypatch.setattr(ready.ledger.claims, "take", full)
     workers = workers_of(ready)
     with pytest.raises(LedgerUnavailable):
         workers.run(until_idle=True)
@@ -123,7 +123,7 @@ def test_stopping_lets_work_in_flight_end(ready: World) -> None:
     workers.stop(grace=10.0)
     begun = {one.path.rpartition("/")[2] for one in ready.writes()}
     assert begun
-    assert all(ready.ledger.record(uid) is not None for uid in begun)
+    assert all(ready.ledger.records.find(uid) is not None for uid in begun)
     assert workers._in_flight == 0
 
 
@@ -133,9 +133,9 @@ def test_a_study_whose_uid_is_none_is_parked_without_troubling_others(ready: Wor
     ready.settle()
     ready.poll()
     ready.work()
-    parked = ready.ledger.parked("not-a-uid")
+    parked = ready.ledger.records.find_parked("not-a-uid")
     assert parked is not None and parked.reason == "uid-not-oid"
-    assert ready.ledger.record(OTHER) is not None
+    assert ready.ledger.records.find(OTHER) is not None
 
 
 @pytest.mark.parametrize("error", [LedgerUnavailable("the session is gone"), LedgerRefused("taken over")])
@@ -153,9 +153,9 @@ def test_nothing_is_sent_by_who_does_not_own_the_ledger_any_more(
     with capture_logs() as logs:
         work_until(workers, lambda: sum(one["event"] == "study_put_back" for one in logs) >= 2)
     assert (ready.writes(), len(ready.writes("Patient"))) == ([], patients)
-    assert {row.attempts for row in ready.ledger.dirty_rows()} == {0}
+    assert {row.attempts for row in ready.ledger.marks.page()} == {0}
     workers.stop(grace=1.0)
-    ready.ledger.release(STUDY, OTHER)
+    ready.ledger.claims.release(STUDY, OTHER)
     ready.context.server.guard_writes(ready.ledger.require_ownership)
     assert {outcome.decision for outcome in ready.work()} == {Decision.CREATE}
     assert len(ready.writes()) == 2

@@ -116,7 +116,7 @@ def test_a_described_study_is_left_alone_until_the_site_says_otherwise(world: Wo
     world._context = replace(world.context, adopt="always")
     world.mark()
     assert world.turn().decision is Decision.UPDATE
-    assert world.ledger.parked(STUDY) is None
+    assert world.ledger.records.find_parked(STUDY) is None
     assert world.study(RIS)["status"] == "available"
 
 

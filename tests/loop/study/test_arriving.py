@@ -10,6 +10,7 @@ from syncd.loop.study.read import READS
 from syncd.model.words import Decision
 from syncd.model.work import LONGEST_STREAM, MarkKind
 from tests.fakes.http import Request, Response
+from tests.ledger.made import copies_of
 from tests.loop.world import SETTLE, STUDY, World
 
 
@@ -23,7 +24,7 @@ def test_a_study_that_arrives_is_announced_without_its_content(world: World) -> 
     assert resource["status"] == "registered"
     assert not {"modality", "numberOfSeries", "numberOfInstances", "series"} & resource.keys()
     assert resource["endpoint"] == [{"reference": "Endpoint/main-wado-rs"}]
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None and row.due == world.clock() + SETTLE
 
 
@@ -53,7 +54,7 @@ def test_a_stable_study_is_published_whole_and_its_mark_goes(world: World) -> No
     outcome = world.turn()
     assert (outcome.decision, outcome.done) == (Decision.UPDATE, True)
     assert (world.study()["status"], world.study()["numberOfInstances"]) == ("available", 2)
-    assert world.ledger.dirty_row(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
 
 
 def test_a_stable_event_alone_is_not_believed(world: World) -> None:
@@ -70,8 +71,8 @@ def test_quiet_that_nobody_reports_still_ends_in_available(world: World) -> None
     world.turn()
     world.orthanc.restart()
     world.clock.advance(SETTLE)
-    (claim,) = world.ledger.claim(1, now=world.clock())
-    world.ledger.release(claim.row.study_uid)
+    (claim,) = world.ledger.claims.take(1, now=world.clock())
+    world.ledger.claims.release(claim.row.study_uid)
     assert world.turn().done
     assert world.study()["status"] == "available"
 
@@ -94,7 +95,7 @@ def test_a_stream_without_end_is_published_after_ten_minutes(world: World) -> No
     assert outcome.reset_stream
     world.store(instance=number + 2)
     world.poll()
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None and row.streaming_since == world.clock()
 
 
@@ -142,7 +143,7 @@ def test_an_unchanged_study_costs_no_write(world: World) -> None:
 
 
 def _orthanc_id(world: World) -> str:
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     return copy.orthanc_id
 
 

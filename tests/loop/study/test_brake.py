@@ -12,6 +12,7 @@ from syncd.loop.commands.resync import Choice, resync
 from syncd.loop.study import brake
 from syncd.model.words import ArchiveState, BrakeState, Cause, Decision
 from syncd.model.work import BUDGET_WINDOW
+from tests.ledger.made import copies_of, find_planned
 from tests.loop.rejecting import SAFETY, due, note
 from tests.loop.retracting import back, deciding, deletions, shown, status, vanish
 from tests.loop.world import MAIN, World
@@ -40,18 +41,18 @@ def test_ten_may_go_and_the_eleventh_waits(many: World) -> None:
     vanish(many, *going)
     assert taken(many, going) == [Decision.RETRACT] * 9
     last, over, further = uids([109, 110, 111])
-    many.ledger.accept_archive(MAIN)  # so that the sample does not speak first
+    many.ledger.archives.accept(MAIN)  # so that the sample does not speak first
     many.poll()
     many.sweep()
     vanish(many, last, over, further)
     with capture_logs() as logs:
         assert taken(many, [last, over, further]) == [Decision.RETRACT, Decision.WAIT, Decision.WAIT]
     assert [one["planned"] for one in logs if one["event"] == "brake_closed"] == [1, 2]
-    found = many.ledger.brake(MAIN)
+    found = many.ledger.retractions.brake(MAIN)
     assert (found.state, found.spent, found.planned, found.published, found.limit) == (BrakeState.CLOSED, 10, 2, 14, 10)
-    assert many.ledger.plan(MAIN)[0] == (over, further)
+    assert many.ledger.retractions.show_plan(MAIN)[0] == (over, further)
     assert {status(many, one) for one in (over, further)} == {"available"}
-    row = many.ledger.dirty_row(over)
+    row = many.ledger.marks.find(over)
     assert row is not None and row.due == many.clock() + brake.WAIT_AT_BRAKE
 
 
@@ -69,23 +70,23 @@ def closed(many: World) -> World:
 
 def test_only_the_accepted_plan_goes(closed: World) -> None:
     """RULES D3: by its hash; exactly its ids, and nothing outside it."""
-    planned, told = closed.ledger.plan(MAIN)
+    planned, told = closed.ledger.retractions.show_plan(MAIN)
     assert brake.accept(closed.ledger, MAIN, told) == 2
     vanish(closed, *uids([112]))
     due(closed)
     assert {status(closed, one) for one in planned} == {"cancelled"}
-    assert (status(closed, "1.2.276.112"), closed.ledger.plan(MAIN)[0]) == ("available", ("1.2.276.112",))
-    assert closed.ledger.brake(MAIN).spent == 10, "what the operator accepted spends nothing"
+    assert (status(closed, "1.2.276.112"), closed.ledger.retractions.show_plan(MAIN)[0]) == ("available", ("1.2.276.112",))
+    assert closed.ledger.retractions.brake(MAIN).spent == 10, "what the operator accepted spends nothing"
 
 
 def test_another_plan_is_not_accepted(closed: World) -> None:
     """RULES D3: the stored plan that was shown, and none that grew meanwhile."""
-    _, shown_before = closed.ledger.plan(MAIN)
+    _, shown_before = closed.ledger.retractions.show_plan(MAIN)
     vanish(closed, *uids([112])).turn(*uids([112]))
     with pytest.raises(ConfigurationError, match="not the one that was shown"):
         brake.accept(closed.ledger, MAIN, shown_before)
     for nothing in ("", "0" * 64):
-        assert closed.ledger.accept_plan(MAIN, nothing) == -1
+        assert closed.ledger.retractions.accept(MAIN, nothing) == -1
     closed.clock.advance(brake.WAIT_AT_BRAKE)
     assert not [one for one in due(closed) if one.decision is Decision.RETRACT]
 
@@ -93,7 +94,7 @@ def test_another_plan_is_not_accepted(closed: World) -> None:
 def test_the_brake_does_not_open_by_itself(closed: World) -> None:
     """RULES D3: neither with time nor with a restart of the budget."""
     closed.clock.advance(DAY + 1)
-    assert closed.ledger.brake(MAIN).spent == 0
+    assert closed.ledger.retractions.brake(MAIN).spent == 0
     assert {one.decision for one in due(closed)} == {Decision.WAIT}
     vanish(closed, *uids([112]))
     assert closed.turn(*uids([112])).decision is Decision.WAIT
@@ -103,7 +104,7 @@ def test_it_opens_when_the_studies_come_back(closed: World) -> None:
     """RULES D3: an empty plan holds nobody up."""
     for study in uids([110, 111]):
         assert back(closed, study).decision is Decision.SKIP
-    assert closed.ledger.brake(MAIN).state is BrakeState.OPEN
+    assert closed.ledger.retractions.brake(MAIN).state is BrakeState.OPEN
     closed.clock.advance(DAY + 1)
     vanish(closed, *uids([112]))
     assert closed.turn(*uids([112])).decision is Decision.RETRACT
@@ -116,7 +117,7 @@ def test_the_budget_is_that_of_the_last_day(many: World) -> None:
         vanish(many, *studies)
         assert taken(many, studies) == [Decision.RETRACT] * 5
         many.clock.advance(pause)
-    assert many.ledger.brake(MAIN).spent == 10
+    assert many.ledger.retractions.brake(MAIN).spent == 10
 
 
 def test_all_paths_pay_from_one_budget(many: World) -> None:
@@ -131,12 +132,12 @@ def test_all_paths_pay_from_one_budget(many: World) -> None:
     many.poll()
     assert [one.decision for one in due(many)] == [Decision.RETRACT, Decision.WAIT]
     assert [status(many, one) for one in uids([110, 111])] == ["entered-in-error", "available"]
-    found = many.ledger.planned(MAIN)
+    found = find_planned(many.ledger, MAIN)
     assert [(one.study_uid, one.cause) for one in found] == [("1.2.276.111", "rejected")]
-    brake.accept(many.ledger, MAIN, many.ledger.plan(MAIN)[1])
+    brake.accept(many.ledger, MAIN, many.ledger.retractions.show_plan(MAIN)[1])
     due(many)
     assert status(many, "1.2.276.111") == "entered-in-error"
-    assert many.ledger.brake(MAIN).state is BrakeState.OPEN
+    assert many.ledger.retractions.brake(MAIN).state is BrakeState.OPEN
 
 
 def test_an_archive_that_is_another_closes_the_brake(many: World) -> None:
@@ -144,11 +145,11 @@ def test_an_archive_that_is_another_closes_the_brake(many: World) -> None:
     going = uids(range(100, 100 + MANY * 3 // 4))
     vanish(many, *going)
     outcome = many.turn(going[0])
-    position = many.ledger.feed_position(MAIN)
+    position = many.ledger.feed.position(MAIN)
     assert (outcome.decision, outcome.done, status(many, going[0])) == (Decision.WAIT, False, "available")
     assert position is not None and position.state is ArchiveState.PAUSED
-    assert many.ledger.plan(MAIN)[0] == (going[0],)
-    many.ledger.accept_plan(MAIN, many.ledger.plan(MAIN)[1])
+    assert many.ledger.retractions.show_plan(MAIN)[0] == (going[0],)
+    many.ledger.retractions.accept(MAIN, many.ledger.retractions.show_plan(MAIN)[1])
     assert many.turn(going[0]).decision is Decision.WAIT, "no plan is the word for an archive"
 
 
@@ -157,10 +158,10 @@ def test_an_accepted_archive_takes_nothing_back_in_a_mass(many: World) -> None:
     many.orthanc.wipe()
     many.store("1.3.6.1")
     many.poll()
-    many.ledger.accept_archive(MAIN)
+    many.ledger.archives.accept(MAIN)
     many.poll()
     assert many.sweep() == MANY + 1
-    planned, told = many.ledger.plan(MAIN)
+    planned, told = many.ledger.retractions.show_plan(MAIN)
     assert planned == tuple(uids(range(100, 100 + MANY)))
     many.settle()
     assert not [one for one in due(many) if one.decision is Decision.RETRACT]
@@ -173,18 +174,18 @@ def test_an_accepted_archive_takes_nothing_back_in_a_mass(many: World) -> None:
 
 def test_an_accepted_archive_that_still_has_them_plans_nothing(many: World) -> None:
     """RULES D3: the plan of the time before is forgotten, and none is made of what the listing names."""
-    many.ledger.plan_retractions(uids([100]), archive=MAIN, cause=Cause.GONE)
-    many.ledger.accept_archive(MAIN)
-    assert many.ledger.brake(MAIN).state is BrakeState.OPEN
+    many.ledger.retractions.plan(uids([100]), archive=MAIN, cause=Cause.GONE)
+    many.ledger.archives.accept(MAIN)
+    assert many.ledger.retractions.brake(MAIN).state is BrakeState.OPEN
     many.poll()
     many.sweep()
-    assert many.ledger.plan(MAIN) == ((), "")
+    assert many.ledger.retractions.show_plan(MAIN) == ((), "")
 
 
 def test_resync_pays_from_the_same_budget(closed: World, impatient: None) -> None:
     """RULES D3: a one-shot command is no way around; it says what waits, and is not in sync."""
     (study,) = uids([112])
-    for copy in closed.ledger.copies(study):
+    for copy in copies_of(closed.ledger, study):
         closed.delete(copy.orthanc_id)
     report = resync(
         closed.site,

@@ -31,7 +31,7 @@ def _deleted(world: World) -> Outcome:
 
 
 def _beat(world: World) -> None:
-    world.ledger.beat(Heartbeat(pid=1, at=world.clock(), started_at=0.0, version="0"))
+    world.ledger.overview.beat(Heartbeat(pid=1, at=world.clock(), started_at=0.0, version="0"))
 
 
 @pytest.mark.parametrize("against_us", [_edited, _deleted])
@@ -56,11 +56,11 @@ def test_a_week_later_it_is_a_correction_like_the_first(world: World) -> None:
     for _ in range(2):
         assert _edited(world).decision is Decision.UPDATE
     world.clock.advance(CONTEST_WINDOW)
-    assert world.ledger.fought_over(STUDY) == frozenset()
+    assert world.ledger.corrections.find_fought_over(STUDY) == frozenset()
     assert _edited(world).decision is Decision.UPDATE
     _beat(world)
     world.clock.advance(-DAY)
-    assert world.ledger.fought_over(STUDY) == frozenset()  # the old ones are gone, not only too old
+    assert world.ledger.corrections.find_fought_over(STUDY) == frozenset()  # the old ones are gone, not only too old
 
 
 def test_the_other_gives_in(world: World) -> None:
@@ -71,7 +71,7 @@ def test_the_other_gives_in(world: World) -> None:
     assert outcome.decision is Decision.PARK
     world.put({**world.study(), "numberOfInstances": 1})
     assert _verified(world).decision is Decision.SKIP
-    assert world.ledger.parked(STUDY) is None
+    assert world.ledger.records.find_parked(STUDY) is None
 
 
 def test_the_operator_has_the_last_word(world: World) -> None:
@@ -79,11 +79,11 @@ def test_the_operator_has_the_last_word(world: World) -> None:
     world.published()
     for _ in range(3):
         _edited(world)
-    world.ledger.allow_retry(STUDY)
+    world.ledger.parking.allow_retry(STUDY)
     world.mark()
     assert world.turn().decision is Decision.UPDATE
     assert world.study()["numberOfInstances"] == 1
-    assert world.ledger.parked(STUDY) is None
+    assert world.ledger.records.find_parked(STUDY) is None
     assert _edited(world).decision is Decision.UPDATE
 
 
@@ -98,7 +98,7 @@ def test_what_happens_to_the_server_is_nobodys_quarrel(world: World) -> None:
     for _ in range(4):
         world.fhir.restore(backup)
         assert _verified(world).decision is Decision.UPDATE
-    assert world.ledger.fought_over(STUDY) == frozenset()
+    assert world.ledger.corrections.find_fought_over(STUDY) == frozenset()
 
 
 def test_foreign_elements_are_no_quarrel(world: World) -> None:

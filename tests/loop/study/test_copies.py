@@ -6,6 +6,7 @@ import json
 
 from syncd.model.words import Decision
 from syncd.model.work import MarkKind
+from tests.ledger.made import copies_of
 from tests.loop.world import STUDY, World
 
 
@@ -18,7 +19,7 @@ def test_a_corrected_patient_id_changes_the_subject(world: World) -> None:
     subject."""
     world.published()
     before = _references(world)
-    (old,) = world.ledger.copies(STUDY)
+    (old,) = copies_of(world.ledger, STUDY)
     asked = {"Replace": {"PatientID": "P2"}, "Keep": ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]}
     body = json.dumps({**asked, "Force": True, "KeepSource": False}).encode()
     answer = world.orthanc.handle("POST", f"/studies/{old.orthanc_id}/modify", body=body)
@@ -28,7 +29,7 @@ def test_a_corrected_patient_id_changes_the_subject(world: World) -> None:
     outcome = world.turn()
     assert outcome.decision is Decision.UPDATE
     assert _references(world) != before
-    assert [copy.orthanc_id for copy in world.ledger.copies(STUDY)] == [answer.json["ID"]] != [old.orthanc_id]
+    assert [copy.orthanc_id for copy in copies_of(world.ledger, STUDY)] == [answer.json["ID"]] != [old.orthanc_id]
     assert len(world.fhir.resources("ImagingStudy")) == 1
 
 
@@ -38,7 +39,7 @@ def test_two_copies_of_one_patient_are_one_study(world: World) -> None:
     world.store(PatientID="P\0", series=2)
     world.settle()
     world.poll()
-    assert len(world.ledger.copies(STUDY)) == 2
+    assert len(copies_of(world.ledger, STUDY)) == 2
     assert world.turn().done
     assert (world.study()["numberOfSeries"], world.study()["numberOfInstances"]) == (2, 2)
 
@@ -56,8 +57,8 @@ def test_two_patients_in_one_study_are_a_conflict_that_resolves(world: World) ->
     world.delete(other)
     outcome = world.turn()
     assert (outcome.decision, outcome.done) == (Decision.CREATE, True)
-    assert world.ledger.parked(STUDY) is None
-    assert len(world.ledger.copies(STUDY)) == 1
+    assert world.ledger.records.find_parked(STUDY) is None
+    assert len(copies_of(world.ledger, STUDY)) == 1
 
 
 def test_what_vanished_before_it_was_published_leaves_nothing(world: World) -> None:
@@ -69,7 +70,7 @@ def test_what_vanished_before_it_was_published_leaves_nothing(world: World) -> N
     world.delete(orthanc_id)
     outcome = world.turn()
     assert (outcome.decision, outcome.done) == (Decision.SKIP, True)
-    assert world.ledger.copies(STUDY) == ()
+    assert copies_of(world.ledger, STUDY) == ()
     assert not world.writes()
 
 
@@ -81,8 +82,8 @@ def test_a_parked_study_that_vanishes_is_parked_no_more(world: World) -> None:
     world.put({"resourceType": "ImagingStudy", "id": STUDY, "status": "available", "subject": {"display": "theirs"}})
     outcome = world.turn()
     assert outcome.parked is not None and outcome.parked.reason == "foreign-imagingstudy"
-    assert world.ledger.counts(world.clock()).parked == {"foreign-imagingstudy": 1}
+    assert world.ledger.overview.counts(world.clock()).parked == {"foreign-imagingstudy": 1}
     world.delete(orthanc_id)
     world.mark()
     assert world.turn().done
-    assert world.ledger.counts(world.clock()).parked == {}
+    assert world.ledger.overview.counts(world.clock()).parked == {}

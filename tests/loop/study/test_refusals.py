@@ -57,10 +57,10 @@ def test_a_refused_study_is_parked_and_not_sent_again(world: World, status: int,
     world.turn()
     assert len(world.writes()) == 2
     world.fhir.rules.clear()
-    world.ledger.allow_retry(STUDY)
+    world.ledger.parking.allow_retry(STUDY)
     world.mark()
     assert world.turn().decision is Decision.CREATE
-    assert world.ledger.parked(STUDY) is None
+    assert world.ledger.records.find_parked(STUDY) is None
 
 
 def test_what_is_refused_while_it_arrives_is_looked_at_again(world: World) -> None:
@@ -159,13 +159,13 @@ def test_after_a_reset_everything_is_back(world: World) -> None:
     world.store(series=2)
     world.settle()
     world.mark()
-    world.context.ledger.forget_target_state()
+    world.context.ledger.marks.forget_target_state()
     restore(world.context)
     world.turn()
     world.turn("1.2.276.2")
     kept = {one["id"] for one in world.fhir.resources("ImagingStudy")}
     assert kept == {"unrelated", STUDY, "1.2.276.2"}
-    target = world.ledger.target()
+    target = world.ledger.facts.target()
     assert target is not None
     assert {one["id"] for one in world.fhir.resources("Endpoint")} == {"main-wado-rs", target.sentinel_id}
     assert len(world.fhir.resources("Patient")) == 2
@@ -188,8 +188,8 @@ def test_a_mark_that_comes_meanwhile_keeps_the_study_dirty(world: World) -> None
     task = world.task()
     outcome = reconcile(task)
     world.mark()
-    assert world.ledger.commit(outcome)
-    row = world.ledger.dirty_row(STUDY)
+    assert world.ledger.outcomes.commit(outcome)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None and row.generation > outcome.generation
 
 
@@ -225,7 +225,7 @@ def test_a_dry_look_writes_nothing_anywhere(world: World) -> None:
     assert outcome.decision is Decision.CREATE
     assert {one.method for one in world.fhir.requests[before:]} <= {"GET", "POST"}
     assert all(one.path.endswith("_search") for one in world.fhir.requests[before:] if one.method == "POST")
-    assert world.ledger.intent(STUDY) is None
+    assert world.ledger.claims.find_intent(STUDY) is None
 
 
 def test_a_reply_may_be_lost_before_anything_was_done(world: World) -> None:

@@ -136,5 +136,5 @@ def _check_end(world: World, notes: list[Note]) -> None:
         assert says(world) == ("entered-in-error" if in_error else "cancelled", 0)
     else:
         assert says(world) == ("", 0)
-    assert world.ledger.dirty_row(STUDY) is None
-    assert not world.ledger.parked_list()
+    assert world.ledger.marks.find(STUDY) is None
+    assert not world.ledger.records.page_parked()

@@ -56,7 +56,7 @@ def test_rejected_images_go_and_the_note_is_shown(world: World) -> None:
     assert [(one["modality"]["code"], one["numberOfInstances"]) for one in resource["series"]] == [("CT", 3), ("KO", 1)]
     assert {one["code"] for one in resource["modality"]} == {"CT", "KO"}
     assert listed(resource) == {uid(1), uid(3), uid(5), uid(1, series=NOTES)}
-    record = world.ledger.record(STUDY)
+    record = world.ledger.records.find(STUDY)
     assert record is not None
     assert (record.instances, record.raw["instances"]) == (4, 6)
 
@@ -80,8 +80,8 @@ def test_everything_unsafe_is_entered_in_error(world: World) -> None:
     assert after["status"] == "entered-in-error"
     assert after.keys() - {"meta"} == {"resourceType", "id", "identifier", "subject", "status"}
     assert (after["identifier"], after["subject"]) == (before["identifier"], before["subject"])
-    assert world.ledger.dirty_row(STUDY) is None
-    assert world.ledger.parked(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
+    assert world.ledger.records.find_parked(STUDY) is None
     assert not wrote([reread(world)]), "said once"
 
 
@@ -148,7 +148,7 @@ def test_a_note_before_its_images_never_lets_them_be_seen(world: World) -> None:
     rounds(world)
     settled(world)
     assert not world.writes()
-    assert world.ledger.dirty_row(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
     restart(world)
     images(world, 3)
     settled(world)
@@ -276,8 +276,8 @@ def test_a_deleted_note_counts_for_a_sweep_interval_and_then_no_more(world: Worl
     (outcome,) = due(world)
     assert (outcome.decision, outcome.done) == (Decision.UPDATE, True)
     assert says(world) == ("available", 3)
-    assert world.ledger.dirty_row(STUDY) is None
-    assert not world.ledger.rejections(STUDY)
+    assert world.ledger.marks.find(STUDY) is None
+    assert not world.ledger.rejections.find_concerning(STUDY)
 
 
 def test_a_grace_that_ends_while_two_patients_quarrel_makes_no_haste(world: World) -> None:
@@ -306,7 +306,7 @@ def test_a_note_that_comes_back_within_the_grace_starts_it_anew(world: World) ->
     world.clock.advance(SWEEP - 100)
     note(world, QUALITY, FIRST)
     settled(world)
-    assert world.ledger.dirty_row(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
     delete(world, 1, series=NOTES)
     assert reread(world).due == world.clock() + SWEEP
     assert uid(1) not in listed(world.study())
@@ -349,7 +349,7 @@ def test_the_note_of_a_study_that_vanished_is_revoked_for_others(world: World) -
     world.clock.advance(SWEEP)
     due(world)
     assert says(world) == ("available", 3)
-    assert world.ledger.dirty_row(OTHER) is None
+    assert world.ledger.marks.find(OTHER) is None
 
 
 def test_others_are_told_although_the_server_is_away(world: World) -> None:
@@ -410,11 +410,11 @@ def test_a_lost_reply_to_a_withdrawal_is_recognised(world: World) -> None:
     world.poll()
     task = world.task()
     assert reconcile(task).record is not None
-    world.ledger.release(STUDY)
+    world.ledger.claims.release(STUDY)
     images(world, 4)
     settled(world)
     assert says(world) == ("available", 2)
-    assert world.ledger.parked(STUDY) is None
+    assert world.ledger.records.find_parked(STUDY) is None
 
 
 def test_a_dry_run_remembers_nothing(world: World) -> None:
@@ -424,7 +424,7 @@ def test_a_dry_run_remembers_nothing(world: World) -> None:
     world.settle()
     world.poll()
     outcome = reconcile(replace(world.task(), dry=True))
-    world.ledger.release(STUDY)
+    world.ledger.claims.release(STUDY)
     assert (outcome.decision, outcome.reason) == (Decision.RETRACT, "everything is rejected: changed")
-    assert not world.ledger.rejections(STUDY)
+    assert not world.ledger.rejections.find_concerning(STUDY)
     assert says(world) == ("available", 3)

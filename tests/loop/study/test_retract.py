@@ -16,6 +16,7 @@ from syncd.loop.study.reconcile import reconcile
 from syncd.model.words import Decision
 from syncd.model.work import MarkKind
 from tests.fakes.http import Request, Response
+from tests.ledger.made import copies_of
 from tests.loop.rejecting import SAFETY, images, note, settled
 from tests.loop.retracting import back, deciding, deletions, once, shown, status, tombstone, vanish
 from tests.loop.world import MAIN, STUDY, SYSTEM, World, puts, refused
@@ -48,8 +49,8 @@ def test_a_study_that_is_gone_is_cancelled(world: World) -> None:
     assert (after["identifier"], after["subject"]) == (before["identifier"], before["subject"])
     assert after["meta"]["tag"] == before["meta"]["tag"]
     assert (after["status"], tombstone(world)) == ("cancelled", ("cancelled", "withdrawn"))
-    assert (world.ledger.copies(STUDY), world.ledger.dirty_row(STUDY)) == ((), None)
-    assert world.ledger.counts(world.clock()).published == {"cancelled": 1}
+    assert (copies_of(world.ledger, STUDY), world.ledger.marks.find(STUDY)) == ((), None)
+    assert world.ledger.overview.counts(world.clock()).published == {"cancelled": 1}
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["running", "down"])
@@ -68,7 +69,7 @@ def test_a_second_look_sends_nothing(world: World, down: bool) -> None:
 def test_a_study_deleted_while_syncd_is_down(world: World) -> None:
     """docs/cases.md, Convergence: the same, for it is the archive's state that counts."""
     shown(world)
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     reopened(world).delete(copy.orthanc_id)
     world.mark()
     assert (world.turn().decision, status(world)) == (Decision.RETRACT, "cancelled")
@@ -148,7 +149,7 @@ def test_a_study_recycled_and_sent_again_meanwhile_is_not_taken_back(world: Worl
     world.settle()
     assert world.turn().decision is Decision.SKIP
     assert len(world.writes()) == 1
-    assert world.ledger.brake(MAIN).spent == 0, "nothing was taken back, and nothing is paid"
+    assert world.ledger.retractions.brake(MAIN).spent == 0, "nothing was taken back, and nothing is paid"
 
 
 def test_a_mark_that_comes_meanwhile_stops_it(world: World) -> None:
@@ -158,7 +159,7 @@ def test_a_mark_that_comes_meanwhile_stops_it(world: World) -> None:
     outcome = world.turn()
     assert (outcome.decision, status(world)) == (Decision.WAIT, "available")
     assert world.turn().decision is Decision.RETRACT
-    assert world.ledger.brake(MAIN).spent == 1, "paid once"
+    assert world.ledger.retractions.brake(MAIN).spent == 1, "paid once"
 
 
 def test_nothing_is_gone_before_the_archive_was_listed(world: World) -> None:
@@ -226,7 +227,7 @@ def test_a_parked_study_that_goes_is_parked_no_more(world: World) -> None:
     world.poll()
     assert world.turn().parked is not None
     assert vanish(world).turn().decision is Decision.RETRACT
-    assert (world.ledger.parked(STUDY), status(world)) == (None, "cancelled")
+    assert (world.ledger.records.find_parked(STUDY), status(world)) == (None, "cancelled")
 
 
 def test_a_refused_retraction_is_parked_and_not_repeated(world: World) -> None:
@@ -238,9 +239,9 @@ def test_a_refused_retraction_is_parked_and_not_repeated(world: World) -> None:
         assert outcome.parked is not None and outcome.parked.reason == "refused"
     assert len(world.writes()) == 2, "published, and tried once"
     world.fhir.rules.clear()
-    world.ledger.allow_retry(STUDY)
+    world.ledger.parking.allow_retry(STUDY)
     assert vanish(world).turn().decision is Decision.RETRACT
-    assert world.ledger.brake(MAIN).spent == 1
+    assert world.ledger.retractions.brake(MAIN).spent == 1
 
 
 def test_a_conflict_begins_again_and_keeps_the_humans_part(world: World) -> None:
@@ -255,7 +256,7 @@ def test_a_conflict_begins_again_and_keeps_the_humans_part(world: World) -> None
     assert world.turn().decision is Decision.RETRACT
     assert len(met) > 3, "asked again from the beginning"
     assert (world.study()["status"], world.study()["note"]) == ("cancelled", [{"text": "n"}])
-    assert world.ledger.brake(MAIN).spent == 1
+    assert world.ledger.retractions.brake(MAIN).spent == 1
 
 
 def test_a_lost_reply_is_recognised(world: World) -> None:
@@ -264,14 +265,14 @@ def test_a_lost_reply_is_recognised(world: World) -> None:
     vanish(world)
     task = world.task()
     assert reconcile(task).record is not None
-    world.ledger.release(STUDY)
+    world.ledger.claims.release(STUDY)
     sent = len(world.writes())
     outcome = world.turn()
     assert (outcome.decision, len(world.writes()), tombstone(world)[1]) == (Decision.SKIP, sent, "withdrawn")
-    record = world.ledger.record(STUDY)
+    record = world.ledger.records.find(STUDY)
     assert record is not None and record.foreign == {}
-    assert world.ledger.intent(STUDY) is None
-    assert (world.ledger.brake(MAIN).spent, world.ledger.brake(MAIN).published) == (1, 0)
+    assert world.ledger.claims.find_intent(STUDY) is None
+    assert (world.ledger.retractions.brake(MAIN).spent, world.ledger.retractions.brake(MAIN).published) == (1, 0)
 
 
 def test_delete_withdraws_first_and_deletes_at_once(world: World) -> None:
@@ -283,7 +284,7 @@ def test_delete_withdraws_first_and_deletes_at_once(world: World) -> None:
     methods = [one.method for one in world.asked(f"/ImagingStudy/{STUDY}")]
     assert methods[-4:] == ["GET", "PUT", "DELETE", "GET"]
     assert world.writes()[-1].headers["if-match"] == 'W/"1"'
-    record = world.ledger.record(STUDY)
+    record = world.ledger.records.find(STUDY)
     assert record is not None and record.version == "3"
 
 
@@ -295,7 +296,7 @@ def test_what_was_deleted_returns_over_its_tombstone(world: World) -> None:
     outcome = back(world)
     assert (outcome.decision, outcome.reason) == (Decision.CREATE, "back in the archive")
     assert (world.study()["status"], world.study()["note"]) == ("available", [{"text": "n"}])
-    assert (tombstone(world), world.ledger.brake(MAIN).published) == (("available", ""), 1)
+    assert (tombstone(world), world.ledger.retractions.brake(MAIN).published) == (("available", ""), 1)
 
 
 def test_what_something_refers_to_stays_cancelled(world: World) -> None:
@@ -305,27 +306,27 @@ def test_what_something_refers_to_stays_cancelled(world: World) -> None:
     world.put({"resourceType": "Observation", "id": "o", **derived})
     outcome = vanish(world).turn()
     assert (outcome.decision, status(world), tombstone(world)[1]) == (Decision.RETRACT, "cancelled", "withdrawn")
-    assert "refers to it" in world.ledger.history(STUDY)[0].reason
+    assert "refers to it" in world.ledger.overview.history(STUDY)[0].reason
     world.mark()
     assert world.turn().decision is Decision.SKIP
     world.mark(kind=MarkKind.VERIFY, read_fhir=True)  # a FHIR inventory that listed it before it was withdrawn
     assert world.turn().decision is Decision.SKIP
-    assert (len(deletions(world)), world.ledger.brake(MAIN).spent) == (1, 1)
+    assert (len(deletions(world)), world.ledger.retractions.brake(MAIN).spent) == (1, 1)
 
 
 def test_what_was_somebody_elses_is_never_deleted(world: World) -> None:
     """RULES C2: adopted: withdrawn only."""
     deciding(shown(world), "delete")
-    record = world.ledger.record(STUDY)
+    record = world.ledger.records.find(STUDY)
     assert record is not None
     world.mark()
     task = world.task()
     adopted = replace(task.outcome(Decision.SKIP, "adopted"), record=replace(record, adopted=True))
-    world.ledger.commit(adopted)
+    world.ledger.outcomes.commit(adopted)
     outcome = vanish(world).turn()
     assert (status(world), deletions(world), tombstone(world)) == ("cancelled", [], ("cancelled", "withdrawn"))
     assert "not ours at first" in outcome.reason
-    record = world.ledger.record(STUDY)
+    record = world.ledger.records.find(STUDY)
     assert record is not None and record.adopted
 
 
@@ -336,11 +337,13 @@ def test_what_kept_another_id_counts_as_adopted(world: World) -> None:
     world.remove(f"ImagingStudy/{STUDY}")
     world.put({**mine, "id": "kept"})
     world.mark(read_fhir=True)
-    world.ledger.forget_target_state()
+    world.ledger.marks.forget_target_state()
     deciding(world, "delete")
-    record = world.ledger.record(STUDY)
+    record = world.ledger.records.find(STUDY)
     assert record is not None
-    world.ledger.commit(replace(world.task().outcome(Decision.SKIP, "found"), record=replace(record, resource_id="kept")))
+    world.ledger.outcomes.commit(
+        replace(world.task().outcome(Decision.SKIP, "found"), record=replace(record, resource_id="kept"))
+    )
     vanish(world).turn()
     assert (status(world, "kept"), deletions(world)[1:]) == ("cancelled", [])
 
@@ -381,12 +384,12 @@ def test_nothing_that_the_ledger_does_not_own_is_taken_back(world: World) -> Non
     with pytest.raises(Transient):
         world.turn()
     world.fhir.rules.clear()
-    assert world.ledger.intent(STUDY) is not None
+    assert world.ledger.claims.find_intent(STUDY) is not None
     world.put({"resourceType": "ImagingStudy", "id": STUDY, "status": "available", "subject": {"display": "theirs"}})
     world.delete(orthanc_id)
     outcome = world.turn()
     assert (outcome.decision, outcome.done, status(world)) == (Decision.SKIP, True, "available")
-    assert world.ledger.intent(STUDY) is None
+    assert world.ledger.claims.find_intent(STUDY) is None
 
 
 def test_what_only_an_intent_remembers_is_taken_back(world: World) -> None:
@@ -397,7 +400,7 @@ def test_what_only_an_intent_remembers_is_taken_back(world: World) -> None:
     world.sweep()
     task = world.task()
     assert reconcile(task).record is not None
-    world.ledger.release(STUDY)
+    world.ledger.claims.release(STUDY)
     world.delete(orthanc_id)
     assert (world.turn().decision, status(world)) == (Decision.RETRACT, "cancelled")
     assert tombstone(world) == ("cancelled", "withdrawn")
@@ -406,14 +409,14 @@ def test_what_only_an_intent_remembers_is_taken_back(world: World) -> None:
 def test_a_lost_ledger_takes_back_by_our_tag(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
     """RULES E7: it can no longer be rendered: status-only, through the brake."""
     shown(world)
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     world.delete(copy.orthanc_id)
     world.lose_ledger(tmp_path_factory.mktemp("another"))
     world.connect(accept_target=True)
     world.sweep()
     world.mark(read_fhir=True)
     assert (world.turn().decision, status(world)) == (Decision.RETRACT, "cancelled")
-    assert world.ledger.brake(MAIN).spent == 1
+    assert world.ledger.retractions.brake(MAIN).spent == 1
 
 
 def test_what_nobody_remembers_and_nobody_asks_for_is_left(world: World) -> None:
@@ -446,7 +449,7 @@ def test_a_dry_run_takes_nothing_back(world: World) -> None:
     vanish(shown(world))
     outcome = reconcile(replace(world.task(), dry=True))
     assert (outcome.decision, outcome.reason, status(world)) == (Decision.RETRACT, "gone", "available")
-    assert (world.ledger.brake(MAIN).spent, world.ledger.intent(STUDY)) == (0, None)
+    assert (world.ledger.retractions.brake(MAIN).spent, world.ledger.claims.find_intent(STUDY)) == (0, None)
 
 
 def test_a_series_and_an_instance_deleted_are_no_retraction(world: World) -> None:
@@ -457,7 +460,7 @@ def test_a_series_and_an_instance_deleted_are_no_retraction(world: World) -> Non
     world.poll()
     world.turn()
     world.sweep()
-    (orthanc_id,) = (copy.orthanc_id for copy in world.ledger.copies(STUDY))
+    (orthanc_id,) = (copy.orthanc_id for copy in copies_of(world.ledger, STUDY))
     for path, left in (("instances", (2, 2)), ("series", (1, 1))):
         (first, *_) = world.orthanc.handle("GET", f"/studies/{orthanc_id}/{path}").json
         assert world.orthanc.handle("DELETE", f"/{path}/{first['ID']}").status == 200
@@ -465,7 +468,7 @@ def test_a_series_and_an_instance_deleted_are_no_retraction(world: World) -> Non
         world.turn()
         resource = world.study()
         assert (resource["status"], resource["numberOfSeries"], resource["numberOfInstances"]) == ("available", *left)
-    assert world.ledger.brake(MAIN).spent == 0
+    assert world.ledger.retractions.brake(MAIN).spent == 0
 
 
 def test_the_settings_word_reaches_the_rooms(new_world: Callable[..., World]) -> None:

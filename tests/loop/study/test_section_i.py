@@ -12,6 +12,7 @@ from syncd.loop.connect import connect, connect_dry
 from syncd.loop.same_archive import FEWEST
 from syncd.model.words import ArchiveState, Decision
 from tests.fakes.fhir import FakeFhir
+from tests.ledger.made import copies_of
 from tests.loop.retracting import shown, status
 from tests.loop.world import MAIN, OTHER, STUDY, World
 
@@ -51,7 +52,7 @@ def test_case_52_a_split_leaves_one_series_fewer_and_a_study_of_its_own(world: W
 def test_case_53_a_merge_withdraws_the_source_and_the_target_grows(world: World) -> None:
     """MAPPING I case 53; docs/cases.md: the source is deleted for the archive; the target has a series of a new UID."""
     shown(world, STUDY, MERGED)
-    (source,) = world.ledger.copies(STUDY)
+    (source,) = copies_of(world.ledger, STUDY)
     world.clock.advance(60)
     world.delete(source.orthanc_id)
     world.store(MERGED, series=2)
@@ -65,7 +66,7 @@ def test_case_53_a_merge_withdraws_the_source_and_the_target_grows(world: World)
 def test_case_56_a_deleted_study_is_found_by_the_sweep_and_withdrawn_once(world: World) -> None:
     """MAPPING I case 56: cancelled, without series and counts; further sweeps find nothing to do."""
     shown(world)
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     world.delete(copy.orthanc_id)
     world.clock.advance(60)
     world.sweep()
@@ -79,7 +80,7 @@ def test_case_56_a_deleted_study_is_found_by_the_sweep_and_withdrawn_once(world:
 def test_a_study_that_made_room_for_another_is_withdrawn(world: World) -> None:
     """docs/cases.md: recycled by the archive's own limit while another one is stored; the newcomer is published."""
     shown(world)
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     world.clock.advance(60)
     world.store(OTHER)
     world.delete(copy.orthanc_id)
@@ -97,7 +98,7 @@ def test_case_57_a_wiped_archive_takes_nothing_back(world: World) -> None:
     before = len(world.writes())
     world.orthanc.wipe()
     world.poll()
-    position = world.ledger.feed_position(MAIN)
+    position = world.ledger.feed.position(MAIN)
     assert position is not None and position.state is ArchiveState.PAUSED
     assert (world.work(), len(world.writes())) == ([], before)
     assert {status(world, one) for one in studies} == {"available"}
@@ -193,7 +194,7 @@ def test_case_65_a_profile_is_refused_on_a_server_of_another_version(
     for attempt in (connect, connect_dry):
         with pytest.raises(ConfigurationError, match=f"SYNCD_POLICY__PROFILE is {profile}"):
             attempt(site, world.ledger)
-    assert world.ledger.target() is None
+    assert world.ledger.facts.target() is None
 
 
 def test_a_profile_taken_back_leaves_the_resource(world: World) -> None:

@@ -15,6 +15,7 @@ from syncd.model.words import Decision, Priority
 from syncd.model.work import MarkKind
 from syncd.selection.rules import rules
 from syncd.selection.site import Selection
+from tests.ledger.made import copies_of
 from tests.loop.retracting import deciding, deletions, once, shown, status, tombstone, vanish
 from tests.loop.world import MAIN, OTHER, SECOND, STUDY, World, puts, refused
 
@@ -47,7 +48,7 @@ def test_an_excluded_study_writes_nothing_and_is_kept_in_mind(world: World) -> N
     entry = world.ledger.selection.find(STUDY)
     assert entry is not None
     assert (entry.state, entry.rule, entry.study_date, entry.archive) == ("excluded", "PatientID=TEST*", "20240102", MAIN)
-    counts = world.ledger.counts(world.clock())
+    counts = world.ledger.overview.counts(world.clock())
     assert (counts.dirty, counts.unselected, counts.published) == (0, {"excluded": 1}, {})
 
 
@@ -108,7 +109,7 @@ def test_a_study_that_arrives_is_judged_by_what_is_there_and_does_not_flash(worl
     outcome = world.turn()
     assert (outcome.decision, outcome.reason) == (Decision.WAIT, "still arriving, and excluded by aet=RESEARCH so far")
     assert not world.writes()
-    assert world.ledger.dirty_row(STUDY) is not None
+    assert world.ledger.marks.find(STUDY) is not None
     world.settle()
     assert world.turn().reason == "excluded by aet=RESEARCH"
 
@@ -133,7 +134,7 @@ def test_a_series_that_excludes_a_published_study_leaves_it_up_to_date(world: Wo
     outcome = world.turn()
     assert (outcome.decision, world.study()["numberOfSeries"]) == (Decision.UPDATE, 2)
     assert outcome.reason.endswith("excluded by modality=SR, but published before: it stays")
-    assert world.ledger.counts(world.clock()).unselected == {}
+    assert world.ledger.overview.counts(world.clock()).unselected == {}
 
 
 def test_other_rules_reach_what_is_published_at_backfill_priority(world: World) -> None:
@@ -142,13 +143,13 @@ def test_other_rules_reach_what_is_published_at_backfill_priority(world: World) 
     _exclude(world, "modality=CT")
     assert count_concerned(world.ledger, name=MAIN, selection=world.selection) == 1
     world.connect()
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None
     assert (row.priority, row.study_date) == (Priority.BACKFILL, "20240102")
     assert count_concerned(world.ledger, name=MAIN, selection=world.selection) == 0
-    generation = world.ledger.newest_generation()
+    generation = world.ledger.progress.newest_generation()
     world.connect()
-    assert world.ledger.newest_generation() == generation
+    assert world.ledger.progress.newest_generation() == generation
     assert world.turn().decision is Decision.SKIP
 
 
@@ -162,7 +163,7 @@ def test_other_rules_reach_what_was_excluded(world: World) -> None:
     world.connect()
     assert world.turn().decision is Decision.CREATE
     assert world.ledger.selection.find(STUDY) is None
-    assert world.ledger.counts(world.clock()).unselected == {}
+    assert world.ledger.overview.counts(world.clock()).unselected == {}
 
 
 def test_other_rules_reach_what_is_parked(world: World) -> None:
@@ -175,8 +176,8 @@ def test_other_rules_reach_what_is_parked(world: World) -> None:
     _exclude(world, "modality=CT")
     world.connect()
     assert world.turn().reason == "excluded by modality=CT"
-    assert world.ledger.parked(STUDY) is None
-    assert world.ledger.counts(world.clock()).parked == {}
+    assert world.ledger.records.find_parked(STUDY) is None
+    assert world.ledger.overview.counts(world.clock()).parked == {}
 
 
 def test_a_label_excludes_and_includes_again(world: World) -> None:
@@ -208,7 +209,7 @@ def test_an_excluded_study_that_is_deleted_is_counted_no_more(world: World) -> N
     world.delete(study)
     world.mark(kind=MarkKind.INVENTORY)
     world.turn()
-    assert world.ledger.counts(world.clock()).unselected == {}
+    assert world.ledger.overview.counts(world.clock()).unselected == {}
     assert world.ledger.selection.find(STUDY) is None
 
 
@@ -235,17 +236,17 @@ def test_what_is_not_selected_any_more_is_taken_back(world: World, how: str, sai
     outcome = world.turn()
     assert (outcome.decision, outcome.done) == (Decision.RETRACT, True)
     assert outcome.reason.startswith("deselected")
-    assert (status(world), tombstone(world), world.ledger.brake(MAIN).spent) == (said, kept, 1)
-    assert world.ledger.counts(world.clock()).unselected == {"excluded": 1}
+    assert (status(world), tombstone(world), world.ledger.retractions.brake(MAIN).spent) == (said, kept, 1)
+    assert world.ledger.overview.counts(world.clock()).unselected == {"excluded": 1}
     world.mark()
     assert world.turn().decision is Decision.SKIP
-    assert world.ledger.counts(world.clock()).unselected == {"excluded": 1}
+    assert world.ledger.overview.counts(world.clock()).unselected == {"excluded": 1}
 
 
 def test_a_label_takes_back_and_brings_in_again(world: World) -> None:
     """RULES A8: no event tells of a label; the inventory does."""
     shown(world)
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     _exclude(world, "label=private", on_deselect="entered-in-error")
     world.connect()
     world.turn()
@@ -255,13 +256,13 @@ def test_a_label_takes_back_and_brings_in_again(world: World) -> None:
     world.orthanc.handle("DELETE", f"/studies/{copy.orthanc_id}/labels/private")
     assert world.swept() == {"changed": 1}
     world.turn()
-    assert (status(world), world.ledger.counts(world.clock()).unselected) == ("available", {})
+    assert (status(world), world.ledger.overview.counts(world.clock()).unselected) == ("available", {})
 
 
 def test_the_cause_is_gone_when_the_archive_changed_meanwhile(world: World) -> None:
     """RULES D2: mark and cause are asked again immediately before."""
     shown(world)
-    (copy,) = world.ledger.copies(STUDY)
+    (copy,) = copies_of(world.ledger, STUDY)
     label = f"/studies/{copy.orthanc_id}/labels/private"
     world.orthanc.handle("PUT", label)
     _exclude(world, "label=private", on_deselect="delete")
@@ -269,7 +270,7 @@ def test_the_cause_is_gone_when_the_archive_changed_meanwhile(world: World) -> N
     met = once(world, f"/ImagingStudy/{STUDY}", lambda: world.orthanc.handle("DELETE", label), server="fhir")
     assert world.turn().decision is Decision.WAIT
     assert met and (status(world), deletions(world)) == ("available", [])
-    assert world.ledger.counts(world.clock()).unselected == {}
+    assert world.ledger.overview.counts(world.clock()).unselected == {}
 
 
 def test_a_rule_too_wide_is_stopped_by_the_brake(world: World) -> None:
@@ -281,12 +282,12 @@ def test_a_rule_too_wide_is_stopped_by_the_brake(world: World) -> None:
     done = [world.turn(study).decision for study in studies]
     assert done == [Decision.RETRACT] * 10 + [Decision.WAIT] * 3
     assert {status(world, study) for study in studies[10:]} == {"available"}
-    assert world.ledger.plan(MAIN)[0] == tuple(studies[10:])
-    assert world.ledger.counts(world.clock()).unselected == {"excluded": 10}
+    assert world.ledger.retractions.show_plan(MAIN)[0] == tuple(studies[10:])
+    assert world.ledger.overview.counts(world.clock()).unselected == {"excluded": 10}
     _exclude(world, "modality=MR", on_deselect="delete")
     world.connect()
     assert world.turn(studies[10]).done
-    assert world.ledger.plan(MAIN)[0] == tuple(studies[11:])
+    assert world.ledger.retractions.show_plan(MAIN)[0] == tuple(studies[11:])
 
 
 @pytest.mark.parametrize("cause", ["deselected", "gone"])
@@ -334,7 +335,7 @@ def test_each_archive_is_asked_by_its_own_rules(world: World) -> None:
     world.poll_all()
     world.connect()
     assert (world.turn().decision, world.turn(OTHER).decision) == (Decision.CREATE, Decision.SKIP)
-    assert world.ledger.counts(world.clock()).unselected == {"excluded": 1}
+    assert world.ledger.overview.counts(world.clock()).unselected == {"excluded": 1}
 
 
 def test_rules_of_any_archive_that_holds_it_reach_an_excluded_study(world: World) -> None:
@@ -362,7 +363,7 @@ def test_an_archive_that_was_away_at_the_start_must_answer_the_rules_too(world: 
     with pytest.raises(ConfigurationError, match=r"SECOND__INCLUDE or __EXCLUDE .* keeps none"):
         one.poll()
     assert one.gate.blames()
-    assert world.ledger.feed_position(SECOND) is None
+    assert world.ledger.feed.position(SECOND) is None
 
 
 def test_a_lost_reply_is_not_forgotten_for_an_exclusion(world: World) -> None:

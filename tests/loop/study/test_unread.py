@@ -78,7 +78,7 @@ def test_what_was_lost_is_looked_at_again_and_said_when_it_is_back(world: World)
     assert world.clock() - began > DAILY
     world.orthanc.rules.clear()
     assert world.turn().decision is Decision.UPDATE
-    assert world.ledger.dirty_row(STUDY) is None
+    assert world.ledger.marks.find(STUDY) is None
     assert "P1" in json.dumps(world.fhir.resources("Patient"))
 
 
@@ -112,7 +112,7 @@ def test_a_rejection_note_that_cannot_be_read_rejects_what_it_rejected(world: Wo
         world.mark()
         world.turn()
         assert _rejected_in(world.study()) == shown
-    assert all(one.first_missing_at == 0.0 for one in world.ledger.rejections(STUDY))
+    assert all(one.first_missing_at == 0.0 for one in world.ledger.rejections.find_concerning(STUDY))
 
 
 def test_a_rejection_note_never_read_costs_nobody_the_study(world: World) -> None:
@@ -124,7 +124,7 @@ def test_a_rejection_note_never_read_costs_nobody_the_study(world: World) -> Non
     world.poll()
     _lose(world, _note_id())
     task = world.task()
-    world.ledger.release(STUDY)
+    world.ledger.claims.release(STUDY)
     raw = task.context.archives[MAIN].archive.read_study(task.claim.copies[0].orthanc_id)
     assert [why.may_pass for why in raw.unread.values()] == [True]
     assert world.turn().decision is Decision.CREATE
@@ -151,16 +151,18 @@ def test_studies_that_cannot_be_read_cost_the_archive_nothing_while_it_serves_ot
     _unreadable(world, *[_ready(world, one, PatientID=one) for one in studies])
     with world.working() as workers:
         for attempt in range(ATTEMPTS):
-            work_until(workers, lambda: world.ledger.counts(world.clock()).due == 0)
+            work_until(workers, lambda: world.ledger.overview.counts(world.clock()).due == 0)
             assert workers._archives[MAIN].state is TargetState.OK
-            named = {one.study_uid: one for one in world.ledger.failing()}
+            named = {one.study_uid: one for one in world.ledger.overview.find_failing()}
             if attempt < ATTEMPTS - 1:
                 assert set(named) == set(studies)
                 assert all("HTTP 500" in one.reason for one in named.values())
             world.clock.advance(301)
-    assert {one.study_uid: one.reason for one in world.ledger.parked_list()} == dict.fromkeys(studies, "server-error")
-    assert all("HTTP 500" in one.detail for one in world.ledger.parked_list())
-    assert world.ledger.failing() == []
+    assert {one.study_uid: one.reason for one in world.ledger.records.page_parked()} == dict.fromkeys(
+        studies, "server-error"
+    )
+    assert all("HTTP 500" in one.detail for one in world.ledger.records.page_parked())
+    assert world.ledger.overview.find_failing() == []
 
 
 def test_an_archive_that_serves_nobody_is_closed_at_the_first_study(world: World) -> None:
@@ -171,7 +173,7 @@ def test_an_archive_that_serves_nobody_is_closed_at_the_first_study(world: World
     with world.working() as workers:
         work_until(workers, lambda: not workers._archives[MAIN].is_open)
         assert "no other study" in workers._archives[MAIN].reason
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None and row.attempts == 0
 
 
@@ -185,7 +187,7 @@ def test_a_study_that_is_never_read_consistently_is_named_and_parked(world: Worl
     monkeypatch.setattr(world.archive, "read_study", torn)
     for attempt in range(1, ATTEMPTS):
         assert world.turn().decision is Decision.WAIT
-        (named,) = world.ledger.failing()
+        (named,) = world.ledger.overview.find_failing()
         assert (named.study_uid, named.attempts) == (STUDY, attempt)
         assert "do not fit" in named.reason
         world.settle()
@@ -222,6 +224,6 @@ def _note_id() -> str:
 
 
 def _due_in(world: World) -> float:
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None
     return row.due - world.clock()

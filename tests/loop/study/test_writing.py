@@ -140,7 +140,7 @@ def test_a_foreign_resource_is_parked_and_left_alone(world: World) -> None:
     world.remove(f"ImagingStudy/{STUDY}")
     world.mark()
     assert world.turn().decision is Decision.CREATE
-    assert world.ledger.parked(STUDY) is None
+    assert world.ledger.records.find_parked(STUDY) is None
 
 
 def test_a_foreign_resource_under_another_id_is_found_by_its_identifier(world: World) -> None:
@@ -227,8 +227,8 @@ def test_a_lost_reply_is_recognised_without_a_second_write(world: World, known: 
     outcome = world.turn()
     assert (outcome.decision, outcome.reason) == (Decision.SKIP, "the server already says so")
     assert len(world.writes()) == sent
-    assert world.ledger.intent(STUDY) is None
-    record = world.ledger.record(STUDY)
+    assert world.ledger.claims.find_intent(STUDY) is None
+    record = world.ledger.records.find(STUDY)
     assert record is not None and record.version == world.study()["meta"]["versionId"]
     assert record.foreign == {}
 

@@ -13,6 +13,7 @@ from syncd.loop.workers.pool import Workers
 from syncd.model.words import Decision, TargetState
 from syncd.model.work import OWN_ATTEMPTS, MarkKind
 from tests.fakes.http import ReplyLost, Request, Response
+from tests.ledger.made import claim_study
 from tests.loop.hands import work_until
 from tests.loop.world import OTHER, STUDY, World, puts, refused
 
@@ -65,7 +66,7 @@ CASES = {
 
 
 def _due(world: World) -> int:
-    return world.ledger.counts(world.clock()).due
+    return world.ledger.overview.counts(world.clock()).due
 
 
 def _script(world: World, case: Case) -> None:
@@ -94,11 +95,11 @@ def test_each_answer_has_its_consequence(world: World, name: str) -> None:
     _bring(world, STUDY)
     work_until(workers, lambda: _due(world) == 0 or not workers._fhir.is_open)
     workers.stop(grace=5.0)
-    parked, row = world.ledger.parked(STUDY), world.ledger.dirty_row(STUDY)
+    parked, row = world.ledger.records.find_parked(STUDY), world.ledger.marks.find(STUDY)
     assert (parked.reason if parked else "") == case.parked
     assert (row.attempts if row else 0) == case.attempts
     assert workers._fhir.state is case.state
-    assert (world.ledger.record(STUDY) is not None) == case.written
+    assert (world.ledger.records.find(STUDY) is not None) == case.written
 
 
 def test_a_refusal_keeps_its_outcome(world: World) -> None:
@@ -108,9 +109,9 @@ def test_a_refusal_keeps_its_outcome(world: World) -> None:
     _bring(world, STUDY)
     work_until(workers, lambda: _due(world) == 0)
     workers.stop(grace=5.0)
-    parked = world.ledger.parked(STUDY)
+    parked = world.ledger.records.find_parked(STUDY)
     assert parked is not None and "Sam" in str(parked.outcome)
-    assert "Sam" not in parked.detail + world.ledger.history(STUDY)[0].reason
+    assert "Sam" not in parked.detail + world.ledger.overview.history(STUDY)[0].reason
 
 
 def test_one_hidden_resource_does_not_stop_a_quiet_server(world: World) -> None:
@@ -120,15 +121,15 @@ def test_one_hidden_resource_does_not_stop_a_quiet_server(world: World) -> None:
     _script(world, Case(answer=refused(403), method=GET))
     _bring(world, STUDY)
     work_until(workers, lambda: _due(world) == 0)
-    row = world.ledger.dirty_row(STUDY)
-    assert (row is not None, workers._fhir.state, world.ledger.parked(STUDY)) == (True, TargetState.OK, None)
+    row = world.ledger.marks.find(STUDY)
+    assert (row is not None, workers._fhir.state, world.ledger.records.find_parked(STUDY)) == (True, TargetState.OK, None)
     _bring(world, OTHER)
     work_until(workers, lambda: _due(world) == 0)
-    assert world.ledger.record(OTHER) is not None
+    assert world.ledger.records.find(OTHER) is not None
     world.clock.advance(300)
     work_until(workers, lambda: _due(world) == 0)
     workers.stop(grace=5.0)
-    parked = world.ledger.parked(STUDY)
+    parked = world.ledger.records.find_parked(STUDY)
     assert parked is not None and parked.reason == "forbidden"
 
 
@@ -144,7 +145,7 @@ def test_a_study_that_stays_forbidden_pauses_nothing(world: World) -> None:
     work_until(later, lambda: _due(world) == 0)
     later.stop(grace=5.0)
     assert later._fhir.state is TargetState.OK
-    parked = world.ledger.parked(STUDY)
+    parked = world.ledger.records.find_parked(STUDY)
     assert parked is not None and parked.reason == "forbidden"
 
 
@@ -156,7 +157,7 @@ def test_what_forbids_even_the_sentinel_forbids_everything(world: World) -> None
     work_until(workers, lambda: not workers._fhir.is_open)
     workers.stop(grace=5.0)
     assert "SYNCD_FHIR__AUTH__" in workers._fhir.reason
-    assert world.ledger.counts(world.clock()).parked == {}
+    assert world.ledger.overview.counts(world.clock()).parked == {}
 
 
 def test_five_studies_in_a_row_open_the_breaker_and_the_fifth_pays_nothing(world: World) -> None:
@@ -168,7 +169,7 @@ def test_five_studies_in_a_row_open_the_breaker_and_the_fifth_pays_nothing(world
         _bring(world, one)
     work_until(workers, lambda: not workers._fhir.is_open)
     assert "in a row" in workers._fhir.reason
-    attempts = [row.attempts for row in world.ledger.dirty_rows()]
+    attempts = [row.attempts for row in world.ledger.marks.page()]
     assert sorted(attempts) == [0] + [1] * (IN_A_ROW - 1)
     world.fhir.rules.clear()
     world.clock.advance(300)
@@ -176,7 +177,7 @@ def test_five_studies_in_a_row_open_the_breaker_and_the_fifth_pays_nothing(world
     work_until(workers, lambda: _due(world) == 0)
     workers.stop(grace=5.0)
     assert workers._fhir.is_open
-    assert all(world.ledger.record(one) is not None for one in studies)
+    assert all(world.ledger.records.find(one) is not None for one in studies)
 
 
 def test_studies_that_fail_again_and_again_share_one_slot(world: World) -> None:
@@ -209,7 +210,7 @@ def test_studies_that_fail_again_and_again_share_one_slot(world: World) -> None:
     workers.stop(grace=5.0)
     assert most == [1]
     assert others.is_set()
-    assert all(world.ledger.record(one) is not None for one in [*studies, OTHER])
+    assert all(world.ledger.records.find(one) is not None for one in [*studies, OTHER])
 
 
 def test_a_one_shot_run_ends_although_one_study_fails_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +222,7 @@ def test_a_one_shot_run_ends_although_one_study_fails_alone(world: World, monkey
     monkeypatch.setattr(workers, "_rest", lambda: world.clock.advance(1.0) if workers._is_settled() else None)
     workers.run(until_idle=True)
     workers.stop(grace=5.0)
-    row = world.ledger.dirty_row(STUDY)
+    row = world.ledger.marks.find(STUDY)
     assert row is not None and row.attempts == 1
     assert len(world.writes()) == OWN_ATTEMPTS + 1
 
@@ -233,20 +234,20 @@ def test_a_dropped_study_is_silent_until_it_changes(world: World) -> None:
     _bring(world, STUDY)
     work_until(workers, lambda: _due(world) == 0)
     workers.stop(grace=5.0)
-    assert world.ledger.drop(STUDY)
+    assert world.ledger.parking.drop(STUDY)
     world.fhir.rules.clear()
-    sent, before = len(world.writes()), world.ledger.parked(STUDY)
+    sent, before = len(world.writes()), world.ledger.records.find_parked(STUDY)
     for kind in (MarkKind.INVENTORY, MarkKind.VERIFY, MarkKind.RESYNC):
         world.mark(kind=kind, read_fhir=True)
         outcome = world.turn()
         assert (outcome.decision, outcome.done) == (Decision.SKIP, True)
-    assert (len(world.writes()), world.ledger.parked(STUDY)) == (sent, before)
-    assert world.ledger.counts(world.clock()).dropped == 1
+    assert (len(world.writes()), world.ledger.records.find_parked(STUDY)) == (sent, before)
+    assert world.ledger.overview.counts(world.clock()).dropped == 1
     world.store(series=2, PatientID=f"P{STUDY}")
     world.settle()
     world.mark()
     assert world.turn().decision is Decision.CREATE
-    assert (world.ledger.parked(STUDY), world.ledger.counts(world.clock()).dropped) == (None, 0)
+    assert (world.ledger.records.find_parked(STUDY), world.ledger.overview.counts(world.clock()).dropped) == (None, 0)
 
 
 def test_a_dropped_study_that_cannot_even_be_said_is_silent_too(world: World) -> None:
@@ -257,10 +258,10 @@ def test_a_dropped_study_that_cannot_even_be_said_is_silent_too(world: World) ->
     world.poll()
     outcome = world.turn("1.2.276.7")
     assert outcome.parked is not None and outcome.parked.reason == "values-strict"
-    world.ledger.drop("1.2.276.7")
+    world.ledger.parking.drop("1.2.276.7")
     world.mark("1.2.276.7")
     assert world.turn("1.2.276.7").decision is Decision.SKIP
-    entry = world.ledger.parked("1.2.276.7")
+    entry = world.ledger.records.find_parked("1.2.276.7")
     assert entry is not None and entry.dropped
 
 
@@ -276,7 +277,7 @@ def _others_are_written(world: World) -> Workers:
     _bring(world, OTHER)
     workers = world.workers()
     work_until(workers, lambda: _due(world) == 0)
-    assert world.ledger.record(OTHER) is not None
+    assert world.ledger.records.find(OTHER) is not None
     return workers
 
 
@@ -293,7 +294,7 @@ def _left_by_a_lost_ledger() -> dict[str, object]:
 
 
 def _has_failed(world: World, study: str, *, attempts: int) -> None:
-    claim = world.ledger.claim_study(study)
+    claim = claim_study(world.ledger, study)
     assert claim is not None
     task = Task(claim=claim, context=world.context)
-    world.ledger.commit(replace(task.wait_outcome("failed before", due=world.clock()), attempts=attempts))
+    world.ledger.outcomes.commit(replace(task.wait_outcome("failed before", due=world.clock()), attempts=attempts))

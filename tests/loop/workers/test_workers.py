@@ -19,11 +19,11 @@ pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def _correlation(world: World, study: str) -> str:
-    return world.ledger.history(study)[0].correlation_id
+    return world.ledger.overview.history(study)[0].correlation_id
 
 
 def _due(world: World) -> int:
-    return world.ledger.counts(world.clock()).due
+    return world.ledger.overview.counts(world.clock()).due
 
 
 def test_what_is_due_is_done(ready: World) -> None:
@@ -59,10 +59,10 @@ def test_a_study_that_fails_alone_backs_off_alone(ready: World) -> None:
     ready.fhir.rules.append(lambda request: Response(status=500) if puts(resource_id=STUDY)(request) else None)
     workers = workers_of(ready)
     work_until(workers, lambda: _due(ready) == 0)
-    row = ready.ledger.dirty_row(STUDY)
+    row = ready.ledger.marks.find(STUDY)
     assert row is not None and row.attempts == 1
     assert 1.0 <= row.not_before - ready.clock() <= 2.0
-    assert ready.ledger.record(OTHER) is not None
+    assert ready.ledger.records.find(OTHER) is not None
     workers.stop(grace=1.0)
 
 
@@ -73,7 +73,7 @@ def test_the_backoff_grows_and_ends_in_the_parking_lot(ready: World) -> None:
     pauses = []
     for _ in range(ATTEMPTS - 1):
         work_until(workers, lambda: _due(ready) == 0)
-        row = ready.ledger.dirty_row(STUDY)
+        row = ready.ledger.marks.find(STUDY)
         assert row is not None
         pauses.append(row.not_before - ready.clock())
         ready.clock.now = row.due
@@ -81,21 +81,21 @@ def test_the_backoff_grows_and_ends_in_the_parking_lot(ready: World) -> None:
     assert len(pauses) == ATTEMPTS - 1
     assert all(1 <= pause <= min(2 ** (number + 1), LONGEST_BACKOFF) for number, pause in enumerate(pauses))
     work_until(workers, lambda: _due(ready) == 0)
-    parked = ready.ledger.parked(STUDY)
+    parked = ready.ledger.records.find_parked(STUDY)
     assert parked is not None and parked.reason == "server-error"
-    row = ready.ledger.dirty_row(STUDY)
+    row = ready.ledger.marks.find(STUDY)
     assert row is not None and row.due == ready.clock() + 86400
     ready.clock.now = row.due
     tried = len(ready.writes())
     work_until(workers, lambda: _due(ready) == 0)
     assert len(ready.writes()) == tried + 1  # once a day, not twenty times
-    row = ready.ledger.dirty_row(STUDY)
+    row = ready.ledger.marks.find(STUDY)
     assert row is not None and row.due == ready.clock() + 86400
     ready.fhir.rules.clear()
     ready.clock.now = row.due
     work_until(workers, lambda: _due(ready) == 0)
-    assert ready.ledger.parked(STUDY) is None
-    assert ready.ledger.record(STUDY) is not None
+    assert ready.ledger.records.find_parked(STUDY) is None
+    assert ready.ledger.records.find(STUDY) is not None
     workers.stop(grace=1.0)
 
 
@@ -107,7 +107,7 @@ def test_retry_after_lengthens_the_backoff_within_reason(ready: World) -> None:
     ready.fhir.rules.append(lambda request: endless if puts(resource_id=OTHER)(request) else None)
     workers = workers_of(ready)
     work_until(workers, lambda: _due(ready) == 0)
-    rows = [ready.ledger.dirty_row(uid) for uid in (STUDY, OTHER)]
+    rows = [ready.ledger.marks.find(uid) for uid in (STUDY, OTHER)]
     assert [row.not_before - ready.clock() for row in rows if row is not None] == [120.0, LONGEST_BACKOFF]
     workers.stop(grace=1.0)
 
@@ -127,7 +127,7 @@ def test_an_outage_costs_no_attempt(ready: World, server: str) -> None:
     """RULES C6: the gate closes and touches no row; once the server is back everything is done."""
     fake = getattr(ready, server)
     fake.away = True
-    rows = {uid: ready.ledger.dirty_row(uid) for uid in (STUDY, OTHER)}
+    rows = {uid: ready.ledger.marks.find(uid) for uid in (STUDY, OTHER)}
     gates: list[Gate] = []
     workers = ready.workers()
     gates += [workers._fhir, workers._archives[MAIN]]
@@ -136,25 +136,25 @@ def test_an_outage_costs_no_attempt(ready: World, server: str) -> None:
         TargetState.OPEN if server == "fhir" else TargetState.OK,
         TargetState.OPEN if server == "orthanc" else TargetState.OK,
     ]
-    assert rows == {uid: ready.ledger.dirty_row(uid) for uid in rows}
+    assert rows == {uid: ready.ledger.marks.find(uid) for uid in rows}
     fake.away = False
     for gate in gates:
         gate._next_probe = 0.0
     workers.run(until_idle=True)
     workers.stop(grace=1.0)
-    assert all(ready.ledger.record(uid) is not None for uid in rows)
+    assert all(ready.ledger.records.find(uid) is not None for uid in rows)
 
 
 @pytest.mark.parametrize("server", ["fhir", "orthanc"])
 def test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was(ready: World, server: str) -> None:
     """RULES C6: no attempt is counted, whoever of both is away, and the claim is to be given back."""
-    task, before = ready.task(), ready.ledger.dirty_row(STUDY)
+    task, before = ready.task(), ready.ledger.marks.find(STUDY)
     getattr(ready, server).away = True
     archives = Gates({MAIN: Gate(ready.archive.info)})
     outcomes: list[Outcome] = []
     turn = Attempt(ready.context, fhir=Gate(lambda: probe(ready.context)), archives=archives, on_outcome=outcomes.append)
     assert not turn.take(task)
-    assert (outcomes, ready.ledger.dirty_row(STUDY)) == ([], before)
+    assert (outcomes, ready.ledger.marks.find(STUDY)) == ([], before)
 
 
 def test_an_archive_that_was_read_again_is_probed_quickly_the_next_time(ready: World) -> None:
@@ -181,7 +181,7 @@ def test_an_archive_that_refuses_us_closes_its_own_gate(ready: World) -> None:
     assert workers._fhir.is_open
     assert "credentials" in workers._archives[MAIN].reason
     workers.stop(grace=1.0)
-    row = ready.ledger.dirty_row(STUDY)
+    row = ready.ledger.marks.find(STUDY)
     assert row is not None and row.attempts == 0
 
 
@@ -193,7 +193,7 @@ def test_a_target_that_refuses_a_write_is_paused(ready: World, status: int) -> N
     workers.run(until_idle=True)
     assert workers._fhir.state is TargetState.PAUSED
     assert "SYNCD_FHIR__" in workers._fhir.reason
-    assert ready.ledger.counts(ready.clock()).parked == {}
+    assert ready.ledger.overview.counts(ready.clock()).parked == {}
     workers.stop(grace=1.0)
 
 
@@ -202,9 +202,9 @@ def test_forbidden_for_one_study_parks_it(ready: World) -> None:
     ready.fhir.rules.append(lambda request: refused(403) if puts(resource_id=STUDY)(request) else None)
     workers = workers_of(ready)
     work_until(workers, lambda: _due(ready) == 0)
-    parked = ready.ledger.parked(STUDY)
+    parked = ready.ledger.records.find_parked(STUDY)
     assert parked is not None and parked.reason == "forbidden"
-    assert ready.ledger.record(OTHER) is not None
+    assert ready.ledger.records.find(OTHER) is not None
     workers.stop(grace=1.0)
 
 
@@ -214,7 +214,7 @@ def test_forbidden_for_all_pauses_the_target(ready: World) -> None:
     workers = ready.workers()
     workers.run(until_idle=True)
     assert workers._fhir.state is TargetState.PAUSED
-    assert ready.ledger.counts(ready.clock()).parked == {}
+    assert ready.ledger.overview.counts(ready.clock()).parked == {}
     assert _due(ready) == 2
     workers.stop(grace=1.0)
 
@@ -244,7 +244,7 @@ def test_a_study_that_looks_like_a_reset_again_and_again_pays_itself(ready: Worl
     ready.poll()
     workers, before = workers_of(ready), len(ready.writes())
     work_until(workers, lambda: _due(ready) == 0)
-    row = ready.ledger.dirty_row(STUDY)
+    row = ready.ledger.marks.find(STUDY)
     assert row is not None and row.attempts == 1
     assert ready.study(OTHER)["numberOfSeries"] == 2
     assert len(ready.writes()) - before <= 4
@@ -256,9 +256,9 @@ def test_a_study_whose_every_write_is_answered_404_pays_itself(ready: World) -> 
     ready.fhir.rules.append(lambda request: refused(404) if puts(resource_id=STUDY)(request) else None)
     workers = workers_of(ready)
     work_until(workers, lambda: _due(ready) == 0)
-    row = ready.ledger.dirty_row(STUDY)
+    row = ready.ledger.marks.find(STUDY)
     assert row is not None and row.attempts == 1
-    assert ready.ledger.record(OTHER) is not None
+    assert ready.ledger.records.find(OTHER) is not None
     assert len([one for one in ready.writes() if one.path.endswith(STUDY)]) <= 6
     workers.stop(grace=1.0)
 
