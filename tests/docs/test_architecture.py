@@ -31,14 +31,14 @@ def changes() -> dict[str, list[str]]:
 @pytest.mark.parametrize("folder", folders())
 def test_every_folder_is_told_of(folder: str) -> None:
     """What each room is for."""
-    context = PAGE.partition("## The rooms\n")[2].partition("\n## ")[0]
-    assert f"`{folder}`" in context
+    rooms = PAGE.partition("## The rooms\n")[2].partition("\n## ")[0]
+    assert f"`{folder}`" in rooms
 
 
 def test_no_folder_is_told_of_that_is_not_there() -> None:
     """The table follows the layout."""
-    context = PAGE.partition("## The rooms\n")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `([a-z0-9_/]+)` \|", context, re.MULTILINE)) <= set(folders())
+    rooms = PAGE.partition("## The rooms\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `([a-z0-9_/]+)` \|", rooms, re.MULTILINE)) <= set(folders())
 
 
 def test_small_changes_touch_few_files() -> None:

@@ -103,7 +103,7 @@ def test_imports_are_counted_once_each(tmp_path: Path) -> None:
 def test_the_journey_goes_from_the_archive_to_the_put() -> None:
     """Between claim and PUT the study is read, mapped, checked, decided on and sent."""
     journey = house_trace.journey()
-    context = {module.partition("/")[0] for module in journey.modules}
-    assert {"archive", "snapshot", "mapping", "plan", "publish", "ledger", "loop"} <= context
-    assert not context & {"cli", "web", "settings", "feed"}
+    rooms = {module.partition("/")[0] for module in journey.modules}
+    assert {"archive", "snapshot", "mapping", "plan", "publish", "ledger", "loop"} <= rooms
+    assert not rooms & {"cli", "web", "settings", "feed"}
     assert journey.stack[-1].startswith("publish/http.py")

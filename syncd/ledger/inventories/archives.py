@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from syncd.ledger.db.schema import copies, feed_seen, feeds
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
-from syncd.ledger.studies.marks import MARKED_AT_ONCE, mark
+from syncd.ledger.studies.marks import MARKED_AT_ONCE, NOWHERE, mark
 from syncd.ledger.studies.records import archives_with_copies, fact, save_fact
 from syncd.ledger.studies.retractions import forget_plan
 from syncd.ledger.studies.unselected import begin_import
@@ -26,7 +26,6 @@ from syncd.model.work import Mark, MarkKind
 _FORGOTTEN, _ROOTS = "forgotten-archives", "dicomweb-roots"
 """Facts: archives whose Endpoints must still be switched off; where each archive last said that its DICOMweb is."""
 
-_NOWHERE = ArchiveName("")
 _SLICE = (
     select(copies.c.orthanc_id, copies.c.study_uid)
     .where(copies.c.archive == bindparam("archive"))
@@ -98,7 +97,7 @@ def _forget_slice(tx: Transaction, archive: ArchiveName, *, size: int, now: floa
     if rows:
         tx.connection.execute(_GONE, [{"a": archive, "o": row.orthanc_id} for row in rows])
         marks = [
-            Mark(study_uid=row.study_uid, kind=MarkKind.RESYNC, archive=_NOWHERE, priority=Priority.REPAIR) for row in rows
+            Mark(study_uid=row.study_uid, kind=MarkKind.RESYNC, archive=NOWHERE, priority=Priority.REPAIR) for row in rows
         ]
         mark(tx, marks, copies=(), settle_after=0.0, now=now)
     return len(rows)

@@ -16,12 +16,10 @@ from syncd.ledger.db.rows import slices, to_noun, to_row
 from syncd.ledger.db.schema import copies, records, rejections, upsert
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
-from syncd.ledger.studies.marks import mark
-from syncd.model.ids import ArchiveName
+from syncd.ledger.studies.marks import NOWHERE, mark
 from syncd.model.study.rejection import Rejection
 from syncd.model.work import Mark, MarkKind
 
-_NOWHERE = ArchiveName("")
 _CONCERNED = select(rejections).where(
     or_(rejections.c.source_uid == bindparam("uid"), rejections.c.target_uid == bindparam("uid"))
 )
@@ -72,7 +70,7 @@ def _keep(tx: Transaction, source_uid: str, told: Sequence[Rejection], *, now: f
     # Whether a note is there or only just missing makes no difference to those whom it names.
     changed = {replace(one, first_missing_at=0.0) for one in before} ^ {replace(one, first_missing_at=0.0) for one in told}
     marked = _find_known(tx.connection, _find_affected(tx.connection, changed) - {source_uid})
-    marks = [Mark(study_uid=uid, kind=MarkKind.REJECTION, archive=_NOWHERE) for uid in sorted(marked)]
+    marks = [Mark(study_uid=uid, kind=MarkKind.REJECTION, archive=NOWHERE) for uid in sorted(marked)]
     return mark(tx, marks, copies=(), settle_after=0.0, now=now)
 
 

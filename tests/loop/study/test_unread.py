@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from syncd.errors import TornRead
-from syncd.loop.study.reconcile import DAILY, SOON
+from syncd.loop.study.reconcile import DAILY, LATER, SOON
 from syncd.loop.workers.failures import IN_A_ROW
 from syncd.model.study.rejection import QUALITY, SAFETY
 from syncd.model.words import Decision, TargetState
@@ -80,6 +81,20 @@ def test_what_was_lost_is_looked_at_again_and_said_when_it_is_back(world: World)
     assert world.turn().decision is Decision.UPDATE
     assert world.ledger.marks.find(STUDY) is None
     assert "P1" in json.dumps(world.fhir.resources("Patient"))
+
+
+def test_a_slow_archive_is_given_more_time_than_a_spoilt_network(world: World) -> None:
+    """RULES B11: what came too late cost the archive much, and an early look would cost it that again."""
+    _neighbour(world)
+    (instance,) = _instances(world, _ready(world, PatientID="P1"))
+
+    def late(request: Request) -> Response | None:
+        if request.path.startswith(f"/instances/{instance}/"):
+            raise httpx.ReadTimeout("late")
+        return None
+
+    world.orthanc.rules.append(late)
+    assert (world.turn().done, _due_in(world)) == (False, LATER)
 
 
 def test_what_was_published_is_not_said_anew_with_nothing_to_read(world: World) -> None:
