@@ -85,7 +85,7 @@ WRITING = (
     ),
     _rule(
         "C6",
-        "Answers: one table, whose fault it is, gates, backoff",
+        "Answers: one table, whose fault it is, breakers, backoff",
         at("publish/test_answers", "every_status_has_its_meaning", "every_row_of_the_table_decides_something"),
         at("publish/test_server", "each_answer_to_a_write_says_who_must_act"),
         at("publish/test_server", "absence_counts_only_where_the_type_is_served"),

@@ -19,7 +19,7 @@ from syncd.archive.rest.connection import ArchiveConnection
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import listing, sweep
 from syncd.loop.archives.intake import Intake, Polled
-from syncd.loop.breaker import Gate, Gates
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import probe
 from syncd.loop.connect import Site, connect
 from syncd.loop.context import Context, Source
@@ -169,10 +169,10 @@ class World:
         self._context = None
 
     def workers(self, **wanted: Any) -> Workers:
-        """Workers with gates that probe both servers, as `resync` has them; wind them up with `work`."""
+        """Workers with breakers that probe both servers, as `resync` has them; wind them up with `work`."""
         context = self.context
-        archives = Gates({name: Gate(source.archive.info) for name, source in context.archives.items()})
-        return Workers(context, fhir=Gate(lambda: probe(context)), archives=archives, concurrency=2, **wanted)
+        archives = CircuitBreakers({name: CircuitBreaker(source.archive.info) for name, source in context.archives.items()})
+        return Workers(context, fhir=CircuitBreaker(lambda: probe(context)), archives=archives, concurrency=2, **wanted)
 
     @contextmanager
     def working(self, **wanted: Any) -> Iterator[Workers]:

@@ -99,7 +99,7 @@ class Site(Mortal):
         return workers
 
     def work_here(self) -> None:
-        """Nothing is worked on while the archive is paused: in the daemon its gate is closed then (RULES A4)."""
+        """Nothing is worked on while the archive is paused: in the daemon its breaker is open then (RULES A4)."""
         position = self.ledger.feed.position(MAIN)
         if position is None or position.state is not ArchiveState.PAUSED:
             super().work_here()

@@ -40,8 +40,8 @@ def is_gone_everywhere(task: Task) -> bool:
 
     A 404 alone proves nothing. Raises `Transient` when an archive cannot be asked."""
     sources = task.context.archives
-    if task.closed & sources.keys():
-        raise TornRead(f"archive {min(task.closed & sources.keys())} cannot be asked now whether it holds the study")
+    if task.away & sources.keys():
+        raise TornRead(f"archive {min(task.away & sources.keys())} cannot be asked now whether it holds the study")
     if any(source.archive.lookup(task.study_uid) for source in sources.values()):
         return False
     for source in sources.values():

@@ -18,7 +18,7 @@ import structlog
 
 from syncd.errors import LedgerUnavailable, StudyError, TargetPaused, Transient
 from syncd.ledger.ledger import Claim
-from syncd.loop.breaker import Gate, Gates
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.companions import provenance
 from syncd.loop.context import Context
 from syncd.loop.study.task import Task
@@ -48,8 +48,8 @@ class Workers:
         self,
         context: Context,
         *,
-        fhir: Gate,
-        archives: Gates,
+        fhir: CircuitBreaker,
+        archives: CircuitBreakers,
         concurrency: int,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
         pace: Pace | None = None,
@@ -81,12 +81,12 @@ class Workers:
             self._changed.notify_all()
 
     def run(self, *, until_idle: bool = False) -> None:
-        """Work until `stop`; with `until_idle`, until nothing is due and nothing in flight, or no gate is open.
+        """Work until `stop`; with `until_idle`, until nothing is due and nothing in flight, or no breaker is closed.
 
-        What lies in an archive whose gate is closed waits; the others' studies go on (RULES C8)."""
+        What lies in an archive whose breaker is open waits; the others' studies go on (RULES C8)."""
         while not self._stopping:
             try:
-                readable = self._archives.open() if self._fhir.ask() else frozenset()
+                readable = self._archives.usable() if self._fhir.ask() else frozenset()
                 self._put_back_held(readable)
                 if not readable:
                     if until_idle and self._is_settled():
@@ -166,7 +166,7 @@ class Workers:
     def _hand_out(self) -> int:
         handed_out = 0
         while self._held and self._in_flight <= self._concurrency and not self._stopping:
-            task = replace(self._held.pop(0), closed=self._archives.closed_archives())
+            task = replace(self._held.pop(0), away=self._archives.tripped())
             with self._changed:
                 self._in_flight += 1
             try:
@@ -186,7 +186,7 @@ class Workers:
             self._changed.notify_all()
 
     def _put_back_held(self, readable: frozenset[ArchiveName]) -> None:
-        """A gate is closed: nothing that needs it is kept from the ledger while we wait."""
+        """A breaker is open: nothing that needs it is kept from the ledger while we wait."""
         kept = [task for task in self._held if readable and readable.issuperset(one.archive for one in task.claim.copies)]
         if len(kept) == len(self._held) and readable:
             return
