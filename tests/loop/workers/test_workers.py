@@ -6,6 +6,7 @@ import pytest
 
 from syncd.loop.breaker import FIRST_PAUSE, LONGEST_PAUSE, Gate, Gates
 from syncd.loop.companions.target import probe
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.workers.attempt import Attempt
 from syncd.loop.workers.pool import ATTEMPTS
 from syncd.model.words import Decision, TargetState
@@ -152,7 +153,13 @@ def test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was(ready: World
     getattr(ready, server).away = True
     archives = Gates({MAIN: Gate(ready.archive.info)})
     outcomes: list[Outcome] = []
-    turn = Attempt(ready.context, fhir=Gate(lambda: probe(ready.context)), archives=archives, on_outcome=outcomes.append)
+    turn = Attempt(
+        ready.context,
+        dispatcher=Dispatcher(ready.context),
+        fhir=Gate(lambda: probe(ready.context)),
+        archives=archives,
+        on_outcome=outcomes.append,
+    )
     assert not turn.take(task)
     assert (outcomes, ready.ledger.marks.find(STUDY)) == ([], before)
 
