@@ -23,11 +23,13 @@ from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import probe
 from syncd.loop.connect import Site, connect
 from syncd.loop.context import Context, Source
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
 from syncd.loop.workers.pool import Workers
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName
+from syncd.model.outbox import FHIR
 from syncd.model.work import Mark, MarkKind, Outcome
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
@@ -316,6 +318,11 @@ class World:
     def asked(self, part: str) -> list[Request]:
         """Requests to the FHIR server whose path holds `part`."""
         return [one for one in self.fhir.requests if part in one.path]
+
+
+def deliver_due(context: Context) -> int:
+    """What an idle worker sends of what the FHIR server is owed; returns how much of it is over."""
+    return Dispatcher(context, monotonic=context.clock).deliver_due(FHIR)
 
 
 def puts(resource_type: str = "ImagingStudy", resource_id: str = "") -> Callable[[Request], bool]:

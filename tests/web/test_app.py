@@ -77,6 +77,7 @@ def test_the_status_has_the_documented_shape() -> None:
     with served(SetFacts(reasons=("paused",))) as url:
         document = get(f"{url}/api/status").json()
     names = {".main.": ".<name>.", ".available": ".<status>", ".refused": ".<reason>", ".excluded": ".<state>"}
+    names |= {".Provenance.": ".<kind>.", "fhir.waiting": "<sink>.waiting", "fhir.given_up": "<sink>.given_up"}
     names |= {"found.gone": "found.<kind>", "found.missing": "found.<kind>"}
     found = {re.sub("|".join(map(re.escape, names)), lambda match: names[match[0]], path) for path in paths(document)}
     assert found == set(SHAPE)

@@ -18,9 +18,9 @@ import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
 from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
-from syncd.loop.companions import provenance
 from syncd.loop.companions.target import restore
 from syncd.loop.context import Context
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.steps import Step, report_step
 from syncd.loop.strictness import rules
 from syncd.loop.study.reconcile import reconcile
@@ -45,9 +45,16 @@ class Attempt:
     """Takes one task after the other, from any thread. `on_outcome` hears every committed outcome."""
 
     def __init__(
-        self, context: Context, *, fhir: CircuitBreaker, archives: CircuitBreakers, on_outcome: Callable[[Outcome], None]
+        self,
+        context: Context,
+        *,
+        fhir: CircuitBreaker,
+        archives: CircuitBreakers,
+        dispatcher: Dispatcher,
+        on_outcome: Callable[[Outcome], None],
     ) -> None:
         self._context = context
+        self._dispatcher = dispatcher
         self._fhir = fhir
         self._archives = archives
         self._on_outcome = on_outcome
@@ -105,9 +112,9 @@ class Attempt:
         """What this write owes, at once; whatever becomes of it, the study is settled (RULES B8)."""
         if outcome.owed:
             try:
-                provenance.deliver(self._context, outcome.owed)
-            except LedgerUnavailable as error:
-                log.error("provenance_put_back", error=str(error))
+                self._dispatcher.deliver(outcome.owed)
+            except (LedgerUnavailable, LedgerRefused) as error:
+                log.error("delivery_failed", error=str(error))
 
     def _outcome(self, task: Task) -> Outcome | None:
         """The outcome, or None when the study is not to blame and simply goes back."""

@@ -6,6 +6,7 @@ import pytest
 
 from syncd.loop.breaker import FIRST_PAUSE, LONGEST_PAUSE, CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import probe
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.workers.attempt import Attempt
 from syncd.loop.workers.pool import ATTEMPTS
 from syncd.model.words import Decision, TargetState
@@ -153,7 +154,11 @@ def test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was(ready: World
     archives = CircuitBreakers({MAIN: CircuitBreaker(ready.archive.info)})
     outcomes: list[Outcome] = []
     turn = Attempt(
-        ready.context, fhir=CircuitBreaker(lambda: probe(ready.context)), archives=archives, on_outcome=outcomes.append
+        ready.context,
+        dispatcher=Dispatcher(ready.context),
+        fhir=CircuitBreaker(lambda: probe(ready.context)),
+        archives=archives,
+        on_outcome=outcomes.append,
     )
     assert not turn.take(task)
     assert (outcomes, ready.ledger.marks.find(STUDY)) == ([], before)
