@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from syncd.model.outcome import Retraction
 from syncd.model.words import WITHDRAWN, Cause, ParkedReason
 from syncd.model.words import Tombstone as Kind
-from syncd.model.work import Intent, Retraction, StudyRecord
+from syncd.model.work import Intent, StudyRecord
 from syncd.plan.decide import Absent, Current, Deleted, Found, Known, NeedRead, Park, Wait, Wanted, foreign_of, own_statuses
 from syncd.plan.elements import elements
 from syncd.plan.essence import essence
@@ -104,7 +105,7 @@ class Leave:
 TakingBack = Withdraw | Delete | Tombstone | NeedRead | Park | Wait | Leave
 
 
-def withdraw(asked: Asked, known: Known) -> TakingBack:
+def withdrawal(asked: Asked, known: Known) -> TakingBack:
     """What to do so that FHIR shows the study no more. `known.read_fhir`: a mark, or a conflict, says that the server must
     be read; `known.current` is what of it may be ours (`ours_among`)."""
     record, cause = known.record, asked.cause

@@ -304,7 +304,7 @@ MUTANTS = (
         name="every-rejection-an-error",
         rule="B7",
         breaks="what was rejected for its quality is called an error",
-        edits=(Edit(f"{_LOOP}/study/reconcile.py", "in_error=applied.left.in_error", "in_error=True"),),
+        edits=(Edit(f"{_LOOP}/study/consider.py", "in_error=applied.in_error", "in_error=True"),),
         noticed_by=("tests/loop/study/test_rejections.py",),
     ),
     Mutant(

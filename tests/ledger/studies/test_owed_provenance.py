@@ -11,9 +11,9 @@ from syncd.ledger.inventories.rounds import Round
 from syncd.ledger.ledger import Ledger
 from syncd.model.provenance import Occasion, OwedProvenance
 from syncd.model.words import Decision, Priority
-from syncd.model.work import Companion, Outcome
+from syncd.model.work import Companion
 from tests.ledger.db.test_migrations import of_version
-from tests.ledger.made import SETTLE, Clock, claim_study, event
+from tests.ledger.made import SETTLE, Clock, claim_study, done, event
 from tests.ledger.made import record as record_of
 
 OWED = OwedProvenance(
@@ -32,16 +32,7 @@ def commit(ledger: Ledger, *owed: OwedProvenance, study: str = "1.1", subject: s
     ledger.marks.add([event(study)], settle_after=SETTLE)
     claim = claim_study(ledger, study)
     assert claim is not None
-    outcome = Outcome(
-        study_uid=study,
-        generation=claim.row.generation,
-        decision=Decision.UPDATE,
-        reason="changed",
-        done=True,
-        record=replace(record_of(study), subject=subject),
-        owed=owed,
-    )
-    ledger.outcomes.commit(outcome)
+    ledger.outcomes.commit(done(claim, Decision.UPDATE, record=replace(record_of(study), subject=subject), owed=owed))
 
 
 def test_a_debt_is_kept_with_its_record_over_a_restart(url: str, clock: Clock) -> None:
