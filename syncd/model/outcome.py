@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
-from syncd.model.provenance import OwedProvenance
+from syncd.model.outbox import OutboxEntry
 from syncd.model.selection import UnselectedStudy
 from syncd.model.snapshot import Note
 from syncd.model.words import Decision
@@ -40,8 +40,8 @@ class Confirmed:
     record: StudyRecord | None
     corrected: tuple[str, ...] = ()
     """Elements of ours that somebody else had changed and that were put back (RULES C4)."""
-    owed: tuple[OwedProvenance, ...] = ()
-    """Provenances of that write; owed from the transaction that keeps the record (RULES B8)."""
+    owed: tuple[OutboxEntry, ...] = ()
+    """What is to be sent of that write; owed from the transaction that keeps the record (RULES B8)."""
     noted: tuple[str, ...] = ()
     """Rules by which something odd of what was published now was dealt with; for the counters, not kept."""
     safety: tuple[Note, ...] | None = None
@@ -174,5 +174,5 @@ class Outcome:
         return self.ended.entry if isinstance(self.ended, Parked) else None
 
     @property
-    def owed(self) -> tuple[OwedProvenance, ...]:
+    def owed(self) -> tuple[OutboxEntry, ...]:
         return self.ended.owed if isinstance(self.ended, Confirmed) else ()

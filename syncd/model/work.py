@@ -15,6 +15,7 @@ from typing import Any
 
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.outbox import Queue
 from syncd.model.snapshot import Note
 from syncd.model.words import ArchiveState, BrakeState, Cause, ParkedReason, Priority
 
@@ -374,5 +375,7 @@ class Counts:
     """Published studies with `safety` notes."""
     outdated: int = 0
     """Published studies that another mapping or other settings rendered than today's (RULES B3)."""
+    outbox: tuple[Queue, ...] = ()
+    """What is owed after studies' writes, for each kind and sink of which anything is kept."""
     held: bool = False
     """Whether these stay so until they change or the operator lets them go (POLICY__RERENDER)."""

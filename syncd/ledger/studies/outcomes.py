@@ -14,7 +14,7 @@ from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.schema import copies, dirty, history, intents, parked, records, safety_notes, unselected, upsert
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
-from syncd.ledger.studies import corrections, owed_provenance, parking, rendering, retractions, safety
+from syncd.ledger.studies import corrections, outbox, parking, rendering, retractions, safety
 from syncd.ledger.studies.claims import HandedOut
 from syncd.ledger.studies.marks import keep_copies
 from syncd.model.outcome import Confirmed, Outcome, Parked, SeenCopies, Selected, Silent, Unpublished, Waiting
@@ -112,7 +112,7 @@ def _commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
         case Waiting() | Silent():
             pass
     retractions.settle(tx, outcome, sent=before["intended"] is not None)
-    owed_provenance.keep(tx, outcome.owed)
+    outbox.keep(tx, outcome.owed)
     _keep_selection(tx, outcome.study_uid, outcome.selection, before=before["unselected_state"])
     _keep_copies(tx, outcome.copies, now=now)
     _write_history(tx, outcome, now=now)

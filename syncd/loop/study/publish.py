@@ -13,7 +13,7 @@ from typing import Any
 
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study import brake
-from syncd.loop.study.send import is_adopted, provenance_owed_for, refusal, send, what_is_known
+from syncd.loop.study.send import is_adopted, owed_for, refusal, send, what_is_known
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import Weighed
 from syncd.mapping.values.identity import resource_id
@@ -113,7 +113,7 @@ def publish(task: Task, weighed: Weighed, *, status: str, kept: Kept) -> Confirm
                 reason=action.reason,
                 record=record,
                 corrected=action.corrects,
-                owed=provenance_owed_for(task, record, intended_at=intended_at),
+                owed=owed_for(task, record, intended_at=intended_at),
                 noted=kept.noted,
                 safety=kept.safety,
             )
@@ -198,7 +198,7 @@ def _skip(task: Task, weighed: Weighed, action: Skip, kept: Kept) -> Confirmed:
     record = _record(task, goal, kept.facts, confirmed=found, foreign=action.foreign or {}, at=at)
     # It may have been written after all: the reply was lost, or we were killed before the record (RULES C5).
     lost = intent if intent is not None and intent.digest == goal.digest else None
-    owed = provenance_owed_for(task, record, intended_at=lost.created_at) if lost else ()
+    owed = owed_for(task, record, intended_at=lost.created_at) if lost else ()
     return Confirmed(decision=Decision.SKIP, reason=action.reason, record=record, owed=owed, safety=kept.safety)
 
 

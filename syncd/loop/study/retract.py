@@ -17,7 +17,7 @@ from syncd.errors import StudyError, TornRead
 from syncd.loop.context import Context
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study import brake
-from syncd.loop.study.send import is_adopted, provenance_owed_for, refusal, send, what_is_known
+from syncd.loop.study.send import is_adopted, owed_for, refusal, send, what_is_known
 from syncd.loop.study.task import Task
 from syncd.mapping.check.check import problems
 from syncd.mapping.resources.retracted import remains, retracted_status
@@ -40,8 +40,8 @@ def is_gone_everywhere(task: Task) -> bool:
 
     A 404 alone proves nothing. Raises `Transient` when an archive cannot be asked."""
     sources = task.context.archives
-    if task.closed & sources.keys():
-        raise TornRead(f"archive {min(task.closed & sources.keys())} cannot be asked now whether it holds the study")
+    if task.away & sources.keys():
+        raise TornRead(f"archive {min(task.away & sources.keys())} cannot be asked now whether it holds the study")
     if any(source.archive.lookup(task.study_uid) for source in sources.values()):
         return False
     for source in sources.values():
@@ -144,7 +144,7 @@ def _carry_out(task: Task, action: Withdraw | Delete, *, cause: Cause, still: St
         decision=Decision.RETRACT,
         reason=action.reason,
         record=record,
-        owed=provenance_owed_for(task, record, intended_at=intended_at),
+        owed=owed_for(task, record, intended_at=intended_at),
     )
 
 
@@ -177,7 +177,7 @@ def _remember(task: Task, tombstone: Tombstone) -> Confirmed:
     else:
         record = _tombstone_of_found(task, tombstone.remains)
     lost = tombstone.lost_reply
-    owed = provenance_owed_for(task, record, intended_at=lost.created_at) if lost else ()
+    owed = owed_for(task, record, intended_at=lost.created_at) if lost else ()
     return Confirmed(decision=Decision.SKIP, reason=tombstone.reason, record=record, owed=owed)
 
 

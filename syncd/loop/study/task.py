@@ -34,13 +34,13 @@ _ASK_AGAIN = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """`hits` are ids that a batched first look found, None where none was made. `reread`: after a conflict the server
-    is read whatever the ledger says. `closed`: archives that must not be asked now (away, or paused). `dry`: decide, and
+    is read whatever the ledger says. `away`: archives that must not be asked now (their breaker is open). `dry`: decide, and
     write nothing. `summary`: without instances (MAPPING F.6). `unresolved`: the server refused a reference, so what the
     study refers to is looked up anew (RULES B4)."""
 
     claim: Claim
     context: Context
-    closed: frozenset[ArchiveName] = frozenset()
+    away: frozenset[ArchiveName] = frozenset()
     hits: frozenset[str] | None = None
     reread: bool = False
     dry: bool = False
