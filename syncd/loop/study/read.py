@@ -112,9 +112,9 @@ def whole(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudySnapshot, 
     context = task.context
     raws = tuple(_consistent(header, context=context) for header in headers)
     report_step(Step.SNAPSHOT_READ)
-    _require_known(raws)
     snapshots = tuple(build(raw, reading=context.policy.reading) for raw in raws)
     try:
+        _require_known(raws)
         require_one_patient(snapshots, policy=context.policy)
     except StudyError:
         remember_of_copies(task, snapshots)

@@ -11,6 +11,7 @@ from syncd.errors import Transient
 from syncd.loop.study.reconcile import reconcile
 from syncd.model.words import Decision
 from tests.fakes.http import Request, Response
+from tests.fakes.orthanc_tags import orthanc_id
 from tests.loop.rejecting import (
     EXPIRED,
     NOTES,
@@ -244,6 +245,19 @@ def test_a_note_in_a_study_of_two_patients_takes_back_what_it_names_elsewhere(wo
     world.store(OTHER, instance=9, PatientID="ANOTHER")
     outcomes = settled(world)
     assert [one.parked.reason for one in outcomes if one.parked is not None] == ["patient-conflict"]
+    assert says(world) == ("available", 2)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_note_beside_a_copy_that_nobody_can_read_takes_back_what_it_names_elsewhere(world: World) -> None:
+    """RULES B7, B11: whose that copy is nobody knows, so its study is parked; what the note names in others is not shown."""
+    published(world)
+    note(world, SAFETY, FIRST, study=OTHER)
+    world.store(OTHER, instance=9, PatientID="ANOTHER")
+    lost = f"/instances/{orthanc_id('ANOTHER', OTHER, f'{OTHER}.1', uid(9, OTHER))}/"
+    world.orthanc.rules.append(lambda request: Response(status=500) if request.path.startswith(lost) else None)
+    outcomes = settled(world)
+    assert {one.parked.reason for one in outcomes if one.parked is not None} == {"server-error"}
     assert says(world) == ("available", 2)
 
 
