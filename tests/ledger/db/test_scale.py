@@ -60,14 +60,13 @@ def a_day(ledger: Ledger) -> None:
         uid = claim.row.study_uid
         ledger.claims.save_intent(Intent(study_uid=uid, resource_id=uid, digest="d", expected_version="0"))
         owed = OutboxEntry(kind="Provenance", sink=FHIR, study_uid=uid, key=uid)
-        ledger.outcomes.commit(
-            done(claim, Decision.CREATE, record=record(uid), gone_copies=(copy(uid, "gone"),), owed=(owed,))
-        )
+        gone = (copy(uid, "gone"),)
+        ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid), gone=gone, owed=(owed,)))
     for entry in ledger.outbox.due("Provenance", FHIR, limit=20, now=NOW):
         ledger.outbox.put_off(replace(entry, attempts=1))
         ledger.outbox.give_up(entry, "refused")
         ledger.outbox.settle(entry)
-    for uid, ending in (("1.3", {"parked": parked("1.3")}), ("1.2", {"unpark": True})):
+    for uid, ending in (("1.3", {"parked": parked("1.3")}), ("1.2", {"unpublished": True})):
         mark(ledger, resync(uid))
         claim = claim_study(ledger, uid)
         assert claim is not None
