@@ -36,7 +36,7 @@ MUTANTS = (
             Edit(f"{_LOOP}/outbox/breaker.py", "            if not self.is_due:\n                return False\n", ""),
             Edit(
                 f"{_LOOP}/outbox/breaker.py",
-                "        return until is None or (not self._probing and self._monotonic() >= until)\n",
+                "        return until is None or (self._prober is None and self._monotonic() >= until)\n",
                 "        return until is None or self._monotonic() >= 0.0\n",
             ),
         ),
