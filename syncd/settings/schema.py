@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from syncd.settings.selecting import CharacterSet, HistoryText, Rate, Rules, WindowText
 from syncd.settings.values import (
@@ -323,12 +322,8 @@ class LogSettings(_Block):
     """`console` for people, `json` for machines (one object a line); `auto`: by whether it is a terminal."""
 
 
-class Settings(BaseSettings):
+class Settings(_Block):
     """All settings of one syncd. Made by `syncd.settings.load`; constructing it reads no environment."""
-
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True, validate_default=False
-    )
 
     installation_id: Annotated[str, AfterValidator(_code)] = "syncd"
     """Code of the tag on everything that syncd writes. Set it where several syncd share a FHIR server."""
@@ -344,15 +339,3 @@ class Settings(BaseSettings):
     def origins(self) -> Mapping[tuple[str, ...], str]:
         """Where each value that is no default came from, by path: `("fhir", "url")` → `environment`."""
         return self._origins
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what the constructor is given: `load` hands in what it read, with `sources.Given` as origin."""
-        return (init_settings,)

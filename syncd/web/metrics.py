@@ -17,8 +17,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from syncd.errors import SyncdError
+from syncd.model.overview import Counts, Heartbeat
 from syncd.model.words import NOTE_RULES, BrakeState, Decision, ParkedReason, StudyState
-from syncd.model.work import Counts, Heartbeat
 from syncd.web.facts import Facts
 
 CACHED_FOR = 1.0

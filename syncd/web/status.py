@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from syncd.model.work import Counts, FailingStudy, Heartbeat
+from syncd.model.overview import Counts, FailingStudy, Heartbeat
 
 SHAPE = {
     "version": "syncd's version",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from syncd.model.work import Counts, Heartbeat
+from syncd.model.overview import Counts, Heartbeat
 from syncd.web.app import allowed_hosts, create_app
 from syncd.web.metrics import Metrics
 from syncd.web.server import WebServer

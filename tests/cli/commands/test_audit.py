@@ -14,8 +14,9 @@ from syncd.cli.commands import audit as command
 from syncd.cli.documents import AUDIT
 from syncd.ledger.ledger import Claim, Ledger
 from syncd.model.ids import ArchiveName
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Cause, Decision
-from syncd.model.work import Heartbeat, Outcome
+from syncd.model.work import Outcome
 from tests.cli.conftest import Place, Syncd
 from tests.cli.shapes import paths_of
 from tests.loop.world import puts, refused

@@ -10,8 +10,9 @@ import pytest
 
 from syncd.cli.documents import PARKED
 from syncd.ledger.ledger import Ledger
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from syncd.model.work import Heartbeat, Outcome
+from syncd.model.work import Outcome
 from tests.cli.conftest import Place, Syncd
 from tests.cli.shapes import paths_of
 from tests.loop.world import puts, refused

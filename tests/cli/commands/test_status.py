@@ -12,8 +12,9 @@ import pytest
 from syncd.ledger.ledger import Ledger
 from syncd.loop.same_archive import EXCHANGED
 from syncd.model.ids import ArchiveName
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision, Priority
-from syncd.model.work import Heartbeat, Mark, MarkKind, Outcome
+from syncd.model.work import Mark, MarkKind, Outcome
 from syncd.web.status import SHAPE
 from tests.cli.conftest import Place, Syncd
 from tests.ledger.made import claim_study

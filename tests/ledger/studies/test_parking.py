@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from syncd.model.work import CONTEST_WINDOW, Copy, Heartbeat, Intent, Outcome
+from syncd.model.work import CONTEST_WINDOW, Copy, Intent, Outcome
 from tests.ledger.made import MAIN, SETTLE, Clock, claim_study, mark, parked, record, resync
 
 
