@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from syncd.model.outbox import Queue
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailingStudy:
@@ -60,5 +62,7 @@ class Counts:
     """Published studies with `safety` notes."""
     outdated: int = 0
     """Published studies that another mapping or other settings rendered than today's (RULES B3)."""
+    outbox: tuple[Queue, ...] = ()
+    """What is owed after studies' writes, for each kind and sink of which anything is kept."""
     held: bool = False
     """Whether these stay so until they change or the operator lets them go (POLICY__RERENDER)."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.provenance import OwedProvenance
+from syncd.model.outbox import OutboxEntry
 from syncd.model.selection import UnselectedStudy
 from syncd.model.snapshot import Note
 from syncd.model.words import ArchiveState, BrakeState, Cause, Decision, ParkedReason, Priority
@@ -351,8 +351,8 @@ class Outcome:
     corrected: tuple[str, ...] = ()
     """Elements of ours that somebody else had changed and that were put back with `record` (RULES C4)."""
     correlation_id: str = ""
-    owed: tuple[OwedProvenance, ...] = ()
-    """Provenances of the write that `record` confirms; owed from the transaction that keeps the record (RULES B8)."""
+    owed: tuple[OutboxEntry, ...] = ()
+    """What is to be sent of the write that `record` confirms; owed from the transaction that keeps the record (RULES B8)."""
     unselected: UnselectedStudy | None = None
     """The study is not published because the site does not select it; replaces what was known of that."""
     selected: bool = False

@@ -45,7 +45,7 @@ MUTANTS = (
         name="changed-etag-believed",
         rule="C4",
         breaks="the ETag, which a proxy may have changed, wins over the location",
-        edits=(Edit(f"{_PUBLISH}/confirmed.py", "    if located:\n", '    if located and "ETag" not in reply.headers:\n'),),
+        edits=(Edit(f"{_PUBLISH}/answers.py", "    if located:\n", '    if located and "ETag" not in reply.headers:\n'),),
         noticed_by=("tests/publish/test_server.py::test_a_changed_etag_does_not_hide_the_version",),
     ),
     Mutant(
@@ -211,7 +211,7 @@ MUTANTS = (
         name="archive-never-forgiven",
         rule="C6",
         breaks="after some outages every further one of an archive lasts half a minute",
-        edits=(Edit(f"{_LOOP}/workers/attempt.py", "                gate.note_success()\n", "                pass\n"),),
+        edits=(Edit(f"{_LOOP}/workers/attempt.py", "                breaker.note_success()\n", "                pass\n"),),
         noticed_by=(
             "tests/loop/workers/test_workers.py::test_an_archive_that_was_read_again_is_probed_quickly_the_next_time",
         ),

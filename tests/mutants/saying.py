@@ -355,4 +355,38 @@ MUTANTS = (
         edits=(Edit("syncd/publish/http.py", "allow_redirects=False", "allow_redirects=True"),),
         noticed_by=("tests/publish/test_http.py::test_redirects_are_not_followed",),
     ),
+    Mutant(
+        name="idle-connections",
+        rule="S3",
+        breaks="connections that ask nothing stay, each an open file of the daemon",
+        edits=(Edit("syncd/web/server.py", "            http=Connection,\n", ""),),
+        noticed_by=("tests/web/test_connections.py",),
+    ),
+    Mutant(
+        name="pages-of-others",
+        rule="S3",
+        breaks="any page in the operator's browser may ask",
+        edits=(Edit("syncd/web/guard.py", "elif _is_from_elsewhere(headers):", "elif False:"),),
+        noticed_by=("tests/web/test_app.py::test_a_page_of_another_origin_may_not_ask",),
+    ),
+    Mutant(
+        name="guessed-token",
+        rule="S3",
+        breaks="whoever guesses the token at last is let in",
+        edits=(Edit("syncd/web/app.py", "        if pause:\n", "        if False:\n"),),
+        noticed_by=("tests/web/test_app.py::test_who_guesses_the_token_is_not_listened_to",),
+    ),
+    Mutant(
+        name="values-in-the-ledger",
+        rule="S1",
+        breaks="accession numbers and names that were written are kept in clear",
+        edits=(
+            Edit(
+                "syncd/plan/essence.py",
+                "    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]\n",
+                "    return canonical(value)\n",
+            ),
+        ),
+        noticed_by=("tests/loop/study/test_what_is_kept.py",),
+    ),
 )

@@ -114,6 +114,9 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "in doubt", f"{studies['safety']} published studies have safety notes: `syncd audit --notes` lists them"
     if studies["outdated"]:
         yield "outdated", f"{studies['outdated']} studies, {_rerender_text(document)}"
+    for kind, sinks in document["outbox"].items():
+        for sink, numbers in sinks.items():
+            yield "owed", f"{kind} to {sink}: {numbers['waiting']} waiting, {numbers['given_up']} given up"
     if studies["dropped"]:
         yield "dropped", f"{studies['dropped']} studies, silent until they change"
     yield from (("not ready", reason) for reason in document["reasons"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncd.ledger.db.plain import Ask
+from syncd.model.outbox import Queue
 from syncd.model.overview import Counts, FailingStudy, Heartbeat
 from syncd.model.words import Priority
 
@@ -59,6 +60,7 @@ class Glance:
             safety=numbers.get(("safety", ""), 0),
             outdated=outdated,
             held=held,
+            outbox=_queues(numbers),
         )
 
     def heartbeat(self) -> Heartbeat | None:
@@ -101,3 +103,17 @@ class Glance:
 
 def _by_word(numbers: dict[tuple[str, str], int], wanted: str) -> dict[str, int]:
     return {word: number for (kind, word), number in sorted(numbers.items()) if kind == wanted}
+
+
+def _queues(numbers: dict[tuple[str, str], int]) -> tuple[Queue, ...]:
+    """What waits for whom."""
+    waiting, given_up = _by_word(numbers, "outbox"), _by_word(numbers, "outbox-given-up")
+    return tuple(
+        Queue(
+            kind=word.partition("/")[0],
+            sink=word.partition("/")[2],
+            waiting=waiting.get(word, 0),
+            given_up=given_up.get(word, 0),
+        )
+        for word in sorted({*waiting, *given_up})
+    )

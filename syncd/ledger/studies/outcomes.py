@@ -14,7 +14,7 @@ from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.schema import copies, dirty, history, intents, parked, records, safety_notes, unselected, upsert
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
-from syncd.ledger.studies import corrections, owed_provenance, parking, rendering, retractions, safety
+from syncd.ledger.studies import corrections, outbox, parking, rendering, retractions, safety
 from syncd.ledger.studies.claims import HandedOut
 from syncd.ledger.studies.marks import keep_copies
 from syncd.model.work import Copy, Outcome, ParkedStudy, StudyRecord
@@ -106,7 +106,7 @@ def _commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
     retractions.settle(tx, outcome, sent=before["intended"] is not None)
     if before["intended"] is not None and (outcome.record is not None or outcome.clear_intent):
         tx.connection.execute(_NO_INTENT, {"uid": outcome.study_uid})
-    owed_provenance.keep(tx, outcome.owed)
+    outbox.keep(tx, outcome.owed)
     _keep_parked(tx, outcome, before=before["parked_reason"], dropped=bool(before["dropped"]))
     _keep_unselected(tx, outcome, before=before["unselected_state"])
     safety.keep(tx, outcome, before=before["doubts"], now=now)

@@ -18,6 +18,7 @@ from syncd.loop.context import Context
 from syncd.mapping.values.identity import resource_id
 from syncd.model.audit import Standing
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
+from syncd.model.outbox import EntryState, OutboxEntry
 from syncd.model.study.raw import StudyHeader
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import Decision
@@ -47,6 +48,8 @@ class Explanation:
     undecided: str = ""
     """Why no decision can be told."""
     rejections: tuple[Rejection, ...] = ()
+    owed: tuple[OutboxEntry, ...] = ()
+    """What waits to be sent of its writes, and what was given up of that."""
     history: tuple[HistoryLine, ...] = ()
 
     @property
@@ -75,6 +78,7 @@ def explain(site: Site, ledger: Ledger, study: str) -> Explanation:
         standing=ledger.overview.standing([uid])[uid],
         unasked=unasked,
         rejections=ledger.rejections.find_concerning(uid),
+        owed=tuple(entry for state in EntryState for entry in ledger.outbox.of_study(uid, state=state)),
         history=tuple(ledger.overview.history(uid)[:HISTORY]),
     )
     _ask_archives(site, told)

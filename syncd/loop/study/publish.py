@@ -15,7 +15,7 @@ from typing import Any
 
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study.adopted import is_adopted
-from syncd.loop.study.send import provenance_owed_for, refusal, send, what_is_known
+from syncd.loop.study.send import owed_for, refusal, send, what_is_known
 from syncd.loop.study.task import Task
 from syncd.mapping.values.identity import patient_key, resource_id
 from syncd.model.snapshot import StudySnapshot
@@ -39,7 +39,7 @@ from syncd.plan.decide import (
 )
 from syncd.plan.elements import elements
 from syncd.plan.ownership import installation_of, owned_values
-from syncd.publish.confirmed import is_below
+from syncd.publish.answers import is_below
 from syncd.publish.lookups import imaging_studies
 from syncd.publish.server import Written
 
@@ -169,9 +169,7 @@ def _write(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) ->
         at=task.context.clock(),
         adopted=action.adopted,
     )
-    return replace(
-        outcome, record=record, corrected=action.corrects, owed=provenance_owed_for(task, record, intended_at=intended_at)
-    )
+    return replace(outcome, record=record, corrected=action.corrects, owed=owed_for(task, record, intended_at=intended_at))
 
 
 def _skip(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -> Outcome:
@@ -191,7 +189,7 @@ def _skip(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -> O
     if intent is None or intent.digest != goal.digest:
         return replace(outcome, record=record)
     # It was written after all: the reply was lost, or we were killed before the record (RULES C5).
-    return replace(outcome, record=record, owed=provenance_owed_for(task, record, intended_at=intent.created_at))
+    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=intent.created_at))
 
 
 def _record(

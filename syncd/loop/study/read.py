@@ -177,7 +177,7 @@ def _holder(task: Task, copy: Copy) -> Archive:
     source = task.context.archives.get(copy.archive)
     if source is None:
         raise CopyAway(f"a copy lies in archive {copy.archive}, which the settings do not name")
-    if copy.archive in task.closed:
+    if copy.archive in task.away:
         raise Transient(f"archive {copy.archive} holds a copy and cannot be asked now", server=copy.archive)
     return source.archive
 
@@ -185,7 +185,7 @@ def _holder(task: Task, copy: Copy) -> Archive:
 def _look_up(task: Task, name: ArchiveName) -> tuple[OrthancId, ...]:
     """What the archive holds of the study. Where it is not known to hold any, an outage of it is none of the study's."""
     unknown = all(copy.archive != name for copy in task.claim.copies)
-    if name in task.closed:
+    if name in task.away:
         raise CopyAway(f"archive {name} cannot be asked now whether it holds the study")
     try:
         return task.context.archives[name].archive.lookup(task.study_uid)
@@ -201,7 +201,7 @@ def _further(task: Task, *, asked: Collection[ArchiveName]) -> list[StudyHeader]
     if task.record is not None or task.claim.intent is not None:
         return found
     for name, source in task.context.archives.items():
-        if name not in asked and name not in task.closed:
+        if name not in asked and name not in task.away:
             with suppress(Transient):  # what it holds will be told by its feed or its inventory
                 found += [_read_header(one, archive=source.archive) for one in source.archive.lookup(task.study_uid)]
     return found

@@ -18,7 +18,7 @@ from syncd.loop.context import Context
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study import brake
 from syncd.loop.study.adopted import is_adopted
-from syncd.loop.study.send import provenance_owed_for, refusal, send, what_is_known
+from syncd.loop.study.send import owed_for, refusal, send, what_is_known
 from syncd.loop.study.task import Task
 from syncd.mapping.check.check import problems
 from syncd.mapping.resources.retracted import remains, retracted_status
@@ -40,8 +40,8 @@ def is_gone_everywhere(task: Task) -> bool:
 
     A 404 alone proves nothing. Raises `Transient` when an archive cannot be asked."""
     sources = task.context.archives
-    if task.closed & sources.keys():
-        raise TornRead(f"archive {min(task.closed & sources.keys())} cannot be asked now whether it holds the study")
+    if task.away & sources.keys():
+        raise TornRead(f"archive {min(task.away & sources.keys())} cannot be asked now whether it holds the study")
     if any(source.archive.lookup(task.study_uid) for source in sources.values()):
         return False
     for source in sources.values():
@@ -130,7 +130,7 @@ def _carry_out(task: Task, action: Withdraw | Delete, *, cause: Cause, still: St
         record = _tombstone_of_found(task, remains) if action.said else _send(task, remains, intended_at=intended_at)
         return _delete(task, outcome, record)
     record = _send(task, remains, intended_at=intended_at)
-    return replace(outcome, record=record, owed=provenance_owed_for(task, record, intended_at=intended_at))
+    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=intended_at))
 
 
 def _send(task: Task, remains: Remains, *, intended_at: float) -> StudyRecord:
@@ -164,9 +164,7 @@ def _remember(task: Task, tombstone: Tombstone) -> Outcome:
         record = _tombstone_of_found(task, tombstone.remains)
     if tombstone.lost_reply is None:
         return replace(outcome, record=record)
-    return replace(
-        outcome, record=record, owed=provenance_owed_for(task, record, intended_at=tombstone.lost_reply.created_at)
-    )
+    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=tombstone.lost_reply.created_at))
 
 
 def _tombstone_of_found(task: Task, remains: Remains) -> StudyRecord:

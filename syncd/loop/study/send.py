@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from syncd.errors import Conflict, ServerReset, StudyError
-from syncd.loop.companions.provenance import FIRST_DUE
+from syncd.loop.outbox.kinds import entries_of
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study.adopted import adoption_mark
 from syncd.loop.study.task import Task
 from syncd.mapping.resources.endpoints import endpoint_references
-from syncd.model.provenance import OwedProvenance
+from syncd.model.outbox import OutboxEntry
 from syncd.model.work import Intent, StudyRecord
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Known, Park, Wanted
 from syncd.plan.ownership import owned_values
-from syncd.plan.provenance import provenance_owed
 from syncd.publish.server import Written
 
 
@@ -92,8 +91,6 @@ def send(
     return written
 
 
-def provenance_owed_for(task: Task, record: StudyRecord, *, intended_at: float) -> tuple[OwedProvenance, ...]:
-    """The Provenances of the write that `record` confirms (RULES B8)."""
-    context = task.context
-    due = context.clock() + FIRST_DUE
-    return provenance_owed(task.record, record, scope=context.provenance, intended_at=intended_at, due=due)
+def owed_for(task: Task, record: StudyRecord, *, intended_at: float) -> tuple[OutboxEntry, ...]:
+    """What is owed for the write that `record` confirms (RULES B8)."""
+    return entries_of(task.context, task.record, record, intended_at=intended_at)

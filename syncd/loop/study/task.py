@@ -21,12 +21,12 @@ _ASK_AGAIN = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """`hits` are ids that a batched first look found, None where none was made. `reread`: after a conflict the server
-    is read whatever the ledger says. `closed`: archives that must not be asked now (away, or paused). `dry`: decide, and
+    is read whatever the ledger says. `away`: archives that must not be asked now (their breaker is open). `dry`: decide, and
     write nothing. `summary`: without instances (MAPPING F.6)."""
 
     claim: Claim
     context: Context
-    closed: frozenset[ArchiveName] = frozenset()
+    away: frozenset[ArchiveName] = frozenset()
     hits: frozenset[str] | None = None
     reread: bool = False
     dry: bool = False

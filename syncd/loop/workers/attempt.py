@@ -1,6 +1,6 @@
 """One study's turn, and whose fault a failure was: the study's, a server's, or nobody's.
 
-Whatever happens ends as a committed outcome, or as a claim that must be given back. A server that is down closes its gate
+Whatever happens ends as a committed outcome, or as a claim that must be given back. A server that is down opens its breaker
 and costs no study an attempt; one bad study backs off alone (RULES C6).
 """
 
@@ -17,10 +17,11 @@ from dataclasses import replace
 import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
-from syncd.loop.breaker import Gate, Gates
-from syncd.loop.companions import provenance
+from syncd.http import deadline
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import restore
 from syncd.loop.context import Context
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.steps import Step, report_step
 from syncd.loop.strictness import rules
 from syncd.loop.study.reconcile import reconcile
@@ -44,8 +45,17 @@ _LATELY = 300.0
 class Attempt:
     """Takes one task after the other, from any thread. `on_outcome` hears every committed outcome."""
 
-    def __init__(self, context: Context, *, fhir: Gate, archives: Gates, on_outcome: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        fhir: CircuitBreaker,
+        archives: CircuitBreakers,
+        dispatcher: Dispatcher,
+        on_outcome: Callable[[Outcome], None],
+    ) -> None:
         self._context = context
+        self._dispatcher = dispatcher
         self._fhir = fhir
         self._archives = archives
         self._on_outcome = on_outcome
@@ -74,16 +84,16 @@ class Attempt:
         return self._failures.number_given_up
 
     def outage(self, error: SyncdError) -> bool:
-        """Whether a whole server is in trouble; its gate is closed then."""
+        """Whether a whole server is in trouble; its breaker is open then."""
         if isinstance(error, TargetPaused):
-            self._fhir.close(TargetState.PAUSED, str(error))
+            self._fhir.trip(TargetState.PAUSED, str(error))
             log.error("target_paused", reason=str(error))
             return True
-        gate = self._gate(error)
-        if gate is not self._fhir and not gate.is_open:
+        breaker = self._breaker(error)
+        if breaker is not self._fhir and not breaker.is_closed:
             return True
-        if gate.blames():
-            log.warning("server_in_trouble", reason=gate.reason)
+        if breaker.blames():
+            log.warning("server_in_trouble", reason=breaker.reason)
             return True
         return False
 
@@ -103,15 +113,16 @@ class Attempt:
         """What this write owes, at once; whatever becomes of it, the study is settled (RULES B8)."""
         if outcome.owed:
             try:
-                provenance.deliver(self._context, outcome.owed)
-            except LedgerUnavailable as error:
-                log.error("provenance_put_back", error=str(error))
+                self._dispatcher.deliver(outcome.owed)
+            except (LedgerUnavailable, LedgerRefused) as error:
+                log.error("delivery_failed", error=str(error))
 
     def _outcome(self, task: Task) -> Outcome | None:
         """The outcome, or None when the study is not to blame and simply goes back."""
         began = time.monotonic()
         try:
-            outcome = reconcile(task)
+            with deadline.turn(self._context.longest_turn):
+                outcome = reconcile(task)
         except ServerReset:
             return self._after_reset(task, began)
         except (LedgerUnavailable, LedgerRefused) as error:
@@ -135,9 +146,9 @@ class Attempt:
         else:
             self._failures.forget(task.study_uid)
         for copy in outcome.found_copies:  # named only where the archive answered to the end
-            gate = self._archives.of(copy.archive)
-            if gate is not None:
-                gate.note_success()
+            breaker = self._archives.of(copy.archive)
+            if breaker is not None:
+                breaker.note_success()
         return outcome
 
     def _in_time(self, outcome: Outcome, *, began_at: float) -> Outcome:
@@ -155,25 +166,25 @@ class Attempt:
         if self._neighbours.wait_for_others(task.study_uid, until=self._others_succeed):
             return outcome
         if outcome.parked is not None and outcome.parked.digest:
-            self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
+            self._fhir.trip(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
             return None
         # Reading something else works, as the probe shows: whether this alone is hidden, the next write of another tells.
         return self._handle_failure(task, Transient(f"The FHIR server answered 403 ({outcome.reason})", server="fhir"))
 
     def _handle_failure(self, task: Task, error: SyncdError) -> Outcome | None:
         """The server is well, so the study is to blame, unless several fail in a row: then no row is touched."""
-        gate = self._gate(error)
-        server = "" if gate is self._fhir else str(getattr(error, "server", ""))
+        breaker = self._breaker(error)
+        server = "" if breaker is self._fhir else str(getattr(error, "server", ""))
         served = self._serves_others(task, server)
         if served:
             return self._back_off(task, error, own=True)
         if served is False:
-            gate.close(TargetState.OPEN, f"it serves no other study either; the last trouble: {error}")
-            log.warning("server_in_trouble", reason=gate.reason)
+            breaker.trip(TargetState.OPEN, f"it serves no other study either; the last trouble: {error}")
+            log.warning("server_in_trouble", reason=breaker.reason)
             return None
         if self._failures.in_a_row(task.study_uid, server=server):
-            gate.close(TargetState.OPEN, f"{IN_A_ROW} studies failed in a row; the last: {error}")
-            log.warning("server_in_trouble", reason=gate.reason)
+            breaker.trip(TargetState.OPEN, f"{IN_A_ROW} studies failed in a row; the last: {error}")
+            log.warning("server_in_trouble", reason=breaker.reason)
             return None
         return self._back_off(task, error)
 
@@ -185,7 +196,7 @@ class Attempt:
             return None
         return source.archive.serves_others({one.orthanc_id for one in task.claim.copies if one.archive == server})
 
-    def _gate(self, error: SyncdError) -> Gate:
+    def _breaker(self, error: SyncdError) -> CircuitBreaker:
         """That of the archive which failed, else the FHIR server's."""
         return self._archives.of(getattr(error, "server", "")) or self._fhir
 
@@ -221,7 +232,7 @@ class Attempt:
                     self._restored_at = time.monotonic()
         except SyncdError as error:
             log.error("restore_failed", error=str(error))
-            self._fhir.close(TargetState.OPEN, str(error))
+            self._fhir.trip(TargetState.OPEN, str(error))
 
     def _others_succeed(self) -> bool:
         """Whether the server took another write lately: then a 403 is about this study alone (RULES C6)."""

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from syncd.ledger.ledger import Ledger
+from syncd.ledger.studies import outbox
 from syncd.loop.same_archive import EXCHANGED
 from syncd.model.ids import ArchiveName
+from syncd.model.outbox import OutboxEntry
 from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision, Priority
 from syncd.model.work import Mark, MarkKind, Outcome
@@ -106,6 +108,8 @@ def test_status_as_json_has_the_documented_shape(place: Place, syncd: Syncd, mon
     syncd("resync")
     with Ledger.open(place.ledger_url) as ledger:
         _beat(ledger)
+        entry = OutboxEntry(kind="Provenance", sink="fhir", study_uid=STUDY, key="prov-1")
+        ledger._transactions.own(lambda tx: outbox.keep(tx, [entry]))
         document = json.loads(syncd("status", "--json").stdout)
     for path in SHAPE:
         found: Any = document

@@ -14,8 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from syncd.errors import LedgerUnavailable
-from syncd.loop.breaker import Gate, Gates
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.context import Nobody
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.process import ticks as clockwork_module
 from syncd.loop.process.clock_steps import STEP, Every, Watchdog
 from syncd.loop.process.daemon import Daemon
@@ -141,7 +142,7 @@ def ticking(world: World, set_clock: Callable[[float], None]) -> Any:
     daemon = Daemon(replace(world.site, archives=often), world.ledger, version="1", observer=Nobody())
     context = daemon._connect()
     assert context is not None
-    workers = Workers(context, fhir=daemon._fhir, archives=daemon._gates, concurrency=1)
+    workers = Workers(context, fhir=daemon._fhir, archives=daemon._breakers, concurrency=1)
     clockwork = Clockwork(
         context,
         site=daemon._site,
@@ -222,7 +223,13 @@ def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(world:
 
     now = [world.clock()]
     context = replace(task.context, clock=lambda: now[0])
-    turn = Attempt(context, fhir=Gate(lambda: None), archives=Gates({}), on_outcome=lambda outcome: None)
+    turn = Attempt(
+        context,
+        fhir=CircuitBreaker(lambda: None),
+        archives=CircuitBreakers({}),
+        dispatcher=Dispatcher(context),
+        on_outcome=lambda outcome: None,
+    )
     decided = turn._outcome
 
     def then_step(given: Task) -> Outcome | None:

@@ -186,7 +186,7 @@ def test_an_archive_that_serves_nobody_is_closed_at_the_first_study(world: World
     _ready(world, PatientID="P1")
     world.orthanc.rules.append(lambda request: Response(status=500) if request.path == "/tools/find" else None)
     with world.working() as workers:
-        work_until(workers, lambda: not workers._archives[MAIN].is_open)
+        work_until(workers, lambda: not workers._archives[MAIN].is_closed)
         assert "no other study" in workers._archives[MAIN].reason
     row = world.ledger.marks.find(STUDY)
     assert row is not None and row.attempts == 0

@@ -59,7 +59,7 @@ def test_a_refused_study_is_parked_although_its_neighbour_is_slower(world: World
         world.store(study_uid)
     world.settle()
     world.poll()
-    work_until(workers, lambda: world.ledger.overview.counts(world.clock()).dirty == 0 or not workers._fhir.is_open)
+    work_until(workers, lambda: world.ledger.overview.counts(world.clock()).dirty == 0 or not workers._fhir.is_closed)
     workers.stop(grace=5.0)
     assert workers._fhir.state is TargetState.OK
     parked = world.ledger.records.find_parked(STUDY)
