@@ -91,12 +91,7 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     studies = document["studies"]
     alive = f"alive, pid {document['pid']}, since {document['started_at']}"
     yield "daemon", alive if document["alive"] else "not running"
-    for name, archive in document["archives"].items():
-        behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
-        followed = f"{behind}{_last(archive['inventory'])}" if archive["state"] != ArchiveState.REMOVED else ""
-        yield f"archive {name}", archive["state"] + followed
-        waiting = f", {archive['retractions_waiting']} studies wait" if archive["retractions_waiting"] else ""
-        yield f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}"
+    yield from _archive_rows(document["archives"])
     target = document["target"]
     yield "FHIR server", f"{target['state'] or 'unknown'}{_last(target['inventory'])}"
     yield "pending", f"{studies['dirty']} studies, {studies['due']} due now"
@@ -120,6 +115,15 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if studies["dropped"]:
         yield "dropped", f"{studies['dropped']} studies, silent until they change"
     yield from (("not ready", reason) for reason in document["reasons"])
+
+
+def _archive_rows(archives: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, archive in archives.items():
+        behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
+        followed = f"{behind}{_last(archive['inventory'])}" if archive["state"] != ArchiveState.REMOVED else ""
+        yield f"archive {name}", archive["state"] + followed
+        waiting = f", {archive['retractions_waiting']} studies wait" if archive["retractions_waiting"] else ""
+        yield f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}"
 
 
 def _rerender_text(document: dict[str, Any]) -> str:

@@ -132,10 +132,8 @@ class Clockwork:
         source = one.source
         try:
             found = sweep.take(
-                source.archive,
+                source,
                 self._context.ledger,
-                name=source.name,
-                settle_after=source.settle_after,
                 every=self._sweep_interval,
                 progress=self._raise_if_stopping,
                 of=self._context.selection(source.name).history,

@@ -16,10 +16,10 @@ from syncd.ledger.studies import outbox as room
 from syncd.model.outbox import FHIR, EntryState, OutboxEntry, Queue
 from syncd.model.provenance import Occasion, OwedProvenance
 from syncd.model.words import Decision, Priority
-from syncd.model.work import Companion, Outcome
+from syncd.model.work import Companion
 from tests.ledger.db.test_migrations import of_version
 from tests.ledger.inventories.test_archive_inventory import assert_by_index
-from tests.ledger.made import SETTLE, Clock, claim_study, event
+from tests.ledger.made import SETTLE, Clock, claim_study, done, event
 from tests.ledger.made import record as record_of
 
 OWED = OutboxEntry(
@@ -42,16 +42,7 @@ def commit(ledger: Ledger, *owed: OutboxEntry, study: str = "1.1", subject: str 
     ledger.marks.add([event(study)], settle_after=SETTLE)
     claim = claim_study(ledger, study)
     assert claim is not None
-    outcome = Outcome(
-        study_uid=study,
-        generation=claim.row.generation,
-        decision=Decision.UPDATE,
-        reason="changed",
-        done=True,
-        record=replace(record_of(study), subject=subject),
-        owed=owed,
-    )
-    ledger.outcomes.commit(outcome)
+    ledger.outcomes.commit(done(claim, Decision.UPDATE, record=replace(record_of(study), subject=subject), owed=owed))
 
 
 def due(ledger: Ledger, *, now: float = 200.0, kind: str = "Provenance", sink: str = FHIR, limit: int = 9) -> list[str]:
