@@ -24,9 +24,8 @@ from syncd.model.snapshot import Note
 from syncd.model.words import WITHDRAWN, ParkedReason
 from syncd.model.work import NAMED, REFERENCES, MarkKind
 from syncd.plan.decide import Wanted, goal_of
-from syncd.plan.elements import elements
+from syncd.plan.elements import elements, references_in
 from syncd.plan.provenance import REPLACES
-from syncd.plan.references import references_in
 
 _WHOSE = (ParkedReason.PATIENT_MISMATCH, ParkedReason.PATIENT_AMBIGUOUS)
 
