@@ -247,6 +247,7 @@ WRITING = (
         at("mapping/notes/test_notes", "notes_carry_no_values"),
         at("settings/test_problems", "no_refusal_repeats_a_secret"),
         at("real/test_privacy", "neither_log_nor_page_names_a_patient_or_a_secret"),
+        at("loop/study/test_what_is_kept", "of_a_published_study_no_word_is_kept", "nor_of_one_that_was_about_to_be_sent"),
     ),
     _rule(
         "S2",

@@ -382,4 +382,17 @@ MUTANTS = (
         edits=(Edit("syncd/web/app.py", "        if pause:\n", "        if False:\n"),),
         noticed_by=("tests/web/test_app.py::test_who_guesses_the_token_is_not_listened_to",),
     ),
+    Mutant(
+        name="values-in-the-ledger",
+        rule="S1",
+        breaks="accession numbers and names that were written are kept in clear",
+        edits=(
+            Edit(
+                "syncd/plan/essence.py",
+                "    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]\n",
+                "    return canonical(value)\n",
+            ),
+        ),
+        noticed_by=("tests/loop/study/test_what_is_kept.py",),
+    ),
 )

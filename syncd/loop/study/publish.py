@@ -38,7 +38,7 @@ from syncd.plan.decide import (
 )
 from syncd.plan.ownership import installation_of, owned_values
 from syncd.plan.withdraw import takes_back
-from syncd.publish.confirmed import is_below
+from syncd.publish.answers import is_below
 from syncd.publish.lookups import imaging_studies
 from syncd.publish.server import Written
 

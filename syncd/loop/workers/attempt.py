@@ -17,6 +17,7 @@ from dataclasses import replace
 import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
+from syncd.http import deadline
 from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import restore
 from syncd.loop.context import Context
@@ -77,7 +78,8 @@ class Attempt:
             ):
                 began, at = time.monotonic(), self._context.clock()
                 try:
-                    turn = reconcile(task)
+                    with deadline.turn(self._context.longest_turn):
+                        turn = reconcile(task)
                 except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
                     outcome = self._after_failure(task, error, began=began)
                 else:
