@@ -13,8 +13,8 @@ from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo_rows
 from syncd.ledger.ledger import Ledger
 from syncd.loop.commands.resync import every
+from syncd.model.overview import Heartbeat
 from syncd.model.words import ArchiveState, BrakeState, TargetState
-from syncd.model.work import Heartbeat
 from syncd.settings import load
 from syncd.web.status import failing_rows, status_document
 

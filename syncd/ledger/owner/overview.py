@@ -19,8 +19,8 @@ from syncd.ledger.studies import corrections, outbox, rendering, safety
 from syncd.ledger.studies.claims import priorities
 from syncd.ledger.studies.records import fact, save_fact
 from syncd.model.audit import Standing
+from syncd.model.overview import Counts, FailingStudy, Heartbeat, HistoryLine
 from syncd.model.words import Priority
-from syncd.model.work import Counts, FailingStudy, Heartbeat, HistoryLine
 
 HISTORY_AGE = 90 * 86400.0
 """Seconds after which a history line goes (RULES E8)."""

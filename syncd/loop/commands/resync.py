@@ -28,9 +28,10 @@ from syncd.loop.study.task import Task
 from syncd.loop.workers.pool import Workers
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
 from syncd.model.outcome import Outcome
+from syncd.model.overview import Heartbeat
 from syncd.model.study.raw import StudyListing
 from syncd.model.words import Decision, Priority, TargetState
-from syncd.model.work import Heartbeat, Mark, MarkKind
+from syncd.model.work import Mark, MarkKind
 
 SILENCE = 30.0
 """Seconds without a heartbeat after which a watched daemon counts as dead."""

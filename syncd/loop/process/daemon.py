@@ -29,8 +29,8 @@ from syncd.loop.workers.pool import Workers
 from syncd.loop.workers.rate import Pace
 from syncd.model.ids import ArchiveName
 from syncd.model.inventories import Inventory
+from syncd.model.overview import Counts, Heartbeat
 from syncd.model.words import ArchiveState, BrakeState, TargetState
-from syncd.model.work import Counts, Heartbeat
 
 log = structlog.get_logger(__name__)
 

@@ -14,8 +14,9 @@ from syncd.ledger.db.schema import CanonicalJson, metadata
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import OrthancId
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from syncd.model.work import Heartbeat, Intent
+from syncd.model.work import Intent
 from tests.ledger.made import (
     MAIN,
     NOW,
