@@ -16,8 +16,9 @@ from syncd.ledger.db.writer import Transaction
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import OrthancId
 from syncd.model.outbox import FHIR, OutboxEntry
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from syncd.model.work import Heartbeat, Intent
+from syncd.model.work import Intent
 from tests.ledger.made import (
     MAIN,
     NOW,
@@ -60,8 +61,7 @@ def a_day(ledger: Ledger) -> None:
         uid = claim.row.study_uid
         ledger.claims.save_intent(Intent(study_uid=uid, resource_id=uid, digest="d", expected_version="0"))
         owed = OutboxEntry(kind="Provenance", sink=FHIR, study_uid=uid, key=uid)
-        gone = (copy(uid, "gone"),)
-        ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid), gone=gone, owed=(owed,)))
+        ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid), gone=(copy(uid, "gone"),), owed=(owed,)))
     for entry in ledger.outbox.due("Provenance", FHIR, limit=20, now=NOW):
         ledger.outbox.put_off(replace(entry, attempts=1))
         ledger.outbox.give_up(entry, "refused")
