@@ -150,14 +150,15 @@ def test_the_fhir_server_may_pack_and_the_archive_may_not() -> None:
             RIMS["archive"](f"http://127.0.0.1:{port}")()
 
 
+@pytest.mark.parametrize("status", [b"200 OK", b"302 Found", b"503 Busy"])
 @pytest.mark.parametrize("rim", RIMS)
-def test_an_endless_reply_is_cut(rim: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunk after chunk, quickly."""
+def test_an_endless_reply_is_cut(rim: str, status: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunk after chunk, quickly; requests reads that of a redirect by itself, to its end, also where none is followed."""
     monkeypatch.setattr("syncd.publish.http.LARGEST_REPLY", 100_000)
     monkeypatch.setattr("syncd.archive.rest.calls.MAX_REPLY", 100_000)
 
     def pieces() -> Any:
-        yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+        yield b"HTTP/1.1 " + status + b"\r\nLocation: /elsewhere\r\nTransfer-Encoding: chunked\r\n\r\n"
         while True:
             yield b"4000\r\n" + b" " * 0x4000 + b"\r\n"
 
