@@ -116,7 +116,7 @@ MUTANTS = (
         breaks="what the archive decoded by another character set is published as it is",
         edits=(
             Edit(
-                "syncd/archive/reading/instance_tags.py",
+                "syncd/archive/reading/doubt.py",
                 "    places = doubtful(tags, texts=TEXTS | (routes.texts - CODED_STRINGS))\n",
                 "    places: list[Place] = []\n",
             ),
@@ -155,7 +155,7 @@ MUTANTS = (
         breaks="texts above 256 bytes are not asked for",
         edits=(
             Edit(
-                "syncd/archive/reading/instance_tags.py",
+                "syncd/archive/reading/doubt.py",
                 "    return routes.tags(instance_id, whole=sorted({*WHOLE, *routes.texts}))\n",
                 "    return routes.tags(instance_id)\n",
             ),
