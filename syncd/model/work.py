@@ -1,4 +1,4 @@
-"""The ledger's nouns: marks, dirty rows, records, intents, and what an operator sees of them.
+"""The ledger's nouns: marks, dirty rows, records, intents, what is parked and what is taken back.
 
 A mark is a reason to look at a study again; the dirty row is all marks of one StudyInstanceUID merged. RULES A5 decides
 when it is due: a row of a study that still receives instances must neither be asked at every event nor wait for ever,
@@ -15,7 +15,6 @@ from typing import Any
 
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.snapshot import Note
 from syncd.model.words import ArchiveState, BrakeState, Cause, ParkedReason, Priority
 
 LONGEST_STREAM = 600.0
@@ -301,23 +300,3 @@ class Brake:
     @property
     def state(self) -> BrakeState:
         return BrakeState.CLOSED if self.planned else BrakeState.OPEN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoubtfulStudy:
-    """A published study with `safety` notes, and since when it has these."""
-
-    study_uid: str
-    notes: tuple[Note, ...]
-    since: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryLine:
-    """One decision of the past, for people."""
-
-    study_uid: str
-    at: float
-    decision: str
-    reason: str
-    correlation_id: str = ""

@@ -98,8 +98,8 @@ class ArchiveSettings(_Block):
     viewer_url: ServiceUrl | None = None
     """Address of a viewer, published as a further Endpoint; unset: none."""
     timeout: Duration = Field(default=30.0, ge=1, le=3600)
-    """How long one read may take: the pause before an answer begins, and each one within it. An answer as a whole may take
-    longer, as large ones do."""
+    """How long one read may take: the pause before an answer begins, and each one within it. A request as a whole may take
+    ten times as long, as large answers do."""
     poll_interval: Duration = Field(default=1.0, ge=0.1, le=3600)
     """How often the change feed is asked. One small request; every second keeps FHIR about a second behind."""
     settle_after: Duration = Field(default=30.0, ge=0.1, le=3600)
@@ -173,7 +173,8 @@ class FhirSettings(_Block):
     concurrency: int = Field(default=4, ge=1, le=64)
     """How many studies are worked on at once. More than 4 brings little with one HAPI on a small machine."""
     timeout: Duration = Field(default=60.0, ge=1, le=3600)
-    """How long an answer may take. A large study takes a FHIR server many seconds to store."""
+    """How long one read may take: the pause before an answer begins, and each one within it; a request as a whole at most
+    ten times as long. A large study takes a FHIR server many seconds to store."""
     auth: AuthSettings = Field(default_factory=AuthSettings)
 
 

@@ -105,12 +105,12 @@ def retry(
             raise ConfigurationError("name the studies to try again, or --all, or --reason")
         with open_to_work(settings) as (ledger, beside):
             chosen = _uids(ledger, settings, studies) if studies else _uids_to_retry(ledger, reason)
-            asked = [uid for uid in chosen if ledger.records.find_parked(uid) is not None]
+            asked = _still_parked(ledger, chosen)
             for uid in sorted(set(chosen) - set(asked)):
                 typer.echo(f"{uid} is not parked")
             if asked:
                 _retry(settings, ledger, asked, beside=beside)
-            left = [uid for uid in asked if ledger.records.find_parked(uid) is not None]
+            left = _still_parked(ledger, asked)
             for known in ledger.overview.standing(left).values():
                 assert known.parked is not None  # noqa: S101 - chosen by that
                 typer.echo(f"{known.study_uid}  {known.parked.reason}  {with_titles(known.parked.detail)}".rstrip())
@@ -176,6 +176,10 @@ def _list(context: typer.Context, reason: str | None, *, as_json: bool) -> None:
         else:
             _show(rows)
         raise typer.Exit(Exit.WORK_LEFT if any(not one["dropped"] for one in rows) else Exit.DONE)
+
+
+def _still_parked(ledger: Ledger, uids: Iterable[str]) -> list[str]:
+    return [uid for uid in uids if ledger.records.find_parked(uid) is not None]
 
 
 def _uids_to_retry(ledger: Ledger, reason: str | None) -> list[str]:
