@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import requests
@@ -143,8 +144,7 @@ class FhirHttp:
         self._longest = connection.longest
         self._on_call = on_call or (lambda outcome: None)
         self.media_type = _JSON
-        tls = connection.tls()
-        self._adapter = adapter or (lambda: Adapter(tls))
+        self._adapter = adapter or partial(Adapter, connection.tls())
         self._local = threading.local()
         self.before_write: Callable[[], None] = lambda: None
         """Asked immediately before every request that may change the server; what it raises, nothing is sent (RULES E4)."""
