@@ -19,10 +19,9 @@ from syncd.loop.archives import listing as inventory
 from syncd.loop.archives.intake import Intake
 from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.commands.dry_run import pretend_claim
-from syncd.loop.companions.target import probe
+from syncd.loop.companions.target import SENTINEL_INTERVAL, probe
 from syncd.loop.connect import Site, connect, connect_dry
 from syncd.loop.context import Context, Source
-from syncd.loop.process.ticks import SENTINEL_INTERVAL
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
 from syncd.loop.workers.pool import Workers
