@@ -23,7 +23,7 @@ from syncd.http import deadline, failures
 from syncd.http.connection import Connection
 from syncd.http.headers import CookieRules, Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
 from syncd.http.replies import ReplyRefused, Unreadable, bounded, read_json
-from syncd.publish.transport import Adapter, Session
+from syncd.publish.transport import Adapter
 
 LARGEST_REPLY = 64 * 1024 * 1024
 """Bytes: a 50,000-instance ImagingStudy in R5 has about 8 MB; anything far above is no answer to us (RULES S2)."""
@@ -218,7 +218,7 @@ class FhirHttp:
         return session
 
     def _new_session(self) -> requests.Session:
-        session = Session()
+        session = _Session()
         session.trust_env = False
         session.mount("http://", self._adapter())
         session.mount("https://", self._adapter())
@@ -226,6 +226,13 @@ class FhirHttp:
         session.cookies.set_policy(CookieRules())
         session.verify = self.connection.verify_tls
         return session
+
+
+class _Session(requests.Session):
+    """One that does not even look where a redirect leads: requests would read its body to the end before, whatever it is."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
 def _reply(response: requests.Response) -> Reply:
