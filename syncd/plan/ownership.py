@@ -58,7 +58,8 @@ def join_owned(*held: Mapping[str, Any]) -> dict[str, Any]:
 
 def own_identifiers(current: Resource, *, held: Mapping[str, Any]) -> list[Any]:
     """Of the identifiers that the server's copy has, those that we wrote."""
-    return [item for item in current.get("identifier", ()) if value_digest(item) in held["identifier"]]
+    ours = frozenset(held["identifier"])
+    return [item for item in current.get("identifier", []) if value_digest(item) in ours]
 
 
 def _union(name: str, held: Sequence[Mapping[str, Any]]) -> list[str]:
