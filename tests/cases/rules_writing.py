@@ -262,6 +262,8 @@ WRITING = (
             "a_server_that_drips_a_byte_now_and_then_is_given_up",
             "a_turn_ends_within_a_request",
         ),
+        at("loop/workers/test_turns", "a_turn_that_takes_too_long_ends_and_costs_nobody_else_anything"),
+        at("http/test_any_answer", "a_server_may_answer_anything"),
         at(
             "http/test_replies",
             "what_nobody_can_trust_is_not_believed",
