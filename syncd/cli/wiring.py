@@ -147,7 +147,7 @@ def _fhir(settings: Settings) -> FhirConnection:
     headers: Mapping[str, object] = fhir.headers
     return FhirConnection(
         url=fhir.url,
-        auth_kind=fhir.auth.kind,
+        auth_kind=fhir.auth.chosen_kind,
         username=_text(fhir.auth.username),
         password=_text(fhir.auth.password),
         token=_text(fhir.auth.token),
