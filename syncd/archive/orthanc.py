@@ -18,11 +18,11 @@ from syncd.archive.reading.neighbours import serves_others
 from syncd.archive.reading.reader import Unreadable
 from syncd.archive.reading.study_pass import Uncounted, reader_of, study_pass
 from syncd.archive.rest.answers import Malformed, SeriesEntry
-from syncd.archive.rest.bounds import MAX_REPLY
-from syncd.archive.rest.calls import Calls, ReplyTooLarge
+from syncd.archive.rest.calls import MAX_REPLY, Calls
 from syncd.archive.rest.connection import ArchiveConnection
 from syncd.archive.rest.routes import NoPlugin, Routes
 from syncd.errors import StudyError, TornRead, Transient
+from syncd.http.failures import ReplyTooLarge
 from syncd.model.change import ChangePage
 from syncd.model.ids import OrthancId, is_orthanc_id, is_uid
 from syncd.model.study.raw import ArchiveInfo, RawInstance, RawSeries, RawStudy, StudyHeader, StudyListing

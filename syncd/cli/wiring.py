@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.rest.connection import ArchiveConnection
+from syncd.http.deadline import TURN
 from syncd.loop.connect import Site
 from syncd.loop.context import Source
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
@@ -50,6 +51,7 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
         adopt=settings.policy.adopt,
         ids=settings.fhir.ids,
         rerender=settings.policy.rerender,
+        longest_turn=TURN * max(settings.fhir.timeout, *(one.timeout for one in settings.archives.values())),
     )
 
 

@@ -56,6 +56,7 @@ class Site:
     backfill_rate: float | None = None
     backfill_window: Window | None = None
     rerender: str = "auto"
+    longest_turn: float = 3600.0
 
     def selection(self, archive: ArchiveName) -> Selection:
         """What the site selects of this archive."""
@@ -213,4 +214,5 @@ def _context(
         provenance=site.provenance if writes_provenance(version) else "off",
         observer=observer or Nobody(),
         selections=site.selections,
+        longest_turn=site.longest_turn,
     )

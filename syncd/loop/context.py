@@ -69,6 +69,8 @@ class Context:
     provenance: str = "off"
     """POLICY__PROVENANCE: `corrections`, `all`, `off`; `off` also where the FHIR version has none that we write."""
     observer: Observer = field(default_factory=Nobody)
+    longest_turn: float = 3600.0
+    """Seconds after which a study's turn is ended, whatever it waits for."""
     clock: Callable[[], float] = time.time
     locks: Locks = field(default_factory=Locks)
     judged: Judged = field(default_factory=Judged)

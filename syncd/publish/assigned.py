@@ -18,8 +18,7 @@ from syncd.errors import Conflict, Transient
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
 from syncd.publish.answers import Verdict
-from syncd.publish.bases import translate_references
-from syncd.publish.pages import Page
+from syncd.publish.bases import Page, translate_references
 from syncd.publish.server import FhirServer, Written, token
 
 ASSIGNED = "server-ids"

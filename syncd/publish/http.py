@@ -1,28 +1,33 @@
 """One HTTP exchange with the FHIR server, by requests; what can go wrong on the way ends here.
 
-Every reply is bounded in size, redirects are never followed, and no library exception leaves this module. A lost reply
-proves nothing: a write that timed out may have happened, which callers learn from `Transient` and the committed intent,
-never from guessing (RULES C5).
+Every reply is bounded, redirects are never followed, and no library exception leaves this module. A lost reply proves
+nothing: a write that timed out may have happened, which callers learn from `Transient` and the committed intent, never
+from guessing (RULES C5).
 """
 
 from __future__ import annotations
 
-import email.utils
 import json
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import BaseAdapter
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from syncd.errors import Transient, Unreachable, Unsuitable
-from syncd.model.correlation import correlation_id
+from syncd.http import deadline, failures
+from syncd.http.connection import Connection
+from syncd.http.headers import Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
+from syncd.http.replies import ReplyRefused, Unreadable, bounded, read_json
+from syncd.publish.transport import Adapter
 
 LARGEST_REPLY = 64 * 1024 * 1024
 """Bytes: a 50,000-instance ImagingStudy in R5 has about 8 MB; anything far above is no answer to us (RULES S2)."""
+
+_PIECE = 65_536
 
 _JSON = "application/fhir+json"
 _JSON_DSTU2 = "application/json+fhir"
@@ -35,30 +40,46 @@ def media_type(fhir_version: str) -> str:
     return _JSON_DSTU2 if fhir_version.startswith("1.0") else _JSON
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FhirConnection:
-    """Where the FHIR server is and how to speak to it. `timeout` is in seconds, for connecting and for each read."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class FhirConnection(Connection):
+    """Where the FHIR server is and how to speak to it."""
 
-    url: str
     auth_kind: str = "none"
-    username: str = ""
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ca_file: str = ""
-    client_cert: str = ""
-    client_key: str = ""
-    verify_tls: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 60.0
+
+    @property
+    def server(self) -> str:
+        return "fhir"
+
+    @property
+    def name_told(self) -> str:
+        return "The FHIR server"
+
+    @property
+    def software(self) -> str:
+        return "it"
+
+    def setting(self, word: str) -> str:
+        return f"SYNCD_FHIR__{word}"
+
+    def credentials(self) -> Credentials:
+        if self.authorization is not None:
+            return self.authorization
+        if self.auth_kind == "basic":
+            return basic(self.username, self.password)
+        return bearer(self.token) if self.auth_kind == "bearer" else Fixed()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One answer. `body` is the JSON object, or None where there is none or it is not JSON."""
+    """One answer. `body` is the JSON object, or None where there is none or it is not JSON; `fault` says why JSON that
+    came is none to us."""
 
     status: int
     headers: Mapping[str, str]
     body: Mapping[str, Any] | None
+    fault: str = ""
 
     @property
     def outcome(self) -> Mapping[str, Any] | None:
@@ -70,28 +91,19 @@ class Reply:
     @property
     def date(self) -> float | None:
         """When the server says that it answered (RFC 9110 6.6.1), in seconds since the epoch."""
-        try:
-            return email.utils.parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
-        except ValueError:
-            return None
+        return moment(self.headers.get("Date", ""))
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds asked for by `Retry-After` (RFC 9110 10.2.3), as a number or a date; what cannot be read asks nothing."""
-        text = self.headers.get("Retry-After", "").strip()
-        if text.isdecimal():
-            return float(text)
-        try:
-            moment = email.utils.parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        return max(0.0, moment.timestamp() - time.time())
+        """Seconds for which the server asks to be left alone."""
+        return retry_after(self.headers.get("Retry-After", ""))
 
 
 class FhirHttp:
     """Requests to one FHIR base URL; safe to use from several threads (one requests session each).
 
-    `media_type` is set once the server's version is known.
+    `media_type` is set once the server's version is known. Raises `ConfigurationError` for files of the settings that
+    cannot be used.
     """
 
     def __init__(
@@ -102,10 +114,13 @@ class FhirHttp:
         adapter: Callable[[], BaseAdapter] | None = None,
     ) -> None:
         self.base_url = connection.url.rstrip("/")
-        self._connection = connection
+        self.connection = connection
+        self._credentials = connection.credentials()
+        self._longest = connection.longest
         self._on_call = on_call or (lambda outcome: None)
         self.media_type = _JSON
-        self._adapter = adapter or (lambda: HTTPAdapter(pool_maxsize=2))
+        tls = connection.tls()
+        self._adapter = adapter or (lambda: Adapter(tls))
         self._local = threading.local()
         self.before_write: Callable[[], None] = lambda: None
         """Asked immediately before every request that may change the server; what it raises, nothing is sent (RULES E4)."""
@@ -115,55 +130,62 @@ class FhirHttp:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
         resource: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send one request below the base URL. Raises `Unreachable`, `Transient` or `Unsuitable` (TLS)."""
-        if method != "GET" and not path.endswith("/_search"):
-            self.before_write()
-        sent = {"Accept": self.media_type, **(headers or {})}
-        if correlation_id.get():
-            sent["X-Correlation-ID"] = correlation_id.get()
-        data: Any = None
+        """Send one request below the base URL. Raises `Unreachable`, `Transient` or `Unsuitable`."""
+        writes = method != "GET" and not path.endswith("/_search")
+        sent = {**common_headers(), **self.connection.headers, "Accept": self.media_type, **(headers or {})}
+        data: Any = form
         if resource is not None:
             data = json.dumps(resource, ensure_ascii=False, separators=(",", ":")).encode()
             sent["Content-Type"] = self.media_type
-        elif form is not None:
-            data = form
-        try:
-            with self._session().request(
-                method,
-                self.base_url + path if path[:1] in ("", "?") else f"{self.base_url}/{path}",
-                params=params,
-                data=data,
-                headers=sent,
-                timeout=self._connection.timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                reply = Reply(status=response.status_code, headers=response.headers, body=_json_object(response))
-        except requests.exceptions.SSLError as error:
-            self._on_call("tls")
-            raise Unsuitable(
-                f"The certificate of {self.base_url} was refused: set SYNCD_FHIR__CA_FILE to the CA that signed it",
-                server="fhir",
-            ) from error
-        except requests.exceptions.Timeout as error:
-            self._on_call("timeout")
-            raise Transient("The FHIR server did not answer in time", server="fhir") from error
-        except requests.exceptions.ConnectionError as error:
-            self._on_call("unreachable")
-            raise Unreachable(
-                f"The FHIR server cannot be reached at {self.base_url}: is it running, and SYNCD_FHIR__URL right?",
-                server="fhir",
-            ) from error
-        except requests.exceptions.RequestException as error:
-            self._on_call("broken")
-            raise Transient(f"The FHIR server's reply broke off ({type(error).__name__})", server="fhir") from error
-        self._on_call(f"{reply.status // 100}xx")
+        for once_more in (True, False):
+            if writes:
+                self.before_write()
+            sent |= self._credentials.headers()
+            until = deadline.of_request(self._longest)
+            with deadline.kept(until), self._translate_errors(f"{method} {path.partition('/')[0].partition('?')[0]}"):
+                until.check()
+                with self._session().request(
+                    method,
+                    self.base_url + path if path[:1] in ("", "?") else f"{self.base_url}/{path}",
+                    data=data,
+                    headers=sent,
+                    timeout=self.connection.timeout,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response:
+                    reply = _reply(response)
+            self._on_call(f"{reply.status // 100}xx")
+            if not (reply.status == requests.codes.unauthorized and once_more and self._credentials.refused()):
+                break
         return reply
+
+    @contextmanager
+    def _translate_errors(self, what: str) -> Iterator[None]:
+        at = self.connection
+        try:
+            yield
+        except ReplyRefused as error:
+            self._on_call("broken")
+            raise failures.refused(at, what, error) from error
+        except (requests.exceptions.Timeout, ReadTimeoutError, TimeoutError) as error:
+            self._on_call("timeout")
+            if isinstance(error, requests.exceptions.ConnectTimeout):
+                raise failures.no_connection(at, in_time=False) from error
+            raise failures.too_late(at, what) from error
+        except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+            tls = failures.tls_failure(at, error)
+            if tls is not None:
+                self._on_call("tls")
+                raise tls from error
+            if isinstance(error, requests.exceptions.ConnectionError):
+                self._on_call("unreachable")
+                raise failures.no_connection(at) from error
+            self._on_call("broken")
+            raise failures.broken(at, what) from error
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -172,34 +194,27 @@ class FhirHttp:
         return session
 
     def _new_session(self) -> requests.Session:
-        connection = self._connection
         session = requests.Session()
         session.trust_env = False
         session.mount("http://", self._adapter())
         session.mount("https://", self._adapter())
-        session.headers.update({"User-Agent": "syncd", **connection.headers})
-        session.verify = (connection.ca_file or True) if connection.verify_tls else False
-        if connection.client_cert:
-            session.cert = (
-                (connection.client_cert, connection.client_key) if connection.client_key else connection.client_cert
-            )
-        if connection.auth_kind == "basic":
-            session.auth = (connection.username, connection.password)
-        elif connection.auth_kind == "bearer":
-            session.headers["Authorization"] = f"Bearer {connection.token}"
+        session.headers["Accept-Encoding"] = "gzip"
+        session.verify = self.connection.verify_tls
         return session
 
 
-def _json_object(response: requests.Response) -> Mapping[str, Any] | None:
-    body = bytearray()
-    for chunk in response.iter_content(65536):
-        body += chunk
-        if len(body) > LARGEST_REPLY:
-            raise Transient("The FHIR server's reply is larger than any ImagingStudy", server="fhir")
-    if "json" not in response.headers.get("Content-Type", ""):
-        return None
+def _reply(response: requests.Response) -> Reply:
+    """The answer, read to its end."""
+    status, headers = response.status_code, response.headers
+    chunks = bounded(
+        response.raw.stream(_PIECE, decode_content=False),
+        limit=LARGEST_REPLY,
+        coding=headers.get("Content-Encoding", ""),
+        packed=True,
+    )
     try:
-        parsed = json.loads(bytes(body))
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None
+        body = b"".join(chunks)
+        parsed = read_json(body) if body and "json" in headers.get("Content-Type", "") else None
+    except Unreadable as error:
+        return Reply(status=status, headers=headers, body=None, fault=str(error))
+    return Reply(status=status, headers=headers, body=parsed if isinstance(parsed, dict) else None)

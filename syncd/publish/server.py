@@ -15,14 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from syncd.errors import Conflict, StudyError, TargetPaused, Transient, Unsuitable
+from syncd.http.failures import redirected
 from syncd.model.words import ParkedReason
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Deleted, Found
 from syncd.plan.essence import reference_of
-from syncd.publish.answers import DELETE_TABLE, Verdict, issue_codes, verdict
-from syncd.publish.bases import Bases, has_absolute
-from syncd.publish.confirmed import moment_of, second, version_of
+from syncd.publish.answers import DELETE_TABLE, Verdict, issue_codes, moment_of, second, verdict, version_of
+from syncd.publish.bases import Bases, Page, Pages, has_absolute
 from syncd.publish.http import ANY_VERSION, FhirHttp, Reply, media_type
-from syncd.publish.pages import Page, Pages
 
 _PASS = 5.0
 """Seconds for which the CapabilityStatement is believed: without it, every absent resource would cost one."""
@@ -88,9 +87,8 @@ class FhirServer:
         self._raise_unless_ok(reply)
         body = reply.body or {}
         if body.get("resourceType") not in ("CapabilityStatement", "Conformance"):
-            raise Unsuitable(
-                f"{self.base_url}/metadata is no CapabilityStatement: is SYNCD_FHIR__URL the base URL?", server="fhir"
-            )
+            what = f"no CapabilityStatement ({reply.fault})" if reply.fault else "no CapabilityStatement"
+            raise Unsuitable(f"{self.base_url}/metadata is {what}: is SYNCD_FHIR__URL the base URL?", server="fhir")
         resources = [item for rest in body.get("rest", ()) for item in rest.get("resource", ())]
         fhir_version = str(body.get("fhirVersion", ""))
         self._http.media_type = media_type(fhir_version)
@@ -284,6 +282,8 @@ class FhirServer:
         found = verdict(reply.status, outcome=reply.outcome)
         if found is Verdict.OK:
             return
+        if 300 <= reply.status < 400:
+            raise TargetPaused(redirected(self._http.connection, reply.status), status=reply.status)
         if found in (Verdict.PAUSED, Verdict.FORBIDDEN, Verdict.ABSENT):
             raise TargetPaused(
                 f"The FHIR server at {self.base_url} answered {reply.status}: check SYNCD_FHIR__URL and SYNCD_FHIR__AUTH__*",

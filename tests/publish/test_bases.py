@@ -8,9 +8,8 @@ import pytest
 
 from syncd.errors import Unsuitable
 from syncd.plan.decide import Found
-from syncd.publish.bases import Bases
+from syncd.publish.bases import Bases, PageGone
 from syncd.publish.http import FhirConnection, FhirHttp
-from syncd.publish.pages import PageGone
 from syncd.publish.server import FhirServer
 from tests.fakes.http import FakeServer, RequestsAdapter, Response
 from tests.publish.scripted import Scripted, fhir, outcome, paths, server

@@ -9,8 +9,8 @@ import pytest
 
 from syncd.errors import Conflict, StudyError, TargetPaused, Transient, Unsuitable
 from syncd.plan.decide import CREATE_ONLY, Absent, Deleted, Found
-from syncd.publish.confirmed import is_below, second
-from syncd.publish.pages import PageGone
+from syncd.publish.answers import is_below, second
+from syncd.publish.bases import PageGone
 from syncd.publish.server import token
 from tests.fakes.http import Response, json_response
 from tests.publish.scripted import Scripted, bundle, fhir, outcome, paths, server, statement

@@ -12,9 +12,9 @@ import random
 from collections.abc import Collection, Iterator
 
 from syncd.archive.reading.chosen import representative
-from syncd.archive.rest.calls import ReplyTooLate
 from syncd.archive.rest.routes import Routes
 from syncd.errors import StudyGone, TornRead, Transient
+from syncd.http.failures import ReplyTooLate
 from syncd.model.ids import OrthancId
 
 NEIGHBOURS = 10

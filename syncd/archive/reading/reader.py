@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from syncd.archive.reading.elements import NotPlain, read_elements
-from syncd.archive.rest.calls import Busy, ReplyTooLarge, ReplyTooLate, ReplyUnreadable
 from syncd.archive.rest.routes import Routes
 from syncd.errors import SyncdError, TornRead, Transient
+from syncd.http.failures import Busy, ReplyTooLarge, ReplyTooLate, ReplyUnreadable
 from syncd.model.ids import OrthancId
 from syncd.model.study.raw import RawInstance, Tags, Unread
 

@@ -1,1 +1,1 @@
-"""Orthanc's REST API: calls, their bounds and failures, routes, and answers as values."""
+"""Orthanc's REST API: calls and their failures, routes, and answers as values."""

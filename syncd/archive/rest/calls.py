@@ -9,29 +9,23 @@ having been seen; every call made here only reads, so it is simply sent once mor
 
 from __future__ import annotations
 
-import json
-import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx
 from pyorthanc import Orthanc
 
-from syncd.archive.rest.bounds import (
-    MAX_REPLY,
-    SLOWEST_REPLY,
-    BoundedTransport,
-    ReplyRefused,
-    ReplyTooLong,
-    ReplyTooSlow,
-    too_deep,
-)
 from syncd.archive.rest.connection import ArchiveConnection
-from syncd.errors import SyncdError, Transient, Unreachable, Unsuitable
-from syncd.model.correlation import correlation_id
+from syncd.archive.rest.transport import BoundedTransport, TimedTransport
+from syncd.errors import SyncdError, Transient, Unsuitable
+from syncd.http import deadline, failures
+from syncd.http.failures import Busy, ReplyUnreadable
+from syncd.http.headers import Credentials, common_headers, retry_after
+from syncd.http.replies import ReplyRefused, Unreadable, read_json
+
+MAX_REPLY = 128 * 1024 * 1024
+"""Bytes of one reply. 50,000 instances in one bulk answer of 1.10.1 are 37 MB; 1,000,000 study ids are 51 MB."""
 
 KEEPALIVE = 0.9
 """Seconds an idle connection is kept: Orthanc (both versions) closes it after 1 s."""
@@ -47,22 +41,6 @@ OK, NOT_FOUND, DENIED, BUSY, UNREACHABLE, UNREADABLE, REFUSED = (
 _ASKING_FOR_PATIENCE = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 
 
-class ReplyTooLarge(Unsuitable):
-    """An archive's reply is larger than syncd accepts."""
-
-
-class ReplyTooLate(Transient):
-    """An archive's reply did not come in time."""
-
-
-class Busy(Transient):
-    """An archive, or the proxy before it, asks for patience: that says nothing about what was asked for."""
-
-
-class ReplyUnreadable(Transient):
-    """An archive's reply is no JSON, or nested deeper than syncd follows."""
-
-
 class Calls:
     """The HTTP client of one archive. `ask` is safe to be called by several threads at once."""
 
@@ -74,29 +52,19 @@ class Calls:
         on_call: Callable[[str], None] | None = None,
         max_reply: int = MAX_REPLY,
     ) -> None:
-        self._connection = connection
-        self._who = f"archive {connection.name} ({connection.address})"
+        self._at = connection
+        self._credentials = connection.credentials()
+        self._longest = connection.longest
         self._on_call = on_call or (lambda outcome: None)
-        inner = transport or httpx.HTTPTransport(
-            verify=connection.tls(),
-            limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEPALIVE),
-        )
-        self._orthanc = _client(connection, BoundedTransport(inner, limit=max_reply, seconds=self._longest))
-
-    @property
-    def _longest(self) -> float:
-        return self._connection.timeout * SLOWEST_REPLY
+        inner = transport or TimedTransport(tls=connection.tls(), connections=CONNECTIONS, keepalive=KEEPALIVE)
+        self._orthanc = _client(connection, BoundedTransport(inner, limit=max_reply), self._credentials)
 
     def ask(self, call: Callable[[Any], Any], *, what: str, absent: SyncdError | None = None) -> Any:
         """The JSON that `call` (given the pyorthanc client) is answered. A 404 raises `absent` where it is expected.
 
         `what` names the route in messages, e.g. `GET /changes`.
         """
-        with self._translate_errors(what):
-            try:
-                response = call(self._orthanc)
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                response = call(self._orthanc)
+        response = self._send(call, what=what)
         self._judge(response, what=what, absent=absent)
         return self._read(response, what=what)
 
@@ -106,30 +74,54 @@ class Calls:
 
     def content(self, path: str, *, what: str, absent: SyncdError) -> bytes:
         """The bytes of a GET as they are; a 404 raises `absent`."""
-        with self._translate_errors(what):
-            try:
-                response = self._orthanc.get(self._orthanc.url + path)
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                response = self._orthanc.get(self._orthanc.url + path)
+        response = self._send(lambda orthanc: orthanc.get(orthanc.url + path), what=what)
         self._judge(response, what=what, absent=absent)
         self._on_call(OK)
         return bytes(response.content)
 
     def stream(self, path: str, *, what: str) -> Iterator[bytes]:
-        """The body of a GET as it arrives."""
-        with self._translate_errors(what), self._orthanc.stream("GET", self._orthanc.url + path) as response:
-            if response.status_code != httpx.codes.OK:
-                self._judge(response, what=what, absent=None)
-            yield from response.iter_bytes()
+        """The body of a GET as it arrives; the time that its reader takes is not counted."""
+        until = deadline.of_request(self._longest)
+
+        def open_stream(orthanc: Any) -> httpx.Response:
+            opened: httpx.Response = orthanc.send(orthanc.build_request("GET", orthanc.url + path), stream=True)
+            return opened
+
+        response = self._send(open_stream, what=what)
+        with closing(response):
+            self._judge(response, what=what, absent=None)
+            chunks = iter(response.iter_bytes())
+            while True:
+                with deadline.kept(until), self._translate_errors(what):
+                    until.check()
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    break
+                yield chunk
         self._on_call(OK)
 
     def not_orthanc(self, what: str) -> Unsuitable:
         """An answer of another shape than Orthanc's."""
-        hint = f"is {self._connection.setting('URL')} the root of Orthanc's REST API?"
-        return self._unsuitable(f"{self._who}: {what} is not answered as Orthanc does; {hint}")
+        hint = f"is {self._at.setting('URL')} the root of Orthanc's REST API?"
+        return self._unsuitable(f"{what} is not answered as Orthanc does; {hint}")
 
     def close(self) -> None:
         self._orthanc.close()
+
+    def _send(self, call: Callable[[Any], httpx.Response], *, what: str) -> httpx.Response:
+        """The response, whatever its status. Sent once more where it was lost, and where other credentials may help."""
+        until = deadline.of_request(self._longest)
+        with deadline.kept(until), self._translate_errors(what):
+            until.check()
+            try:
+                response = call(self._orthanc)
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                response = call(self._orthanc)
+            if response.status_code == httpx.codes.UNAUTHORIZED and self._credentials.refused():
+                self._on_call(DENIED)
+                response.close()
+                response = call(self._orthanc)
+        return response
 
     @contextmanager
     def _translate_errors(self, what: str) -> Iterator[None]:
@@ -137,47 +129,36 @@ class Calls:
             yield
         except ReplyRefused as error:
             self._on_call(REFUSED)
-            raise self._refusal_error(error, what=what) from error
-        except httpx.TimeoutException as error:
+            raise failures.refused(self._at, what, error) from error
+        except (httpx.TimeoutException, TimeoutError) as error:
             self._on_call(UNREACHABLE)
-            if isinstance(error, httpx.ConnectTimeout):
-                raise self._unreachable("no connection within the timeout") from error
-            message = f"{self._who}: no answer to {what} within {self._connection.timeout:g} s"
-            kind = Transient if isinstance(error, httpx.PoolTimeout) else ReplyTooLate
-            raise kind(message, server=self._connection.name) from error
+            raise self._timeout_error(error, what=what) from error
         except httpx.TransportError as error:
             self._on_call(UNREACHABLE)
             raise self._transport_error(error, what=what) from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             self._on_call(REFUSED)
-            raise self._unsuitable(f"{self._who}: {what} cannot be asked ({type(error).__name__})") from error
+            raise self._unsuitable(f"{what} cannot be asked ({type(error).__name__})") from error
+
+    def _timeout_error(self, error: Exception, *, what: str) -> SyncdError:
+        if isinstance(error, httpx.ConnectTimeout):
+            return failures.no_connection(self._at, in_time=False)
+        late = failures.too_late(self._at, what)
+        # That all connections were taken says nothing about what was asked for.
+        return Transient(str(late), server=self._at.server) if isinstance(error, httpx.PoolTimeout) else late
 
     def _transport_error(self, error: httpx.TransportError, *, what: str) -> SyncdError:
-        tls = _tls_error(error)
-        if isinstance(tls, ssl.SSLCertVerificationError):
-            hint = f"set {self._connection.setting('CA_FILE')} to the authority that signed it"
-            return self._unreachable(f"its certificate is refused ({tls.verify_message}); {hint}")
+        tls = failures.tls_failure(self._at, error)
         if tls is not None:
-            return self._unreachable("no TLS connection; does the address speak https, and want a client certificate?")
+            return tls
         if isinstance(error, httpx.UnsupportedProtocol):
-            return self._unsuitable(f"{self._connection.setting('URL')}: must begin with http:// or https://")
+            return self._unsuitable(f"{self._at.setting('URL')} must begin with http:// or https://")
         if isinstance(error, httpx.ConnectError):
-            return self._unreachable(f"no connection; is Orthanc running, and {self._connection.setting('URL')} right?")
-        return Transient(f"{self._who}: the connection broke during {what}", server=self._connection.name)
+            return failures.no_connection(self._at)
+        return failures.broken(self._at, what)
 
     def _unsuitable(self, message: str) -> Unsuitable:
-        return Unsuitable(message, server=self._connection.name)
-
-    def _unreachable(self, why: str) -> Unreachable:
-        return Unreachable(f"{self._who}: {why}", server=self._connection.name)
-
-    def _refusal_error(self, error: ReplyRefused, *, what: str) -> SyncdError:
-        message = f"{self._who}: {what} {error}"
-        if isinstance(error, ReplyTooLong):
-            return ReplyTooLarge(message, server=self._connection.name)
-        if isinstance(error, ReplyTooSlow):
-            return ReplyTooLate(message, server=self._connection.name)
-        return self._unsuitable(message)
+        return Unsuitable(f"{self._at.who}: {message}", server=self._at.server)
 
     def _judge(self, response: httpx.Response, *, what: str, absent: SyncdError | None) -> None:
         """Raise what the status says; return for 200."""
@@ -189,87 +170,51 @@ class Calls:
             raise absent or self.not_orthanc(what)
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             self._on_call(DENIED)
-            both = f"{self._connection.setting('USERNAME')} and {self._connection.setting('PASSWORD')}"
-            raise self._unsuitable(f"{self._who}: refuses our credentials (HTTP {status}); set {both}")
+            both = f"{self._at.setting('USERNAME')} and {self._at.setting('PASSWORD')}"
+            raise self._unsuitable(f"refuses our credentials (HTTP {status}); set {both}")
         if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS) or status >= 500:
             self._on_call(BUSY)
             kind = Busy if status in _ASKING_FOR_PATIENCE else Transient
-            raise kind(
-                f"{self._who}: {what} is answered HTTP {status}",
-                server=self._connection.name,
-                retry_after=_retry_after(response.headers.get("Retry-After", "")),
-            )
+            pause = retry_after(response.headers.get("Retry-After", ""))
+            raise kind(f"{self._at.who}: {what} is answered HTTP {status}", server=self._at.server, retry_after=pause)
         self._on_call(REFUSED)
         if 300 <= status < 400:
-            raise self._unsuitable(
-                f"{self._who}: redirects to another address (HTTP {status}), which is not followed; "
-                f"set {self._connection.setting('URL')} to the final one"
-            )
-        raise self._unsuitable(f"{self._who}: {what} is answered HTTP {status}; does a proxy stand before Orthanc?")
+            raise Unsuitable(failures.redirected(self._at, status), server=self._at.server)
+        raise self._unsuitable(f"{what} is answered HTTP {status}; does a proxy stand before Orthanc?")
 
     def _read(self, response: httpx.Response, *, what: str) -> Any:
         body = response.content
         if body.lstrip()[:1] == b"<":
             self._on_call(UNREADABLE)
             raise self._unsuitable(
-                f"{self._who}: {what} is answered by a web page instead of JSON; "
-                f"is {self._connection.setting('URL')} Orthanc's REST API, without a login page before it?"
+                f"{what} is answered by a web page instead of JSON; "
+                f"is {self._at.setting('URL')} Orthanc's REST API, without a login page before it?"
             )
         try:
-            value = json.loads(body.decode("utf-8", errors="replace"))
-        except (ValueError, RecursionError) as error:
+            value = read_json(body, lenient=True)
+        except Unreadable as error:
             self._on_call(UNREADABLE)
-            message = f"{self._who}: the answer to {what} cannot be read as JSON"
-            raise ReplyUnreadable(message, server=self._connection.name) from error
-        if too_deep(value):
-            self._on_call(UNREADABLE)
-            message = f"{self._who}: the answer to {what} is nested too deep"
-            raise ReplyUnreadable(message, server=self._connection.name)
+            raise ReplyUnreadable(f"{self._at.who}: the answer to {what} {error}", server=self._at.server) from error
+        except ReplyRefused as error:
+            self._on_call(REFUSED)
+            raise failures.refused(self._at, what, error) from error
         self._on_call(OK)
         return value
 
 
-def _client(connection: ArchiveConnection, transport: httpx.BaseTransport) -> Any:
+def _client(connection: ArchiveConnection, transport: httpx.BaseTransport, credentials: Credentials) -> Any:
     """pyorthanc's client: no redirects, no compression, and nothing from the environment (proxies, .netrc)."""
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "syncd"}
-    if connection.token:
-        headers["Authorization"] = f"Bearer {connection.token}"
+
+    def complete(request: httpx.Request) -> None:
+        request.headers.update({**common_headers(), **credentials.headers()})
+
     return Orthanc(
         connection.url.rstrip("/"),
-        connection.username or None,
-        connection.password or None,
         return_raw_response=True,
         transport=transport,
         timeout=connection.timeout,
-        headers=headers,
+        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         trust_env=False,
         follow_redirects=False,
-        event_hooks={"request": [_correlate]},
+        event_hooks={"request": [complete]},
     )
-
-
-def _correlate(request: httpx.Request) -> None:
-    if correlation_id.get():
-        request.headers["X-Correlation-ID"] = correlation_id.get()
-
-
-def _tls_error(error: BaseException) -> ssl.SSLError | None:
-    """The TLS failure at the bottom of httpx's and httpcore's exceptions, if it was one."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    return None
-
-
-def _retry_after(text: str) -> float | None:
-    """RFC 9110 10.2.3: seconds, or a date."""
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

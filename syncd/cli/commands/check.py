@@ -27,7 +27,7 @@ from syncd.mapping.resources.sentinel import sentinel_type
 from syncd.model.work import Target
 from syncd.publish import sentinel
 from syncd.publish.assigned import ASSIGNED
-from syncd.publish.pages import PageGone, nobody_serves
+from syncd.publish.bases import PageGone, nobody_serves
 from syncd.publish.server import GET_THEN_PUT, VERSION_IN_BODY, FhirServer
 from syncd.settings import Settings, load
 from syncd.settings.schema import ArchiveSettings

@@ -40,9 +40,9 @@ from syncd.model.work import Mark, MarkKind
 from syncd.plan.decide import Found
 from syncd.plan.elements import elements
 from syncd.plan.ownership import TAG_SYSTEM, installation_of
-from syncd.publish.confirmed import is_below, second
+from syncd.publish.answers import is_below, second
+from syncd.publish.bases import PageGone
 from syncd.publish.lookups import by_uid, study_named
-from syncd.publish.pages import PageGone
 from syncd.publish.server import token
 
 log = structlog.get_logger(__name__)

@@ -39,7 +39,7 @@ from syncd.plan.decide import (
 )
 from syncd.plan.elements import elements
 from syncd.plan.ownership import installation_of, owned_values
-from syncd.publish.confirmed import is_below
+from syncd.publish.answers import is_below
 from syncd.publish.lookups import imaging_studies
 from syncd.publish.server import Written
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
+from syncd.http import deadline
 from syncd.loop.breaker import Gate, Gates
 from syncd.loop.companions import provenance
 from syncd.loop.companions.target import restore
@@ -111,7 +112,8 @@ class Attempt:
         """The outcome, or None when the study is not to blame and simply goes back."""
         began = time.monotonic()
         try:
-            outcome = reconcile(task)
+            with deadline.turn(self._context.longest_turn):
+                outcome = reconcile(task)
         except ServerReset:
             return self._after_reset(task, began)
         except (LedgerUnavailable, LedgerRefused) as error:

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from syncd.archive.orthanc import OrthancArchive
-from syncd.archive.rest import bounds
-from syncd.archive.rest.calls import Busy, ReplyTooLate, ReplyUnreadable
 from syncd.archive.rest.connection import ArchiveConnection
 from syncd.errors import ConfigurationError, SyncdError, Transient, Unreachable, Unsuitable
+from syncd.http import deadline
+from syncd.http.failures import Busy, ReplyTooLate, ReplyUnreadable
 from syncd.model.correlation import correlation_id
 from syncd.model.ids import ArchiveName
 from tests.archive.scripted import CONNECTION, Answer, Scripted, answering, archive, in_turn, system
@@ -63,7 +63,7 @@ def not_trusted() -> ssl.SSLCertVerificationError:
         (replying(200, body="9" * 10_000), ReplyUnreadable, "JSON", "unreadable"),
         (compressed, Unsuitable, "compressed", "refused"),
         (refusing(httpx.ConnectError("refused")), Unreachable, "is Orthanc running", "unreachable"),
-        (refusing(httpx.ConnectError("tls"), cause=not_trusted()), Unreachable, "__CA_FILE", "unreachable"),
+        (refusing(httpx.ConnectError("tls"), cause=not_trusted()), Unsuitable, "__CA_FILE", "unreachable"),
         (refusing(httpx.ConnectError("tls"), cause=ssl.SSLError(1, "x")), Unreachable, "https", "unreachable"),
         (refusing(httpx.ConnectTimeout("slow")), Unreachable, "no connection", "unreachable"),
         (refusing(httpx.ReadTimeout("slow")), ReplyTooLate, "no answer to GET /changes within 3 s", "unreachable"),
@@ -157,7 +157,7 @@ def test_a_reply_that_drips_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch
             now[0] += 2.0
             yield b" "
 
-    monkeypatch.setattr(bounds, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: now[0]))
     orthanc, _ = archive({"GET /changes": lambda request: httpx.Response(200, content=drips())})
     with pytest.raises(Transient, match="within 30 s"):
         orthanc.changes(0, limit=10)
@@ -202,7 +202,7 @@ def test_a_connection_shows_no_secret() -> None:
     connection = ArchiveConnection(
         name=ArchiveName("main"), url="https://u:secret-1@host:8042/o?k=secret-2", password="secret-3", token="secret-4"
     )
-    assert repr(connection) == "ArchiveConnection(name='main', url='https://host:8042/o')"
+    assert repr(connection) == "ArchiveConnection(server='main', url='https://host:8042/o')"
     assert "secret" not in f"{connection} {connection.address}"
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from syncd.archive.rest.answers import study_header, study_listing
-from syncd.archive.rest.digest import MAIN_TAGS, tags_digest
+from syncd.archive.rest.answers import MAIN_TAGS, study_header, study_listing, tags_digest
 from syncd.model.ids import ArchiveName
 from tests.fakes.orthanc_tags import MAIN_TAGS as KEPT
 from tests.fakes.orthanc_tags import MORE_MAIN_TAGS, PATIENT, STUDY

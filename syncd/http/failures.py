@@ -1,0 +1,88 @@
+"""What went wrong with a request, as an error that says who must act, in words that name what to look at (RULES S1)."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+from syncd.errors import SyncdError, Transient, Unreachable, Unsuitable
+from syncd.http import deadline
+from syncd.http.connection import Connection
+from syncd.http.replies import ReplyRefused, ReplyTooLong
+
+
+class ReplyTooLarge(Unsuitable):
+    """A server's reply is larger than syncd accepts."""
+
+
+class ReplyTooLate(Transient):
+    """A server's reply did not come in time."""
+
+
+class Busy(Transient):
+    """A server, or the proxy before it, asks for patience: that says nothing about what was asked for."""
+
+
+class ReplyUnreadable(Transient):
+    """A server's reply is no JSON, or none that can be trusted."""
+
+
+def no_connection(at: Connection, *, in_time: bool = True) -> Unreachable:
+    """Nothing listens there, or it does not say so."""
+    when = "" if in_time else f" (no connection within {at.timeout:g} s)"
+    question = f"is {at.software} running, and {at.setting('URL')} right?"
+    return Unreachable(f"{at.name_told} cannot be reached at {at.address}{when}: {question}", server=at.server)
+
+
+def too_late(at: Connection, what: str) -> Transient:
+    """A wait took its timeout, or all of them together took too long. The end of a turn is no fault of this reply."""
+    over = deadline.current()
+    if over is not None and over.is_over:
+        kind = Transient if over.of_turn else ReplyTooLate
+        return kind(f"{at.who}: {what} {over.told}", server=at.server)
+    return ReplyTooLate(f"{at.who}: no answer to {what} within {at.timeout:g} s", server=at.server)
+
+
+def broken(at: Connection, what: str) -> Transient:
+    """The connection ended before the answer did."""
+    return Transient(f"{at.who}: the connection broke during {what}", server=at.server)
+
+
+def refused(at: Connection, what: str, error: ReplyRefused) -> Unsuitable:
+    """The answer is larger than we take in, or coded as we did not ask."""
+    kind = ReplyTooLarge if isinstance(error, ReplyTooLong) else Unsuitable
+    return kind(f"{at.who}: {what} {error}", server=at.server)
+
+
+def redirected(at: Connection, status: int) -> str:
+    """What is said of an answer that leads elsewhere."""
+    return (
+        f"{at.who}: redirects to another address (HTTP {status}), which is not followed; "
+        f"set {at.setting('URL')} to the final one"
+    )
+
+
+def tls_failure(at: Connection, error: BaseException) -> SyncdError | None:
+    """What of TLS is at the bottom of a library's exceptions; None if nothing of it is."""
+    found = [cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)]
+    for cause in found:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = getattr(cause, "verify_message", "not trusted")
+            hint = f"set {at.setting('CA_FILE')} to the authority that signed it"
+            return Unsuitable(f"{at.who}: its certificate is refused ({why}); {hint}", server=at.server)
+    if not found:
+        return None
+    question = "does the address speak https, and want a client certificate?"
+    return Unreachable(f"{at.who}: no TLS connection; {question}", server=at.server)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and whatever it was made of: libraries chain, and some only hand over as arguments."""
+    waiting: list[object] = [error]
+    seen: set[int] = set()
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
