@@ -8,13 +8,10 @@ variable), which needs no hand in either library. A request never lasts longer t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
-
-Item = TypeVar("Item")
 
 TURN = 60
 """A study's turn may take this many timeouts of the slower server: one hour with the settings' defaults. The largest studies
@@ -83,16 +80,3 @@ def left(timeout: float | None) -> float | None:
     deadline.check()
     rest = max(deadline.at - time.monotonic(), 0.001)
     return rest if timeout is None else min(timeout, rest)
-
-
-def each(items: Iterable[Item], *, deadline: Deadline) -> Iterator[Item]:
-    """The items, each of which is waited for under the deadline; what is done between them is not."""
-    waiting = iter(items)
-    while True:
-        with kept(deadline):
-            deadline.check()
-            try:
-                item = next(waiting)
-            except StopIteration:
-                return
-        yield item

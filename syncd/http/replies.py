@@ -28,7 +28,7 @@ _PIECE = 65_536
 _GZIP_OR_ZLIB = 47
 """zlib's word for: whichever of the two it is."""
 
-_SURROGATE = re.compile(rb"\\u[dD][89abAB]")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class ReplyRefused(Exception):

@@ -1,0 +1,167 @@
+"""What of a reply is taken in, and what is believed (RULES S2)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+import zlib
+from typing import Any
+
+import pytest
+
+from syncd.errors import SyncdError, Transient, Unsuitable
+from syncd.http import replies
+from syncd.http.failures import ReplyTooLarge, ReplyUnreadable
+from syncd.http.replies import ReplyRefused, ReplyTooLong, Unreadable, bounded, read_json
+from tests.http.rims import RIMS
+from tests.http.sick import HEAD, answering, at_once
+
+NOT_BELIEVED = {
+    "a key twice": b'{"resourceType": "Patient", "id": "1", "id": "2"}',
+    "a key twice within": b'{"a": [{"b": 1, "b": 1}]}',
+    "5,000 digits": b'{"a": ' + b"9" * 5000 + b"}",
+    "beyond a double": b'{"a": 1e999}',
+    "beyond a double, below": b'{"a": -1e999}',
+    "a whole number beyond": b'{"a": 1' + b"0" * 400 + b"}",
+    "no number": b'{"a": NaN}',
+    "infinity": b'{"a": -Infinity}',
+    "deep": b"[" * 300 + b"]" * 300,
+    "very deep": b'{"a":' * 100_000,
+    "half a character": b'{"a": "\\ud800"}',
+    "half a character as a key": b'{"\\udfff": 1}',
+    "cut": b'{"a": ',
+    "two values": b"{}{}",
+    "nothing": b" ",
+}
+
+
+@pytest.mark.parametrize("body", NOT_BELIEVED.values(), ids=NOT_BELIEVED)
+def test_what_nobody_can_trust_is_not_believed(body: bytes) -> None:
+    """Each reader of such a text takes something else from it."""
+    for lenient in (False, True):
+        with pytest.raises(Unreadable, match="cannot be read as JSON"):
+            read_json(body, lenient=lenient)
+
+
+@pytest.mark.parametrize("body", NOT_BELIEVED.values(), ids=NOT_BELIEVED)
+@pytest.mark.parametrize("rim", RIMS)
+def test_a_server_that_says_it_is_not_believed_either(rim: str, body: bytes) -> None:
+    """Transient of an archive; no body of the FHIR server's answer, which is then no answer to a read."""
+    answer = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with answering(at_once(answer)) as port:
+        ask = RIMS[rim](f"http://127.0.0.1:{port}")
+        if rim == "fhir":
+            assert (found := ask()).body is None
+            assert "cannot be read as JSON" in found.fault
+        else:
+            with pytest.raises(ReplyUnreadable, match="answer to GET /system cannot be read as JSON"):
+                ask()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{}, [], None, 7, -7.25, 2**64, 1e300, "\N{GRINNING FACE}", {"a": {"a": 1}}, [[[]]], "\\ud800", {"ü": ""}],
+)
+def test_everything_else_is_read_as_it_is(value: Any) -> None:
+    """Also what only looks like half a character, and a character of two halves."""
+    assert read_json(json.dumps(value).encode()) == value
+    assert read_json(b"\xef\xbb\xbf" + json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+def test_bytes_that_are_no_utf_8_are_an_archive_s_business_alone() -> None:
+    """An archive copies texts of files, whatever they are (RULES B11 looks closer); a FHIR server has none of those."""
+    assert read_json(b'"\xff"', lenient=True) == "\N{REPLACEMENT CHARACTER}"
+    with pytest.raises(Unreadable, match="UTF-8"):
+        read_json(b'"\xff"')
+
+
+def test_a_text_of_too_many_values_is_refused_before_it_is_read() -> None:
+    """64 MB of empty lists are 1.4 GB of them."""
+    body = b"[" + b"[]," * replies.MAX_VALUES + b"[]]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(ReplyTooLong, match="10,000,000 values"):
+            read_json(body)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bomb_costs_no_more_memory_than_a_plain_reply() -> None:
+    """128 MB of zeros, packed into 128 KB and sent at once."""
+    packing = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(packing.compress(bytes(1024 * 1024)) for _ in range(128)) + packing.flush()
+    taken = 0
+    tracemalloc.start()
+    try:
+        with pytest.raises(ReplyTooLong):
+            for piece in bounded([bomb], limit=16 * 1024 * 1024, coding="gzip", packed=True):
+                taken += len(piece)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+    assert taken <= 16 * 1024 * 1024
+
+
+PLAIN = json.dumps({"resourceType": "Patient", "id": "1", "text": "x" * 100_000}).encode()
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        ("gzip", gzip.compress(PLAIN)),
+        ("x-gzip", gzip.compress(PLAIN)),
+        (" GZIP ", gzip.compress(PLAIN[:10]) + gzip.compress(PLAIN[10:])),
+        ("deflate", zlib.compress(PLAIN)),
+    ],
+    ids=["gzip", "x-gzip", "two parts", "zlib"],
+)
+@pytest.mark.parametrize("size", [1, 7, 10**6])
+def test_a_packed_reply_is_unpacked(coding: str, packed: bytes, size: int) -> None:
+    """In whatever pieces it comes."""
+    pieces = (packed[at : at + size] for at in range(0, len(packed), size))
+    assert b"".join(bounded(pieces, limit=10**6, coding=coding, packed=True)) == PLAIN
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "compress", "\u00e4"])
+def test_another_coding_is_refused(coding: str) -> None:
+    """None of them was asked for; several are the way of bombs."""
+    with pytest.raises(ReplyRefused, match="compressed"):
+        list(bounded([b"x"], limit=10, coding=coding, packed=True))
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(PLAIN)[:-3], b"no gzip", b""], ids=["cut", "none", "empty"])
+def test_what_is_packed_badly_has_no_body(packed: bytes) -> None:
+    """The status and the headers of a write still count."""
+    head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    with answering(at_once(head + packed)) as port:
+        found = RIMS["fhir"](f"http://127.0.0.1:{port}")()
+    assert (found.status, found.body) == (200, None)
+
+
+def test_the_fhir_server_may_pack_and_the_archive_may_not() -> None:
+    """A FHIR server may be far away, the archive is not, and its answers are large."""
+    packed = gzip.compress(PLAIN)
+    answer = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed
+    with answering(at_once(answer)) as port:
+        assert RIMS["fhir"](f"http://127.0.0.1:{port}")().body == json.loads(PLAIN)
+        with pytest.raises(Unsuitable, match="does a proxy stand between"):
+            RIMS["archive"](f"http://127.0.0.1:{port}")()
+
+
+@pytest.mark.parametrize("rim", RIMS)
+def test_an_endless_reply_is_cut(rim: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunk after chunk, quickly."""
+    monkeypatch.setattr("syncd.publish.http.LARGEST_REPLY", 100_000)
+    monkeypatch.setattr("syncd.archive.rest.calls.MAX_REPLY", 100_000)
+
+    def pieces() -> Any:
+        yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+        while True:
+            yield b"4000\r\n" + b" " * 0x4000 + b"\r\n"
+
+    with answering(pieces) as port:
+        kind: type[SyncdError] = ReplyTooLarge if rim == "fhir" else Transient
+        with pytest.raises(kind, match="larger than any answer"):
+            RIMS[rim](f"http://127.0.0.1:{port}")()
