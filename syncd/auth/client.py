@@ -37,8 +37,10 @@ class Proof:
 class Client(Protocol):
     """One way to prove it."""
 
-    by_clock: bool
-    """Whether the proof names a time, so that another clock may refuse it."""
+    @property
+    def by_clock(self) -> bool:
+        """Whether the proof names a time, so that another clock may refuse it."""
+        ...
 
     def prove(self, endpoint: str, *, methods: tuple[str, ...], now: float) -> Proof:
         """The proof for this token endpoint, which takes `methods` (empty: it does not say); `now` by its clock."""

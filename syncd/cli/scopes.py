@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from syncd.auth.scopes import LETTERS, Need
-from syncd.cli.wiring import policy
+from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.resources.companions import types
 from syncd.mapping.resources.provenance import writes_provenance
 from syncd.mapping.resources.sentinel import sentinel_type
@@ -18,13 +18,13 @@ KEPT = "crus"
 """What syncd needs of a resource that it writes and never deletes."""
 
 
-def needs(settings: Settings) -> tuple[Need, ...]:
+def needs(settings: Settings, policy: MappingPolicy) -> tuple[Need, ...]:
     """The types of resources, each with what must be allowed. A version that is found out counts as R4: it decides only
     about DSTU2."""
-    return tuple(Need(resource_type=resource_type, rights=rights) for resource_type, rights in _needs(settings))
+    return tuple(Need(resource_type=resource_type, rights=rights) for resource_type, rights in _needs(settings, policy))
 
 
-def _needs(settings: Settings) -> Iterator[tuple[str, str]]:
+def _needs(settings: Settings, policy: MappingPolicy) -> Iterator[tuple[str, str]]:
     chosen = settings.policy
     version = "r4" if settings.fhir.version == "auto" else settings.fhir.version
     deletes = "delete" in (chosen.on_delete, chosen.on_deselect)
@@ -32,7 +32,7 @@ def _needs(settings: Settings) -> Iterator[tuple[str, str]]:
     yield sentinel_type(version), LETTERS  # the trial of create-only forms is deleted again (RULES C2)
     if chosen.patient != "logical":
         yield "Patient", KEPT if chosen.patient == "create" else "rs"
-    companions = types(policy(settings))
+    companions = types(policy)
     provenance = chosen.provenance != "off" and writes_provenance(version)
     if provenance:
         yield "Provenance", KEPT

@@ -10,6 +10,17 @@ from syncd.http import deadline
 from syncd.http.connection import Connection
 from syncd.http.replies import ReplyRefused, ReplyTooLong
 
+OUR_CERTIFICATE = {
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "expired",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "revoked",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "not accepted",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "not accepted",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "not accepted",
+    "TLSV1_ALERT_UNKNOWN_CA": "signed by nobody it knows",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants one",
+}
+"""What a server says of the certificate that we show, as OpenSSL names its alerts (RFC 8446 6.2)."""
+
 
 class ReplyTooLarge(Unsuitable):
     """A server's reply is larger than syncd accepts."""
@@ -72,6 +83,12 @@ def tls_failure(at: Connection, error: BaseException) -> SyncdError | None:
             return Unsuitable(f"{at.who}: its certificate is refused ({why}); {hint}", server=at.server)
     if not found:
         return None
+    for cause in found:
+        if cause.reason in OUR_CERTIFICATE:
+            check = f"look at {at.setting('CLIENT_CERT')}: has it expired, and is it signed by whom that server trusts?"
+            return Unsuitable(
+                f"{at.who}: refuses our certificate ({OUR_CERTIFICATE[cause.reason]}); {check}", server=at.server
+            )
     question = "does the address speak https, and want a client certificate?"
     return Unreachable(f"{at.who}: no TLS connection; {question}", server=at.server)
 

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
-from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from syncd.http import deadline, failures
+from syncd.http import deadline
 from syncd.http.connection import Connection
 from syncd.http.headers import Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
-from syncd.http.replies import ReplyRefused, Unreadable, bounded, read_json
-from syncd.publish.transport import Adapter
+from syncd.http.replies import Unreadable, bounded, read_json
+from syncd.publish.transport import Adapter, errors_told
 
 LARGEST_REPLY = 64 * 1024 * 1024
 """Bytes: a 50,000-instance ImagingStudy in R5 has about 8 MB; anything far above is no answer to us (RULES S2)."""
@@ -141,12 +139,13 @@ class FhirHttp:
         if resource is not None:
             data = json.dumps(resource, ensure_ascii=False, separators=(",", ":")).encode()
             sent["Content-Type"] = self.media_type
+        what = f"{method} {path.partition('/')[0].partition('?')[0]}"
         for once_more in (True, False):
+            sent |= self._credentials.headers()
             if writes:
                 self.before_write()
-            sent |= self._credentials.headers()
             until = deadline.of_request(self._longest)
-            with deadline.kept(until), self._translate_errors(f"{method} {path.partition('/')[0].partition('?')[0]}"):
+            with deadline.kept(until), errors_told(self.connection, what, on_call=self._on_call):
                 until.check()
                 with self._session().request(
                     method,
@@ -159,33 +158,9 @@ class FhirHttp:
                 ) as response:
                     reply = _reply(response)
             self._on_call(f"{reply.status // 100}xx")
-            if not (reply.status == requests.codes.unauthorized and once_more and self._credentials.refused()):
+            if reply.status != requests.codes.unauthorized or not (self._credentials.refused() and once_more):
                 break
         return reply
-
-    @contextmanager
-    def _translate_errors(self, what: str) -> Iterator[None]:
-        at = self.connection
-        try:
-            yield
-        except ReplyRefused as error:
-            self._on_call("broken")
-            raise failures.refused(at, what, error) from error
-        except (requests.exceptions.Timeout, ReadTimeoutError, TimeoutError) as error:
-            self._on_call("timeout")
-            if isinstance(error, requests.exceptions.ConnectTimeout):
-                raise failures.no_connection(at, in_time=False) from error
-            raise failures.too_late(at, what) from error
-        except (requests.exceptions.RequestException, HTTPError, OSError) as error:
-            tls = failures.tls_failure(at, error)
-            if tls is not None:
-                self._on_call("tls")
-                raise tls from error
-            if isinstance(error, requests.exceptions.ConnectionError):
-                self._on_call("unreachable")
-                raise failures.no_connection(at) from error
-            self._on_call("broken")
-            raise failures.broken(at, what) from error
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)

@@ -71,6 +71,7 @@ def test_a_single_jwk_is_a_set_of_one() -> None:
         (ECKey.generate_key("P-384").as_pem(private=False).decode(), "public key, not a private"),
         (json.dumps(new_key().public), "public key, not a private"),
     ],
+    ids=range(13),
 )
 def test_what_is_no_key_is_refused_without_repeating_it(text: str, why: str) -> None:
     with pytest.raises(BadKeys, match=why) as refused:

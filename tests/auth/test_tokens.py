@@ -333,7 +333,7 @@ def test_clocks_that_agree_are_no_reason_to_ask_twice(made: Callable[..., Tokens
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (error_answer("invalid_client", status=401), f"CLIENT_ID, and that the key {OLD.kid}"),
+        (error_answer("invalid_client", status=401), "check SYNCD_FHIR__AUTH__CLIENT_ID, and that the key"),
         (error_answer("invalid_client"), "syncd keys show"),
         (error_answer("invalid_scope"), "asked for system/ImagingStudy.crus system/Patient.rs"),
         (error_answer("invalid_scope"), "SYNCD_FHIR__AUTH__SCOPE"),
@@ -356,6 +356,7 @@ def test_a_refusal_pauses_and_names_the_setting(made: Callable[..., Tokens], ans
     with pytest.raises(TargetPaused) as raised:
         made(Giver(answers=[answer])).current()
     assert words in str(raised.value)
+    assert "invalid_client" not in str(raised.value) or OLD.kid in str(raised.value)
     assert "free text" not in str(raised.value)
 
 

@@ -121,6 +121,8 @@ class Calls:
                 self._on_call(DENIED)
                 response.close()
                 response = call(self._orthanc)
+                if response.status_code == httpx.codes.UNAUTHORIZED:
+                    self._credentials.refused()
         return response
 
     @contextmanager
