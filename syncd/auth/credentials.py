@@ -47,7 +47,7 @@ class Granted:
 
     def __init__(self, tokens: Tokens, *, place: Place) -> None:
         self.tokens = tokens
-        self._place = place
+        self.place = place
         self._sent = threading.local()
 
     def headers(self) -> Mapping[str, str]:
@@ -66,8 +66,8 @@ class Granted:
             return True
         audience = last.token.audience
         meant = f"it is for {audience}" if audience else "it does not say for whom it is"
-        raise self._place.refusal(
-            f"A token that was fetched a moment ago is refused by {self._place.whose} (401); {meant}, from {last.endpoint}: "
-            f"check {self._place.setting('AUDIENCE')}, {self._place.setting('SCOPE')}, and whether it trusts that server",
+        raise self.place.refusal(
+            f"A token that was fetched a moment ago is refused by {self.place.whose} (401); {meant}, from {last.endpoint}: "
+            f"check {self.place.setting('AUDIENCE')}, {self.place.setting('SCOPE')}, and whether it trusts that server",
             status=401,
         )

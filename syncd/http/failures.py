@@ -84,12 +84,13 @@ def tls_failure(at: Connection, error: BaseException) -> SyncdError | None:
     if not found:
         return None
     for cause in found:
-        if cause.reason in OUR_CERTIFICATE:
-            check = f"look at {at.setting('CLIENT_CERT')}: has it expired, and is it signed by whom that server trusts?"
-            return Unsuitable(
-                f"{at.who}: refuses our certificate ({OUR_CERTIFICATE[cause.reason]}); {check}", server=at.server
-            )
+        why = OUR_CERTIFICATE.get(str(getattr(cause, "reason", "")))
+        if why:
+            hint = f"look at {at.setting('CLIENT_CERT')}"
+            return Unsuitable(f"{at.who}: refuses the certificate that we show ({why}); {hint}", server=at.server)
     question = "does the address speak https, and want a client certificate?"
+    if at.client_cert:
+        question = f"does the address speak https, and does it take {at.setting('CLIENT_CERT')}?"
     return Unreachable(f"{at.who}: no TLS connection; {question}", server=at.server)
 
 
