@@ -17,7 +17,8 @@ from syncd.http import deadline
 from syncd.http.connection import Connection
 from syncd.http.headers import common_headers
 from syncd.http.replies import Unreadable, bounded, read_json
-from syncd.publish.transport import Adapter, errors_told
+from syncd.publish.http import errors_told
+from syncd.publish.transport import Adapter
 
 LARGEST_ANSWER = 1024 * 1024
 """Bytes; a token has a few thousand."""

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from syncd.http import deadline
+from syncd.http import deadline, failures
 from syncd.http.connection import Connection
 from syncd.http.headers import Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
-from syncd.http.replies import Unreadable, bounded, read_json
-from syncd.publish.transport import Adapter, errors_told
+from syncd.http.replies import ReplyRefused, Unreadable, bounded, read_json
+from syncd.publish.transport import Adapter
 
 LARGEST_REPLY = 64 * 1024 * 1024
 """Bytes: a 50,000-instance ImagingStudy in R5 has about 8 MB; anything far above is no answer to us (RULES S2)."""
@@ -193,3 +195,28 @@ def _reply(response: requests.Response) -> Reply:
     except Unreadable as error:
         return Reply(status=status, headers=headers, body=None, fault=str(error))
     return Reply(status=status, headers=headers, body=parsed if isinstance(parsed, dict) else None)
+
+
+@contextmanager
+def errors_told(at: Connection, what: str, *, on_call: Callable[[str], None] = lambda outcome: None) -> Iterator[None]:
+    """Turn whatever requests raises into an error that says who must act."""
+    try:
+        yield
+    except ReplyRefused as error:
+        on_call("broken")
+        raise failures.refused(at, what, error) from error
+    except (requests.exceptions.Timeout, ReadTimeoutError, TimeoutError) as error:
+        on_call("timeout")
+        if isinstance(error, requests.exceptions.ConnectTimeout):
+            raise failures.no_connection(at, in_time=False) from error
+        raise failures.too_late(at, what) from error
+    except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+        tls = failures.tls_failure(at, error)
+        if tls is not None:
+            on_call("tls")
+            raise tls from error
+        if isinstance(error, requests.exceptions.ConnectionError):
+            on_call("unreachable")
+            raise failures.no_connection(at) from error
+        on_call("broken")
+        raise failures.broken(at, what) from error

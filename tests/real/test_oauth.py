@@ -1,13 +1,15 @@
 """SMART Backend Services and OAuth 2 on servers that are not ours: oidc-provider, and a TLS proxy before HAPI that asks it
 about every token.
 
-The set-up is the one that docs/operation.md shows: `syncd keys new` makes the key, what `syncd keys show` prints is
-registered. Nothing that was secret in this file may stand in anything that syncd wrote (RULES S1).
+The set-up is the one that docs/operation.md shows, and its commands are what is run here: `syncd keys new` makes the key,
+what `syncd keys show` prints is registered. Nothing that was secret in this file may stand in anything that syncd wrote
+(RULES S1).
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -35,13 +37,14 @@ from syncd.settings import load
 from tests.authorization import AUDIENCE, Authorization, Known, is_installed
 from tests.authorization.guarded import GuardedServer
 from tests.authorization.papers import Papers, issue
+from tests.docs import pages
 from tests.real.installation import Installation, study
 from tests.servers import Archive, FhirServer, wait_until
 from tests.settings.given import ENOUGH
 
 SECRET = "planted:secret with % & blanks"
 SCOPES = system_scopes(needs(load(environ=ENOUGH), policy(load(environ=ENOUGH))))
-SENT = 4
+SENT = 3
 PLACE = Place()
 
 
@@ -70,6 +73,26 @@ class Site:
         return str(error)
 
 
+def _shown(section: str) -> list[list[str]]:
+    """The lines of each block of commands in a section of docs/operation.md."""
+    page = pages.text_of(pages.ROOT / "docs" / "operation.md")
+    text = page.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    return [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
+
+
+MAKE, SET, EXCHANGE = _shown("Tokens: OAuth 2 and SMART Backend Services")
+PLACES = "/etc/syncd/", "https://fhir.example.org/r4", "key-of-2026"
+"""What stands in the examples for what a site has."""
+
+
+def _typed(lines: list[str], *instead: str) -> list[list[str]]:
+    """The commands of `syncd` in these lines, as their words, for this site."""
+    text = "\n".join(lines)
+    for shown, meant in zip(PLACES, instead, strict=False):
+        text = text.replace(shown, meant)
+    return [line.split()[1:] for line in text.splitlines() if line.startswith("syncd ")]
+
+
 @pytest.fixture(scope="module")
 def oauth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An authorization server at which syncd's public keys are registered."""
@@ -77,9 +100,10 @@ def oauth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         pytest.skip("oidc-provider is not installed here: run `make test` (it installs Node and the packages)")
     folder = tmp_path_factory.mktemp("oauth")
     key_file, papers = folder / "keys.json", issue(folder / "papers")
-    for algorithm in ("ES384", "RS384"):
-        assert CliRunner().invoke(app, ["keys", "new", str(key_file), "--algorithm", algorithm]).exit_code == 0
-    public = json.loads(CliRunner().invoke(app, ["keys", "show", str(key_file)]).stdout)["keys"]
+    make, show = _typed(MAKE, f"{folder}/")
+    for words in (make, [*make, "--algorithm", "RS384"]):
+        assert CliRunner().invoke(app, words).exit_code == 0
+    public = json.loads(CliRunner().invoke(app, show).stdout)["keys"]
     clients = [
         Known(client_id="syncd", keys=public, scopes=SCOPES),
         Known(client_id="narrow", keys=public, scopes=SCOPES[1:]),
@@ -232,14 +256,20 @@ def test_a_token_for_somebody_else_is_told_with_its_audience(giver: Site, guarde
 
 
 def test_keys_are_exchanged_without_a_refusal(giver: Site, tmp_path: Path) -> None:
-    """Rotation: both are registered, the old one is dropped, the next token is signed by the new one."""
+    """Rotation by the commands of docs/operation.md: both are registered, the old one is dropped, the new one signs."""
     file = shutil.copy(giver.key_file, tmp_path / "keys.json")
     tokens = giver.tokens(giver.client(keys=file.read_text))
-    old, new = read_keys(file.read_text())
+    old, registered = read_keys(file.read_text())
     tokens.forget(tokens.current().token.value)
-    assert CliRunner().invoke(app, ["keys", "drop", old.kid, str(file)]).exit_code == 0
+    smart = {"KIND": "smart", "CLIENT_ID": "syncd", "PRIVATE_KEY_FILE": str(file)}
+    variables = {**ENOUGH, **{f"SYNCD_FHIR__AUTH__{name}": value for name, value in smart.items()}}
+    for words in _typed(EXCHANGE, "", "", old.kid):
+        done = CliRunner().invoke(app, words, env=variables)
+        assert done.exit_code == 0, done.output
+        giver.said.append(done.output)
     assert giver.giver.holds(tokens.current().token.value)
-    assert giver.client(keys=file.read_text).key.kid == new.kid
+    left = read_keys(file.read_text())
+    assert (left[0].kid, len(left)) == (registered.kid, 2)
 
 
 @pytest.mark.parametrize("certificate", ["valid", "expired", "none"])
@@ -273,14 +303,11 @@ def test_an_import_an_outage_and_an_audit(
     the scopes are those that syncd needs. The authorization server goes away in the middle and costs no study an attempt."""
     site = install(archive, hapi)
     server = guarded(site.before_fhir.url)
-    site.syncd.variables |= {
-        "SYNCD_FHIR__URL": server.base_url,
-        "SYNCD_FHIR__CA_FILE": str(giver.papers.authority),
-        "SYNCD_FHIR__AUTH__KIND": "smart",
-        "SYNCD_FHIR__AUTH__CLIENT_ID": "syncd",
-        "SYNCD_FHIR__AUTH__PRIVATE_KEY_FILE": str(giver.key_file),
-    }
-    said = site.syncd.command("check", expect=0).out
+    exported = "\n".join(SET).replace(PLACES[0], f"{giver.key_file.parent}/").replace(PLACES[1], server.base_url)
+    site.syncd.variables |= dict(re.findall(r"^export (\w+)=(.+)$", exported, re.MULTILINE))
+    site.syncd.variables["SYNCD_FHIR__CA_FILE"] = str(giver.papers.authority)
+    ((command,),) = _typed(SET)
+    said = site.syncd.command(command, expect=0).out
     assert f"asked for {' '.join(SCOPES)}: all of it granted" in said
     assert "lives 300 s" in said
     assert "clock" not in said
@@ -291,8 +318,8 @@ def test_an_import_an_outage_and_an_audit(
     site.wait_for(*uids)
 
     giver.giver.stop()
-    site.syncd.wait(lambda: site.syncd.status()["target"]["state"] == "open", what="the outage is told")
     uids += _sent(site, "during")
+    site.syncd.wait(lambda: site.syncd.status()["target"]["state"] == "open", what="the outage is told")
     site.syncd.wait(lambda: site.syncd.status()["studies"]["dirty"] == SENT, what="all marked")
     page = site.syncd.page("/readyz")
     assert (page.status, "The authorization server of the FHIR server cannot be reached" in page.text) == (503, True)
