@@ -86,6 +86,17 @@ class Syncd:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the daemon that runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def web(self) -> str:
+        """The address of its web room."""
+        return self._web
+
     def start(self, *, until_ready: bool = True) -> Syncd:
         """Start `syncd run`, wait for its web room, and, unless told otherwise, until it is ready."""
         assert not self.is_running

@@ -100,6 +100,13 @@ EXPLAIN = {
     "retraction.cause": "`gone`, `rejected` or `deselected`",
     "retraction.planned_at": "since when it waits",
     "retraction.accepted_at": "when an operator accepted it",
+    "owed[].kind": "what is owed after a write of it, such as `Provenance`",
+    "owed[].sink": "to whom: `fhir`, or the name of another receiver",
+    "owed[].state": "`waiting`, or `given-up`: it will not be sent any more",
+    "owed[].since": "since when it is owed",
+    "owed[].due": "when it is tried next, or was given up",
+    "owed[].attempts": "failed attempts so far",
+    "owed[].reason": "how the last one ended",
     "history[].at": "when something was decided, the latest first, at most 20",
     "history[].decision": "as in `decision`",
     "history[].reason": "why",
@@ -209,6 +216,18 @@ def explain_document(told: Explanation) -> dict[str, Any]:
             for one in told.rejections
         ],
         "retraction": _retraction(known),
+        "owed": [
+            {
+                "kind": entry.kind,
+                "sink": entry.sink,
+                "state": entry.state.value,
+                "since": moment(entry.made_at),
+                "due": moment(entry.due),
+                "attempts": entry.attempts,
+                "reason": entry.reason,
+            }
+            for entry in told.owed
+        ],
         "history": [
             {
                 "at": moment(one.at),

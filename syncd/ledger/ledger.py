@@ -28,8 +28,8 @@ from syncd.ledger.owner.progress import Progress
 from syncd.ledger.studies.claims import Claim, Claims
 from syncd.ledger.studies.corrections import Corrections
 from syncd.ledger.studies.marks import Marks
+from syncd.ledger.studies.outbox import Outbox
 from syncd.ledger.studies.outcomes import Outcomes
-from syncd.ledger.studies.owed_provenance import Trail
 from syncd.ledger.studies.parking import Parking
 from syncd.ledger.studies.records import Companions, Records
 from syncd.ledger.studies.references import References
@@ -93,8 +93,8 @@ class Ledger:
         """What is in doubt of published studies."""
         self.rendering = Rendering(transactions)
         """Which mapping and settings rendered what is published."""
-        self.trail = Trail(transactions)
-        """The Provenance that is owed."""
+        self.outbox = Outbox(transactions)
+        """What is owed after a study's write (RULES B8)."""
         self.facts = Facts(transactions)
         """Which FHIR server this ledger belongs to."""
         self.clock_steps = ClockSteps(transactions)

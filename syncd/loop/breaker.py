@@ -1,6 +1,6 @@
-"""Whether a server may be asked now: open while it answers, closed while it does not, probed until it does again.
+"""The circuit breaker before a server: closed while it answers, open while it does not, probed until it does again.
 
-An outage must not be paid for by the studies: while a gate is closed nothing is claimed, no row is touched and no
+An outage must not be paid for by the studies: while a breaker is open nothing is claimed, no row is touched and no
 attempt is counted (RULES C6). The first probes come quickly, so a restart of the server is hardly noticed.
 """
 
@@ -21,8 +21,8 @@ PATIENCE = 0.5
 """Seconds for which an archive's probe is waited for: one that does not answer must not keep the others from work."""
 
 
-class Gate:
-    """One server's gate. `probe` raises a `SyncdError` while the server is not fit to be used."""
+class CircuitBreaker:
+    """One server's. `probe` raises a `SyncdError` while the server is not fit to be used."""
 
     def __init__(self, probe: Callable[[], object], *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._probe = probe
@@ -39,17 +39,17 @@ class Gate:
 
     @property
     def reason(self) -> str:
-        """Why it is closed, in words without patient data; empty while it is open."""
+        """Why it is open, in words without patient data; empty while it is closed."""
         return self._reason
 
     @property
-    def is_open(self) -> bool:
+    def is_closed(self) -> bool:
         return self._state is TargetState.OK
 
-    def close(self, state: TargetState, reason: str) -> None:
-        """Let nothing through until a probe succeeds: `TargetState.OPEN` (breaker) or `PAUSED` (refused as a whole)."""
+    def trip(self, state: TargetState, reason: str) -> None:
+        """Let nothing through until a probe succeeds: `TargetState.OPEN` (it is away) or `PAUSED` (refused as a whole)."""
         with self._guard:
-            if self.is_open:
+            if self.is_closed:
                 self._next_probe = self._monotonic() + self._pause
             self._state, self._reason = state, reason
 
@@ -64,10 +64,10 @@ class Gate:
         self._next_probe = 0.0
 
     def ask(self) -> bool:
-        """Probe if it is time; returns whether the gate is open now."""
+        """Probe if it is time; returns whether the breaker is closed now."""
         with self._guard:
-            if self.is_open or self._monotonic() < self._next_probe:
-                return self.is_open
+            if self.is_closed or self._monotonic() < self._next_probe:
+                return self.is_closed
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
             self._next_probe = self._monotonic() + self._pause
         trouble = self._trouble()
@@ -80,14 +80,14 @@ class Gate:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is closed, and may be probed again."""
-        return not self.is_open and self._monotonic() >= self._next_probe
+        """Whether it is open, and may be probed again."""
+        return not self.is_closed and self._monotonic() >= self._next_probe
 
     def blames(self) -> bool:
-        """Ask the server now: whether it is itself in trouble (then the gate closes), or only the one who asked."""
+        """Ask the server now: whether it is itself in trouble (then the breaker opens), or only the one who asked."""
         trouble = self._trouble()
         if trouble:
-            self.close(TargetState.OPEN, trouble)
+            self.trip(TargetState.OPEN, trouble)
         return bool(trouble)
 
     def _trouble(self) -> str:
@@ -100,42 +100,42 @@ class Gate:
         return ""
 
 
-class Gates:
-    """The gates of all archives, by name."""
+class CircuitBreakers:
+    """Those of all archives, by name."""
 
-    def __init__(self, gates: Mapping[ArchiveName, Gate]) -> None:
-        self._gates = dict(gates)
+    def __init__(self, breakers: Mapping[ArchiveName, CircuitBreaker]) -> None:
+        self._breakers = dict(breakers)
 
-    def __getitem__(self, name: ArchiveName) -> Gate:
-        return self._gates[name]
+    def __getitem__(self, name: ArchiveName) -> CircuitBreaker:
+        return self._breakers[name]
 
     def __iter__(self) -> Iterator[ArchiveName]:
-        return iter(self._gates)
+        return iter(self._breakers)
 
-    def open(self) -> frozenset[ArchiveName]:
-        """Those that may be asked now; closed ones are probed when it is time."""
-        return frozenset(name for name, gate in self._gates.items() if _ask(gate))
+    def usable(self) -> frozenset[ArchiveName]:
+        """Those that may be asked now; the others are probed when it is time."""
+        return frozenset(name for name, breaker in self._breakers.items() if _ask(breaker))
 
-    def closed_archives(self) -> frozenset[ArchiveName]:
+    def tripped(self) -> frozenset[ArchiveName]:
         """Those that may not, as far as is known."""
-        return frozenset(name for name, gate in self._gates.items() if not gate.is_open)
+        return frozenset(name for name, breaker in self._breakers.items() if not breaker.is_closed)
 
-    def of(self, server: str) -> Gate | None:
-        """The gate of the archive that an error names; None where it names none."""
-        return self._gates.get(ArchiveName(server))
+    def of(self, server: str) -> CircuitBreaker | None:
+        """The breaker of the archive that an error names; None where it names none."""
+        return self._breakers.get(ArchiveName(server))
 
     @property
     def reasons(self) -> dict[ArchiveName, str]:
-        """Why archives are closed, in words; where there are several, they name it."""
-        return {name: self._with_name(name, gate.reason) for name, gate in self._gates.items() if gate.reason}
+        """Why archives must not be asked, in words; where there are several, they name it."""
+        return {name: self._with_name(name, breaker.reason) for name, breaker in self._breakers.items() if breaker.reason}
 
     def _with_name(self, name: ArchiveName, reason: str) -> str:
-        return f"archive {name}: {reason}" if len(self._gates) > 1 and f"archive {name}" not in reason else reason
+        return f"archive {name}: {reason}" if len(self._breakers) > 1 and f"archive {name}" not in reason else reason
 
 
-def _ask(gate: Gate) -> bool:
-    if gate.is_due:
-        probe = threading.Thread(target=gate.ask, name="probe", daemon=True)
+def _ask(breaker: CircuitBreaker) -> bool:
+    if breaker.is_due:
+        probe = threading.Thread(target=breaker.ask, name="probe", daemon=True)
         probe.start()
         probe.join(PATIENCE)
-    return gate.is_open
+    return breaker.is_closed

@@ -40,7 +40,7 @@ class Step(StrEnum):
     RETRACTION_CLAIMED = "retraction-claimed"
     DELETED = "deleted"
     AGENT_SENT = "agent-sent"
-    PROVENANCE_SENT = "provenance-sent"
+    DELIVERED = "delivered"
 
 
 _observer: Callable[[Step], None] | None = None

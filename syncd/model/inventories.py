@@ -44,21 +44,9 @@ studies that refer to what is gone, not in use any more, or replaced (RULES B12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A resource of the FHIR server that should not be there as it is. `owner` is the code of its installation tag, empty
-    without one; `seen_at` is when the inventory that saw it last began."""
-
-    kind: FindingKind
-    resource_id: str
-    study_uid: str
-    owner: str = ""
-    version: str = ""
-    seen_at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedResource:
-    """One ImagingStudy as a listing shows it. `study_uid` is empty when it names none; `owner` as in `Finding`."""
+    """One ImagingStudy as a listing shows it. `study_uid` is empty when it names none; `owner` is
+    the code of its installation tag, empty without one."""
 
     resource_id: str
     study_uid: str

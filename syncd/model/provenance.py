@@ -1,13 +1,19 @@
-"""What is still to be said of a write that was confirmed: a Provenance, owed until the server has it (RULES B8).
+"""A Provenance that is owed for a write which was confirmed (RULES B8): what is kept of it in the outbox.
 
-A debt is a value that says everything: what it says again after a crash is the same, word for word. It must never stand
-in the way of what it speaks of: it is kept beside the record, and paid, put off or given up alone.
+It is a value that says everything: what it says again after a crash is the same, word for word.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from syncd.model.outbox import OutboxEntry
+
+PROVENANCE = "Provenance"
+"""Its kind in the outbox."""
 
 
 class Occasion(StrEnum):
@@ -27,8 +33,7 @@ class Occasion(StrEnum):
 class OwedProvenance:
     """One Provenance of `ImagingStudy/<resource_id>` in its `version`. `sources` are the studies that it replaces.
 
-    `recorded` is when the write was intended: the intent's time, which a retry finds again. `attempts` failed so far, the
-    next one is due at `due`. Times are seconds since the epoch."""
+    `recorded` is when the write was intended, in seconds since the epoch: the intent's time, which a retry finds again."""
 
     provenance_id: str
     study_uid: str
@@ -37,5 +42,27 @@ class OwedProvenance:
     occasion: Occasion
     recorded: float
     sources: tuple[str, ...] = ()
-    attempts: int = 0
-    due: float = 0.0
+
+    @classmethod
+    def of_entry(cls, entry: OutboxEntry) -> OwedProvenance:
+        """What `entry` keeps."""
+        kept = entry.payload
+        return cls(
+            provenance_id=entry.key,
+            study_uid=entry.study_uid,
+            resource_id=str(kept["resource_id"]),
+            version=str(kept["version"]),
+            occasion=Occasion(kept["occasion"]),
+            recorded=float(kept["recorded"]),
+            sources=tuple(kept["sources"]),
+        )
+
+    def payload(self) -> Mapping[str, Any]:
+        """What an entry keeps beside its key and study."""
+        return {
+            "resource_id": self.resource_id,
+            "version": self.version,
+            "occasion": self.occasion.value,
+            "recorded": self.recorded,
+            "sources": list(self.sources),
+        }

@@ -1,4 +1,4 @@
-"""The ledger's nouns: marks, dirty rows, records, intents, and the outcome of one reconcile.
+"""The ledger's nouns: marks, dirty rows, records, intents, and what an operator sees of them.
 
 A mark is a reason to look at a study again; the dirty row is all marks of one StudyInstanceUID merged. RULES A5 decides
 when it is due: a row of a study that still receives instances must neither be asked at every event nor wait for ever,
@@ -15,10 +15,9 @@ from typing import Any
 
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.provenance import OwedProvenance
-from syncd.model.selection import UnselectedStudy
+from syncd.model.outbox import Queue
 from syncd.model.snapshot import Note
-from syncd.model.words import ArchiveState, BrakeState, Cause, Decision, ParkedReason, Priority
+from syncd.model.words import ArchiveState, BrakeState, Cause, ParkedReason, Priority
 
 LONGEST_STREAM = 600.0
 """Seconds of unbroken streaming after which `available` is published although instances still arrive (RULES A5)."""
@@ -274,19 +273,6 @@ class Target:
     sentinel_version: str = ""
 
 
-class Retraction(StrEnum):
-    """What an outcome says of a retraction that was claimed or planned for its study (RULES D3)."""
-
-    UNTOLD = ""
-    """Nothing: a failed attempt, or a study that waits at the brake."""
-    THERE = "there"
-    """The archive holds it: whatever was planned because it was gone is off."""
-    OFF = "off"
-    """There is no reason any more: neither planned nor paid for any longer."""
-    DONE = "done"
-    """It was carried out; the next one of this study is paid for anew."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRetraction:
     """A study that waits at the closed brake. `accepted_at`: when the operator accepted the plan it is in; 0 before."""
@@ -316,47 +302,6 @@ class Brake:
     @property
     def state(self) -> BrakeState:
         return BrakeState.CLOSED if self.planned else BrakeState.OPEN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one reconcile of one study ended: committed in one transaction, together with its history line.
-
-    `done`: the mark is cleared if no newer one came. Otherwise the row stays, due at `due`. `attempts` and `not_before`
-    are the backoff after a transient failure. A `record` replaces the study's record and clears its intent; `parked`
-    replaces its parked entry, `unpark` removes it; `gone_copies` are copies proven absent (RULES D1).
-    """
-
-    study_uid: str
-    generation: int
-    decision: Decision
-    reason: str
-    done: bool
-    due: float = 0.0
-    attempts: int = 0
-    not_before: float = 0.0
-    record: StudyRecord | None = None
-    parked: ParkedStudy | None = None
-    unpark: bool = False
-    clear_intent: bool = False
-    reset_stream: bool = False
-    """After an `available` publication: the 10-minute timer starts anew (RULES A5)."""
-    gone_copies: tuple[Copy, ...] = ()
-    retraction: Retraction = Retraction.UNTOLD
-    safety: tuple[Note, ...] | None = None
-    """What is in doubt of the study as it is published now, in place of what was kept; None: nothing is known of that."""
-    noted: tuple[str, ...] = ()
-    """Rules by which something odd of what was published now was dealt with; for the counters, not kept."""
-    found_copies: tuple[Copy, ...] = ()
-    corrected: tuple[str, ...] = ()
-    """Elements of ours that somebody else had changed and that were put back with `record` (RULES C4)."""
-    correlation_id: str = ""
-    owed: tuple[OwedProvenance, ...] = ()
-    """Provenances of the write that `record` confirms; owed from the transaction that keeps the record (RULES B8)."""
-    unselected: UnselectedStudy | None = None
-    """The study is not published because the site does not select it; replaces what was known of that."""
-    selected: bool = False
-    """The site does select it, or it is gone: it is counted among the others no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -430,5 +375,7 @@ class Counts:
     """Published studies with `safety` notes."""
     outdated: int = 0
     """Published studies that another mapping or other settings rendered than today's (RULES B3)."""
+    outbox: tuple[Queue, ...] = ()
+    """What is owed after studies' writes, for each kind and sink of which anything is kept."""
     held: bool = False
     """Whether these stay so until they change or the operator lets them go (POLICY__RERENDER)."""

@@ -36,6 +36,11 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def value_digest(value: object) -> str:
+    """128 bits of SHA-256 over the canonical JSON: by this a value is known again, and cannot be read."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
+
+
 def reference_of(text: str, *, base_url: str = "") -> str:
     """A literal reference as `Type/id`, however the server answered it."""
     base = base_url.rstrip("/") + "/" if base_url else ""

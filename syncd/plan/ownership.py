@@ -3,6 +3,9 @@
 We own what the archive knows; a human or another program may add to the same resource, and what they added survives.
 Some lists both write, and some elements we only fill when they are empty: there, what was *ours* is what the record or
 a committed intent says that we wrote, never what merely looks like it.
+
+What we wrote is remembered as digests: to know it again is all that is needed, and an accession number or the name of
+a referrer has no place in the ledger (RULES S1). Others' values are kept as they are, for they must be sent again.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from syncd.plan.elements import elements
-from syncd.plan.essence import canonical, reference_of
+from syncd.plan.essence import reference_of, value_digest
 
 EXTENSION_PREFIX = "urn:syncd:"
 TAG_SYSTEM = "urn:syncd:installation"
@@ -30,34 +33,35 @@ def installation_of(resource: Resource) -> str | None:
 
 
 def owned_values(desired: Resource, *, earlier: Mapping[str, Any] | None = None, fhir_version: str = "r4") -> dict[str, Any]:
-    """What becomes ours by writing `desired`: values in shared lists, and elements filled only if empty.
+    """What becomes ours by writing `desired`: values in shared lists, and elements filled only if empty, by digest.
 
     `earlier` is what an intent held that was never recorded: its write may have arrived, so its values stay ours too.
     """
     others = desired.keys() - elements(fhir_version).whole - _OTHERWISE_HANDLED
     own = {
-        "identifier": list(desired.get("identifier", ())),
+        "identifier": _digests(desired.get("identifier", ())),
         "endpoint": _endpoints(desired),
-        "extension": _extensions(desired),
+        "extension": _digests(_extensions(desired)),
         "profile": list(desired.get("meta", {}).get("profile", ())),
-        "filled": {name: [desired[name]] for name in sorted(others)},
+        "filled": {name: [value_digest(desired[name])] for name in sorted(others)},
     }
     return join_owned(own, earlier) if earlier else own
 
 
 def join_owned(*held: Mapping[str, Any]) -> dict[str, Any]:
     """The union of what records and intents hold: "written by us" = recorded ∪ intended."""
-    filled: dict[str, list[Any]] = {}
-    for one in held:
-        for name, values in one.get("filled", {}).items():
-            filled[name] = _distinct([*filled.get(name, ()), *values])
-    return {
-        "identifier": _distinct([item for one in held for item in one.get("identifier", ())]),
-        "endpoint": _distinct([item for one in held for item in one.get("endpoint", ())]),
-        "extension": _distinct([item for one in held for item in one.get("extension", ())]),
-        "profile": _distinct([item for one in held for item in one.get("profile", ())]),
-        "filled": filled,
-    }
+    lists = ("identifier", "endpoint", "extension", "profile")
+    filled = [one.get("filled", {}) for one in held]
+    names = dict.fromkeys(name for one in filled for name in one)
+    return {name: _union(name, held) for name in lists} | {"filled": {name: _union(name, filled) for name in names}}
+
+
+def _union(name: str, held: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(item for one in held for item in one.get(name, ())))
+
+
+def _digests(values: Sequence[Any]) -> list[str]:
+    return list(dict.fromkeys(value_digest(value) for value in values))
 
 
 def foreign_part(
@@ -78,9 +82,9 @@ def foreign_part(
     ours_now = known.whole | (known.claimed & desired.keys())
     # Every other element is filled only if empty: what the mapping says rarely, and whatever a hook may add.
     for name in sorted(current.keys() - ours_now - _OTHERWISE_HANDLED):
-        ours = [canonical(value) for value in held["filled"].get(name, ())]
         # With no memory at all (a lost ledger), an element that equals what we want is ours.
-        if canonical(current[name]) not in [*ours, canonical(desired.get(name))]:
+        ours = (*held["filled"].get(name, ()), value_digest(desired.get(name)))
+        if value_digest(current[name]) not in ours:
             foreign[name] = current[name]
     foreign |= _foreign_lists(current, desired, held, base_url)
     foreign |= _foreign_meta(current, profiles=held.get("profile", ()))
@@ -110,19 +114,15 @@ def merge_foreign(desired: Resource, foreign: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def _distinct(values: Sequence[Any]) -> list[Any]:
-    return list({canonical(value): value for value in values}.values())
-
-
 def _foreign_lists(current: Resource, desired: Resource, held: Mapping[str, Any], base_url: str) -> dict[str, Any]:
     systems = {item["system"] for item in desired.get("identifier", ()) if item.get("system")}
-    values = {canonical(item) for item in [*held["identifier"], *desired.get("identifier", ())]}
+    values = {*held["identifier"], *_digests(desired.get("identifier", ()))}
     endpoints = _endpoint_ids(desired, held, base_url)
     lists = {
         "identifier": [
             item
             for item in current.get("identifier", ())
-            if item.get("system") not in systems and canonical(item) not in values
+            if item.get("system") not in systems and value_digest(item) not in values
         ],
         "endpoint": [
             item
@@ -150,18 +150,18 @@ def _endpoint_ids(desired: Resource, held: Mapping[str, Any], base_url: str) -> 
 
 def _extensions(desired: Resource) -> list[Any]:
     """Those of the resource and of its series; what lies deeper is ours as a whole."""
-    return _distinct([item for one in (desired, *desired.get("series", ())) for item in one.get("extension", ())])
+    return [item for one in (desired, *desired.get("series", ())) for item in one.get("extension", ())]
 
 
 def _extension_values(desired: Resource, held: Mapping[str, Any]) -> set[str]:
-    return {canonical(item) for item in [*_extensions(desired), *held.get("extension", ())]}
+    return {*_digests(_extensions(desired)), *held.get("extension", ())}
 
 
 def _foreign_extensions(element: Resource, ours: set[str]) -> list[Any]:
     return [
         item
         for item in element.get("extension", ())
-        if not str(item.get("url", "")).startswith(EXTENSION_PREFIX) and canonical(item) not in ours
+        if not str(item.get("url", "")).startswith(EXTENSION_PREFIX) and value_digest(item) not in ours
     ]
 
 

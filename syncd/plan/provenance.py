@@ -7,7 +7,8 @@ made a pass later, from what the server says, and compares with the same memory 
 from __future__ import annotations
 
 from syncd.model.ids import hashed_id
-from syncd.model.provenance import Occasion, OwedProvenance
+from syncd.model.outbox import FHIR, OutboxEntry
+from syncd.model.provenance import PROVENANCE, Occasion, OwedProvenance
 from syncd.model.words import WITHDRAWN
 from syncd.model.work import StudyRecord
 
@@ -18,9 +19,9 @@ _DIGITS = 40
 
 
 def provenance_owed(
-    before: StudyRecord | None, after: StudyRecord, *, scope: str, intended_at: float, due: float
-) -> tuple[OwedProvenance, ...]:
-    """What is owed for the write that made `before` (None: nothing was remembered) to `after`: one debt or none.
+    before: StudyRecord | None, after: StudyRecord, *, scope: str, intended_at: float
+) -> tuple[OutboxEntry, ...]:
+    """What is owed for the write that made `before` (None: nothing was remembered) to `after`: one entry or none.
 
     `scope` is POLICY__PROVENANCE: `off`, `corrections`, `all`.
     """
@@ -28,7 +29,7 @@ def provenance_owed(
     if occasion is None:
         return ()
     key = f"{after.resource_id}|{after.digest}"
-    debt = OwedProvenance(
+    owed = OwedProvenance(
         provenance_id=hashed_id("prov-", key=key, digits=_DIGITS),
         study_uid=after.study_uid,
         resource_id=after.resource_id,
@@ -36,9 +37,9 @@ def provenance_owed(
         occasion=occasion,
         recorded=intended_at,
         sources=_replaced_uids(after) if occasion is Occasion.REPLACED else (),
-        due=due,
     )
-    return (debt,)
+    entry = OutboxEntry(kind=PROVENANCE, sink=FHIR, study_uid=owed.study_uid, key=owed.provenance_id, payload=owed.payload())
+    return (entry,)
 
 
 def _occasion(before: StudyRecord | None, after: StudyRecord, *, everything: bool) -> Occasion | None:

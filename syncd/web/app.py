@@ -7,8 +7,10 @@ and never an exception's text.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
+import structlog
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,11 +21,14 @@ from starlette.routing import Route
 
 from syncd.errors import SyncdError
 from syncd.web.facts import Facts
+from syncd.web.failures import WrongTokens
 from syncd.web.guard import SECURITY_HEADERS, Guard, allowed_hosts, has_token
 from syncd.web.metrics import Metrics
 from syncd.web.status import status_document
 
 __all__ = ["allowed_hosts", "create_app"]
+
+log = structlog.get_logger(__name__)
 
 
 def create_app(facts: Facts, metrics: Metrics, *, token: str, allowed_hosts: Collection[str]) -> Starlette:
@@ -49,6 +54,7 @@ class _Pages:
         self._facts = facts
         self._metrics = metrics
         self._token = token
+        self._wrong_tokens = WrongTokens()
 
     def livez(self, request: Request) -> Response:
         if self._facts.alive():
@@ -67,12 +73,24 @@ class _Pages:
         return Response(encode(self._metrics.registry), headers={"content-type": content_type})
 
     def status(self, request: Request) -> Response:
-        if not has_token(request.headers, token=self._token):
-            raise HTTPException(401, headers={"WWW-Authenticate": 'Bearer realm="syncd"'})
+        self._require_token(request)
         document = status_document(
             counts=self._facts.counts(), heartbeat=self._facts.heartbeat(), reasons=self._facts.ready()
         )
         return JSONResponse(document)
+
+    def _require_token(self, request: Request) -> None:
+        """Raises 401, or 429 for whoever was wrong too often: then the right one would not be heard either, for else a
+        guesser would learn it all the same."""
+        address = request.client.host if request.client else ""
+        pause = self._wrong_tokens.pause(address)
+        if pause:
+            raise HTTPException(429, "too many wrong tokens", headers={"Retry-After": str(math.ceil(pause))})
+        if has_token(request.headers, token=self._token):
+            return
+        if "authorization" in request.headers and self._wrong_tokens.count(address):
+            log.warning("web_tokens_refused", address=address)
+        raise HTTPException(401, headers={"WWW-Authenticate": 'Bearer realm="syncd"'})
 
     def _states(self) -> list[str]:
         heartbeat = self._facts.heartbeat()
@@ -87,7 +105,7 @@ def _state(what: str, *, facts: object) -> str:
 
 
 def _answer_refusal(request: Request, error: Exception) -> Response:
-    """404, 405 and 401, as JSON."""
+    """401, 404, 405 and 429, as JSON."""
     if not isinstance(error, HTTPException):
         return _answer_failure(request, error)
     return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)

@@ -17,6 +17,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from syncd.errors import SyncdError
+from syncd.model.outbox import FHIR, EntryState, Queue
+from syncd.model.provenance import PROVENANCE
 from syncd.model.words import NOTE_RULES, BrakeState, Decision, ParkedReason, StudyState
 from syncd.model.work import Counts, Heartbeat
 from syncd.web.facts import Facts
@@ -63,6 +65,12 @@ SAFETY = Described(
     name="syncd_safety_studies",
     kind="gauge",
     text="Published studies of which the patient, a side, a body region or an order is in doubt (`syncd audit --notes`).",
+)
+OUTBOX = Described(
+    name="syncd_outbox_entries",
+    kind="gauge",
+    labels=("kind", "sink", "state"),
+    text="What is owed after studies' writes, by kind and receiver: waiting to be sent, or given up and still kept.",
 )
 OUTDATED = Described(
     name="syncd_outdated_studies",
@@ -133,7 +141,7 @@ DURATION = Described(
 
 METRICS = (
     *(READY, BEHIND_CHANGES, BEHIND_SECONDS, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, UNSELECTED),
-    *(SAFETY, OUTDATED),
+    *(SAFETY, OUTDATED, OUTBOX),
     *(BRAKE_CLOSED, RETRACTIONS_WAITING),
     *(SWEPT, SWEEP_FOUND, VERIFIED, VERIFY_FOUND),
     *(DECISIONS, DURATION, NOTES, SAFETY_NOTES, REQUESTS, BUILD),
@@ -206,7 +214,7 @@ class _Gauges(Collector):
         """Named beforehand, so that registering does not read the ledger."""
         of_archives = (BEHIND_CHANGES, BEHIND_SECONDS, BRAKE_CLOSED, RETRACTIONS_WAITING)
         inventories = (SWEPT, SWEEP_FOUND, VERIFIED, VERIFY_FOUND)
-        gauges = (*of_archives, *inventories, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, SAFETY, OUTDATED, READY)
+        gauges = (*of_archives, *inventories, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, SAFETY, OUTDATED, OUTBOX, READY)
         return tuple(_family(gauge, {}) for gauge in gauges)
 
     def collect(self) -> tuple[GaugeMetricFamily, ...]:
@@ -272,6 +280,11 @@ def _of_studies(counts: Counts, *, now: float) -> Iterator[GaugeMetricFamily]:
     yield _family(UNSELECTED, {(state,): float(number) for state, number in unselected.items()})
     yield _family(SAFETY, {(): float(counts.safety)})
     yield _family(OUTDATED, {(): float(counts.outdated)})
+    queues = {(one.kind, one.sink): one for one in (Queue(kind=PROVENANCE, sink=FHIR), *counts.outbox)}
+    numbers: dict[tuple[str, ...], float] = {}
+    for names, one in queues.items():
+        numbers |= {(*names, EntryState.WAITING): float(one.waiting), (*names, EntryState.GIVEN_UP): float(one.given_up)}
+    yield _family(OUTBOX, numbers)
 
 
 def _family(metric: Described, values: Mapping[tuple[str, ...], float]) -> GaugeMetricFamily:

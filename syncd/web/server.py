@@ -15,9 +15,14 @@ from starlette.types import ASGIApp
 
 from syncd.errors import ConfigurationError
 from syncd.settings.values import bind_address
+from syncd.web.connections import Connection
 
 GRACE = 3.0
 """Seconds for requests under way when stopping."""
+
+BACKLOG = 256
+"""Connections that wait to be accepted. So many are accepted at once at most, before the first of too many is ended: it
+must be well below the 1,024 files that a process may have open by default."""
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not listened on
 """Addresses that one listens on but cannot call, and what to call instead."""
@@ -45,6 +50,8 @@ class WebServer:
         self._socket = _listen(self._host, port=self._port)
         config = uvicorn.Config(
             self._app,
+            http=Connection,
+            backlog=BACKLOG,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -79,7 +86,7 @@ def _listen(host: str, *, port: int) -> socket.socket:
         try:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             opened.bind(address)
-            opened.listen(128)
+            opened.listen(BACKLOG)
         except OSError:
             opened.close()
             raise

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from syncd.model.outbox import Queue
 from syncd.model.work import Counts, FailingStudy, Heartbeat
 
 SHAPE = {
@@ -51,6 +52,8 @@ SHAPE = {
     "`syncd audit --notes` lists them",
     "studies.outdated": "published studies that an earlier version or other settings rendered",
     "rerender.held": "whether those stay as they are (`SYNCD_POLICY__RERENDER` is `hold`), until they change",
+    "outbox.<kind>.<sink>.waiting": "what is owed after studies' writes, by kind and receiver: how many wait to be sent",
+    "outbox.<kind>.<sink>.given_up": "how many were refused for good, of those that are still kept",
     "studies.dropped": "studies set aside of which nobody wants to hear until they change; in none of the reasons' numbers",
 }
 """Every field by its path, and what it means. Further fields may come."""
@@ -110,9 +113,17 @@ def status_document(*, counts: Counts, heartbeat: Heartbeat, reasons: tuple[str,
             "safety": counts.safety,
             "outdated": counts.outdated,
         },
+        "outbox": _queues(counts.outbox),
         "rerender": {"held": counts.held},
         "backfill": {"paused": heartbeat.backfill},
     }
+
+
+def _queues(queues: Iterable[Queue]) -> dict[str, dict[str, dict[str, int]]]:
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for queue in queues:
+        found.setdefault(queue.kind, {})[queue.sink] = {"waiting": queue.waiting, "given_up": queue.given_up}
+    return found
 
 
 def _inventory(told: Any) -> dict[str, Any] | None:

@@ -85,7 +85,7 @@ WRITING = (
     ),
     _rule(
         "C6",
-        "Answers: one table, whose fault it is, gates, backoff",
+        "Answers: one table, whose fault it is, breakers, backoff",
         at("publish/test_answers", "every_status_has_its_meaning", "every_row_of_the_table_decides_something"),
         at("publish/test_server", "each_answer_to_a_write_says_who_must_act"),
         at("publish/test_server", "absence_counts_only_where_the_type_is_served"),
@@ -247,6 +247,7 @@ WRITING = (
         at("mapping/notes/test_notes", "notes_carry_no_values"),
         at("settings/test_problems", "no_refusal_repeats_a_secret"),
         at("real/test_privacy", "neither_log_nor_page_names_a_patient_or_a_secret"),
+        at("loop/study/test_what_is_kept", "of_a_published_study_no_word_is_kept", "nor_of_one_that_was_about_to_be_sent"),
     ),
     _rule(
         "S2",
@@ -263,10 +264,12 @@ WRITING = (
     ),
     _rule(
         "S3",
-        "TLS verified; token beyond loopback; Host checked; strict CSP",
+        "TLS verified; token beyond loopback; Host and Origin checked; strict CSP; guessers and idle connections",
         at("real/test_bad_input", "a_refused_certificate_is_told_with_the_setting_that_helps"),
         at("web/test_app", "only_our_own_host_names_are_answered", "every_answer_carries_the_security_headers"),
         at("web/test_app", "on_another_address_than_loopback_the_token_protects"),
-        at("web/test_app", "what_is_not_there_is_refused_as_json"),
+        at("web/test_app", "what_is_not_there_is_refused_as_json", "a_page_of_another_origin_may_not_ask"),
+        at("web/test_app", "who_guesses_the_token_is_not_listened_to"),
+        at("faults/test_idle_connections", "ten_thousand_idle_connections_keep_no_study_waiting"),
     ),
 )

@@ -155,7 +155,7 @@ class Installation:
         def published() -> bool:
             assert process.poll() is None, f"syncd ended by itself:\n{self.log}"
             found = {one["study_uid"]: one["instances"] for one in self.rows(_AVAILABLE)}
-            owed = [table for table in ("dirty", "owed_provenance") if self.rows(f"SELECT study_uid FROM {table}")]
+            owed = [table for table in ("dirty", "outbox") if self.rows(f"SELECT study_uid FROM {table}")]
             return found == instances and not owed and self._beats(process)
 
         try:

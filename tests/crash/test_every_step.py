@@ -34,7 +34,7 @@ LASTING = frozenset(
     {
         Step.SENTINEL_INTENDED, Step.BOOTSTRAP_BEGUN, Step.BOOTSTRAP_FINISHED, Step.INVENTORY_MARKED, Step.VERIFY_LISTED,
         Step.INTAKE_COMMITTED, Step.PATIENT_SENT, Step.INTENT_SAVED, Step.SENT, Step.COMMITTED, Step.DELETED,
-        Step.RETRACTION_CLAIMED, Step.PROVENANCE_SENT,
+        Step.RETRACTION_CLAIMED, Step.DELIVERED,
     }
 )  # fmt: skip
 """Steps right after a lasting change, one of each kind. A death at another one leaves what its neighbour leaves: those are

@@ -83,8 +83,8 @@ def _ending(world: Mortal) -> None:
         world.work_here()
     assert not world.ledger.marks.page()
     assert not world.ledger.records.page_parked()
-    assert not world.ledger.trail.of_study(STUDY)
-    assert not world.ledger.trail.of_study(OTHER)
+    assert not world.ledger.outbox.of_study(STUDY)
+    assert not world.ledger.outbox.of_study(OTHER)
 
 
 def test_a_provenance_that_is_owed_is_written_once(tmp_path: Path) -> None:
@@ -135,6 +135,6 @@ def test_a_refused_provenance_leaves_the_study_as_it_is(tmp_path: Path, status: 
     world.settle()
     world.live()
     assert not world.ledger.marks.page() and not world.ledger.records.page_parked()
-    assert len(world.ledger.trail.of_study(STUDY)) == (0 if status == 400 else 1)
+    assert len(world.ledger.outbox.of_study(STUDY)) == (0 if status == 400 else 1)
     world.ledger.close()
     world.archive.close()

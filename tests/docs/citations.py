@@ -39,10 +39,10 @@ _BRACKETS = re.compile(r"[(\[]([^()\[\]]{1,120})[)\]]")
 _CELL = re.compile(rf"\| ({_list(_RULE)}) (?=\|)")
 _SEPARATORS = re.compile(r"[,;:] | and ")
 _GONE = re.compile(
-    r"\b(?:CONTRACT|DESIGN|STYLE|LAYOUT|FHIR-SERVERS|(?!README|CHANGELOG)[A-Z][A-Z-]+\.md)\b"
+    r"\b(?:CONTRACT|DESIGN|STYLE|LAYOUT|FHIR-SERVERS|(?!README|CHANGELOG|SECURITY)[A-Z][A-Z-]+\.md)\b"
     r"|(?<!HAPI )\b[Ii]ssues? \d+|\bIssue[,:] "
 )
-_PATH = re.compile(r"(?<![\w/.-])((?:docs/[\w/-]+|README|CHANGELOG)\.md)(?:#([\w-]+))?")
+_PATH = re.compile(r"(?<![\w/.-])((?:docs/[\w/-]+|README|CHANGELOG|SECURITY)\.md)(?:#([\w-]+))?")
 _BARE = {"RULES": re.compile(_list(_RULE)), "MAPPING": re.compile(rf"{_CASE}|[A-M]\.\d(?:-\d+)?")}
 
 

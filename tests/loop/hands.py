@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from syncd.loop.breaker import Gate, Gates
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.workers.pool import Workers
 from tests.loop.world import World
 
 
 def workers_of(world: World, **wanted: Any) -> Workers:
-    """Two workers whose servers are always well, if `wanted` names no gates."""
-    gates = {"fhir": Gate(lambda: None), "archives": Gates({name: Gate(lambda: None) for name in world.context.archives})}
-    return Workers(world.context, **{**gates, "concurrency": 2, **wanted})
+    """Two workers whose servers are always well, if `wanted` names no breakers."""
+    breakers = {
+        "fhir": CircuitBreaker(lambda: None),
+        "archives": CircuitBreakers({name: CircuitBreaker(lambda: None) for name in world.context.archives}),
+    }
+    return Workers(world.context, **{**breakers, "concurrency": 2, **wanted})
 
 
 def work_until(workers: Workers, stop: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""The gate before a server (RULES C6), and locks by name (RULES B4)."""
+"""The breaker before a server (RULES C6), and locks by name (RULES B4)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from syncd.errors import Unreachable
-from syncd.loop.breaker import LONGEST_PAUSE, Gate
+from syncd.loop.breaker import LONGEST_PAUSE, CircuitBreaker
 from syncd.loop.locks import Locks
 from syncd.model.words import TargetState
 from tests.fakes.http import Clock
@@ -37,25 +37,25 @@ def clock() -> Clock:
     return Clock(0.0)
 
 
-def _gate(server: Server, clock: Clock) -> Gate:
-    return Gate(server.probe, monotonic=clock)
+def _breaker(server: Server, clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker(server.probe, monotonic=clock)
 
 
-def test_an_open_gate_asks_nobody(server: Server, clock: Clock) -> None:
+def test_a_closed_breaker_asks_nobody(server: Server, clock: Clock) -> None:
     """RULES C6: no probe while all is well."""
-    assert _gate(server, clock).ask()
+    assert _breaker(server, clock).ask()
     assert server.probes == 0
 
 
-def test_a_closed_gate_probes_at_growing_intervals_up_to_half_a_minute(server: Server, clock: Clock) -> None:
+def test_an_open_breaker_probes_at_growing_intervals_up_to_half_a_minute(server: Server, clock: Clock) -> None:
     """RULES C6: probed every 30 s; the first ones come quickly."""
-    gate = _gate(server, clock)
+    breaker = _breaker(server, clock)
     server.up = False
-    gate.close(TargetState.OPEN, "away")
+    breaker.trip(TargetState.OPEN, "away")
     moments = []
     for _ in range(200):
         before = server.probes
-        gate.ask()
+        breaker.ask()
         if server.probes > before:
             moments.append(clock.now)
         clock.advance(1.0)
@@ -65,38 +65,38 @@ def test_a_closed_gate_probes_at_growing_intervals_up_to_half_a_minute(server: S
     assert set(gaps[4:]) == {LONGEST_PAUSE}
 
 
-def test_a_gate_opens_with_the_first_probe_that_succeeds(server: Server, clock: Clock) -> None:
+def test_a_breaker_closes_with_the_first_probe_that_succeeds(server: Server, clock: Clock) -> None:
     """RULES C6."""
-    gate = _gate(server, clock)
+    breaker = _breaker(server, clock)
     server.up = False
-    gate.close(TargetState.PAUSED, "refused")
+    breaker.trip(TargetState.PAUSED, "refused")
     clock.advance(1.0)
-    assert not gate.ask()
-    assert (gate.state, gate.reason) == (TargetState.PAUSED, "nobody there")
+    assert not breaker.ask()
+    assert (breaker.state, breaker.reason) == (TargetState.PAUSED, "nobody there")
     server.up = True
     clock.advance(2.0)
-    assert gate.ask()
-    assert (gate.state, gate.reason) == (TargetState.OK, "")
+    assert breaker.ask()
+    assert (breaker.state, breaker.reason) == (TargetState.OK, "")
 
 
 def test_blame_falls_on_the_server_only_if_it_does_not_answer(server: Server, clock: Clock) -> None:
     """RULES C6: the probe decides whether a study or the server is in trouble."""
-    gate = _gate(server, clock)
-    assert not gate.blames()
-    assert gate.is_open
+    breaker = _breaker(server, clock)
+    assert not breaker.blames()
+    assert breaker.is_closed
     server.up = False
-    assert gate.blames()
-    assert (gate.state, gate.reason) == (TargetState.OPEN, "nobody there")
+    assert breaker.blames()
+    assert (breaker.state, breaker.reason) == (TargetState.OPEN, "nobody there")
 
 
-def test_closing_a_closed_gate_does_not_put_the_probe_off(server: Server, clock: Clock) -> None:
+def test_tripping_an_open_breaker_does_not_put_the_probe_off(server: Server, clock: Clock) -> None:
     """RULES C6: ten workers that fail together do not postpone the next probe."""
-    gate = _gate(server, clock)
-    gate.close(TargetState.OPEN, "first")
+    breaker = _breaker(server, clock)
+    breaker.trip(TargetState.OPEN, "first")
     clock.advance(0.9)
-    gate.close(TargetState.OPEN, "second")
+    breaker.trip(TargetState.OPEN, "second")
     clock.advance(0.1)
-    assert gate.ask()
+    assert breaker.ask()
 
 
 def test_two_who_want_the_same_wait_for_each_other() -> None:
@@ -130,25 +130,25 @@ def test_a_lock_is_let_go_by_an_error() -> None:
 
 def test_only_what_was_really_done_makes_the_next_probe_quick(server: Server, clock: Clock) -> None:
     """RULES C6: a server that lets us read and refuses every write is not asked ever faster."""
-    gate = _gate(server, clock)
+    breaker = _breaker(server, clock)
     for _ in range(5):
-        gate.close(TargetState.PAUSED, "forbids writing")
-        while not gate.ask():
+        breaker.trip(TargetState.PAUSED, "forbids writing")
+        while not breaker.ask():
             clock.advance(1.0)
     assert clock.now > 20.0
-    gate.note_success()
-    gate.close(TargetState.OPEN, "away")
+    breaker.note_success()
+    breaker.trip(TargetState.OPEN, "away")
     clock.advance(1.0)
-    assert gate.ask()
+    assert breaker.ask()
 
 
-def test_a_probe_with_a_defect_keeps_the_gate_closed(clock: Clock) -> None:
+def test_a_probe_with_a_defect_keeps_the_breaker_open(clock: Clock) -> None:
     """RULES S1: nothing ends the daemon, and the message of a defect is not told."""
 
     def broken() -> None:
         raise ValueError("Synthetic^Sam")
 
-    gate = Gate(broken, monotonic=clock)
-    assert gate.blames()
-    assert "ValueError" in gate.reason
-    assert "Sam" not in gate.reason
+    breaker = CircuitBreaker(broken, monotonic=clock)
+    assert breaker.blames()
+    assert "ValueError" in breaker.reason
+    assert "Sam" not in breaker.reason

@@ -19,16 +19,19 @@ from syncd.archive.rest.connection import ArchiveConnection
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import listing, sweep
 from syncd.loop.archives.intake import Intake, Polled
-from syncd.loop.breaker import Gate, Gates
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import probe
 from syncd.loop.connect import Site, connect
 from syncd.loop.context import Context, Source
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
 from syncd.loop.workers.pool import Workers
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName
-from syncd.model.work import Mark, MarkKind, Outcome
+from syncd.model.outbox import FHIR
+from syncd.model.outcome import Outcome
+from syncd.model.work import Mark, MarkKind
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
 from syncd.selection.site import Selection
@@ -169,10 +172,10 @@ class World:
         self._context = None
 
     def workers(self, **wanted: Any) -> Workers:
-        """Workers with gates that probe both servers, as `resync` has them; wind them up with `work`."""
+        """Workers with breakers that probe both servers, as `resync` has them; wind them up with `work`."""
         context = self.context
-        archives = Gates({name: Gate(source.archive.info) for name, source in context.archives.items()})
-        return Workers(context, fhir=Gate(lambda: probe(context)), archives=archives, concurrency=2, **wanted)
+        archives = CircuitBreakers({name: CircuitBreaker(source.archive.info) for name, source in context.archives.items()})
+        return Workers(context, fhir=CircuitBreaker(lambda: probe(context)), archives=archives, concurrency=2, **wanted)
 
     @contextmanager
     def working(self, **wanted: Any) -> Iterator[Workers]:
@@ -243,7 +246,7 @@ class World:
         """What a sweep found, by kind; zeros left out."""
         self._begin(name)
         wanted = {"of": self.site.selection(name).history, **wanted}
-        found = sweep.take(self.archives[name], self.ledger, name=name, settle_after=SETTLE, **wanted).found
+        found = sweep.take(self.source(name), self.ledger, **wanted).found
         return {kind: number for kind, number in found.items() if number}
 
     def _begin(self, name: ArchiveName) -> None:
@@ -263,7 +266,7 @@ class World:
         """One reconcile of the study, committed. Whatever it raises hands the claim back."""
         task = self.task(study)
         try:
-            outcome = reconcile(task)
+            outcome = reconcile(task).outcome
         except Exception:
             self.ledger.claims.release(study)
             raise
@@ -316,6 +319,11 @@ class World:
     def asked(self, part: str) -> list[Request]:
         """Requests to the FHIR server whose path holds `part`."""
         return [one for one in self.fhir.requests if part in one.path]
+
+
+def deliver_due(context: Context) -> int:
+    """What an idle worker sends of what the FHIR server is owed; returns how much of it is over."""
+    return Dispatcher(context, monotonic=context.clock).deliver_due(FHIR)
 
 
 def puts(resource_type: str = "ImagingStudy", resource_id: str = "") -> Callable[[Request], bool]:

@@ -46,7 +46,7 @@ LATER = frozenset(
         Step.RETRACTION_CLAIMED,
         Step.DELETED,
         Step.AGENT_SENT,
-        Step.PROVENANCE_SENT,
+        Step.DELIVERED,
     }
 )
 """Steps that a new installation does not pass before something is published."""
@@ -580,7 +580,7 @@ class Convergence(RuleBasedStateMachine):
             self.site.restart()
         elif step in (Step.RETRACTION_CLAIMED, Step.DELETED):
             self._lead_to_retraction(uid, delete=step is Step.DELETED)
-        elif step in (Step.AGENT_SENT, Step.PROVENANCE_SENT):
+        elif step in (Step.AGENT_SENT, Step.DELIVERED):
             if step is Step.AGENT_SENT:
                 self.fhir_server_is_wiped()
             self._lead_to_retraction(uid, delete=False)

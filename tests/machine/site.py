@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from syncd.errors import SyncdError
-from syncd.loop.companions.provenance import deliver_due
 from syncd.loop.fhir import inventory
 from syncd.loop.fhir.turned_up import look_around
 from syncd.loop.steps import Step, observe
@@ -26,7 +25,7 @@ from tests.crash.mortal import Killed, Mortal
 from tests.fakes.http import ConnectionRefused, ReplyLost, Request, Response
 from tests.fakes.orthanc_index import Entry, Resource
 from tests.fakes.orthanc_tags import INSTANCE, SERIES, STUDY
-from tests.loop.world import MAIN, refused
+from tests.loop.world import MAIN, deliver_due, refused
 
 KO = "1.2.840.10008.5.1.4.1.1.88.59"
 
@@ -99,7 +98,7 @@ class Site(Mortal):
         return workers
 
     def work_here(self) -> None:
-        """Nothing is worked on while the archive is paused: in the daemon its gate is closed then (RULES A4)."""
+        """Nothing is worked on while the archive is paused: in the daemon its breaker is open then (RULES A4)."""
         position = self.ledger.feed.position(MAIN)
         if position is None or position.state is not ArchiveState.PAUSED:
             super().work_here()

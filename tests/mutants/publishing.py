@@ -211,7 +211,7 @@ MUTANTS = (
         name="archive-never-forgiven",
         rule="C6",
         breaks="after some outages every further one of an archive lasts half a minute",
-        edits=(Edit(f"{_LOOP}/workers/attempt.py", "                gate.note_success()\n", "                pass\n"),),
+        edits=(Edit(f"{_LOOP}/workers/attempt.py", "                breaker.note_success()\n", "                pass\n"),),
         noticed_by=(
             "tests/loop/workers/test_workers.py::test_an_archive_that_was_read_again_is_probed_quickly_the_next_time",
         ),

@@ -50,7 +50,13 @@ MUTANTS = (
         name="main-tag-over-the-bytes",
         rule="B11",
         breaks="the archive's spoilt main tag hides what was read raw",
-        edits=(Edit("syncd/snapshot/values/main_tags.py", "    told = next(better, None)\n", "    told: object = None\n"),),
+        edits=(
+            Edit(
+                "syncd/snapshot/values/main_tags.py",
+                "    told = next((one for one in said if _is_better(one, value)), None)\n",
+                "    told: object = None\n",
+            ),
+        ),
         noticed_by=("tests/snapshot/values/test_decoding.py", "tests/snapshot/values/test_main_tags.py"),
     ),
     Mutant(
@@ -210,7 +216,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/snapshot/series/laterality.py",
-                "    if not everyone or len(everyone) < expected:",
+                "    if len(everyone) < expected:",
                 "    if not everyone:",
             ),
         ),
@@ -304,7 +310,7 @@ MUTANTS = (
         name="every-rejection-an-error",
         rule="B7",
         breaks="what was rejected for its quality is called an error",
-        edits=(Edit(f"{_LOOP}/study/reconcile.py", "in_error=applied.left.in_error", "in_error=True"),),
+        edits=(Edit(f"{_LOOP}/study/consider.py", "in_error=applied.in_error", "in_error=True"),),
         noticed_by=("tests/loop/study/test_rejections.py",),
     ),
     Mutant(
@@ -354,5 +360,39 @@ MUTANTS = (
         breaks="credentials and patients go wherever a server points to",
         edits=(Edit("syncd/publish/http.py", "allow_redirects=False", "allow_redirects=True"),),
         noticed_by=("tests/publish/test_http.py::test_redirects_are_not_followed",),
+    ),
+    Mutant(
+        name="idle-connections",
+        rule="S3",
+        breaks="connections that ask nothing stay, each an open file of the daemon",
+        edits=(Edit("syncd/web/server.py", "            http=Connection,\n", ""),),
+        noticed_by=("tests/web/test_connections.py",),
+    ),
+    Mutant(
+        name="pages-of-others",
+        rule="S3",
+        breaks="any page in the operator's browser may ask",
+        edits=(Edit("syncd/web/guard.py", "elif _is_from_elsewhere(headers):", "elif False:"),),
+        noticed_by=("tests/web/test_app.py::test_a_page_of_another_origin_may_not_ask",),
+    ),
+    Mutant(
+        name="guessed-token",
+        rule="S3",
+        breaks="whoever guesses the token at last is let in",
+        edits=(Edit("syncd/web/app.py", "        if pause:\n", "        if False:\n"),),
+        noticed_by=("tests/web/test_app.py::test_who_guesses_the_token_is_not_listened_to",),
+    ),
+    Mutant(
+        name="values-in-the-ledger",
+        rule="S1",
+        breaks="accession numbers and names that were written are kept in clear",
+        edits=(
+            Edit(
+                "syncd/plan/essence.py",
+                "    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]\n",
+                "    return canonical(value)\n",
+            ),
+        ),
+        noticed_by=("tests/loop/study/test_what_is_kept.py",),
     ),
 )

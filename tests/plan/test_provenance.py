@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from syncd.model.provenance import Occasion
+from syncd.model.outbox import FHIR
+from syncd.model.provenance import PROVENANCE, Occasion, OwedProvenance
 from syncd.model.work import StudyRecord
 from syncd.plan.provenance import provenance_owed
 
@@ -29,8 +31,8 @@ def but(**changed: Any) -> StudyRecord:
 
 
 def occasion(before: StudyRecord | None, after: StudyRecord, scope: str) -> Occasion | None:
-    found = provenance_owed(before, after, scope=scope, intended_at=5.0, due=9.0)
-    return found[0].occasion if found else None
+    found = provenance_owed(before, after, scope=scope, intended_at=5.0)
+    return OwedProvenance.of_entry(found[0]).occasion if found else None
 
 
 CASES: list[tuple[str, StudyRecord | None, StudyRecord, Occasion | None, Occasion]] = [
@@ -87,16 +89,18 @@ def test_the_scope_says_what_is_owed(
 def test_a_debt_says_everything() -> None:
     """MAPPING J.5: the id follows from the ImagingStudy and its content; the time is the intent's."""
     after = but(raw={"patient": "pat-1", "replaces": ["8", "9"]})
-    (debt,) = provenance_owed(None, after, scope="corrections", intended_at=5.0, due=9.0)
+    (entry,) = provenance_owed(None, after, scope="corrections", intended_at=5.0)
+    assert (entry.kind, entry.sink, entry.attempts) == (PROVENANCE, FHIR, 0)
+    debt = OwedProvenance.of_entry(replace(entry, payload=json.loads(json.dumps(entry.payload))))
     assert (debt.study_uid, debt.resource_id, debt.version) == ("1.2.3", "1.2.3", "2")
-    assert (debt.recorded, debt.due, debt.attempts, debt.sources) == (5.0, 9.0, 0, ("8", "9"))
+    assert (debt.recorded, debt.sources, debt.provenance_id) == (5.0, ("8", "9"), entry.key)
 
 
 def test_the_id_differs_with_resource_and_content_only() -> None:
     """MAPPING J.5: a retry says the same, whatever it knows by then of version and time."""
 
     def made(**changed: Any) -> str:
-        return provenance_owed(None, but(**changed), scope="all", intended_at=len(changed), due=9.0)[0].provenance_id
+        return provenance_owed(None, but(**changed), scope="all", intended_at=len(changed))[0].key
 
     assert made() == made(version="7", last_updated="x")
     assert len({made(), made(digest="e"), made(resource_id="x-1")}) == 3

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 
-from syncd.loop.companions.provenance import FIRST_DUE, deliver_due
 from syncd.loop.fhir import inventory
 from syncd.loop.fhir.turned_up import DAY, look_around
+from syncd.loop.outbox.kinds import FIRST_DUE
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.mapping.resources.patient import replaced_patient
 from syncd.mapping.resources.provenance import device, provenance
@@ -27,7 +27,7 @@ from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
 from tests.ledger.made import copies_of
 from tests.loop.rejecting import SAFETY, images, note, settled, uid
-from tests.loop.world import MAIN, World
+from tests.loop.world import MAIN, World, deliver_due
 from tests.servers import FhirServer as Hapi
 
 pytestmark = pytest.mark.real
@@ -194,16 +194,16 @@ def test_killed_after_the_provenance_it_is_written_once(new_site: Callable[..., 
     site = new_site()
     site._context = replace(site.context, provenance="all")
     site.published(site.uid)
-    (owed,) = site.ledger.trail.of_study(site.uid)
+    (owed,) = site.ledger.outbox.of_study(site.uid)
     (told,) = site.pay()
     site.mark(site.uid)
     site.ledger.outcomes.commit(
         replace(site.task(site.uid).outcome(Decision.SKIP, "killed before it was settled"), owed=(owed,))
     )
-    assert site.ledger.trail.of_study(site.uid)
+    assert site.ledger.outbox.of_study(site.uid)
     (again,) = site.pay()
     assert again["meta"]["versionId"] == told["meta"]["versionId"] == "1"
-    assert not site.ledger.trail.of_study(site.uid)
+    assert not site.ledger.outbox.of_study(site.uid)
 
 
 @pytest.mark.quick("r4")

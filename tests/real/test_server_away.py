@@ -18,7 +18,7 @@ SENT = 12
 def test_an_outage_loses_nothing_and_costs_no_study_an_attempt(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """RULES C6 and docs/cases.md "FHIR server away for the whole of an import": the gate closes, no row is touched."""
+    """RULES C6 and docs/cases.md "FHIR server away for the whole of an import": the breaker opens, no row is touched."""
     site = install(archive, hapi)
     site.syncd.start()
     site.before_fhir.cut_connections()
@@ -94,7 +94,7 @@ def test_a_busy_server_is_asked_again_and_its_neighbours_are_not_held_up(
 def test_an_archive_that_goes_away_while_studies_are_read_costs_none_an_attempt(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
-    """RULES C6: the archive has a gate of its own; the FHIR server is not blamed."""
+    """RULES C6: the archive has a breaker of its own; the FHIR server is not blamed."""
     site = install(archive, hapi)
     site.syncd.start()
     rule = site.before_archive.fail(Drop(), path="^/(studies|series|instances|system|plugins)")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from syncd.model.outbox import Queue
 from syncd.model.work import Counts, Heartbeat
 from syncd.web.app import allowed_hosts, create_app
 from syncd.web.metrics import Metrics
@@ -54,6 +55,7 @@ def counts() -> Counts:
         parked={"refused": 1},
         unselected={"excluded": 2},
         safety=4,
+        outbox=(Queue(kind="Provenance", sink="fhir", waiting=7, given_up=8),),
         outdated=6,
         held=True,
     )

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import requests
+from structlog.testing import capture_logs
 
 from syncd.errors import LedgerUnavailable
+from syncd.web.failures import AT_MOST, WITHIN
 from syncd.web.guard import SECURITY_HEADERS, allowed_hosts
 from syncd.web.status import SHAPE
 from tests.web.facts import SetFacts, served
@@ -75,6 +77,7 @@ def test_the_status_has_the_documented_shape() -> None:
     with served(SetFacts(reasons=("paused",))) as url:
         document = get(f"{url}/api/status").json()
     names = {".main.": ".<name>.", ".available": ".<status>", ".refused": ".<reason>", ".excluded": ".<state>"}
+    names |= {".Provenance.": ".<kind>.", "fhir.waiting": "<sink>.waiting", "fhir.given_up": "<sink>.given_up"}
     names |= {"found.gone": "found.<kind>", "found.missing": "found.<kind>"}
     found = {re.sub("|".join(map(re.escape, names)), lambda match: names[match[0]], path) for path in paths(document)}
     assert found == set(SHAPE)
@@ -161,3 +164,41 @@ def test_what_is_not_there_is_refused_as_json(method: str, page: str, status: in
         answer = requests.request(method, f"{url}/{page}", timeout=10)
         assert answer.status_code == status
         assert set(answer.json()) == {"error"}
+
+
+@pytest.mark.parametrize(
+    "headers, status",
+    [
+        ({}, 200),
+        ({"Origin": "http://{host}"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, 200),
+        ({"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}, 403),
+        ({"Origin": "https://evil.example.org"}, 403),
+        ({"Origin": "http://{host}.evil.example.org"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_a_page_of_another_origin_may_not_ask(headers: Mapping[str, str], status: int) -> None:
+    """RULES S3: what a browser says of who asks, the page cannot forge."""
+    with served(SetFacts()) as url:
+        host = url.removeprefix("http://")
+        answer = get(f"{url}/api/status", **{name: value.format(host=host) for name, value in headers.items()})
+        assert answer.status_code == status
+        assert ("archives" in answer.text) is (status == 200)
+
+
+def test_who_guesses_the_token_is_not_listened_to() -> None:
+    """RULES S3: not even to the right one, else guessing would go on; told once, without what was guessed."""
+    with capture_logs() as logs, served(SetFacts(), token="s3cret") as url:
+        assert get(f"{url}/api/status").status_code == 401, "nothing was guessed"
+        guessed = [get(f"{url}/api/status", Authorization=f"Bearer {n}").status_code for n in range(AT_MOST)]
+        assert guessed == [401] * AT_MOST
+        answer = get(f"{url}/api/status", Authorization="Bearer s3cret")
+        assert answer.status_code == 429
+        assert 1 <= int(answer.headers["Retry-After"]) <= WITHIN
+        assert get(f"{url}/livez").status_code == 200
+    assert [line["address"] for line in logs if line["event"] == "web_tokens_refused"] == ["127.0.0.1"]

@@ -70,6 +70,9 @@ def test_what_the_ledger_knows_is_read(metrics: Metrics) -> None:
     assert found["syncd_unselected", (("state", "outside-history"),)] == 0
     assert found["syncd_safety_studies", ()] == 4
     assert found["syncd_outdated_studies", ()] == 6
+    provenance = (("kind", "Provenance"), ("sink", "fhir"))
+    assert found["syncd_outbox_entries", (*provenance, ("state", "waiting"))] == 7
+    assert found["syncd_outbox_entries", (*provenance, ("state", "given-up"))] == 8
     assert found["syncd_ready", ()] == 1
     assert found["syncd_build_info", (("version", "1.2.3"),)] == 1
 

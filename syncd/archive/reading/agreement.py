@@ -99,12 +99,13 @@ class _Series:
             return self._one_by_one(), None
         if len(self.members) > MANY:
             return (self._find_values() or (), None) if self.finds else ((), self._read_shared_tags())
-        if speaks_for_itself(tags) or any(_has_own_region(each) for each in self.members):
-            return self.everything() or (), None
-        shared = self._read_shared_tags()
+        shared = None if self._speaks_image_by_image(tags) else self._read_shared_tags()
         if shared is not None and all(_is_shared(tag, tags=tags, shared=shared) for tag in PLAIN if tag in tags):
             return (), shared
         return self.everything() or (), None
+
+    def _speaks_image_by_image(self, tags: Tags) -> bool:
+        return speaks_for_itself(tags) or any(_has_own_region(each) for each in self.members)
 
     def everything(self) -> tuple[Tags, ...] | None:
         """What every image says, by one call; those of a short series are then read in full. None if it has no answer."""

@@ -83,11 +83,10 @@ def audit(
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         settings = load(config_file=context.obj)
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
-        if archive is not None and archive not in settings.archives:
-            raise ConfigurationError(f"--archive {archive}: the settings name {', '.join(settings.archives)}")
+        _require_archive(settings, archive)
         if accepted and not accept_retractions:
             raise ConfigurationError("a hash is only taken with --accept-retractions")
-        if notes and (deep or repair or accept_retractions):
+        if notes and any((deep, repair, accept_retractions)):
             raise ConfigurationError("--notes only lists: give it without --deep, --repair and --accept-retractions")
         if notes:
             list_notes(settings, archive=archive, as_json=as_json)
@@ -98,6 +97,11 @@ def audit(
             tell = _print_json if as_json else _show
             tell(done, repaired=repair, plans=plans)
             raise typer.Exit(Exit.DONE if in_sync(done.staging.counts()) else Exit.WORK_LEFT)
+
+
+def _require_archive(settings: Settings, archive: str | None) -> None:
+    if archive is not None and archive not in settings.archives:
+        raise ConfigurationError(f"--archive {archive}: the settings name {', '.join(settings.archives)}")
 
 
 @contextmanager

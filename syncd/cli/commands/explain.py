@@ -63,6 +63,7 @@ def _show(document: dict[str, Any]) -> None:
         ("decision", _decision(document)),
         ("odd", [note_line(**one) for one in document["notes"]]),
         ("rejection", list(_rejections(document["rejections"]))),
+        ("owed", list(_owed(document["owed"]))),
         ("history", list(_history(document["history"]))),
     )
     echo_rows([(title if not number else "", row) for title, rows in shown for number, row in enumerate(rows)])
@@ -140,6 +141,14 @@ def _rejections(told: Iterable[Mapping[str, Any]]) -> Iterable[str]:
         missing = f", missing since {one['missing_since']}" if one["missing_since"] else ""
         where = f"by {one['note']} in {one['source']}{missing}"
         yield f"{one['title']}: {one['instances']} instances of {one['target']}, {where}"
+
+
+def _owed(entries: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    for entry in entries:
+        due = f", due {entry['due']}" if entry["state"] == "waiting" else ""
+        tried = f" after {entry['attempts']} failed attempts" if entry["attempts"] else ""
+        why = f": {entry['reason']}" if entry["reason"] else ""
+        yield f"{entry['kind']} to {entry['sink']}, {entry['state']} since {entry['since']}{due}{tried}{why}"
 
 
 def _history(lines: Iterable[Mapping[str, Any]]) -> Iterable[str]:

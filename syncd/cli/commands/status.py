@@ -95,12 +95,7 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     studies = document["studies"]
     alive = f"alive, pid {document['pid']}, since {document['started_at']}"
     yield "daemon", alive if document["alive"] else "not running"
-    for name, archive in document["archives"].items():
-        behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
-        followed = f"{behind}{_last(archive['inventory'])}" if archive["state"] != ArchiveState.REMOVED else ""
-        yield f"archive {name}", archive["state"] + followed
-        waiting = f", {archive['retractions_waiting']} studies wait" if archive["retractions_waiting"] else ""
-        yield f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}"
+    yield from _archive_rows(document["archives"])
     target = document["target"]
     yield "FHIR server", f"{target['state'] or 'unknown'}{_last(target['inventory'])}"
     yield "pending", f"{studies['dirty']} studies, {studies['due']} due now"
@@ -118,9 +113,21 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "in doubt", f"{studies['safety']} published studies have safety notes: `syncd audit --notes` lists them"
     if studies["outdated"]:
         yield "outdated", f"{studies['outdated']} studies, {_rerender_text(document)}"
+    for kind, sinks in document["outbox"].items():
+        for sink, numbers in sinks.items():
+            yield "owed", f"{kind} to {sink}: {numbers['waiting']} waiting, {numbers['given_up']} given up"
     if studies["dropped"]:
         yield "dropped", f"{studies['dropped']} studies, silent until they change"
     yield from (("not ready", reason) for reason in document["reasons"])
+
+
+def _archive_rows(archives: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, archive in archives.items():
+        behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
+        followed = f"{behind}{_last(archive['inventory'])}" if archive["state"] != ArchiveState.REMOVED else ""
+        yield f"archive {name}", archive["state"] + followed
+        waiting = f", {archive['retractions_waiting']} studies wait" if archive["retractions_waiting"] else ""
+        yield f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}"
 
 
 def _rerender_text(document: dict[str, Any]) -> str:

@@ -287,21 +287,26 @@ companions = Table(
     Column("replaced_by", Text, nullable=False, server_default=""),
 )
 
-owed_provenance = Table(
-    "owed_provenance",
+outbox = Table(
+    "outbox",
     metadata,
-    Column("provenance_id", Text, primary_key=True),
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("sink", Text, nullable=False),
     Column("study_uid", Text, nullable=False),
-    Column("resource_id", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("occasion", Text, nullable=False),
-    Column("recorded", Double, nullable=False),
-    Column("sources", CanonicalJson, nullable=False),
-    Column("attempts", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("payload", CanonicalJson, nullable=False),
+    Column("made_at", Double, nullable=False),
     Column("due", Double, nullable=False),
-    Index("owed_provenance_by_study", "study_uid"),
-    Index("owed_provenance_by_due", "due", "provenance_id"),
+    Column("attempts", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Index("outbox_by_study", "study_uid", "kind", "sink", "key", unique=True),
+    Index("outbox_by_due", "state", "kind", "sink", "due", "seq"),
+    sqlite_autoincrement=True,
 )
+"""`seq` is never given twice: whoever sends an entry settles that one, and not one that came in its place (RULES B8)."""
 
 assigned_ids = Table(
     "assigned_ids",
@@ -353,18 +358,6 @@ listed = Table(
     Index("listed_by_study", "study_uid"),
 )
 """The FHIR server's listing while it is compared."""
-
-findings = Table(
-    "findings",
-    metadata,
-    Column("resource_id", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
-    Column("study_uid", Text, nullable=False),
-    Column("owner", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("seen_at", Double, nullable=False),
-    Index("findings_by_study", "study_uid"),
-)
 
 
 def upsert(connection: Connection, table: Table, *, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, delete, func, or_, select
 
 from syncd.ledger.db.rows import to_noun, to_row
-from syncd.ledger.db.schema import copies, facts, findings, listed, parked, records, upsert
+from syncd.ledger.db.schema import copies, facts, listed, parked, records, upsert
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.records import fact, save_fact
-from syncd.model.inventories import Finding, Inventory, ListedResource, Walk
+from syncd.model.inventories import Inventory, ListedResource, Walk
 from syncd.model.words import ParkedReason
 
 WINDOW = 2000
@@ -93,12 +93,12 @@ class Verification:
         self._transactions.own(lambda tx: _begin(tx, walk))
         return walk
 
-    def advance(self, walk: Walk, *, resources: Sequence[ListedResource] = (), found: Sequence[Finding] = ()) -> None:
+    def advance(self, walk: Walk, *, resources: Sequence[ListedResource] = ()) -> None:
         """Keep what a slice brought, and how far the walk is now."""
-        self._transactions.own(lambda tx: _advance(tx, walk, resources=resources, found=found))
+        self._transactions.own(lambda tx: _advance(tx, walk, resources=resources))
 
     def finish(self, walk: Walk) -> Inventory:
-        """Keep what was found; findings that were not seen any more go."""
+        """Keep how many were found of each kind."""
         inventory = Inventory(
             began_at=walk.began_at, ended_at=self._transactions.now(), listed=walk.listed, found=walk.found
         )
@@ -138,18 +138,6 @@ class Verification:
         """Studies parked because of somebody else's resource, which is not listed any more."""
         rows = self._rows(select_unhindered().where(parked.c.study_uid > after).order_by(parked.c.study_uid).limit(most))
         return [row.study_uid for row in rows]
-
-    def findings(self, after: str = "", limit: int = 500) -> list[Finding]:
-        """A page of findings in the order of resource ids; the next one begins after its last resource id."""
-        ids = select(findings.c.resource_id).distinct().where(findings.c.resource_id > after)
-        page = ids.order_by(findings.c.resource_id).limit(limit)
-        wanted = select(findings).where(findings.c.resource_id.in_(page)).order_by(findings.c.resource_id, findings.c.kind)
-        return [to_noun(Finding, row) for row in self._rows(wanted)]
-
-    def findings_of(self, study_uid: str) -> list[Finding]:
-        """What was found that names this study."""
-        wanted = select(findings).where(findings.c.study_uid == study_uid)
-        return [to_noun(Finding, row) for row in self._rows(wanted.order_by(findings.c.resource_id, findings.c.kind))]
 
     def _fact(self, name: str) -> Any:
         return self._transactions.read(lambda connection: fact(connection, name))
@@ -226,13 +214,11 @@ def _begin(tx: Transaction, walk: Walk) -> None:
     save_fact(tx, _WALK, to_row(walk))
 
 
-def _advance(tx: Transaction, walk: Walk, *, resources: Sequence[ListedResource], found: Sequence[Finding]) -> None:
+def _advance(tx: Transaction, walk: Walk, *, resources: Sequence[ListedResource]) -> None:
     upsert(tx.connection, listed, rows=[to_row(one) for one in {one.resource_id: one for one in resources}.values()])
-    upsert(tx.connection, findings, rows=[{**to_row(one), "kind": one.kind.value} for one in found])
     save_fact(tx, _WALK, to_row(walk))
 
 
 def _finish(tx: Transaction, inventory: Inventory) -> None:
-    tx.connection.execute(delete(findings).where(findings.c.seen_at < inventory.began_at))
     tx.connection.execute(delete(facts).where(facts.c.name == _WALK))
     save_fact(tx, _LAST, to_row(inventory))

@@ -17,7 +17,7 @@ from syncd.ledger.db.schema import (
     dirty,
     feed_seen,
     feeds,
-    owed_provenance,
+    outbox,
     records,
     rejections,
     retraction_charges,
@@ -45,11 +45,12 @@ HAPPENED = (
     records.c.published_at,
     unselected.c.since,
     corrections.c.at,
+    outbox.c.made_at,
     *GRACE_BEGAN,
 )
 """Times that lie in the past by their meaning; 0 says never."""
 
-PLANNED = (dirty.c.due, dirty.c.not_before, owed_provenance.c.due)
+PLANNED = (dirty.c.due, dirty.c.not_before, outbox.c.due)
 """Times that may lie ahead; the first is never before the second."""
 
 

@@ -15,7 +15,7 @@ from syncd.ledger.db.schema import dirty, history, tallies
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.owner.standing import find_standing
-from syncd.ledger.studies import corrections, rendering, safety
+from syncd.ledger.studies import corrections, outbox, rendering, safety
 from syncd.ledger.studies.claims import priorities
 from syncd.ledger.studies.records import fact, save_fact
 from syncd.model.audit import Standing
@@ -79,6 +79,7 @@ def _counts(connection: Connection, *, now: float) -> Counts:
         safety=numbers.get((safety.TALLY, ""), 0),
         outdated=outdated,
         held=held,
+        outbox=outbox.queues(numbers),
     )
 
 

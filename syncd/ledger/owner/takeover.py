@@ -16,7 +16,7 @@ from syncd.ledger.db.schema import dirty, feed_seen, feeds, rejections, sequence
 from syncd.ledger.db.session_lock import TAKEN_OVER
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.owner.clock_steps import follow_since_last_beat
-from syncd.ledger.studies import owed_provenance
+from syncd.ledger.studies import outbox
 from syncd.ledger.studies.marks import next_in
 from syncd.model.work import LONGEST_BACKOFF, LONGEST_STREAM
 
@@ -56,7 +56,7 @@ def _within_reason(connection: Connection, *, now: float) -> None:
         _not_after(connection, column, now)
     _not_after(connection, feed_seen.c.first_seen, now)
     _not_after(connection, rejections.c.first_missing_at, now)
-    owed_provenance.within_reason(connection, now=now)
+    outbox.within_reason(connection, now=now)
 
 
 def _not_after(connection: Connection, column: ColumnElement[float], now: float) -> None:

@@ -1,8 +1,8 @@
-"""How one archive is followed: its gate, its feed, and how far behind it we are.
+"""How one archive is followed: its breaker, its feed, and how far behind it we are.
 
 There is one of these for each archive, and none of them knows of the others. An archive may be away when syncd starts:
 it is not followed until it has been asked once where its feed stands and whether it is still the same (RULES A1, A4),
-and until then its gate stays closed.
+and until then its breaker stays open.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from syncd.errors import Unsuitable
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import listing
 from syncd.loop.archives.intake import Intake, Polled
-from syncd.loop.breaker import Gate
+from syncd.loop.breaker import CircuitBreaker
 from syncd.loop.context import Source
 from syncd.loop.same_archive import is_same
 from syncd.loop.study.selection import require_answerable
@@ -27,7 +27,7 @@ EVERYTHING = Selection()
 
 
 class Follower:
-    """One archive. `enter` comes first; a gate that was closed because it failed enters by its probe."""
+    """One archive. `enter` comes first; one whose breaker opened because it failed enters by its probe."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Follower:
     ) -> None:
         self.source = source
         self._selection = selection
-        self.gate = Gate(self.probe)
+        self.breaker = CircuitBreaker(self.probe)
         self.position: FeedPosition | None = None
         self._ledger = ledger
         self._entered = False
@@ -84,6 +84,6 @@ class Follower:
     def _stands(self, position: FeedPosition | None) -> None:
         self.position = position
         if position is not None and position.state is ArchiveState.PAUSED:
-            self.gate.close(TargetState.PAUSED, position.reason)
-        elif self.gate.state is TargetState.PAUSED:
-            self.gate.hurry()
+            self.breaker.trip(TargetState.PAUSED, position.reason)
+        elif self.breaker.state is TargetState.PAUSED:
+            self.breaker.hurry()

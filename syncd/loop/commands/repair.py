@@ -12,7 +12,7 @@ from itertools import islice
 from syncd.errors import Unsuitable
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.studies.marks import NOWHERE
-from syncd.loop.breaker import Gate, Gates
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.commands.audit import Audit
 from syncd.loop.commands.resync import Report, await_daemon, await_sentinel, work_off
 from syncd.loop.connect import Site, connect, connect_dry
@@ -71,8 +71,8 @@ def carry_out(
     if beside:
         await_daemon(context, context.ledger, report, sources=sources, progress=progress)
         return report
-    gates = Gates({name: Gate(source.archive.info) for name, source in context.archives.items()})
-    return work_off(site, context, report, gates, progress=progress)
+    breakers = CircuitBreakers({name: CircuitBreaker(source.archive.info) for name, source in context.archives.items()})
+    return work_off(site, context, report, breakers, progress=progress)
 
 
 def check(audit: Audit) -> None:

@@ -17,7 +17,7 @@ from syncd.ledger.ledger import Claim, Ledger
 from syncd.loop.archives import first_import, sweep
 from syncd.loop.archives import listing as inventory
 from syncd.loop.archives.intake import Intake
-from syncd.loop.breaker import Gate, Gates
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.commands.dry_run import pretend_claim
 from syncd.loop.companions.target import probe
 from syncd.loop.connect import Site, connect, connect_dry
@@ -27,9 +27,10 @@ from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
 from syncd.loop.workers.pool import Workers
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
+from syncd.model.outcome import Outcome
 from syncd.model.study.raw import StudyListing
 from syncd.model.words import Decision, Priority, TargetState
-from syncd.model.work import Heartbeat, Mark, MarkKind, Outcome
+from syncd.model.work import Heartbeat, Mark, MarkKind
 
 SILENCE = 30.0
 """Seconds without a heartbeat after which a watched daemon counts as dead."""
@@ -80,12 +81,12 @@ def resync(site: Site, ledger: Ledger, *, choice: Choice, accept_target: bool, p
     away meanwhile: what was done is kept, the rest stays marked. Of several archives, those that answer are done."""
     context = connect(site, ledger, accept_target=accept_target)
     report = Report()
-    archives = Gates({name: Gate(source.archive.info) for name, source in context.archives.items()})
+    archives = CircuitBreakers({name: CircuitBreaker(source.archive.info) for name, source in context.archives.items()})
     _begin(context, report, archives, choice=choice, progress=progress)
     return work_off(site, context, report, archives, progress=progress)
 
 
-def work_off(site: Site, context: Context, report: Report, archives: Gates, *, progress: Progress) -> Report:
+def work_off(site: Site, context: Context, report: Report, archives: CircuitBreakers, *, progress: Progress) -> Report:
     """Do what is due until nothing is, and tell in `report` how each study ended. Raises `Unreachable` when a server is
     away or goes away meanwhile."""
 
@@ -94,13 +95,13 @@ def work_off(site: Site, context: Context, report: Report, archives: Gates, *, p
         _sort_in(report, outcome)
         progress(report)
 
-    fhir = Gate(lambda: probe(context))
+    fhir = CircuitBreaker(lambda: probe(context))
     workers = Workers(context, fhir=fhir, archives=archives, concurrency=site.concurrency, on_outcome=tell)
     try:
         workers.run(until_idle=True)
     finally:
         workers.stop(grace=25.0)
-    if not fhir.is_open or archives.closed_archives():
+    if not fhir.is_closed or archives.tripped():
         reasons = [fhir.reason] if fhir.reason else archives.reasons.values()
         raise Unreachable(f"{'; '.join(reasons)} ({context.ledger.overview.counts(time.time()).dirty} studies left)")
     named = report.parked.keys() | report.waiting.keys()
@@ -108,8 +109,8 @@ def work_off(site: Site, context: Context, report: Report, archives: Gates, *, p
     return report
 
 
-def _begin(context: Context, report: Report, archives: Gates, *, choice: Choice, progress: Progress) -> None:
-    """List and mark; an archive that does not answer closes its gate. Raises if none of those chosen does."""
+def _begin(context: Context, report: Report, archives: CircuitBreakers, *, choice: Choice, progress: Progress) -> None:
+    """List and mark; an archive that does not answer opens its breaker. Raises if none of those chosen does."""
     sources, away = choice.sources(context), []
     for source in sources:
         try:
@@ -120,7 +121,7 @@ def _begin(context: Context, report: Report, archives: Gates, *, choice: Choice,
             ).poll()
         except Transient as error:
             away.append(error)
-            archives[source.name].close(TargetState.OPEN, str(error))
+            archives[source.name].trip(TargetState.OPEN, str(error))
     if len(away) == len(sources):
         raise away[0]
     _mark_unlisted(context, report, choice=choice)
@@ -204,7 +205,7 @@ def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[st
             claim = _pretend_claim(context, source, listing, read_fhir=bool(choice.studies))
             task = Task(claim=claim, context=context, dry=True)
             try:
-                outcome = reconcile(task)
+                outcome = reconcile(task).outcome
             except Transient:
                 raise
             except SyncdError as error:
@@ -260,10 +261,8 @@ def _mark(context: Context, source: Source, report: Report, *, choice: Choice, p
 
     if owner:
         found = sweep.take(
-            source.archive,
+            source,
             context.ledger,
-            name=source.name,
-            settle_after=source.settle_after,
             kind=MarkKind.RESYNC,
             chosen=choose if choice.studies or choice.since else None,
             progress=note_listed,
@@ -272,10 +271,8 @@ def _mark(context: Context, source: Source, report: Report, *, choice: Choice, p
         report.marked += sum(found.found.values())
     else:
         report.marked += inventory.mark_listed(
-            source.archive,
+            source,
             context.ledger,
-            name=source.name,
-            settle_after=source.settle_after,
             kind=MarkKind.RESYNC,
             chosen=choose,
             progress=note_listed,

@@ -29,7 +29,6 @@ from syncd.model.inventories import (
     LOWER,
     MISSING,
     OUTDATED,
-    Finding,
     FindingKind,
     Inventory,
     ListedResource,
@@ -203,12 +202,14 @@ def _look_for_strangers(context: Context, walk: Walk) -> Walk:
         verification.advance(following)
         return following
     strangers = verification.strangers(walk.after, upto)
-    found = [_finding(one, kind, at=walk.began_at) for one in strangers for kind in _kinds(one, context.installation_id)]
+    found = [
+        (kind, stranger.resource.study_uid) for stranger in strangers for kind in _kinds(stranger, context.installation_id)
+    ]
     # A lost ledger, or one from a backup: the study is looked at again, and what it finds there is its own (RULES E7).
-    _mark(context, sorted({one.study_uid for one in found if one.kind is FindingKind.UNKNOWN and is_uid(one.study_uid)}))
-    numbers = {kind.value: sum(one.kind is kind for one in found) for kind in FindingKind}
+    _mark(context, sorted({uid for kind, uid in found if kind is FindingKind.UNKNOWN and is_uid(uid)}))
+    numbers = {kind.value: sum(one is kind for one, _ in found) for kind in FindingKind}
     following = replace(walk, after=upto, found=_sum(walk.found, numbers))
-    verification.advance(following, found=found)
+    verification.advance(following)
     return following
 
 
@@ -305,18 +306,6 @@ def _kinds(stranger: Stranger, installation_id: str) -> tuple[FindingKind, ...]:
     else:
         kinds = () if stranger.published else (FindingKind.UNKNOWN,)
     return (*kinds, FindingKind.DUPLICATE) if stranger.published else kinds
-
-
-def _finding(stranger: Stranger, kind: FindingKind, *, at: float) -> Finding:
-    one = stranger.resource
-    return Finding(
-        kind=kind,
-        resource_id=one.resource_id,
-        study_uid=one.study_uid,
-        owner=one.owner,
-        version=one.version,
-        seen_at=at,
-    )
 
 
 def _mark(context: Context, uids: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from syncd.errors import ConfigurationError, LedgerRefused, SyncdError, Transien
 from syncd.ledger.ledger import Ledger
 from syncd.loop import removed_archive
 from syncd.loop.archives.follower import Follower
-from syncd.loop.breaker import FIRST_PAUSE, LONGEST_PAUSE, Gate, Gates
+from syncd.loop.breaker import FIRST_PAUSE, LONGEST_PAUSE, CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import probe
 from syncd.loop.connect import Site, connect
 from syncd.loop.context import Context, Observer
@@ -54,11 +54,11 @@ class Daemon:
         self._troubles = Troubles()
         self._context: Context | None = None
         self._clockwork: Clockwork | None = None
-        self._fhir = Gate(self._probe_fhir)
+        self._fhir = CircuitBreaker(self._probe_fhir)
         self._archives = tuple(
             Follower(source, ledger, selection=site.selection(name)) for name, source in site.archives.items()
         )
-        self._gates = Gates({one.source.name: one.gate for one in self._archives})
+        self._breakers = CircuitBreakers({one.source.name: one.breaker for one in self._archives})
         self._working: threading.Thread | None = None
         self._not_ours: LedgerRefused | None = None
         self._pace = Pace(rate=site.backfill_rate, window=site.backfill_window)
@@ -77,7 +77,7 @@ class Daemon:
             self._raise_unless_ours()
             return
         workers = Workers(
-            context, fhir=self._fhir, archives=self._gates, concurrency=self._site.concurrency, pace=self._pace
+            context, fhir=self._fhir, archives=self._breakers, concurrency=self._site.concurrency, pace=self._pace
         )
         clockwork = self._clockwork = Clockwork(
             context,
@@ -136,7 +136,7 @@ class Daemon:
 
     def ready(self) -> tuple[str, ...]:
         """Why this daemon is not ready, in words without patient data; empty when it is."""
-        reasons = [*self._troubles.all(), self._fhir.reason, *self._gates.reasons.values()]
+        reasons = [*self._troubles.all(), self._fhir.reason, *self._breakers.reasons.values()]
         reasons += map(removed_archive.why, self._removed_archives)
         for one in self._archives:
             reasons.append(brake.why_closed(self._ledger.retractions.brake(one.source.name)))
@@ -154,7 +154,7 @@ class Daemon:
         position = one.position
         return {
             "state": (position.state if position else ArchiveState.BOOTSTRAPPING).value,
-            "reason": intake or sweep or one.gate.reason or (position.reason if position else ""),
+            "reason": intake or sweep or one.breaker.reason or (position.reason if position else ""),
             "behind_changes": behind_changes,
             "behind_seconds": round(behind_seconds, 1),
             "inventory": _inventory_summary(self._clockwork.swept[one.source.name] if self._clockwork else None),
@@ -210,14 +210,14 @@ class Daemon:
             probe(self._context)
 
     def _enter(self) -> None:
-        """Begin with every archive that answers; the others wait behind their gates. Raises if none does."""
+        """Begin with every archive that answers; the others wait behind their breakers. Raises if none does."""
         away: list[Transient] = []
         for one in self._archives:
             try:
                 one.enter()
             except Transient as error:
                 away.append(error)
-                one.gate.close(TargetState.OPEN, str(error))
+                one.breaker.trip(TargetState.OPEN, str(error))
         if len(away) == len(self._archives):
             raise away[0]
 

@@ -18,7 +18,7 @@ from syncd.errors import TargetPaused, Transient
 from syncd.loop import removed_archive
 from syncd.loop.archives import sweep
 from syncd.loop.archives.follower import Follower
-from syncd.loop.breaker import Gate
+from syncd.loop.breaker import CircuitBreaker
 from syncd.loop.connect import Site
 from syncd.loop.context import Context
 from syncd.loop.fhir import inventory
@@ -60,7 +60,7 @@ class Clockwork:
         *,
         site: Site,
         workers: Workers,
-        fhir: Gate,
+        fhir: CircuitBreaker,
         archives: Sequence[Follower],
         troubles: Troubles,
         beat: Callable[[], None],
@@ -134,10 +134,8 @@ class Clockwork:
         source = one.source
         try:
             found = sweep.take(
-                source.archive,
+                source,
                 self._context.ledger,
-                name=source.name,
-                settle_after=source.settle_after,
                 every=self._sweep_interval,
                 progress=self._raise_if_stopping,
                 of=self._context.selection(source.name).history,
@@ -157,13 +155,13 @@ class Clockwork:
 
     def _verify(self) -> None:
         """A few steps of the FHIR inventory, if one is under way or due."""
-        if not self._fhir.is_open:
+        if not self._fhir.is_closed:
             return
         try:
             found = inventory.tick(self._context, interval=self._verify_interval, go_on=lambda: not self._stopping)
         except (Transient, TargetPaused):
             if self._fhir.blames():
-                return  # the gate says so, and opens again by itself
+                return  # the breaker says so, and closes again by itself
             raise
         if found is not None:
             self.verified = found
@@ -173,12 +171,12 @@ class Clockwork:
 
     def _look_at_sentinel(self) -> None:
         """An idle daemon too must know whether the server is there, and still the same one (RULES E3)."""
-        if self._fhir.is_open and not self._fhir.blames():
+        if self._fhir.is_closed and not self._fhir.blames():
             removed_archive.switch_off(self._context)
 
     def _look_around(self) -> None:
         """A server in trouble is the sentinel's to tell; the slice comes again."""
-        if not self._fhir.is_open:
+        if not self._fhir.is_closed:
             return
         try:
             marked = look_around(self._context, every=LOOK_AROUND_INTERVAL)

@@ -83,10 +83,7 @@ def look(task: Task) -> Look:
     for name in sorted(task.context.archives, key=lambda name: name not in lost):
         if name in lost or not headers:
             asked[name] = _look_up(task, name)
-            held = {copy.orthanc_id for copy in known if copy.archive == name}
-            headers += [
-                _read_header(one, archive=task.context.archives[name].archive) for one in asked[name] if one not in held
-            ]
+            headers += _read_unknown(task, name, asked[name])
     headers += _further(task, asked=asked.keys() | {copy.archive for copy in known})
     gone = tuple(copy for copy in missing if copy.orthanc_id not in asked[copy.archive])
     if not headers:
@@ -115,9 +112,9 @@ def whole(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudySnapshot, 
     context = task.context
     raws = tuple(_consistent(header, context=context) for header in headers)
     report_step(Step.SNAPSHOT_READ)
-    _require_known(raws)
     snapshots = tuple(build(raw, reading=context.policy.reading) for raw in raws)
     try:
+        _require_known(raws)
         require_one_patient(snapshots, policy=context.policy)
     except StudyError:
         remember_of_copies(task, snapshots)
@@ -177,7 +174,7 @@ def _holder(task: Task, copy: Copy) -> Archive:
     source = task.context.archives.get(copy.archive)
     if source is None:
         raise CopyAway(f"a copy lies in archive {copy.archive}, which the settings do not name")
-    if copy.archive in task.closed:
+    if copy.archive in task.away:
         raise Transient(f"archive {copy.archive} holds a copy and cannot be asked now", server=copy.archive)
     return source.archive
 
@@ -185,7 +182,7 @@ def _holder(task: Task, copy: Copy) -> Archive:
 def _look_up(task: Task, name: ArchiveName) -> tuple[OrthancId, ...]:
     """What the archive holds of the study. Where it is not known to hold any, an outage of it is none of the study's."""
     unknown = all(copy.archive != name for copy in task.claim.copies)
-    if name in task.closed:
+    if name in task.away:
         raise CopyAway(f"archive {name} cannot be asked now whether it holds the study")
     try:
         return task.context.archives[name].archive.lookup(task.study_uid)
@@ -195,13 +192,19 @@ def _look_up(task: Task, name: ArchiveName) -> tuple[OrthancId, ...]:
         raise
 
 
+def _read_unknown(task: Task, name: ArchiveName, named: Collection[OrthancId]) -> list[StudyHeader]:
+    held = {copy.orthanc_id for copy in task.claim.copies if copy.archive == name}
+    archive = task.context.archives[name].archive
+    return [_read_header(one, archive=archive) for one in named if one not in held]
+
+
 def _further(task: Task, *, asked: Collection[ArchiveName]) -> list[StudyHeader]:
     """Copies of a study that was never published, in archives of which nobody said that they hold any."""
     found: list[StudyHeader] = []
     if task.record is not None or task.claim.intent is not None:
         return found
     for name, source in task.context.archives.items():
-        if name not in asked and name not in task.closed:
+        if name not in asked and name not in task.away:
             with suppress(Transient):  # what it holds will be told by its feed or its inventory
                 found += [_read_header(one, archive=source.archive) for one in source.archive.lookup(task.study_uid)]
     return found

@@ -1,6 +1,6 @@
 """One study's turn, and whose fault a failure was: the study's, a server's, or nobody's.
 
-Whatever happens ends as a committed outcome, or as a claim that must be given back. A server that is down closes its gate
+Whatever happens ends as a committed outcome, or as a claim that must be given back. A server that is down opens its breaker
 and costs no study an attempt; one bad study backs off alone (RULES C6).
 """
 
@@ -18,10 +18,10 @@ import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
 from syncd.http import deadline
-from syncd.loop.breaker import Gate, Gates
-from syncd.loop.companions import provenance
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import restore
 from syncd.loop.context import Context
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.steps import Step, report_step
 from syncd.loop.strictness import rules
 from syncd.loop.study.reconcile import reconcile
@@ -30,8 +30,10 @@ from syncd.loop.workers.failures import IN_A_ROW, Failures
 from syncd.loop.workers.neighbours import Neighbours
 from syncd.model.correlation import correlation_id
 from syncd.model.ids import ArchiveName
+from syncd.model.outcome import Confirmed, Outcome
+from syncd.model.snapshot import Note
 from syncd.model.words import Decision, ParkedReason, TargetState
-from syncd.model.work import ATTEMPTS, LONGEST_BACKOFF, Outcome
+from syncd.model.work import ATTEMPTS, LONGEST_BACKOFF
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +47,17 @@ _LATELY = 300.0
 class Attempt:
     """Takes one task after the other, from any thread. `on_outcome` hears every committed outcome."""
 
-    def __init__(self, context: Context, *, fhir: Gate, archives: Gates, on_outcome: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        fhir: CircuitBreaker,
+        archives: CircuitBreakers,
+        dispatcher: Dispatcher,
+        on_outcome: Callable[[Outcome], None],
+    ) -> None:
         self._context = context
+        self._dispatcher = dispatcher
         self._fhir = fhir
         self._archives = archives
         self._on_outcome = on_outcome
@@ -65,7 +76,15 @@ class Attempt:
                 structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=correlation),
                 self._neighbours.attend(task.study_uid),
             ):
-                return self._attempt(task, correlation)
+                began, at = time.monotonic(), self._context.clock()
+                try:
+                    with deadline.turn(self._context.longest_turn):
+                        turn = reconcile(task)
+                except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
+                    outcome = self._after_failure(task, error, began=began)
+                else:
+                    outcome = self._after_turn(task, turn.outcome)
+                return outcome is not None and self._settle(outcome, correlation=correlation, began=began, at=at)
         finally:
             correlation_id.reset(token)
 
@@ -75,26 +94,31 @@ class Attempt:
         return self._failures.number_given_up
 
     def outage(self, error: SyncdError) -> bool:
-        """Whether a whole server is in trouble; its gate is closed then."""
+        """Whether a whole server is in trouble; its breaker is open then."""
         if isinstance(error, TargetPaused):
-            self._fhir.close(TargetState.PAUSED, str(error))
+            self._fhir.trip(TargetState.PAUSED, str(error))
             log.error("target_paused", reason=str(error))
             return True
-        gate = self._gate(error)
-        if gate is not self._fhir and not gate.is_open:
+        breaker = self._breaker(error)
+        if breaker is not self._fhir and not breaker.is_closed:
             return True
-        if gate.blames():
-            log.warning("server_in_trouble", reason=gate.reason)
+        if breaker.blames():
+            log.warning("server_in_trouble", reason=breaker.reason)
             return True
         return False
 
-    def _attempt(self, task: Task, correlation: str) -> bool:
-        began, at = time.monotonic(), self._context.clock()
-        outcome = self._outcome(task)
-        if outcome is None or not self._commit(self._in_time(replace(outcome, correlation_id=correlation), began_at=at)):
+    def _settle(self, outcome: Outcome, *, correlation: str, began: float, at: float) -> bool:
+        """Commit it and tell everybody; whether the ledger took it. The turn began at `at`, by both clocks.
+
+        The clock may show less than then (RULES E5): it was set back, and what is to be done in a minute must not wait for
+        an hour. One set forward makes it due, which is early enough."""
+        back = max(0.0, at - self._context.clock())
+        outcome = replace(outcome, turn=outcome.turn.set_back(back), correlation_id=correlation)
+        if not self._commit(outcome):
             return False
         self._context.observer.count_decision(outcome.decision, time.monotonic() - began)
-        self._context.observer.count_notes(outcome.noted, safety=rules(outcome.safety or ()) if outcome.noted else ())
+        noted, doubts = _said_oddly(outcome)
+        self._context.observer.count_notes(noted, safety=rules(doubts))
         log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
         self._on_outcome(outcome)
         self._deliver(outcome)
@@ -104,27 +128,27 @@ class Attempt:
         """What this write owes, at once; whatever becomes of it, the study is settled (RULES B8)."""
         if outcome.owed:
             try:
-                provenance.deliver(self._context, outcome.owed)
-            except LedgerUnavailable as error:
-                log.error("provenance_put_back", error=str(error))
+                self._dispatcher.deliver(outcome.owed)
+            except (LedgerUnavailable, LedgerRefused) as error:
+                log.error("delivery_failed", error=str(error))
 
-    def _outcome(self, task: Task) -> Outcome | None:
-        """The outcome, or None when the study is not to blame and simply goes back."""
-        began = time.monotonic()
-        try:
-            with deadline.turn(self._context.longest_turn):
-                outcome = reconcile(task)
-        except ServerReset:
-            return self._after_reset(task, began)
-        except (LedgerUnavailable, LedgerRefused) as error:
-            log.error("study_put_back", error=str(error))
-            return None
-        except (TargetPaused, Transient) as error:
-            return None if self.outage(error) else self._handle_failure(task, error)
-        except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
-            # Only where it happened is told: the message may hold a patient's data (RULES S1).
-            log.error("study_failed_unexpectedly", error=type(error).__name__, where=places(error))
-            return self._back_off(task, Transient(type(error).__name__))
+    def _after_failure(self, task: Task, error: Exception, *, began: float) -> Outcome | None:
+        """Whose failure it was: the outcome, or None when the study is not to blame and simply goes back."""
+        match error:
+            case ServerReset():
+                return self._after_reset(task, began)
+            case LedgerUnavailable() | LedgerRefused():
+                log.error("study_put_back", error=str(error))
+                return None
+            case TargetPaused() | Transient():
+                return None if self.outage(error) else self._handle_failure(task, error)
+            case _:
+                # Only where it happened is told: the message may hold a patient's data (RULES S1).
+                log.error("study_failed_unexpectedly", error=type(error).__name__, where=places(error))
+                return self._back_off(task, Transient(type(error).__name__))
+
+    def _after_turn(self, task: Task, outcome: Outcome) -> Outcome | None:
+        """What it tells of the servers; None when the study is not to blame after all."""
         self._met_reset.discard(task.study_uid)
         if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not _was_forbidden(task):
             return self._forbidden(task, outcome)
@@ -132,23 +156,15 @@ class Attempt:
             self._succeeded_at = time.monotonic()
             self._failures.note_write(task.study_uid)
             self._fhir.note_success()
-        elif outcome.attempts:
-            self._failures.note_torn_read(task.study_uid, attempts=outcome.attempts)
+        elif outcome.turn.attempts:
+            self._failures.note_torn_read(task.study_uid, attempts=outcome.turn.attempts)
         else:
             self._failures.forget(task.study_uid)
-        for copy in outcome.found_copies:  # named only where the archive answered to the end
-            gate = self._archives.of(copy.archive)
-            if gate is not None:
-                gate.note_success()
+        for copy in outcome.copies.found:  # named only where the archive answered to the end
+            breaker = self._archives.of(copy.archive)
+            if breaker is not None:
+                breaker.note_success()
         return outcome
-
-    def _in_time(self, outcome: Outcome, *, began_at: float) -> Outcome:
-        """The outcome by the clock as it is now: it was set back if it shows less than when the turn began, and what is to
-        be done in a minute must not wait for an hour (RULES E5). One set forward makes it due, which is early enough."""
-        back = began_at - self._context.clock()
-        if back <= 0:
-            return outcome
-        return replace(outcome, due=max(0.0, outcome.due - back), not_before=max(0.0, outcome.not_before - back))
 
     def _forbidden(self, task: Task, outcome: Outcome) -> Outcome | None:
         """A 403 is the study's own only while the probe and others succeed (RULES C6)."""
@@ -157,25 +173,25 @@ class Attempt:
         if self._neighbours.wait_for_others(task.study_uid, until=self._others_succeed):
             return outcome
         if outcome.parked is not None and outcome.parked.digest:
-            self._fhir.close(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
+            self._fhir.trip(TargetState.PAUSED, "the FHIR server forbids writing (403): check SYNCD_FHIR__AUTH__*")
             return None
         # Reading something else works, as the probe shows: whether this alone is hidden, the next write of another tells.
         return self._handle_failure(task, Transient(f"The FHIR server answered 403 ({outcome.reason})", server="fhir"))
 
     def _handle_failure(self, task: Task, error: SyncdError) -> Outcome | None:
         """The server is well, so the study is to blame, unless several fail in a row: then no row is touched."""
-        gate = self._gate(error)
-        server = "" if gate is self._fhir else str(getattr(error, "server", ""))
+        breaker = self._breaker(error)
+        server = "" if breaker is self._fhir else str(getattr(error, "server", ""))
         served = self._serves_others(task, server)
         if served:
             return self._back_off(task, error, own=True)
         if served is False:
-            gate.close(TargetState.OPEN, f"it serves no other study either; the last trouble: {error}")
-            log.warning("server_in_trouble", reason=gate.reason)
+            breaker.trip(TargetState.OPEN, f"it serves no other study either; the last trouble: {error}")
+            log.warning("server_in_trouble", reason=breaker.reason)
             return None
         if self._failures.in_a_row(task.study_uid, server=server):
-            gate.close(TargetState.OPEN, f"{IN_A_ROW} studies failed in a row; the last: {error}")
-            log.warning("server_in_trouble", reason=gate.reason)
+            breaker.trip(TargetState.OPEN, f"{IN_A_ROW} studies failed in a row; the last: {error}")
+            log.warning("server_in_trouble", reason=breaker.reason)
             return None
         return self._back_off(task, error)
 
@@ -187,7 +203,7 @@ class Attempt:
             return None
         return source.archive.serves_others({one.orthanc_id for one in task.claim.copies if one.archive == server})
 
-    def _gate(self, error: SyncdError) -> Gate:
+    def _breaker(self, error: SyncdError) -> CircuitBreaker:
         """That of the archive which failed, else the FHIR server's."""
         return self._archives.of(getattr(error, "server", "")) or self._fhir
 
@@ -223,7 +239,7 @@ class Attempt:
                     self._restored_at = time.monotonic()
         except SyncdError as error:
             log.error("restore_failed", error=str(error))
-            self._fhir.close(TargetState.OPEN, str(error))
+            self._fhir.trip(TargetState.OPEN, str(error))
 
     def _others_succeed(self) -> bool:
         """Whether the server took another write lately: then a 403 is about this study alone (RULES C6)."""
@@ -235,13 +251,21 @@ class Attempt:
         parked = task.claim.parked
         if failure.attempts >= ATTEMPTS or (parked is not None and parked.reason == ParkedReason.SERVER_ERROR):
             self._failures.forget(task.study_uid)
-            return task.park_outcome(StudyError(ParkedReason.SERVER_ERROR, f"{ATTEMPTS} attempts failed; the last: {error}"))
+            detail = f"{ATTEMPTS} attempts failed; the last: {error}"
+            return task.outcome(task.park(StudyError(ParkedReason.SERVER_ERROR, detail)))
         longest = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2.0 ** min(failure.tries, 20))
         asked = getattr(error, "retry_after", None) or 0.0
         pause = max(random.uniform(SHORTEST_BACKOFF, longest), asked)  # noqa: S311 - jitter, no secret
         until = self._context.clock() + min(pause, LONGEST_BACKOFF)
-        outcome = task.wait_outcome(f"try {failure.tries} failed: {error}", due=until)
-        return replace(outcome, attempts=failure.attempts, not_before=until)
+        return task.back_off(f"try {failure.tries} failed: {error}", until=until, attempts=failure.attempts)
+
+
+def _said_oddly(outcome: Outcome) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """What was odd of what was published just now, by its rules, and what of it leaves something in doubt."""
+    ended = outcome.ended
+    if not isinstance(ended, Confirmed) or not ended.noted:
+        return (), ()
+    return ended.noted, ended.safety or ()
 
 
 def _was_forbidden(task: Task) -> bool:

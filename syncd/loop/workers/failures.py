@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from syncd.model.work import OWN_ATTEMPTS
 
 IN_A_ROW = 5
-"""Different studies that fail one after the other before their server's gate closes."""
+"""Different studies that fail one after the other before their server's breaker opens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Failures:
             self._last[study_uid] = _Last(written=self._written, attempts=attempts, tries=OWN_ATTEMPTS + 1)
 
     def in_a_row(self, study_uid: str, *, server: str) -> bool:
-        """Whether this failure is one too many of different studies; then counting begins anew, as the gate closes."""
+        """Whether this failure is one too many of different studies; then counting begins anew, as the breaker opens."""
         with self._guard:
             failed = self._in_a_row.setdefault(server, set())
             failed.add(study_uid)

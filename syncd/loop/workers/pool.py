@@ -18,16 +18,19 @@ import structlog
 
 from syncd.errors import LedgerUnavailable, StudyError, TargetPaused, Transient
 from syncd.ledger.ledger import Claim
-from syncd.loop.breaker import Gate, Gates
-from syncd.loop.companions import provenance
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.context import Context
+from syncd.loop.outbox.couriers import Couriers
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.study.task import Task
 from syncd.loop.workers.attempt import Attempt, places
 from syncd.loop.workers.rate import Pace
 from syncd.mapping.values.identity import resource_id
 from syncd.model.ids import ArchiveName
+from syncd.model.outbox import FHIR
+from syncd.model.outcome import Outcome
 from syncd.model.words import Priority
-from syncd.model.work import ATTEMPTS, OWN_ATTEMPTS, Outcome
+from syncd.model.work import ATTEMPTS, OWN_ATTEMPTS
 from syncd.publish.lookups import BATCH, imaging_studies
 
 __all__ = ["ATTEMPTS", "Workers"]
@@ -48,8 +51,8 @@ class Workers:
         self,
         context: Context,
         *,
-        fhir: Gate,
-        archives: Gates,
+        fhir: CircuitBreaker,
+        archives: CircuitBreakers,
         concurrency: int,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
         pace: Pace | None = None,
@@ -60,7 +63,9 @@ class Workers:
         self._archives = archives
         self._concurrency = concurrency
         self._pace = pace or Pace()
-        self._turn = Attempt(context, fhir=fhir, archives=archives, on_outcome=on_outcome)
+        self._dispatcher = Dispatcher(context)
+        self._couriers = Couriers(self._dispatcher)
+        self._turn = Attempt(context, fhir=fhir, archives=archives, dispatcher=self._dispatcher, on_outcome=on_outcome)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="reconcile")
         self._changed = threading.Condition()
         self._in_flight = 0
@@ -81,12 +86,13 @@ class Workers:
             self._changed.notify_all()
 
     def run(self, *, until_idle: bool = False) -> None:
-        """Work until `stop`; with `until_idle`, until nothing is due and nothing in flight, or no gate is open.
+        """Work until `stop`; with `until_idle`, until nothing is due and nothing in flight, or no breaker is closed.
 
-        What lies in an archive whose gate is closed waits; the others' studies go on (RULES C8)."""
+        What lies in an archive whose breaker is open waits; the others' studies go on (RULES C8)."""
+        self._couriers.start()
         while not self._stopping:
             try:
-                readable = self._archives.open() if self._fhir.ask() else frozenset()
+                readable = self._archives.usable() if self._fhir.ask() else frozenset()
                 self._put_back_held(readable)
                 if not readable:
                     if until_idle and self._is_settled():
@@ -114,6 +120,7 @@ class Workers:
             self._changed.notify_all()
             while self._in_flight and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
+        self._couriers.stop(grace=max(0.0, deadline - time.monotonic()))
 
     def _advance(self, readable: frozenset[ArchiveName]) -> bool:
         """One step: claim, look up, hand out. Returns whether there was anything to do; rests if not."""
@@ -121,7 +128,7 @@ class Workers:
         if claims:
             self._hold(claims)
         handed_out = self._hand_out()
-        if claims or handed_out or provenance.deliver_due(self._context):
+        if claims or handed_out or self._dispatcher.deliver_due(FHIR):
             return True
         self._rest()
         return bool(self._held) or bool(self._owed)
@@ -166,7 +173,7 @@ class Workers:
     def _hand_out(self) -> int:
         handed_out = 0
         while self._held and self._in_flight <= self._concurrency and not self._stopping:
-            task = replace(self._held.pop(0), closed=self._archives.closed_archives())
+            task = replace(self._held.pop(0), away=self._archives.tripped())
             with self._changed:
                 self._in_flight += 1
             try:
@@ -186,7 +193,7 @@ class Workers:
             self._changed.notify_all()
 
     def _put_back_held(self, readable: frozenset[ArchiveName]) -> None:
-        """A gate is closed: nothing that needs it is kept from the ledger while we wait."""
+        """A breaker is open: nothing that needs it is kept from the ledger while we wait."""
         kept = [task for task in self._held if readable and readable.issuperset(one.archive for one in task.claim.copies)]
         if len(kept) == len(self._held) and readable:
             return
@@ -206,7 +213,7 @@ class Workers:
 
     def _is_settled(self) -> bool:
         with self._changed:
-            return self._in_flight == 0 and not self._held and not self._owed
+            return self._in_flight == 0 and not self._held and not self._owed and self._couriers.is_idle
 
     def _due_soon(self, readable: frozenset[ArchiveName]) -> bool:
         """Whether a study backs off only for a moment: a one-shot run waits for its first few attempts. Or whether one is

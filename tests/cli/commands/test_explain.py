@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from syncd.cli.documents import EXPLAIN
 from syncd.ledger.ledger import Ledger
+from syncd.ledger.studies import outbox
 from syncd.model.ids import ArchiveName
+from syncd.model.outbox import OutboxEntry
 from syncd.model.study.rejection import QUALITY, Rejection
 from syncd.model.words import Cause
 from syncd.model.work import Mark, MarkKind
@@ -138,12 +141,22 @@ def test_every_field_is_documented(published: Place, syncd: Syncd) -> None:
             note_uid="1.9", source_uid=OTHER, target_uid=STUDY, title=QUALITY, patient="other", instances=("1.8",)
         )
         ledger.rejections.keep(OTHER, [note])
+        entry = OutboxEntry(kind="Provenance", sink="fhir", study_uid=STUDY, key="prov-1", made_at=5.0, due=9.0)
+        ledger._transactions.own(lambda tx: outbox.keep(tx, [entry, replace(entry, key="prov-2")]))
+        first, second = ledger.outbox.of_study(STUDY)
+        ledger.outbox.give_up(first, "subject: not written, refused")
+        ledger.outbox.put_off(replace(second, attempts=2, reason="503"))
     document = told(syncd, code=1)
     nullable = {"published", "pending", "parked", "decision", "retraction"}
     assert paths_of(document, {"not_asked": "<server>"}) | nullable | {"not_asked.<server>"} == set(EXPLAIN)
     assert document["rejections"][0]["instances"] == 1
     assert document["retraction"]["cause"] == "gone"
+    assert [(one["state"], one["attempts"]) for one in document["owed"]] == [("waiting", 2), ("given-up", 0)]
     shown = syncd("explain", STUDY).stdout
+    assert "Provenance to fhir, waiting since" in shown and "after 2 failed attempts: 503" in shown
+    assert "subject: not written, refused" in shown
+    status = syncd("status").stdout
+    assert "Provenance to fhir: 1 waiting, 1 given up" in status
     assert "113001: 1 instances" in shown and "waits for `syncd audit --accept-retractions`" in shown
 
 

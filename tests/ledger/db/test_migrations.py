@@ -4,9 +4,11 @@ The old rows are written by statements that SQLite and PostgreSQL both know: `fa
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -21,6 +23,7 @@ from syncd.model.ids import OrthancId
 from syncd.model.study.raw import StudyListing
 from syncd.model.study.rejection import Rejection
 from syncd.model.work import Brake
+from syncd.plan.ownership import owned_values
 from tests.ledger.made import MAIN, SETTLE, Clock, copies_of, event
 
 PARKED = "INSERT INTO parked VALUES ('{}', '{}', '', '', '', NULL, 0)"
@@ -202,3 +205,46 @@ def test_the_first_inventory_after_an_upgrade_marks_nothing_for_its_words(url: s
         assert ledger.sweep.keep_digests(MAIN, window) == 1
         (copy,) = copies_of(ledger, "1.1")
         assert (copy.last_update, copy.instances, copy.labels, copy.tags_digest) == ("t", 1, "", "d1")
+
+
+STUDIES = 1500
+"""More than the migration reads at once."""
+
+WRITTEN = (
+    "INSERT INTO records (study_uid, resource_id, version, last_updated, digest, fingerprint, status, raw, "
+    '"foreign", owned, subject, series, instances, study_date, modalities, summary, notes, published_at, archive, '
+    "adopted, retracted, retracted_at) VALUES ('{}', '1', '1', '', 'd', 'f', 'available', '{{}}', '{{}}', '{}', '', 1, 1, "
+    "'', 'CT', false, 0, 1, 'main', false, '', 0)"
+)
+
+
+def test_what_was_written_is_known_by_digest_after_the_upgrade(url: str, clock: Clock) -> None:
+    """RULES S1, C3: no name stays, also not in a page that is free now, and what was ours is ours."""
+    wrote = {
+        "resourceType": "ImagingStudy",
+        "identifier": [{"value": "ACC98765"}],
+        "endpoint": [{"reference": "Endpoint/e"}],
+        "extension": [{"url": "http://site.test/x", "valueString": "é"}],
+        "meta": {"profile": ["http://profile.test"]},
+        "referrer": {"display": "VOGELWEIDE"},
+    }
+    values = {
+        "identifier": wrote["identifier"],
+        "endpoint": ["Endpoint/e"],
+        "extension": wrote["extension"],
+        "profile": ["http://profile.test"],
+        "filled": {"referrer": [wrote["referrer"]]},
+    }
+    before = json.dumps(values, ensure_ascii=False)
+    intended = json.dumps({**values, "status": "cancelled"}, ensure_ascii=False)
+    intent = f"INSERT INTO intents VALUES ('1.1', '1', 'd', '0', '{intended}', 1)"
+    of_version("0009", url, [*(WRITTEN.format(f"1.{n}", before) for n in range(1, STUDIES + 1)), intent])
+    with Ledger.open(url, clock=clock) as ledger:
+        record, found = ledger.records.find(f"1.{STUDIES}"), ledger.claims.find_intent("1.1")
+        assert record is not None
+        assert found is not None
+        assert record.owned == owned_values(wrote)
+        assert found.owned == {**owned_values(wrote), "status": "cancelled"}
+    if not url.startswith("postgresql"):
+        file = Path(url.removeprefix("sqlite:///"))
+        assert not [one for one in file.parent.glob(f"{file.name}*") if b"VOGELWEIDE" in one.read_bytes()]

@@ -57,8 +57,8 @@ def a_day(ledger: Ledger) -> None:
     for claim in ledger.claims.take(2, now=NOW):
         uid = claim.row.study_uid
         ledger.claims.save_intent(Intent(study_uid=uid, resource_id=uid, digest="d", expected_version="0"))
-        ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid), gone_copies=(copy(uid, "gone"),)))
-    for uid, ending in (("1.3", {"parked": parked("1.3")}), ("1.2", {"unpark": True})):
+        ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid), gone=(copy(uid, "gone"),)))
+    for uid, ending in (("1.3", {"parked": parked("1.3")}), ("1.2", {"unpublished": True})):
         mark(ledger, resync(uid))
         claim = claim_study(ledger, uid)
         assert claim is not None

@@ -11,7 +11,7 @@ from syncd.errors import LedgerRefused
 from syncd.ledger.db.schema import listed, parked, records
 from syncd.ledger.inventories import fhir_inventory as room
 from syncd.ledger.ledger import Ledger
-from syncd.model.inventories import Finding, FindingKind, ListedResource, Walk
+from syncd.model.inventories import ListedResource, Walk
 from tests.ledger.inventories.test_archive_inventory import assert_by_index
 from tests.ledger.made import NOW, Clock, done, event, mark, only, publish
 from tests.ledger.made import parked as set_aside
@@ -86,23 +86,6 @@ def test_a_walk_is_where_its_last_slice_left_it(ledger: Ledger, url: str, clock:
         again.verification.finish(begun)
         assert again.verification.walk() is None
         assert again.verification.window_of(room.LISTED, "") is None
-
-
-def test_findings_are_those_of_the_last_walk(ledger: Ledger, clock: Clock) -> None:
-    """Refreshed each walk, shown by page and by study."""
-    for resource_ids in (("a", "b"), ("b",)):
-        clock.now += 1
-        begun = ledger.verification.begin(reason="a test", phase="strange")
-        found = [
-            Finding(kind=kind, resource_id=one, study_uid="1.1", seen_at=begun.began_at)
-            for one in resource_ids
-            for kind in (FindingKind.FOREIGN, FindingKind.DUPLICATE)
-        ]
-        ledger.verification.advance(begun, found=found)
-        ledger.verification.finish(begun)
-    assert [(one.resource_id, one.kind) for one in ledger.verification.findings()] == [("b", "duplicate"), ("b", "foreign")]
-    assert ledger.verification.findings() == ledger.verification.findings_of("1.1")
-    assert ledger.verification.findings("b") == ledger.verification.findings_of("1.2") == []
 
 
 def test_a_wish_during_a_walk_is_another_one(ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from syncd.errors import Unreachable
-from syncd.loop.breaker import Gate, Gates
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.commands.resync import Choice, Report, rehearse, resync
 from syncd.loop.context import Nobody
 from syncd.loop.process.daemon import Daemon
@@ -40,7 +40,7 @@ class Running:
         context = daemon._connect()
         assert context is not None
         context = replace(context, clock=world.clock)
-        self.workers = Workers(context, fhir=daemon._fhir, archives=daemon._gates, concurrency=1)
+        self.workers = Workers(context, fhir=daemon._fhir, archives=daemon._breakers, concurrency=1)
         self._clockwork = daemon._clockwork = Clockwork(
             context,
             site=daemon._site,
@@ -90,33 +90,33 @@ def test_an_archive_that_is_away_at_start_is_waited_for_alone(both: World) -> No
     assert "no connection" in running.daemon.heartbeat().archives[SECOND]["reason"]
     both.second.away = False
     running.tick(*ALL)
-    running.daemon._gates[SECOND].hurry()
+    running.daemon._breakers[SECOND].hurry()
     running.work()
     assert _ids(both) == {STUDY, OTHER}
     assert running.daemon.ready() == ()
 
 
-def test_a_gate_lets_nothing_through_before_its_archive_was_recognised(both: World) -> None:
+def test_a_breaker_lets_nothing_through_before_its_archive_was_recognised(both: World) -> None:
     """RULES A4: an archive that was away at start is asked for its sample before anything of it is published."""
     both.second.away = True
     running = Running(both)
     both.second.away = False
-    gate = running.daemon._gates[SECOND]
-    gate.hurry()
+    breaker = running.daemon._breakers[SECOND]
+    breaker.hurry()
     assert both.ledger.feed.position(SECOND) is None
-    assert gate.ask()
+    assert breaker.ask()
     assert both.ledger.feed.position(SECOND) is not None
 
 
 def test_a_probe_that_hangs_keeps_nobody_from_work() -> None:
     """RULES C8: an archive behind a firewall that swallows everything answers after half a minute, or never."""
     released = threading.Event()
-    hanging, well = Gate(released.wait), Gate(lambda: None)
-    hanging.close(TargetState.OPEN, "away")
+    hanging, well = CircuitBreaker(released.wait), CircuitBreaker(lambda: None)
+    hanging.trip(TargetState.OPEN, "away")
     hanging.hurry()
-    gates = Gates({MAIN: well, SECOND: hanging})
-    assert gates.open() == {MAIN}
-    assert gates.closed_archives() == {SECOND}
+    breakers = CircuitBreakers({MAIN: well, SECOND: hanging})
+    assert breakers.usable() == {MAIN}
+    assert breakers.tripped() == {SECOND}
     released.set()
 
 

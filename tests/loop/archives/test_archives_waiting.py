@@ -88,7 +88,7 @@ def test_a_published_study_is_never_published_with_fewer_series_for_an_outage(ap
 def test_a_paused_archive_holds_up_nobody_else(apart: World) -> None:
     """RULES A4, C8: what an exchanged archive holds is neither read nor published; the other one goes on."""
     with apart.working() as workers:
-        workers._archives[SECOND].close(TargetState.PAUSED, "another archive")
+        workers._archives[SECOND].trip(TargetState.PAUSED, "another archive")
         before = _asked(apart, SECOND)
         workers.run(until_idle=True)
     assert [one["id"] for one in apart.fhir.resources("ImagingStudy")] == [STUDY]
@@ -112,29 +112,29 @@ def test_an_exchanged_archive_pauses_itself_alone(both: World) -> None:
 
 def test_a_copy_that_becomes_known_in_an_archive_that_is_away_goes_back(apart: World) -> None:
     """RULES C6, C8: a trouble of that archive: the claim is given back, no attempt is counted."""
-    task = replace(apart.task(THIRD), closed=frozenset({SECOND}))
+    task = replace(apart.task(THIRD), away=frozenset({SECOND}))
     with pytest.raises(Transient) as raised:
         reconcile(task)
     assert raised.value.server == SECOND
     with apart.working() as workers:
-        workers._archives[SECOND].close(TargetState.OPEN, "away")
+        workers._archives[SECOND].trip(TargetState.OPEN, "away")
         assert workers._turn.take(task) is False
     row = apart.ledger.marks.find(THIRD)
     assert row is not None and row.attempts == 0
 
 
-@pytest.mark.parametrize("closed", [True, False], ids=["known to be away", "found to be away"])
-def test_what_vanished_waits_for_an_archive_that_cannot_be_asked(apart: World, closed: bool) -> None:
+@pytest.mark.parametrize("known", [True, False], ids=["known to be away", "found to be away"])
+def test_what_vanished_waits_for_an_archive_that_cannot_be_asked(apart: World, known: bool) -> None:
     """RULES D1: the study is not gone before each archive has said so; it waits, and pays no attempt."""
     (copy,) = copies_of(apart.ledger, STUDY)
     apart.delete(copy.orthanc_id)
-    apart.second.away = not closed
-    task = replace(apart.task(STUDY), closed=frozenset({SECOND} if closed else ()))
+    apart.second.away = not known
+    task = replace(apart.task(STUDY), away=frozenset({SECOND} if known else ()))
     with pytest.raises(TornRead, match="archive second cannot be asked"):
         look(task)
-    outcome = reconcile(task)
-    assert (outcome.decision, outcome.done, outcome.due) == (Decision.WAIT, False, apart.clock() + SETTLE)
-    assert (outcome.attempts, outcome.gone_copies) == (0, ())
+    outcome = reconcile(task).outcome
+    assert (outcome.decision, outcome.done, outcome.turn.due) == (Decision.WAIT, False, apart.clock() + SETTLE)
+    assert (outcome.turn.attempts, outcome.copies.gone) == (0, ())
 
 
 def test_a_study_waits_as_long_as_its_own_archive_says(both: World) -> None:
@@ -144,7 +144,8 @@ def test_a_study_waits_as_long_as_its_own_archive_says(both: World) -> None:
     both.store()
     both.store(OTHER, PatientID="P2", at=SECOND)
     both.poll_all()
-    waits = {study: reconcile(replace(both.task(study), context=context)).due - both.clock() for study in (STUDY, OTHER)}
+    turns = {study: reconcile(replace(both.task(study), context=context)).outcome.turn for study in (STUDY, OTHER)}
+    waits = {study: (turn.due or 0.0) - both.clock() for study, turn in turns.items()}
     assert waits == {STUDY: SETTLE, OTHER: 300.0}
 
 

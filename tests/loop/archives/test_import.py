@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from syncd.loop.breaker import Gate
+from syncd.loop.breaker import CircuitBreaker
 from syncd.loop.companions.target import probe
 from syncd.loop.workers.pool import Workers
 from syncd.model.words import TargetState
@@ -75,8 +75,8 @@ def test_an_import_while_the_server_is_away_is_written_once(world: World, number
 
 @contextmanager
 def _working(world: World) -> Iterator[Workers]:
-    """Workers enough to look many studies up at once, with a gate that probes the server."""
-    workers = workers_of(world, fhir=Gate(lambda: probe(world.context)), concurrency=CONCURRENCY)
+    """Workers enough to look many studies up at once, with a breaker that probes the server."""
+    workers = workers_of(world, fhir=CircuitBreaker(lambda: probe(world.context)), concurrency=CONCURRENCY)
     try:
         yield workers
     finally:

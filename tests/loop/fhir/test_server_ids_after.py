@@ -92,7 +92,7 @@ def test_a_provenance_whose_reply_was_lost_is_not_doubled(strict: World) -> None
         strict.clock.advance(600.0)
         paid(strict)
     assert len(strict.fhir.resources("Provenance")) == 1
-    assert not strict.ledger.trail.of_study(STUDY)
+    assert not strict.ledger.outbox.of_study(STUDY)
 
 
 def test_the_fhir_inventory_knows_the_servers_names(strict: World) -> None:

@@ -310,7 +310,7 @@ def test_several_orders_stay_words_with_a_note(new_orders: Callable[[], World]) 
     world.put(order("b"))
     outcome = world.published(AccessionNumber="A-1")
     assert "reference" not in based_on(world)
-    assert "J.3" in outcome.noted
+    assert "J.3" in outcome.ended.noted
 
 
 def test_an_order_entered_in_error_is_none(new_orders: Callable[[], World]) -> None:

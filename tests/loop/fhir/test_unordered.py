@@ -72,7 +72,7 @@ def test_a_form_that_was_believed_too_easily_is_proved_again(world: World) -> No
 
 
 def test_a_form_that_is_not_understood_any_more_is_proved_again(world: World) -> None:
-    """RULES C2: the server was exchanged below its data; its gate's probe proves anew, so nobody waits for ever."""
+    """RULES C2: the server was exchanged below its data; its breaker's probe proves anew, so nobody waits for ever."""
     world.connect()
     target = world.ledger.facts.target()
     assert target is not None

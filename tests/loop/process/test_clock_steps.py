@@ -14,16 +14,19 @@ import pytest
 from structlog.testing import capture_logs
 
 from syncd.errors import LedgerUnavailable
-from syncd.loop.breaker import Gate, Gates
+from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.context import Nobody
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.process import ticks as clockwork_module
 from syncd.loop.process.clock_steps import STEP, Every, Watchdog
 from syncd.loop.process.daemon import Daemon
 from syncd.loop.process.ticks import Clockwork
+from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
+from syncd.loop.study.trace import Turn
+from syncd.loop.workers import attempt
 from syncd.loop.workers.attempt import Attempt
 from syncd.loop.workers.pool import Workers
-from syncd.model.work import Outcome
 from tests.fakes.http import Clock
 from tests.loop.world import SETTLE, STUDY, World
 
@@ -141,7 +144,7 @@ def ticking(world: World, set_clock: Callable[[float], None]) -> Any:
     daemon = Daemon(replace(world.site, archives=often), world.ledger, version="1", observer=Nobody())
     context = daemon._connect()
     assert context is not None
-    workers = Workers(context, fhir=daemon._fhir, archives=daemon._gates, concurrency=1)
+    workers = Workers(context, fhir=daemon._fhir, archives=daemon._breakers, concurrency=1)
     clockwork = Clockwork(
         context,
         site=daemon._site,
@@ -214,7 +217,9 @@ def test_what_waits_is_due_when_it_would_have_been(world: World) -> None:
     assert [claim.row.study_uid for claim in world.ledger.claims.take(1, now=world.clock())] == [STUDY]
 
 
-def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(world: World) -> None:
+def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """RULES E5: its due time was told by the old clock, and is committed after the ledger has followed the new one."""
     world.store()
     world.poll()
@@ -222,15 +227,20 @@ def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(world:
 
     now = [world.clock()]
     context = replace(task.context, clock=lambda: now[0])
-    turn = Attempt(context, fhir=Gate(lambda: None), archives=Gates({}), on_outcome=lambda outcome: None)
-    decided = turn._outcome
+    turn = Attempt(
+        context,
+        fhir=CircuitBreaker(lambda: None),
+        archives=CircuitBreakers({}),
+        dispatcher=Dispatcher(context),
+        on_outcome=lambda outcome: None,
+    )
 
-    def then_step(given: Task) -> Outcome | None:
-        outcome = decided(given)
+    def then_step(given: Task) -> Turn:
+        decided = reconcile(given)
         now[0] -= HOUR
-        return outcome
+        return decided
 
-    turn._outcome = then_step  # type: ignore[method-assign]
+    monkeypatch.setattr(attempt, "reconcile", then_step)
     assert turn.take(replace(task, context=context))
     row = world.ledger.marks.find(STUDY)
     assert row is not None

@@ -40,7 +40,7 @@ def _wound_up(daemon: Daemon) -> BackgroundScheduler:
     daemon._clockwork = Clockwork(
         context,
         site=daemon._site,
-        workers=Workers(context, fhir=daemon._fhir, archives=daemon._gates, concurrency=1),
+        workers=Workers(context, fhir=daemon._fhir, archives=daemon._breakers, concurrency=1),
         fhir=daemon._fhir,
         archives=daemon._archives,
         troubles=daemon._troubles,
@@ -161,13 +161,13 @@ def _theirs(daemon: Daemon, world: World) -> None:
 
 
 def test_a_tick_looks_for_patients_that_turned_up(daemon: Daemon, clockwork: BackgroundScheduler, world: World) -> None:
-    """RULES B4: the daily round marks the studies of our Patient; an outage is the gate's, and no reason of its own."""
+    """RULES B4: the daily round marks the studies of our Patient; an outage is the breaker's, and no reason of its own."""
     _theirs(daemon, world)
     world.fhir.answer_instead(lambda request: "_search" in request.path, Response(status=503))
     _tick(clockwork, "look-around")
     assert world.ledger.marks.find(STUDY) is None
     assert daemon._troubles.of("look-around") == ""
-    daemon._fhir.close(TargetState.OPEN, "away")
+    daemon._fhir.trip(TargetState.OPEN, "away")
     _tick(clockwork, "look-around")
     assert world.ledger.marks.find(STUDY) is None
     daemon._fhir.hurry()
@@ -200,15 +200,15 @@ def test_an_exchanged_archive_stops_publishing_until_it_is_accepted(world: World
     _tick(clockwork, "intake")
     _exchange(world)
     _tick(clockwork, "intake")
-    assert daemon._gates[MAIN].state is TargetState.PAUSED
+    assert daemon._breakers[MAIN].state is TargetState.PAUSED
     assert "archive accept" in daemon.ready()[0]
     assert daemon.heartbeat().archives["main"]["state"] == "paused"
-    daemon._gates[MAIN]._next_probe = 0.0
-    assert not daemon._gates[MAIN].ask()
+    daemon._breakers[MAIN]._next_probe = 0.0
+    assert not daemon._breakers[MAIN].ask()
     world.ledger.archives.accept(MAIN)
     _tick(clockwork, "intake")
-    daemon._gates[MAIN]._next_probe = 0.0
-    assert daemon._gates[MAIN].ask()
+    daemon._breakers[MAIN]._next_probe = 0.0
+    assert daemon._breakers[MAIN].ask()
     _tick(clockwork, "sweep")
     _tick(clockwork, "intake")
     assert daemon.ready() == ()
@@ -221,7 +221,7 @@ def test_a_daemon_that_starts_on_an_exchanged_archive_publishes_nothing(world: W
     world.mark("1.3.6.0", orthanc_id=next(one.id for one in world.orthanc.index.all("Study")))
     daemon = Daemon(world.site, world.ledger, version="1", observer=Nobody())
     _wound_up(daemon)
-    assert daemon._gates[MAIN].state is TargetState.PAUSED
+    assert daemon._breakers[MAIN].state is TargetState.PAUSED
 
 
 def test_a_daemon_that_starts_on_a_paused_archive_publishes_nothing(world: World) -> None:
@@ -231,7 +231,7 @@ def test_a_daemon_that_starts_on_a_paused_archive_publishes_nothing(world: World
     world.poll()
     daemon = Daemon(world.site, world.ledger, version="1", observer=Nobody())
     _wound_up(daemon)
-    assert not daemon._gates[MAIN].is_open
+    assert not daemon._breakers[MAIN].is_closed
 
 
 # -- starting ----------------------------------------------------------------------------------------------------
@@ -323,12 +323,12 @@ def test_a_ledger_that_cannot_be_written_is_told(
     assert "disk full" not in daemon.ready()
 
 
-def test_closed_gates_are_reasons(daemon: Daemon, clockwork: BackgroundScheduler) -> None:
+def test_open_breakers_are_reasons(daemon: Daemon, clockwork: BackgroundScheduler) -> None:
     """Each reason once."""
     for job in ("intake", "sweep", "intake"):
         _tick(clockwork, job)
-    daemon._fhir.close(TargetState.PAUSED, "refused")
-    daemon._gates[MAIN].close(TargetState.OPEN, "refused")
+    daemon._fhir.trip(TargetState.PAUSED, "refused")
+    daemon._breakers[MAIN].trip(TargetState.OPEN, "refused")
     assert daemon.ready() == ("refused",)
     target = daemon.heartbeat().target
     assert (target["state"], target["reason"]) == ("paused", "refused")
@@ -447,7 +447,7 @@ def test_the_clockwork_walks_the_fhir_inventory(daemon: Daemon, clockwork: Backg
 def test_a_fhir_inventory_waits_while_the_server_is_away(
     daemon: Daemon, clockwork: BackgroundScheduler, world: World
 ) -> None:
-    """RULES C6: the gate says why, once; the walk goes on when it is open again."""
+    """RULES C6: the breaker says why, once; the walk goes on when it is closed again."""
     for job in ("intake", "sweep", "intake"):
         _tick(clockwork, job)
     world.ledger.verification.want("a test")

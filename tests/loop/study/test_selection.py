@@ -362,7 +362,7 @@ def test_an_archive_that_was_away_at_the_start_must_answer_the_rules_too(world: 
     one = Follower(world.source(SECOND), world.ledger, selection=selection, clock=world.clock)
     with pytest.raises(ConfigurationError, match=r"SECOND__INCLUDE or __EXCLUDE .* keeps none"):
         one.poll()
-    assert one.gate.blames()
+    assert one.breaker.blames()
     assert world.ledger.feed.position(SECOND) is None
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from syncd.errors import TornRead
-from syncd.loop.study.reconcile import DAILY, LATER, SOON
+from syncd.loop.study.verdict import DAILY, LATER, SOON
 from syncd.loop.workers.failures import IN_A_ROW
 from syncd.model.study.rejection import QUALITY, SAFETY
 from syncd.model.words import Decision, TargetState
@@ -186,7 +186,7 @@ def test_an_archive_that_serves_nobody_is_closed_at_the_first_study(world: World
     _ready(world, PatientID="P1")
     world.orthanc.rules.append(lambda request: Response(status=500) if request.path == "/tools/find" else None)
     with world.working() as workers:
-        work_until(workers, lambda: not workers._archives[MAIN].is_open)
+        work_until(workers, lambda: not workers._archives[MAIN].is_closed)
         assert "no other study" in workers._archives[MAIN].reason
     row = world.ledger.marks.find(STUDY)
     assert row is not None and row.attempts == 0
@@ -231,7 +231,7 @@ def test_a_study_that_changes_while_it_arrives_pays_nothing(world: World, monkey
 
     monkeypatch.setattr(world.archive, "read_study", torn)
     world.mark(kind=MarkKind.EVENT)
-    assert world.turn().attempts == 0
+    assert world.turn().turn.attempts == 0
 
 
 def _note_id() -> str:

@@ -93,7 +93,7 @@ def test_each_answer_has_its_consequence(world: World, name: str) -> None:
         world.put(_left_by_a_lost_ledger())
     _script(world, case)
     _bring(world, STUDY)
-    work_until(workers, lambda: _due(world) == 0 or not workers._fhir.is_open)
+    work_until(workers, lambda: _due(world) == 0 or not workers._fhir.is_closed)
     workers.stop(grace=5.0)
     parked, row = world.ledger.records.find_parked(STUDY), world.ledger.marks.find(STUDY)
     assert (parked.reason if parked else "") == case.parked
@@ -154,7 +154,7 @@ def test_what_forbids_even_the_sentinel_forbids_everything(world: World) -> None
     workers = _others_are_written(world)
     world.fhir.rules.append(lambda request: None if request.path == "/fhir/metadata" else refused(403))
     _bring(world, STUDY)
-    work_until(workers, lambda: not workers._fhir.is_open)
+    work_until(workers, lambda: not workers._fhir.is_closed)
     workers.stop(grace=5.0)
     assert "SYNCD_FHIR__AUTH__" in workers._fhir.reason
     assert world.ledger.overview.counts(world.clock()).parked == {}
@@ -167,7 +167,7 @@ def test_five_studies_in_a_row_open_the_breaker_and_the_fifth_pays_nothing(world
     studies = [f"1.2.276.{number}" for number in range(10, 10 + IN_A_ROW)]
     for one in studies:
         _bring(world, one)
-    work_until(workers, lambda: not workers._fhir.is_open)
+    work_until(workers, lambda: not workers._fhir.is_closed)
     assert "in a row" in workers._fhir.reason
     attempts = [row.attempts for row in world.ledger.marks.page()]
     assert sorted(attempts) == [0] + [1] * (IN_A_ROW - 1)
@@ -176,7 +176,7 @@ def test_five_studies_in_a_row_open_the_breaker_and_the_fifth_pays_nothing(world
     workers._fhir.hurry()
     work_until(workers, lambda: _due(world) == 0)
     workers.stop(grace=5.0)
-    assert workers._fhir.is_open
+    assert workers._fhir.is_closed
     assert all(world.ledger.records.find(one) is not None for one in studies)
 
 
@@ -297,4 +297,4 @@ def _has_failed(world: World, study: str, *, attempts: int) -> None:
     claim = claim_study(world.ledger, study)
     assert claim is not None
     task = Task(claim=claim, context=world.context)
-    world.ledger.outcomes.commit(replace(task.wait_outcome("failed before", due=world.clock()), attempts=attempts))
+    world.ledger.outcomes.commit(task.back_off("failed before", until=world.clock(), attempts=attempts))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from syncd.loop.breaker import FIRST_PAUSE, LONGEST_PAUSE, Gate, Gates
+from syncd.loop.breaker import FIRST_PAUSE, LONGEST_PAUSE, CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import probe
+from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.workers.attempt import Attempt
 from syncd.loop.workers.pool import ATTEMPTS
+from syncd.model.outcome import Outcome
 from syncd.model.words import Decision, TargetState
-from syncd.model.work import LONGEST_BACKOFF, Outcome
+from syncd.model.work import LONGEST_BACKOFF
 from syncd.publish.lookups import BATCH
 from tests.fakes.http import Request, Response
 from tests.loop.hands import work_until, workers_of
@@ -124,22 +126,22 @@ def test_a_new_mark_does_not_shorten_a_backoff(ready: World) -> None:
 
 @pytest.mark.parametrize("server", ["fhir", "orthanc"])
 def test_an_outage_costs_no_attempt(ready: World, server: str) -> None:
-    """RULES C6: the gate closes and touches no row; once the server is back everything is done."""
+    """RULES C6: the breaker opens and touches no row; once the server is back everything is done."""
     fake = getattr(ready, server)
     fake.away = True
     rows = {uid: ready.ledger.marks.find(uid) for uid in (STUDY, OTHER)}
-    gates: list[Gate] = []
+    breakers: list[CircuitBreaker] = []
     workers = ready.workers()
-    gates += [workers._fhir, workers._archives[MAIN]]
+    breakers += [workers._fhir, workers._archives[MAIN]]
     workers.run(until_idle=True)
-    assert [gate.state for gate in gates] == [
+    assert [breaker.state for breaker in breakers] == [
         TargetState.OPEN if server == "fhir" else TargetState.OK,
         TargetState.OPEN if server == "orthanc" else TargetState.OK,
     ]
     assert rows == {uid: ready.ledger.marks.find(uid) for uid in rows}
     fake.away = False
-    for gate in gates:
-        gate._next_probe = 0.0
+    for breaker in breakers:
+        breaker._next_probe = 0.0
     workers.run(until_idle=True)
     workers.stop(grace=1.0)
     assert all(ready.ledger.records.find(uid) is not None for uid in rows)
@@ -150,9 +152,15 @@ def test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was(ready: World
     """RULES C6: no attempt is counted, whoever of both is away, and the claim is to be given back."""
     task, before = ready.task(), ready.ledger.marks.find(STUDY)
     getattr(ready, server).away = True
-    archives = Gates({MAIN: Gate(ready.archive.info)})
+    archives = CircuitBreakers({MAIN: CircuitBreaker(ready.archive.info)})
     outcomes: list[Outcome] = []
-    turn = Attempt(ready.context, fhir=Gate(lambda: probe(ready.context)), archives=archives, on_outcome=outcomes.append)
+    turn = Attempt(
+        ready.context,
+        dispatcher=Dispatcher(ready.context),
+        fhir=CircuitBreaker(lambda: probe(ready.context)),
+        archives=archives,
+        on_outcome=outcomes.append,
+    )
     assert not turn.take(task)
     assert (outcomes, ready.ledger.marks.find(STUDY)) == ([], before)
 
@@ -160,25 +168,25 @@ def test_a_turn_that_meets_an_outage_gives_the_study_back_as_it_was(ready: World
 def test_an_archive_that_was_read_again_is_probed_quickly_the_next_time(ready: World) -> None:
     """RULES C6: the pauses that one bad hour brought about are forgotten with the first study that was read."""
     now = 0.0
-    gate = Gate(ready.archive.info, monotonic=lambda: now)
+    breaker = CircuitBreaker(ready.archive.info, monotonic=lambda: now)
     for _ in range(6):
-        gate.close(TargetState.OPEN, "away")
+        breaker.trip(TargetState.OPEN, "away")
         now += LONGEST_PAUSE
-        assert gate.ask()
-    workers = workers_of(ready, archives=Gates({MAIN: gate}))
+        assert breaker.ask()
+    workers = workers_of(ready, archives=CircuitBreakers({MAIN: breaker}))
     work_until(workers, lambda: _due(ready) == 0)
     workers.stop(grace=1.0)
-    gate.close(TargetState.OPEN, "away once more")
+    breaker.trip(TargetState.OPEN, "away once more")
     now += FIRST_PAUSE
-    assert gate.ask()
+    assert breaker.ask()
 
 
-def test_an_archive_that_refuses_us_closes_its_own_gate(ready: World) -> None:
+def test_an_archive_that_refuses_us_opens_its_own_breaker(ready: World) -> None:
     """RULES C6: credentials changed while we work: no study pays, and FHIR is not blamed."""
     ready.orthanc.authorization = "Basic other"
     workers = ready.workers()
     workers.run(until_idle=True)
-    assert workers._fhir.is_open
+    assert workers._fhir.is_closed
     assert "credentials" in workers._archives[MAIN].reason
     workers.stop(grace=1.0)
     row = ready.ledger.marks.find(STUDY)

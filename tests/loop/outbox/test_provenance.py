@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from syncd.errors import LedgerUnavailable
-from syncd.loop.companions import provenance
-from syncd.loop.companions.provenance import ATTEMPTS, RULE, deliver_due
+from syncd.loop.outbox import provenance
+from syncd.loop.outbox.dispatcher import ATTEMPTS, RULE, Dispatcher
+from syncd.loop.outbox.kinds import FIRST_DUE
 from syncd.loop.study.reconcile import reconcile
 from syncd.mapping.resources.provenance import device_id
-from syncd.model.provenance import OwedProvenance
+from syncd.model.outbox import OutboxEntry
 from tests.fakes.http import Response
 from tests.loop.rejecting import SAFETY, WORKLIST, images, note, settled, uid
-from tests.loop.world import OTHER, STUDY, World, puts, refused
+from tests.loop.world import OTHER, STUDY, World, deliver_due, puts, refused
 
 NewWorld = Callable[..., World]
 Json = dict[str, Any]
@@ -31,8 +32,8 @@ def corrected(world: World) -> World:
     world.published()
     correct(world)
     world.turn()
-    (owed,) = world.ledger.trail.of_study(STUDY)
-    assert owed.occasion == "subject"
+    (owed,) = world.ledger.outbox.of_study(STUDY)
+    assert owed.payload["occasion"] == "subject"
     return world
 
 
@@ -57,7 +58,7 @@ def code(resource: Json) -> str:
 
 
 def later(world: World) -> None:
-    world.clock.advance(provenance.FIRST_DUE + 1)
+    world.clock.advance(FIRST_DUE + 1)
 
 
 def paid(world: World) -> None:
@@ -88,7 +89,7 @@ def test_another_patient_leaves_one_provenance_and_the_old_patient_stays(world: 
     assert told["agent"][0]["who"]["reference"] == f"Device/{device_id(world.policy)}"
     assert [one["id"] for one in world.fhir.resources("Device")] == [device_id(world.policy)]
     assert len(world.fhir.resources("Patient")) == 2
-    assert not world.ledger.trail.of_study(STUDY)
+    assert not world.ledger.outbox.of_study(STUDY)
 
 
 def test_the_reference_names_the_version(corrected: World) -> None:
@@ -179,32 +180,33 @@ def test_a_correction_that_was_off_leaves_none(world: World) -> None:
 
 def test_a_lost_reply_owes_the_same_provenance(corrected: World, new_world: NewWorld) -> None:
     """RULES B8, C5: sent, killed before the record; the next pass finds it written, and owes what it would have owed."""
-    expected = corrected.ledger.trail.of_study(STUDY)
+    expected = corrected.ledger.outbox.of_study(STUDY)
     other = new_world()
     other.published()
     correct(other)
     killed = other.task()
-    assert reconcile(killed).record is not None
+    assert reconcile(killed).outcome.record is not None
     other.ledger.claims.release(STUDY)
     other.clock.advance(5.0)
     again = other.turn()
     assert again.reason == "the server already says so"
-    found = other.ledger.trail.of_study(STUDY)
+    found = other.ledger.outbox.of_study(STUDY)
     assert [told(one) for one in found] == [told(one) for one in expected]
 
 
-def told(owed: OwedProvenance) -> tuple[str, str, float]:
-    return owed.provenance_id, owed.version, owed.recorded
+def told(owed: OutboxEntry) -> tuple[str, Mapping[str, Any]]:
+    return owed.key, owed.payload
 
 
 def test_killed_after_the_provenance_it_is_the_same_again(corrected: World) -> None:
     """MAPPING J.5: a retry is idempotent; the server keeps its first version."""
-    (owed,) = corrected.ledger.trail.of_study(STUDY)
-    provenance.deliver(corrected.context, [owed])
-    provenance.deliver(corrected.context, [owed])
+    (owed,) = corrected.ledger.outbox.of_study(STUDY)
+    for _ in range(2):
+        provenance.ProvenanceDelivery(corrected.context).send(owed)
+    Dispatcher(corrected.context).deliver([owed])
     (written,) = trail(corrected)
     assert written["meta"]["versionId"] == "1"
-    assert not corrected.ledger.trail.of_study(STUDY)
+    assert not corrected.ledger.outbox.of_study(STUDY)
 
 
 @pytest.mark.parametrize("status", [400, 403, 413, 422])
@@ -215,7 +217,7 @@ def test_what_the_server_refuses_is_given_up_and_counted(corrected: World, statu
     corrected.fhir.answer_instead(puts("Provenance"), refused(status))
     later(corrected)
     corrected.work()
-    assert not corrected.ledger.trail.of_study(STUDY)
+    assert not corrected.ledger.outbox.of_study(STUDY)
     assert corrected.ledger.overview.history(STUDY)[0].decision == "Provenance"
     assert heard.rules == [RULE]
     assert corrected.ledger.records.find_parked(STUDY) is None
@@ -228,7 +230,7 @@ def test_a_server_without_provenance_is_no_trouble(corrected: World, missing: se
     corrected.fhir.types -= missing
     later(corrected)
     assert deliver_due(corrected.context) == 1
-    assert not corrected.ledger.trail.of_study(STUDY)
+    assert not corrected.ledger.outbox.of_study(STUDY)
     assert not corrected.ledger.marks.page()
 
 
@@ -269,7 +271,7 @@ def test_a_study_deleted_on_the_server_ends_the_debt(corrected: World) -> None:
     corrected.remove(f"ImagingStudy/{STUDY}")
     later(corrected)
     deliver_due(corrected.context)
-    assert not corrected.ledger.trail.of_study(STUDY)
+    assert not corrected.ledger.outbox.of_study(STUDY)
     assert len(corrected.writes("Provenance")) == 2
 
 
@@ -278,7 +280,7 @@ def test_a_server_that_is_away_is_waited_for(corrected: World) -> None:
     corrected.fhir.answer_instead(puts("Provenance"), LIFELESS)
     later(corrected)
     assert deliver_due(corrected.context) == 0
-    (owed,) = corrected.ledger.trail.of_study(STUDY)
+    (owed,) = corrected.ledger.outbox.of_study(STUDY)
     assert owed.attempts == 1
     assert deliver_due(corrected.context) == 0, "not due yet"
     corrected.clock.advance(2.0)
@@ -288,11 +290,11 @@ def test_a_server_that_is_away_is_waited_for(corrected: World) -> None:
 
 def test_after_many_failures_it_is_tried_daily(corrected: World) -> None:
     """RULES C6: as a study that the server fails is."""
-    (owed,) = corrected.ledger.trail.of_study(STUDY)
-    corrected.ledger.trail.put_off(replace(owed, attempts=ATTEMPTS - 1, due=corrected.clock()))
+    (owed,) = corrected.ledger.outbox.of_study(STUDY)
+    corrected.ledger.outbox.put_off(replace(owed, attempts=ATTEMPTS - 1, due=corrected.clock()))
     corrected.fhir.answer_instead(puts("Provenance"), LIFELESS)
     deliver_due(corrected.context)
-    (owed,) = corrected.ledger.trail.of_study(STUDY)
+    (owed,) = corrected.ledger.outbox.of_study(STUDY)
     assert owed.due == corrected.clock() + 86400
 
 
@@ -301,7 +303,7 @@ def test_a_server_that_lost_everything_gets_it_when_the_study_is_back(corrected:
     corrected.fhir.wipe()
     later(corrected)
     deliver_due(corrected.context)
-    assert len(corrected.ledger.trail.of_study(STUDY)) == 1
+    assert len(corrected.ledger.outbox.of_study(STUDY)) == 1
 
 
 def test_a_failing_provenance_does_not_hold_the_next_study_up(corrected: World) -> None:
@@ -313,7 +315,7 @@ def test_a_failing_provenance_does_not_hold_the_next_study_up(corrected: World) 
     corrected.poll()
     corrected.work()
     assert corrected.study(OTHER)["status"] == "available"
-    assert len(corrected.ledger.trail.of_study(STUDY)) == 1
+    assert len(corrected.ledger.outbox.of_study(STUDY)) == 1
 
 
 def test_a_defect_keeps_the_debt(corrected: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +327,7 @@ def test_a_defect_keeps_the_debt(corrected: World, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(provenance, "provenance", broken)
     later(corrected)
     assert deliver_due(corrected.context) == 0
-    assert len(corrected.ledger.trail.of_study(STUDY)) == 1
+    assert len(corrected.ledger.outbox.of_study(STUDY)) == 1
 
 
 def test_what_is_not_fit_to_be_sent_is_given_up(corrected: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +336,7 @@ def test_what_is_not_fit_to_be_sent_is_given_up(corrected: World, monkeypatch: p
     later(corrected)
     deliver_due(corrected.context)
     assert not corrected.writes("Provenance")
-    assert not corrected.ledger.trail.of_study(STUDY)
+    assert not corrected.ledger.outbox.of_study(STUDY)
 
 
 def test_a_ledger_that_cannot_be_written_leaves_the_study_settled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,14 +347,14 @@ def test_a_ledger_that_cannot_be_written_leaves_the_study_settled(world: World, 
     def full(*_: object) -> None:
         raise LedgerUnavailable
 
-    monkeypatch.setattr(world.ledger.trail, "settle", full)
+    monkeypatch.setattr(world.ledger.outbox, "settle", full)
     outcomes = world.work()
     assert [one.decision for one in outcomes] == ["Update"]
     monkeypatch.undo()
     later(world)
     world.work()
     assert len(trail(world)) == 1
-    assert not world.ledger.trail.of_study(STUDY)
+    assert not world.ledger.outbox.of_study(STUDY)
 
 
 def test_a_dry_run_owes_nothing(world: World) -> None:
@@ -360,7 +362,7 @@ def test_a_dry_run_owes_nothing(world: World) -> None:
     world.published()
     correct(world)
     task = replace(world.task(), dry=True)
-    assert reconcile(task).owed == ()
+    assert reconcile(task).outcome.owed == ()
 
 
 def test_it_does_not_count_among_the_writes_of_a_study(world: World) -> None:
