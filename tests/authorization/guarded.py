@@ -64,6 +64,23 @@ class GuardedServer(RecordingProxy):
         return None if _allows(found, request.method, path) else _refusal(403, "insufficient_scope")
 
 
+class GuardedArchive(RecordingProxy):
+    """A gateway before an Orthanc: whoever has a token that holds gets in, as the user of `authorization`."""
+
+    def __init__(self, target: str, *, gives: Authorization, authorization: str) -> None:
+        super().__init__(target)
+        self._gives = gives
+        self._authorization = authorization
+        self.add_rule(self._guard)
+
+    def _guard(self, request: Request) -> Fault | None:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if kind != "Bearer" or self._gives.holds(token) is None:
+            return Answer(status=401, body=b"{}", headers={"Content-Type": "application/json"})
+        request.headers["authorization"] = self._authorization
+        return None
+
+
 def _refusal(status: int, error: str) -> Answer:
     issue = {"severity": "error", "code": "security"}
     body = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()

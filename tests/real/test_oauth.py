@@ -21,6 +21,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from deploy.native.servers import basic_authorization
+from syncd.archive.orthanc import OrthancArchive
+from syncd.archive.rest.connection import ArchiveConnection
 from syncd.auth.client import KeyClient, SecretClient
 from syncd.auth.credentials import Granted
 from syncd.auth.keys import new_key, private_set, read_keys
@@ -31,11 +34,12 @@ from syncd.cli.app import app
 from syncd.cli.scopes import needs
 from syncd.cli.wiring import policy
 from syncd.errors import SyncdError, TargetPaused, Transient, Unreachable, Unsuitable
+from syncd.model.ids import ArchiveName
 from syncd.publish.asking import Asking, GiverConnection
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.settings import load
 from tests.authorization import AUDIENCE, Authorization, Known, is_installed
-from tests.authorization.guarded import GuardedServer
+from tests.authorization.guarded import GuardedArchive, GuardedServer
 from tests.authorization.papers import Papers, issue
 from tests.docs import pages
 from tests.real.installation import Installation, study
@@ -289,6 +293,30 @@ def test_a_client_certificate_goes_with_a_token(
     told = r"refuses the certificate that we show.*|no TLS connection.*|cannot be reached.*|the connection broke"
     with pytest.raises(Transient, match=told) as raised:
         http.exchange("GET", "metadata")
+    giver.heard(raised.value)
+
+
+def test_an_archive_behind_a_gateway_takes_a_token(archive: Archive, giver: Site) -> None:
+    """Client credentials for Orthanc; one that is revoked is replaced, one that nobody gives is the archive's outage."""
+    name = ArchiveName("west")
+    place = Place(server=name, prefix="SYNCD_ARCHIVES__WEST__AUTH__")
+    client = SecretClient(client_id="basic", secret=lambda: SECRET, place=place)
+    at = GiverConnection(url=giver.giver.url, place=place, ca_file=str(giver.papers.authority))
+    tokens = Tokens(Grant(place=place, client=client, endpoint=giver.giver.endpoint), ask=Asking(at))
+    ours = basic_authorization(archive.username, archive.password)["Authorization"]
+    with GuardedArchive(archive.url, gives=giver.giver, authorization=ours) as gateway:
+        connection = ArchiveConnection(name=name, url=gateway.url, authorization=Granted(tokens, place=place))
+        orthanc = OrthancArchive(connection)
+        assert orthanc.info().version == archive.version
+        giver.giver.revoke(tokens.current().token.value)
+        gateway.forget()
+        assert orthanc.info().version == archive.version
+        assert [one.status for one in gateway.exchanges()][:2] == [401, 200]
+        giver.giver.stop()
+        tokens.forget(tokens.current().token.value)
+        with pytest.raises(Unreachable, match="The authorization server of archive west cannot be reached") as raised:
+            orthanc.info()
+    assert raised.value.server == name
     giver.heard(raised.value)
 
 
