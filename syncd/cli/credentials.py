@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from syncd.auth.client import BASIC, POST, Client, KeyClient, SecretClient
+from syncd.auth.client import BASIC, POST, Client, SecretClient
 from syncd.auth.credentials import Granted, TokenFile
 from syncd.auth.place import Place
 from syncd.auth.scopes import Need
@@ -88,6 +88,8 @@ def _secret_client(auth: AuthSettings | ArchiveAuthSettings, place: Place) -> Cl
 
 def _key_client(auth: AuthSettings, place: Place) -> Client:
     """Its key is looked at now: what is wrong with it is wrong with the settings."""
+    from syncd.auth.key_client import KeyClient
+
     file = auth.private_key_file
     keys = SecretFile(file, setting="PRIVATE_KEY_FILE", place=place).read if file else _held(auth.private_key)
     client = KeyClient(

@@ -1,4 +1,4 @@
-"""The ledger's nouns: marks, dirty rows, records, intents, and what an operator sees of them.
+"""The ledger's nouns: marks, dirty rows, records, intents, what is parked and what is taken back.
 
 A mark is a reason to look at a study again; the dirty row is all marks of one StudyInstanceUID merged. RULES A5 decides
 when it is due: a row of a study that still receives instances must neither be asked at every event nor wait for ever,
@@ -15,8 +15,6 @@ from typing import Any
 
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.outbox import Queue
-from syncd.model.snapshot import Note
 from syncd.model.words import ArchiveState, BrakeState, Cause, ParkedReason, Priority
 
 LONGEST_STREAM = 600.0
@@ -302,80 +300,3 @@ class Brake:
     @property
     def state(self) -> BrakeState:
         return BrakeState.CLOSED if self.planned else BrakeState.OPEN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoubtfulStudy:
-    """A published study with `safety` notes, and since when it has these."""
-
-    study_uid: str
-    notes: tuple[Note, ...]
-    since: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryLine:
-    """One decision of the past, for people."""
-
-    study_uid: str
-    at: float
-    decision: str
-    reason: str
-    correlation_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailingStudy:
-    """A study that is pending because what was tried failed, and how the last try ended (RULES C6)."""
-
-    study_uid: str
-    attempts: int
-    """Failures that count against it since it last went well."""
-    since: float
-    due: float
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat:
-    """What the living daemon says of itself every few seconds, read by `status` and by a second process."""
-
-    pid: int
-    at: float
-    started_at: float
-    version: str
-    web: str = ""
-    archives: Mapping[str, Any] = field(default_factory=dict)
-    """Per archive: `state`, `reason`, `behind_changes`, `behind_seconds`, `inventory` (`None` before the first)."""
-    target: Mapping[str, Any] = field(default_factory=dict)
-    """`state` (`words.TargetState`), `reason`, `inventory`. An inventory's `at`, `listed` and `found` by kind."""
-    backfill: str = ""
-    """Why old studies wait although nothing stands in their way, such as the hours of the day; empty otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """How many studies are where: the overview of `status`, the metrics and the page."""
-
-    dirty: int = 0
-    due: int = 0
-    oldest_mark: float = 0.0
-    """When the oldest pending mark was made; 0 when nothing is pending."""
-    published: Mapping[str, int] = field(default_factory=dict)
-    """Records by status."""
-    parked: Mapping[str, int] = field(default_factory=dict)
-    """Parked studies by reason."""
-    backfill: int = 0
-    """Those due that are old: worked on when nothing else is, as the site's rate and hours allow."""
-    unselected: Mapping[str, int] = field(default_factory=dict)
-    """Studies that the site does not select, by state: `excluded`, `outside-history`."""
-    dropped: int = 0
-    """Parked studies of which an operator wants to hear nothing until they change; in no reason's number."""
-    safety: int = 0
-    """Published studies with `safety` notes."""
-    outdated: int = 0
-    """Published studies that another mapping or other settings rendered than today's (RULES B3)."""
-    outbox: tuple[Queue, ...] = ()
-    """What is owed after studies' writes, for each kind and sink of which anything is kept."""
-    held: bool = False
-    """Whether these stay so until they change or the operator lets them go (POLICY__RERENDER)."""

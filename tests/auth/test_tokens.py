@@ -13,8 +13,9 @@ import structlog
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from syncd.auth.client import ASSERTION_TYPE, KeyClient, SecretClient
+from syncd.auth.client import SecretClient
 from syncd.auth.exchange import Answer
+from syncd.auth.key_client import ASSERTION_TYPE, KeyClient
 from syncd.auth.keys import new_key, private_set, public_set
 from syncd.auth.place import Place
 from syncd.auth.scopes import Need

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from syncd.auth.client import KeyClient, SecretClient
+from syncd.auth.client import SecretClient
 from syncd.auth.credentials import Granted, TokenFile
+from syncd.auth.key_client import KeyClient
 from syncd.auth.keys import new_key, private_set
 from syncd.cli.wiring import authorizations
 from syncd.errors import ConfigurationError

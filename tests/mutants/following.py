@@ -119,7 +119,7 @@ MUTANTS = (
         breaks="an announced study is not asked for again",
         edits=(
             Edit(
-                f"{_LOOP}/study/verdict.py",
+                f"{_LOOP}/study/conclusion.py",
                 "turn=NextTurn(due=due), selection=Selected()",
                 "turn=NextTurn(), selection=Selected()",
             ),

@@ -24,8 +24,9 @@ from typer.testing import CliRunner
 from deploy.native.servers import basic_authorization
 from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.rest.connection import ArchiveConnection
-from syncd.auth.client import KeyClient, SecretClient
+from syncd.auth.client import SecretClient
 from syncd.auth.credentials import Granted
+from syncd.auth.key_client import KeyClient
 from syncd.auth.keys import new_key, private_set, read_keys
 from syncd.auth.place import Place
 from syncd.auth.scopes import system_scopes

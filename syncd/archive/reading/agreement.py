@@ -100,7 +100,7 @@ class _Series:
         if len(self.members) > MANY:
             return (self._find_values() or (), None) if self.finds else ((), self._read_shared_tags())
         shared = None if self._speaks_image_by_image(tags) else self._read_shared_tags()
-        if shared is not None and all(_is_shared(tag, tags=tags, shared=shared) for tag in PLAIN if tag in tags):
+        if shared is not None and _are_shared(tags, shared):
             return (), shared
         return self.everything() or (), None
 
@@ -150,6 +150,11 @@ class _Series:
     @property
     def _is_too_large(self) -> bool:
         return sum(number_of_frames(each) or 1 for each in self.members) > MOST_FRAMES
+
+
+def _are_shared(tags: Tags, shared: Tags) -> bool:
+    """Whether every plain value of the representative is that of all images."""
+    return all(_is_shared(tag, tags=tags, shared=shared) for tag in PLAIN if tag in tags)
 
 
 def _is_shared(tag: str, *, tags: Tags, shared: Tags) -> bool:

@@ -1,4 +1,4 @@
-"""What there is to say of a study that an archive holds: nothing yet, nothing at all, or a statement.
+"""What there is to say of a study that an archive holds: nothing yet, nothing at all, or what a draft says.
 
 A ladder over what was seen of it. A study that still arrives is announced once, as `registered`, and then waited for; only
 the whole study tells what the site selects and what rejection notes leave of it.
@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from syncd.errors import StudyError
 from syncd.loop.study import rejections, selection
+from syncd.loop.study.conclusion import Conclusion, Draft, keep_nothing, put_off
 from syncd.loop.study.publish import is_published
 from syncd.loop.study.read import Look, foremost, light, only_key_objects, require_one_patient, whole
 from syncd.loop.study.task import Task
-from syncd.loop.study.verdict import Statement, Verdict, keep_nothing, put_off
 from syncd.mapping.dialects.registry import dialect
 from syncd.mapping.resources.retracted import retracted_status
 from syncd.mapping.values.identity import resource_id
@@ -26,7 +26,7 @@ from syncd.model.work import LONGEST_STREAM
 from syncd.snapshot.build import build
 
 
-def consider(task: Task, seen: Look) -> Verdict | Statement:
+def consider(task: Task, seen: Look) -> Conclusion | Draft:
     """What is to be said, or why nothing is. Raises `StudyError` for what parks the study, and `TornRead`."""
     outside = selection.outside_history(task, seen.headers)
     if outside is not None:
@@ -58,16 +58,16 @@ def consider(task: Task, seen: Look) -> Verdict | Statement:
             return left_out
 
     # Everything is rejected: what was published is withdrawn, and what was not is never shown (MAPPING D.2).
-    statement = Statement(applied=applied, raws=raws, identity=identity, status="available", excluded=excluded)
+    draft = Draft(applied=applied, raws=raws, identity=identity, status="available", excluded=excluded)
     if not applied.nothing:
-        return statement
+        return draft
     if not is_published(task, identity):
-        return keep_nothing(task, statement)
+        return keep_nothing(task, draft)
     status = retracted_status(in_error=applied.in_error, fhir_version=task.context.fhir_version)
-    return replace(statement, status=status)
+    return replace(draft, status=status)
 
 
-def _announce(task: Task, seen: Look, identity: str) -> Verdict | Statement:
+def _announce(task: Task, seen: Look, identity: str) -> Conclusion | Draft:
     """Publish `registered` once; afterwards only the due time moves, and the mark is never cleared (RULES A5, A6)."""
     due = task.context.clock() + task.settle_after
     if task.record is not None and (not task.fresh or task.record.status != "registered"):
@@ -85,7 +85,7 @@ def _announce(task: Task, seen: Look, identity: str) -> Verdict | Statement:
         return put_off("nothing but rejected instances so far", until=due)
     if all(only_key_objects(raw) for raw in raws):
         return put_off("only key objects so far", until=due)
-    return Statement(applied=rejections.Applied(snapshot=announced), raws=raws[:1], identity=identity, status="registered")
+    return Draft(applied=rejections.Applied(snapshot=announced), raws=raws[:1], identity=identity, status="registered")
 
 
 def _foremost_of_one_patient(task: Task, raws: Sequence[RawStudy]) -> StudySnapshot:

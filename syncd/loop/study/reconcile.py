@@ -1,6 +1,6 @@
 """One study, made equal: ledger → look → snapshot → mapping → plan → publish → outcome.
 
-This is the second half of the sentence. Everything that can be told without writing is told first, as a verdict with
+This is the second half of the sentence. Everything that can be told without writing is told first, as a conclusion with
 a reason. A conflict throws the desired resource away and starts again from the archive: merging an old snapshot over a
 newer write would itself be a lost update (RULES C4).
 """
@@ -12,13 +12,13 @@ from dataclasses import replace
 from syncd.errors import Conflict, CopyAway, StudyError, TornRead, Transient
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study import rejections
+from syncd.loop.study.conclusion import Conclusion, Draft, Result, conclude
 from syncd.loop.study.consider import consider
 from syncd.loop.study.read import Look, look
 from syncd.loop.study.retract import retraction_after, take_back_gone
 from syncd.loop.study.say import say
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import NOTHING, Trace, Turn
-from syncd.loop.study.verdict import Said, Statement, Verdict, conclude
 from syncd.model.outcome import Confirmed, Ended, NextTurn, Outcome, SeenCopies, Selected, next_turn
 from syncd.model.words import ParkedReason
 from syncd.model.work import ATTEMPTS, Copy
@@ -62,18 +62,18 @@ def _pass(task: Task) -> Turn:
         return Turn(outcome=_outcome_of_gone(task, seen))
     try:
         found = consider(task, seen)
-        verdict = found if isinstance(found, Verdict) else _verdict_on(task, seen, found, said=say(task, found))
+        conclusion = found if isinstance(found, Conclusion) else _conclusion_of(task, seen, found, said=say(task, found))
     except StudyError as error:
-        verdict = _kept_back(task, seen, task.park(error))
-    copies = SeenCopies(found=_copies_with_counts(seen, verdict.ended), gone=seen.gone)
+        conclusion = _kept_back(task, seen, task.park(error))
+    copies = SeenCopies(found=_copies_with_counts(seen, conclusion.ended), gone=seen.gone)
     outcome = task.outcome(
-        verdict.ended,
-        turn=rejections.within_grace(task, verdict.turn),
-        selection=verdict.selection,
+        conclusion.ended,
+        turn=rejections.within_grace(task, conclusion.turn),
+        selection=conclusion.selection,
         copies=copies,
-        retraction=verdict.retraction,
+        retraction=conclusion.retraction,
     )
-    return Turn(outcome=outcome, trace=verdict.trace)
+    return Turn(outcome=outcome, trace=conclusion.trace)
 
 
 def _outcome_of_gone(task: Task, seen: Look) -> Outcome:
@@ -91,19 +91,19 @@ def _outcome_of_gone(task: Task, seen: Look) -> Outcome:
     )
 
 
-def _verdict_on(task: Task, seen: Look, statement: Statement, *, said: Said) -> Verdict:
+def _conclusion_of(task: Task, seen: Look, draft: Draft, *, said: Result) -> Conclusion:
     if said.refused:
         return _kept_back(task, seen, said.ended, trace=said.trace)
-    return conclude(task, statement, said)
+    return conclude(task, draft, said)
 
 
-def _kept_back(task: Task, seen: Look, ended: Ended, *, trace: Trace = NOTHING) -> Verdict:
+def _kept_back(task: Task, seen: Look, ended: Ended, *, trace: Trace = NOTHING) -> Conclusion:
     """Something of its own keeps it from being said."""
     turn = next_turn(ended)
     if not seen.is_stable:
         # What is wrong now may be complete in a minute, and nobody else would ask again (RULES A5).
         turn = NextTurn(due=task.context.clock() + task.settle_after)
-    return Verdict(ended=ended, turn=turn, selection=Selected(), trace=trace)
+    return Conclusion(ended=ended, turn=turn, selection=Selected(), trace=trace)
 
 
 def _copies_with_counts(seen: Look, ended: Ended) -> tuple[Copy, ...]:

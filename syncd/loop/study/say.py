@@ -1,4 +1,4 @@
-"""A statement, made: rendered, compared, published. What keeps it back is the study's own, and parks it.
+"""A draft, said: rendered, compared, published. What keeps it back is the study's own, and parks it.
 
 Two answers of the server are a question back, and each is answered once: without instances where the resource is too large
 (C6, 413), and with everything looked up anew where it refuses a reference (B4).
@@ -13,44 +13,44 @@ from syncd.loop.companions import orders
 from syncd.loop.companions.target import keep_endpoints
 from syncd.loop.strictness import doubts, odd, require_plain, rules
 from syncd.loop.study import rejections
+from syncd.loop.study.conclusion import Draft, Result
 from syncd.loop.study.publish import Kept, publish, weigh
 from syncd.loop.study.read import require_one_person
 from syncd.loop.study.render import Rendered, facts_of, render, write_companions
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import Trace
-from syncd.loop.study.verdict import Said, Statement
 from syncd.model.snapshot import Note
 from syncd.model.words import WITHDRAWN, ParkedReason
 
 
-def say(task: Task, statement: Statement) -> Said:
+def say(task: Task, draft: Draft) -> Result:
     """Make the server say it. Raises `StudyError` (patient-mismatch) for a study of two people, `Conflict`, and what is not
     the study's own."""
-    context, status = task.context, statement.status
+    context, status = task.context, draft.status
     task = replace(task, summary=task.summary or _is_known_too_large(task))
     if status not in WITHDRAWN:
-        one_person = require_one_person(statement.applied.snapshot, policy=context.policy)
-        statement = replace(statement, applied=replace(statement.applied, snapshot=one_person))
-    snapshot = statement.applied.snapshot
+        one_person = require_one_person(draft.applied.snapshot, policy=context.policy)
+        draft = replace(draft, applied=replace(draft.applied, snapshot=one_person))
+    snapshot = draft.applied.snapshot
     found = odd(snapshot, policy=context.policy, fhir_version=context.fhir_version) if status == "available" else ()
-    instances = sum(len(raw.instances) for raw in statement.raws)
-    trace = Trace(instances=instances, rejected=statement.applied.rejected, notes=found)
+    instances = sum(len(raw.instances) for raw in draft.raws)
+    trace = Trace(instances=instances, rejected=draft.applied.rejected, notes=found)
     try:
         require_plain(found, policy=context.policy)
         while True:
-            rendered = render(task, statement)
+            rendered = render(task, draft)
             if status != "registered":
-                rejections.require_unchanged(task, statement.applied)
+                rejections.require_unchanged(task, draft.applied)
             try:
-                rendered = write_companions(task, statement, rendered)
+                rendered = write_companions(task, draft, rendered)
                 weighed = weigh(task, rendered.goal)
                 trace = replace(trace, weighed=weighed)
-                kept = _what_to_remember(task, statement, rendered, found)
-                return Said(ended=publish(task, weighed, status=status, kept=kept), trace=trace)
+                kept = _what_to_remember(task, draft, rendered, found)
+                return Result(ended=publish(task, weighed, status=status, kept=kept), trace=trace)
             except StudyError as error:
                 task = _answer(task, error, status=status)
     except StudyError as error:
-        return Said(ended=task.park(error), trace=trace, refused=True)
+        return Result(ended=task.park(error), trace=trace, refused=True)
 
 
 def _is_known_too_large(task: Task) -> bool:
@@ -71,12 +71,12 @@ def _answer(task: Task, error: StudyError, *, status: str) -> Task:
     raise error
 
 
-def _what_to_remember(task: Task, statement: Statement, rendered: Rendered, found: tuple[Note, ...]) -> Kept:
+def _what_to_remember(task: Task, draft: Draft, rendered: Rendered, found: tuple[Note, ...]) -> Kept:
     """`found` is what was odd of the study itself; what it refers to may have added to that."""
     noted, ambiguous = (*found, *rendered.notes), rendered.ordered.ambiguous
-    notes = len(noted or statement.applied.snapshot.notes) + ambiguous
+    notes = len(noted or draft.applied.snapshot.notes) + ambiguous
     return Kept(
-        facts=facts_of(task, statement, rendered, notes=notes),
+        facts=facts_of(task, draft, rendered, notes=notes),
         noted=(*rules(noted), *((orders.RULE,) if ambiguous else ())),
         safety=doubts(noted),
     )

@@ -16,9 +16,9 @@ from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
 from syncd.loop.context import Source
 from syncd.loop.study import retract
+from syncd.loop.study.conclusion import Conclusion
 from syncd.loop.study.publish import is_published
 from syncd.loop.study.task import Task
-from syncd.loop.study.verdict import Verdict
 from syncd.model.ids import ArchiveName
 from syncd.model.outcome import Ended, NextTurn, Retraction, Unpublished, Waiting, next_turn
 from syncd.model.selection import UnselectedStudy
@@ -44,7 +44,7 @@ def require_answerable(source: Source, info: ArchiveInfo | None = None, *, selec
         )
 
 
-def outside_history(task: Task, headers: Sequence[StudyHeader]) -> Verdict | None:
+def outside_history(task: Task, headers: Sequence[StudyHeader]) -> Conclusion | None:
     """How a study that the first import left outside stays there: no event named it, no copy changed since, and the
     settings of now do not take it, from whichever archive. None when it is to be looked at like any other."""
     entry = task.claim.unselected
@@ -55,7 +55,7 @@ def outside_history(task: Task, headers: Sequence[StudyHeader]) -> Verdict | Non
         return None
     entry = replace(entry, archive=headers[0].archive, rule=histories[0].text)
     ended = Unpublished(reason=f"outside the history ({entry.rule})", retraction=Retraction.THERE)
-    return Verdict(ended=ended, turn=NextTurn(), selection=entry)
+    return Conclusion(ended=ended, turn=NextTurn(), selection=entry)
 
 
 def judge(task: Task, raws: Sequence[RawStudy], *, arriving: bool = False) -> Excluded | None:
@@ -75,7 +75,7 @@ def judge(task: Task, raws: Sequence[RawStudy], *, arriving: bool = False) -> Ex
 
 def leave_out(
     task: Task, headers: Sequence[StudyHeader], found: Excluded, *, identity: str, study_date: str
-) -> Verdict | None:
+) -> Conclusion | None:
     """What becomes of an excluded study; None when it is published, and the site wants it to stay, up to date."""
     entry = UnselectedStudy(
         study_uid=task.study_uid,
@@ -93,8 +93,10 @@ def leave_out(
     else:
         ended = retract.take_back(task, cause=Cause.DESELECTED, how=how, still=lambda: _is_unchanged(task, headers))
     if isinstance(ended, Waiting):
-        return Verdict(ended=ended, turn=next_turn(ended))
-    return Verdict(ended=ended, turn=NextTurn(new_stream=True), selection=entry, retraction=retract.retraction_after(ended))
+        return Conclusion(ended=ended, turn=next_turn(ended))
+    return Conclusion(
+        ended=ended, turn=NextTurn(new_stream=True), selection=entry, retraction=retract.retraction_after(ended)
+    )
 
 
 def follow_settings(ledger: Ledger, *, name: ArchiveName, selection: Selection) -> int:

@@ -52,8 +52,7 @@ def without_rejected(
 ) -> Left:
     """The study without what is rejected. `rejections` are all known ones of the study's own notes, of others that name
     it, and of those that name these notes; what does not concern it has no effect. `quality` is `hide` or `keep`."""
-    titles = REJECTING_TITLES - ({QUALITY} if quality == "keep" else set())
-    known = tuple(dict.fromkeys(one for one in rejections if one.title in titles))
+    known = _that_count(rejections, quality=quality)
     void = _void(known)
     own = [one for one in known if one.source_uid == snapshot.study_uid]
     notes = {one.note_uid for one in own}
@@ -70,6 +69,11 @@ def without_rejected(
         nothing=True,
         in_error=_in_error(named, present=_uids(snapshot.series) - notes),
     )
+
+
+def _that_count(rejections: Iterable[Rejection], *, quality: str) -> tuple[Rejection, ...]:
+    titles = REJECTING_TITLES - ({QUALITY} if quality == "keep" else set())
+    return tuple(dict.fromkeys(one for one in rejections if one.title in titles))
 
 
 def _without_effect(own: Sequence[Rejection], void: Collection[str]) -> set[str]:

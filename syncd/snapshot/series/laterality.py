@@ -39,7 +39,7 @@ def laterality(series: Tagset, *, images: Sequence[Tags], expected: int) -> str:
     if not images and expected <= 1:
         images = (series.tags,)
     everyone = [Tagset(tags, series.notes) for tags in images]
-    of_images = [image for image in (series, *everyone) if _names_its_own(image)]
+    of_images = list(filter(_names_its_own, (series, *everyone)))
     if not own and not of_images:
         return ""
     if len(everyone) < expected:

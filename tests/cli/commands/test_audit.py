@@ -15,8 +15,8 @@ from syncd.cli.documents import AUDIT
 from syncd.ledger.ledger import Claim, Ledger
 from syncd.model.ids import ArchiveName
 from syncd.model.outcome import Outcome
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Cause, Decision
-from syncd.model.work import Heartbeat
 from tests.cli.conftest import Place, Syncd
 from tests.cli.shapes import paths_of
 from tests.ledger.made import done

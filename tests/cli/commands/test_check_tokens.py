@@ -15,7 +15,7 @@ from syncd.auth.exchange import Answer
 from syncd.auth.place import Place
 from syncd.auth.scopes import Need
 from syncd.auth.tokens import Grant, Tokens
-from syncd.cli.commands import check
+from syncd.cli.commands import findings
 from tests.auth.giver import ENDPOINT, Giver, dated, token_answer
 from tests.authorization import papers
 
@@ -29,7 +29,7 @@ def _said_of(answer: Answer, **how: Any) -> list[str]:
     client = SecretClient(client_id="syncd", secret=lambda: "planted", place=place)
     grant = Grant(**{"place": place, "client": client, "base_url": "https://fhir.example.org/r4", "needs": NEEDS, **how})
     tokens = Tokens(grant, ask=Giver(answers=[answer]), clock=lambda: NOW)
-    return [f"{line.mark.value} {line.text}" for line in check._tokens(Granted(tokens, place=place))]
+    return [f"{line.mark.value} {line.text}" for line in findings._tokens(Granted(tokens, place=place))]
 
 
 def test_all_that_was_asked_for_is_granted() -> None:
@@ -49,7 +49,7 @@ def test_a_token_that_says_little_is_told_so() -> None:
 
 @pytest.mark.parametrize(("ahead", "side"), [(90.0, "ahead of"), (-90.0, "behind")])
 def test_a_clock_that_differs_is_a_warning(monkeypatch: pytest.MonkeyPatch, ahead: float, side: str) -> None:
-    monkeypatch.setattr(check, "_now", lambda: NOW)
+    monkeypatch.setattr(findings, "_now", lambda: NOW)
     *_, warning = _said_of(Answer(status=200, headers=dated(NOW + ahead), body=token_answer().body))
     assert warning == f"warn {OF}its clock is 90 s {side} this machine's: set both by NTP"
 
@@ -71,6 +71,6 @@ def test_a_certificate_that_ends_is_told(tmp_path: Path, days: float | None, tol
         ends = now + timedelta(days=days, minutes=1 if days > 0 else 0)
         made = papers._signed("syncd", key, by=key, begins=now - timedelta(days=9), ends=ends)
         file = papers._kept(tmp_path / "client.pem", made)
-    lines = [f"{line.mark.value} {line.text}" for line in check._certificate("S", file)]
+    lines = [f"{line.mark.value} {line.text}" for line in findings._certificate("S", file)]
     assert (lines[0] if lines else "").startswith(told.format(file=file))
     assert bool(lines) is bool(told)

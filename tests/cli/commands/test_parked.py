@@ -10,8 +10,8 @@ import pytest
 
 from syncd.cli.documents import PARKED
 from syncd.ledger.ledger import Ledger
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from syncd.model.work import Heartbeat
 from tests.cli.conftest import Place, Syncd
 from tests.cli.shapes import paths_of
 from tests.ledger.made import done as ended

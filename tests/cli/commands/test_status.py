@@ -14,8 +14,9 @@ from syncd.ledger.studies import outbox
 from syncd.loop.same_archive import EXCHANGED
 from syncd.model.ids import ArchiveName
 from syncd.model.outbox import OutboxEntry
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision, Priority
-from syncd.model.work import Heartbeat, Mark, MarkKind
+from syncd.model.work import Mark, MarkKind
 from syncd.web.status import SHAPE
 from tests.cli.conftest import Place, Syncd
 from tests.ledger.made import claim_study, done

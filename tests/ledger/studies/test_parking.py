@@ -7,7 +7,8 @@ from typing import Any
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.outcome import Outcome
-from syncd.model.work import CONTEST_WINDOW, Copy, Heartbeat, Intent
+from syncd.model.overview import Heartbeat
+from syncd.model.work import CONTEST_WINDOW, Copy, Intent
 from tests.ledger.made import MAIN, SETTLE, Clock, claim_study, done, mark, parked, record, resync, waits
 
 

@@ -15,8 +15,9 @@ from syncd.loop.study.read import look
 from syncd.loop.study.reconcile import reconcile
 from syncd.mapping.policy import ArchivePolicy
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision, TargetState
-from syncd.model.work import Heartbeat, Mark, MarkKind
+from syncd.model.work import Mark, MarkKind
 from tests.ledger.made import copies_of
 from tests.loop.world import ENDPOINT, MAIN, OTHER, SECOND, SETTLE, STUDY, SYSTEM, World
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from syncd.errors import TornRead
-from syncd.loop.study.verdict import DAILY, LATER, SOON
+from syncd.loop.study.conclusion import DAILY, LATER, SOON
 from syncd.loop.workers.failures import IN_A_ROW
 from syncd.model.study.rejection import QUALITY, SAFETY
 from syncd.model.words import Decision, TargetState

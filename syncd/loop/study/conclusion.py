@@ -1,4 +1,4 @@
-"""What a pass over a study that an archive holds comes to: a verdict at once, or a statement, and the verdict on that."""
+"""What a pass over a study that an archive holds comes to: a conclusion at once, or a draft, and one after that was said."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ it, or, where the archive was too slow, when that may have passed; and at most. 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Draft:
     """What FHIR is to say: what is left of the study, as `raws` held it, under this id and with this status.
 
     `excluded`: the site does not select it, and wants it to stay all the same, for it was published before."""
@@ -31,8 +31,8 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What came of a statement. `refused`: something of the study's own kept it back, so it is parked or silent."""
+class Result:
+    """What came of a draft. `refused`: something of the study's own kept it back, so it is parked or silent."""
 
     ended: Ended
     trace: Trace
@@ -40,7 +40,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Conclusion:
     """What the pass says of the study, of its mark, of its selection and of a retraction that was planned for it."""
 
     ended: Ended
@@ -50,37 +50,35 @@ class Verdict:
     trace: Trace = NOTHING
 
 
-def put_off(reason: str, *, until: float) -> Verdict:
+def put_off(reason: str, *, until: float) -> Conclusion:
     """Nothing is said yet."""
     waiting = Waiting(reason=reason, until=until)
-    return Verdict(ended=waiting, turn=next_turn(waiting))
+    return Conclusion(ended=waiting, turn=next_turn(waiting))
 
 
-def keep_nothing(task: Task, statement: Statement) -> Verdict:
+def keep_nothing(task: Task, draft: Draft) -> Conclusion:
     """Everything is rejected, and nothing of it was published: it is never shown (MAPPING D.2)."""
     reason = "everything is rejected, and nothing was published"
-    ended = Unpublished(reason=_told(statement, reason), retraction=Retraction.THERE)
-    return _dealt_with(task, statement, ended, retraction=ended.retraction)
+    ended = Unpublished(reason=_told(draft, reason), retraction=Retraction.THERE)
+    return _dealt_with(task, draft, ended, retraction=ended.retraction)
 
 
-def conclude(task: Task, statement: Statement, said: Said) -> Verdict:
-    """The verdict after `statement` was made, and not refused."""
-    if statement.status == "registered":  # the mark is never cleared while the study arrives (RULES A5, A6)
+def conclude(task: Task, draft: Draft, said: Result) -> Conclusion:
+    """The conclusion after `draft` was made, and not refused."""
+    if draft.status == "registered":  # the mark is never cleared while the study arrives (RULES A5, A6)
         due = task.context.clock() + task.settle_after
-        return Verdict(ended=said.ended, turn=NextTurn(due=due), selection=Selected(), trace=said.trace)
-    ended = _reworded(said.ended, statement)
-    if statement.status == "available":
-        return _dealt_with(task, statement, ended, retraction=Retraction.OFF, trace=said.trace)
+        return Conclusion(ended=said.ended, turn=NextTurn(due=due), selection=Selected(), trace=said.trace)
+    ended = _reworded(said.ended, draft)
+    if draft.status == "available":
+        return _dealt_with(task, draft, ended, retraction=Retraction.OFF, trace=said.trace)
     retraction = Retraction.THERE if isinstance(ended, Waiting) else Retraction.DONE
-    return _dealt_with(task, statement, ended, retraction=retraction, trace=said.trace)
+    return _dealt_with(task, draft, ended, retraction=retraction, trace=said.trace)
 
 
-def _dealt_with(
-    task: Task, statement: Statement, ended: Ended, *, retraction: Retraction, trace: Trace = NOTHING
-) -> Verdict:
+def _dealt_with(task: Task, draft: Draft, ended: Ended, *, retraction: Retraction, trace: Trace = NOTHING) -> Conclusion:
     """The study was seen whole, and its stream of instances begins anew (RULES A5)."""
-    turn = _read_again(task, replace(next_turn(ended), new_stream=True), statement.raws)
-    return Verdict(ended=ended, turn=turn, selection=Selected(), retraction=retraction, trace=trace)
+    turn = _read_again(task, replace(next_turn(ended), new_stream=True), draft.raws)
+    return Conclusion(ended=ended, turn=turn, selection=Selected(), retraction=retraction, trace=trace)
 
 
 def _read_again(task: Task, turn: NextTurn, raws: tuple[RawStudy, ...]) -> NextTurn:
@@ -94,14 +92,14 @@ def _read_again(task: Task, turn: NextTurn, raws: tuple[RawStudy, ...]) -> NextT
     return turn.by(now + min(max(now - task.claim.row.first_marked, first), DAILY))
 
 
-def _reworded(ended: Ended, statement: Statement) -> Ended:
+def _reworded(ended: Ended, draft: Draft) -> Ended:
     if isinstance(ended, Parked):
         return ended
-    rejected = "everything is rejected: " if statement.applied.nothing else ""
-    return replace(ended, reason=_told(statement, f"{rejected}{ended.reason}"))
+    rejected = "everything is rejected: " if draft.applied.nothing else ""
+    return replace(ended, reason=_told(draft, f"{rejected}{ended.reason}"))
 
 
-def _told(statement: Statement, reason: str) -> str:
-    if statement.excluded is None:
+def _told(draft: Draft, reason: str) -> str:
+    if draft.excluded is None:
         return reason
-    return f"{reason}; {statement.excluded.reason}, but published before: it stays"
+    return f"{reason}; {draft.excluded.reason}, but published before: it stays"
