@@ -96,17 +96,16 @@ def _archive_credentials(block: Path, *, given: Mapping[Path, Given]) -> Iterato
         yield from _unused_by_kind(block, kind=kind, given=given)
         return
     places = _auth_places(block)
-    user, password = (given.get((*block, name)) for name in ("username", "password"))
-    token = given.get(places["token"]) or given.get(places["token_file"])
-    if token and (user or password):
-        other = user or password
-        yield _problem(token, f"excludes {other.name if other else ''}", advice="give a token, or a user name and password")
+    tokens = [given[places[name]] for name in ("token", "token_file") if places[name] in given]
+    named = {name: given[(*block, name)] for name in ("username", "password") if (*block, name) in given}
+    if tokens and named:
+        other = next(iter(named.values()))
+        advice = "give a token, or a user name and password"
+        yield _problem(tokens[0], f"excludes {other.name}", advice=advice)
         return
-    if user and not password:
-        yield missing_setting((*block, "password"), why=f"is missing: {user.name} needs it")
-    if password and not user:
-        yield missing_setting((*block, "username"), why=f"is missing: {password.name} needs it")
-    yield from _unused_by_kind(block, kind="bearer" if token else "basic" if user or password else "none", given=given)
+    for name in {"username", "password"} - named.keys() if named else ():
+        yield missing_setting((*block, name), why=f"is missing: {next(iter(named.values())).name} needs it")
+    yield from _unused_by_kind(block, kind="bearer" if tokens else "basic" if named else "none", given=given)
 
 
 def _fhir_auth(given: Mapping[Path, Given]) -> Iterator[Problem]:
