@@ -140,17 +140,21 @@ def _unused_by_kind(block: Path, *, kind: str, given: Mapping[Path, Given]) -> I
     """What the kind would not use, or has twice."""
     if not _is_kind(block, kind):
         return
-    places = {name: path for name, path in _auth_places(block).items() if path in given and name != "kind"}
-    there = {name: given[path] for name, path in places.items() if not _is_default(path, given)}
+    there = _auth_given(block, given=given)
     for group in KINDS[kind]:
         twice = [there[name] for name in group if name in there]
         for one in twice[1:]:
             yield _problem(one, f"excludes {twice[0].name}", advice="keep one")
-    for name, one in there.items():
-        if name not in _used_by(kind):
-            wanted = " or ".join(other for other in KINDS if name in _used_by(other))
-            advice = f"set {catalogue.variable_of((*block, 'auth', 'kind'))} to {wanted}, or remove it"
-            yield _problem(one, f"is never used, for {_kind_setting(block)} is {kind}", advice=advice)
+    for name in sorted(there.keys() - _used_by(kind)):
+        wanted = " or ".join(other for other in KINDS if name in _used_by(other))
+        advice = f"set {catalogue.variable_of((*block, 'auth', 'kind'))} to {wanted}, or remove it"
+        yield _problem(there[name], f"is never used, for {_kind_setting(block)} is {kind}", advice=advice)
+
+
+def _auth_given(block: Path, *, given: Mapping[Path, Given]) -> dict[str, Given]:
+    """What is given of a server's authentication; a setting at its default contradicts nothing."""
+    places = {name: path for name, path in _auth_places(block).items() if path in given and name != "kind"}
+    return {name: given[path] for name, path in places.items() if not _is_default(path, given)}
 
 
 def _is_kind(block: Path, kind: str) -> bool:
