@@ -26,6 +26,7 @@ VENV_DIRECTORY = ROOT / ".venv"
 PYTHON = VENV_DIRECTORY / "bin" / "python"
 TRIXIE = WORK / "trixie"
 MEDPLUM_LOCK = ROOT / "tests" / "medplum" / "package-lock.json"
+AUTHORIZATION_LOCK = ROOT / "tests" / "authorization" / "package-lock.json"
 SECOND_ORTHANC = "trixie"
 """The Debian release whose Orthanc (1.12) is the second one of the tests."""
 
@@ -68,6 +69,7 @@ def _test_steps() -> list[Step]:
         *_second_orthanc(),
         install("Node, for the second FHIR server", *NODE, optional=True),
         _second_fhir_server(),
+        _authorization_server(),
     ]
 
 
@@ -161,9 +163,23 @@ def _second_orthanc() -> list[Step]:
 
 
 def _second_fhir_server() -> Step:
-    """Medplum's router at the versions of the lock, each of which npm holds to its SHA-512; no package's script is run."""
-    named = (MEDPLUM_LOCK.with_name("package.json"), MEDPLUM_LOCK)
-    place = WORK / "medplum"
+    """Medplum's router."""
+    return _npm(
+        "the second FHIR server (npm)", MEDPLUM_LOCK, lacking="the tests of another FHIR server than HAPI are skipped"
+    )
+
+
+def _authorization_server() -> Step:
+    """oidc-provider."""
+    return _npm(
+        "the authorization server (npm)", AUTHORIZATION_LOCK, lacking="the tests of tests/real/test_oauth.py are skipped"
+    )
+
+
+def _npm(name: str, lock: Path, *, lacking: str) -> Step:
+    """Packages at the versions of the lock, each of which npm holds to its SHA-512; no package's script is run."""
+    named = (lock.with_name("package.json"), lock)
+    place = WORK / lock.parent.name
     stamp = place / ".installed"
     wanted = _digest(*named)
 
@@ -176,10 +192,10 @@ def _second_fhir_server() -> Step:
         stamp.write_text(wanted, encoding="utf-8")
 
     return Step(
-        name="the second FHIR server (npm)",
+        name=name,
         is_done=lambda: _read(stamp) == wanted,
         do=do,
-        advice="the tests of another FHIR server than HAPI are skipped without it; is npm's registry reachable?",
+        advice=f"{lacking} without it; is npm's registry reachable?",
         optional=True,
     )
 
