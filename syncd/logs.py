@@ -8,6 +8,7 @@ its template without the values, and of a warning only its category and place.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -64,6 +65,13 @@ def configure(*, level: str, format: str, stream: TextIO = sys.stderr) -> None:
     _route_libraries(threshold=max(threshold, logging.WARNING))
 
 
+def visible(text: str) -> str:
+    """The text with everything that is obeyed instead of shown spelt as in JSON: controls and line ends of every kind,
+    what begins a terminal's escape sequence (also as one character, U+009B), what turns the direction of writing, halves
+    of a pair. A stream takes it as it is, and inside a JSON string it stays the same value."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
 def exceptions_in_words(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Replace `exc_info` by `error`, `message` (only of an exception that is ours), `cause` and `trace`."""
     given = event.pop("exc_info", None)
@@ -82,8 +90,8 @@ def exceptions_in_words(_logger: Any, _method: str, event: EventDict) -> EventDi
 
 
 def plain_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Write texts and numbers; of any other object its type only, because its `repr` may hold anything."""
-    return {key: _plain(value, depth=0) for key, value in event.items()}
+    """Write texts, made visible, and numbers; of any other object its type only: its `repr` may hold anything."""
+    return {visible(key): _plain(value, depth=0) for key, value in event.items()}
 
 
 def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -186,14 +194,14 @@ def _plain(value: Any, *, depth: int) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return str(value)
+        return visible(str(value))
     if isinstance(value, SyncdError):
-        return str(value)
+        return visible(str(value))
     if depth < _DEEPEST and isinstance(value, Mapping):
-        return {str(key): _plain(one, depth=depth + 1) for key, one in value.items()}
+        return {visible(str(key)): _plain(one, depth=depth + 1) for key, one in value.items()}
     if depth < _DEEPEST and isinstance(value, list | tuple | set | frozenset):
         return [_plain(one, depth=depth + 1) for one in value]
-    return str(value) if isinstance(value, Path) else type(value).__name__
+    return visible(str(value)) if isinstance(value, Path) else type(value).__name__
 
 
 def _strip_secrets(value: Any) -> Any:
