@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from syncd import logs
 from syncd.errors import StudyError
 from syncd.model.correlation import correlation_id
-from tests.web.test_logs import Stream, as_before  # noqa: F401: a fixture
+from tests.web.test_logs import Stream  # noqa: F401 - a fixture of each test
 
 FORGED = '\n{"event": "study_published", "level": "info"}\n'
 HOSTILE = {

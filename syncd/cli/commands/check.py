@@ -9,10 +9,10 @@ from enum import Enum
 from functools import partial
 
 import typer
-from rich.console import Console
 
 from syncd.cli.commands.rerender import describe_rerender
 from syncd.cli.exits import Exit, code_of, exit_on_error
+from syncd.cli.lines import echo
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, StudyError, SyncdError, Unsuitable
 from syncd.ledger.ledger import Ledger
@@ -80,10 +80,9 @@ def check(context: typer.Context) -> None:
     """
     with exit_on_error():
         settings = load(config_file=context.obj)
-        console = Console(highlight=False, markup=False, soft_wrap=True)
         worst = Exit.DONE
         for line in _lines(settings):
-            console.print(f"{line.mark.value:5}{line.about:12}{line.text}")
+            echo(f"{line.mark.value:5}{line.about:12}{line.text}")
             worst = line.code if worst is Exit.DONE else worst
         raise typer.Exit(worst)
 

@@ -14,7 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from syncd.cli.exits import exit_on_error
+from syncd.cli.lines import echo
 from syncd.errors import ConfigurationError
+from syncd.logs import visible
 from syncd.settings import load
 from syncd.settings.document import toml_template
 from syncd.settings.shown import ShownSetting, shown_settings
@@ -32,14 +34,14 @@ def show(
         settings = shown_settings(load(config_file=context.obj))
     if as_json:
         document = {"settings": [asdict(setting) for setting in settings]}
-        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     console = Console()
     if console.is_terminal:
         console.print(_table(settings))
         return
     for setting in settings:
-        typer.echo(f"{setting.variable} = {setting.value or '(unset)'}  # {setting.source}")
+        echo(f"{setting.variable} = {setting.value or '(unset)'}  # {setting.source}")
 
 
 @app.command()
@@ -49,11 +51,11 @@ def init(
 ) -> None:
     """Write a commented settings file with every setting."""
     if str(file) == "-":
-        typer.echo(toml_template(), nl=False)
+        echo(toml_template(), nl=False)
         return
     with exit_on_error():
         _write(file, force=force)
-    typer.echo(f"{file} written: set the two addresses in it, then run `syncd check`")
+    echo(f"{file} written: set the two addresses in it, then run `syncd check`")
 
 
 def _write(file: Path, *, force: bool) -> None:
@@ -72,5 +74,5 @@ def _write(file: Path, *, force: bool) -> None:
 def _table(settings: tuple[ShownSetting, ...]) -> Table:
     table = Table("setting", "value", "source")
     for setting in settings:
-        table.add_row(setting.variable, escape(setting.value) or "[dim]unset[/dim]", escape(setting.source))
+        table.add_row(setting.variable, escape(visible(setting.value)) or "[dim]unset[/dim]", escape(setting.source))
     return table

@@ -11,7 +11,7 @@ import typer
 
 from syncd.cli.documents import explain_document
 from syncd.cli.exits import Exit, exit_on_error
-from syncd.cli.lines import echo_rows, note_line
+from syncd.cli.lines import echo, echo_rows, note_line
 from syncd.cli.oneshot import open_to_read
 from syncd.cli.wiring import site
 from syncd.logs import configure
@@ -43,7 +43,7 @@ def explain(
             found = run_explain(site(settings), ledger, study)
         document = explain_document(found)
         if as_json:
-            typer.echo(json.dumps(document, indent=2))
+            echo(json.dumps(document, indent=2))
         else:
             _show(document)
         if document["not_asked"]:

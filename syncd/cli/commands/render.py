@@ -11,7 +11,7 @@ import typer
 
 from syncd.archive.interface import Archive
 from syncd.cli.exits import exit_on_error
-from syncd.cli.lines import note_line
+from syncd.cli.lines import echo, note_line
 from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, StudyGone
 from syncd.loop.connect import Site, public_policy
@@ -55,7 +55,7 @@ def render(
         tell = _tell if with_notes else lambda note: None
         *beside, resource = _render_study(site(load(config_file=context.obj)), study, version=fhir_version, tell=tell)
         shown = _bundle([*beside, resource]) if with_companions else resource
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
 def _bundle(resources: Sequence[dict[str, object]]) -> dict[str, object]:
@@ -63,7 +63,7 @@ def _bundle(resources: Sequence[dict[str, object]]) -> dict[str, object]:
 
 
 def _tell(note: Note) -> None:
-    typer.echo(note_line(**asdict(note)), err=True)
+    echo(note_line(**asdict(note)), err=True)
 
 
 def _render_study(chosen: Site, study: str, *, version: str, tell: Callable[[Note], None]) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from syncd.cli.exits import Exit, exit_on_error
-from syncd.cli.lines import echo_rows
+from syncd.cli.lines import echo, echo_rows
 from syncd.ledger.ledger import Ledger
 from syncd.loop.commands.resync import every
 from syncd.model.words import ArchiveState, BrakeState, TargetState
@@ -49,7 +49,7 @@ def status(
         finally:
             ledger.close()
         if as_json:
-            typer.echo(json.dumps(document, indent=2))
+            echo(json.dumps(document, indent=2))
         else:
             _show(document)
         raise typer.Exit(_code(document))
