@@ -24,7 +24,7 @@ from statistics import median
 from structlog.testing import capture_logs
 
 from syncd.loop.workers.pool import Workers
-from syncd.model.work import Outcome
+from syncd.model.outcome import Outcome
 from tests.loop.hands import workers_of
 from tests.loop.world import World
 

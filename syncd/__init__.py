@@ -5,9 +5,4 @@ The sentence: the change feed says which studies may have changed (`feed`); a sn
 makes it so (`publish`); the ledger remembers (`ledger`). `loop` speaks it; `archive` is the only door to Orthanc.
 """
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("syncd")
-except PackageNotFoundError:  # a checkout that was never installed
-    __version__ = "0"
+__version__ = "0.1.0"

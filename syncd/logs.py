@@ -8,7 +8,6 @@ its template without the values, and of a warning only its category and place.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -25,6 +24,7 @@ import structlog
 
 from syncd.errors import SyncdError
 from syncd.model.correlation import correlation_id
+from syncd.model.visible import visible
 
 SPOKEN_PLAINLY = ("uvicorn", "alembic", "apscheduler")
 """Loggers whose whole text may be written: they speak of ports, migrations and our own jobs' names."""
@@ -63,13 +63,6 @@ def configure(*, level: str, format: str, stream: TextIO = sys.stderr) -> None:
         cache_logger_on_first_use=False,
     )
     _route_libraries(threshold=max(threshold, logging.WARNING))
-
-
-def visible(text: str) -> str:
-    """The text with everything that is obeyed instead of shown spelt as in JSON: controls and line ends of every kind,
-    what begins a terminal's escape sequence (also as one character, U+009B), what turns the direction of writing, halves
-    of a pair. A stream takes it as it is, and inside a JSON string it stays the same value."""
-    return text if text.isprintable() else "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def exceptions_in_words(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from syncd.errors import SyncdError
+from syncd.ledger.glance import glance
 from syncd.ledger.ledger import Ledger
+from syncd.ledger.owner.glance import Glance
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -235,8 +237,7 @@ class Syncd:
         if self._process is None:
             return False
         try:
-            with contextlib.closing(Ledger.open_guest(self.ledger_url)) as ledger:
-                heartbeat = ledger.overview.heartbeat()
+            heartbeat = glance(self.ledger_url, Glance.heartbeat)
         except SyncdError:  # the schema is being made
             return False
         if heartbeat is None or heartbeat.pid != self._process.pid:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
-from syncd.logs import visible
 from syncd.model.clauses import heading_of
+from syncd.model.visible import visible
 
 GAP = "  "
 

@@ -28,7 +28,7 @@ RULES: Mapping[str, str] = {
     "B5": "Endpoints",
     "B6": "Laterality",
     "B7": "Rejection",
-    "B8": "Provenance",
+    "B8": "Outbox",
     "B9": "Agreement",
     "B10": "One Patient, one person",
     "B11": "Absent, unreadable, cut",

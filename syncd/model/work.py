@@ -1,4 +1,4 @@
-"""The ledger's nouns: marks, dirty rows, records, intents, and the outcome of one reconcile.
+"""The ledger's nouns: marks, dirty rows, records, intents, what is parked and what is taken back.
 
 A mark is a reason to look at a study again; the dirty row is all marks of one StudyInstanceUID merged. RULES A5 decides
 when it is due: a row of a study that still receives instances must neither be asked at every event nor wait for ever,
@@ -15,10 +15,7 @@ from typing import Any
 
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.outbox import OutboxEntry, Queue
-from syncd.model.selection import UnselectedStudy
-from syncd.model.snapshot import Note
-from syncd.model.words import ArchiveState, BrakeState, Cause, Decision, ParkedReason, Priority
+from syncd.model.words import ArchiveState, BrakeState, Cause, ParkedReason, Priority
 
 LONGEST_STREAM = 600.0
 """Seconds of unbroken streaming after which `available` is published although instances still arrive (RULES A5)."""
@@ -274,19 +271,6 @@ class Target:
     sentinel_version: str = ""
 
 
-class Retraction(StrEnum):
-    """What an outcome says of a retraction that was claimed or planned for its study (RULES D3)."""
-
-    UNTOLD = ""
-    """Nothing: a failed attempt, or a study that waits at the brake."""
-    THERE = "there"
-    """The archive holds it: whatever was planned because it was gone is off."""
-    OFF = "off"
-    """There is no reason any more: neither planned nor paid for any longer."""
-    DONE = "done"
-    """It was carried out; the next one of this study is paid for anew."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRetraction:
     """A study that waits at the closed brake. `accepted_at`: when the operator accepted the plan it is in; 0 before."""
@@ -316,121 +300,3 @@ class Brake:
     @property
     def state(self) -> BrakeState:
         return BrakeState.CLOSED if self.planned else BrakeState.OPEN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one reconcile of one study ended: committed in one transaction, together with its history line.
-
-    `done`: the mark is cleared if no newer one came. Otherwise the row stays, due at `due`. `attempts` and `not_before`
-    are the backoff after a transient failure. A `record` replaces the study's record and clears its intent; `parked`
-    replaces its parked entry, `unpark` removes it; `gone_copies` are copies proven absent (RULES D1).
-    """
-
-    study_uid: str
-    generation: int
-    decision: Decision
-    reason: str
-    done: bool
-    due: float = 0.0
-    attempts: int = 0
-    not_before: float = 0.0
-    record: StudyRecord | None = None
-    parked: ParkedStudy | None = None
-    unpark: bool = False
-    clear_intent: bool = False
-    reset_stream: bool = False
-    """After an `available` publication: the 10-minute timer starts anew (RULES A5)."""
-    gone_copies: tuple[Copy, ...] = ()
-    retraction: Retraction = Retraction.UNTOLD
-    safety: tuple[Note, ...] | None = None
-    """What is in doubt of the study as it is published now, in place of what was kept; None: nothing is known of that."""
-    noted: tuple[str, ...] = ()
-    """Rules by which something odd of what was published now was dealt with; for the counters, not kept."""
-    found_copies: tuple[Copy, ...] = ()
-    corrected: tuple[str, ...] = ()
-    """Elements of ours that somebody else had changed and that were put back with `record` (RULES C4)."""
-    correlation_id: str = ""
-    owed: tuple[OutboxEntry, ...] = ()
-    """What is to be sent of the write that `record` confirms; owed from the transaction that keeps the record (RULES B8)."""
-    unselected: UnselectedStudy | None = None
-    """The study is not published because the site does not select it; replaces what was known of that."""
-    selected: bool = False
-    """The site does select it, or it is gone: it is counted among the others no more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoubtfulStudy:
-    """A published study with `safety` notes, and since when it has these."""
-
-    study_uid: str
-    notes: tuple[Note, ...]
-    since: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryLine:
-    """One decision of the past, for people."""
-
-    study_uid: str
-    at: float
-    decision: str
-    reason: str
-    correlation_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailingStudy:
-    """A study that is pending because what was tried failed, and how the last try ended (RULES C6)."""
-
-    study_uid: str
-    attempts: int
-    """Failures that count against it since it last went well."""
-    since: float
-    due: float
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat:
-    """What the living daemon says of itself every few seconds, read by `status` and by a second process."""
-
-    pid: int
-    at: float
-    started_at: float
-    version: str
-    web: str = ""
-    archives: Mapping[str, Any] = field(default_factory=dict)
-    """Per archive: `state`, `reason`, `behind_changes`, `behind_seconds`, `inventory` (`None` before the first)."""
-    target: Mapping[str, Any] = field(default_factory=dict)
-    """`state` (`words.TargetState`), `reason`, `inventory`. An inventory's `at`, `listed` and `found` by kind."""
-    backfill: str = ""
-    """Why old studies wait although nothing stands in their way, such as the hours of the day; empty otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """How many studies are where: the overview of `status`, the metrics and the page."""
-
-    dirty: int = 0
-    due: int = 0
-    oldest_mark: float = 0.0
-    """When the oldest pending mark was made; 0 when nothing is pending."""
-    published: Mapping[str, int] = field(default_factory=dict)
-    """Records by status."""
-    parked: Mapping[str, int] = field(default_factory=dict)
-    """Parked studies by reason."""
-    backfill: int = 0
-    """Those due that are old: worked on when nothing else is, as the site's rate and hours allow."""
-    unselected: Mapping[str, int] = field(default_factory=dict)
-    """Studies that the site does not select, by state: `excluded`, `outside-history`."""
-    dropped: int = 0
-    """Parked studies of which an operator wants to hear nothing until they change; in no reason's number."""
-    safety: int = 0
-    """Published studies with `safety` notes."""
-    outdated: int = 0
-    """Published studies that another mapping or other settings rendered than today's (RULES B3)."""
-    outbox: tuple[Queue, ...] = ()
-    """What is owed after studies' writes, for each kind and sink of which anything is kept."""
-    held: bool = False
-    """Whether these stay so until they change or the operator lets them go (POLICY__RERENDER)."""

@@ -170,7 +170,7 @@ def _parked(wanted: Wanted, known: Known) -> Silence | NeedRead | Park | None:
         return NeedRead()
     # The server refused exactly this before, and nothing asked for another try.
     if _same_target(parked, current) and not _is_judged_anew(parked, current):
-        return _park(wanted, parked.reason, parked.detail, parked.target_version)
+        return parked_as_before(parked)
     return None
 
 
@@ -250,6 +250,17 @@ def _found(wanted: Wanted, known: Known, current: Found) -> Wait | Park | Skip |
 
 def goal_of(resource: Mapping[str, Any], *, fingerprint: str, fhir_version: str = "r4") -> Wanted:
     return Wanted(resource=resource, digest=digest(resource), fingerprint=fingerprint, fhir_version=fhir_version)
+
+
+def parked_as_before(parked: ParkedStudy) -> Park:
+    """Nothing was sent, so that what the server said to the last try still stands (RULES E2)."""
+    return Park(
+        reason=parked.reason,
+        detail=parked.detail,
+        target_version=parked.target_version,
+        digest=parked.digest,
+        outcome=parked.outcome,
+    )
 
 
 def _same_target(parked: ParkedStudy, current: Current | None) -> bool:

@@ -2,12 +2,13 @@
 
 R4 to R6 say it alike. DSTU2 calls the subject `patient`, the identifier `uid` and the Endpoints `url`, and it has no
 status: only whether the study can be had. The ledger and the decisions speak of statuses all the same, so a status is
-read from a resource here and nowhere else: what is UNAVAILABLE was withdrawn.
+read from a resource here and nowhere else: what is UNAVAILABLE was withdrawn. What else a resource of ours refers to is
+remembered, to be asked for again (RULES B12).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,30 @@ _DSTU2 = Elements(
     has_status=False,
 )
 
+_ELSEWHERE = frozenset({"subject", "patient", "instance"})
+"""The subject is the record's own; instances refer to nothing, and are many."""
+
+_OURS = "Endpoint"
+
 
 def elements(fhir_version: str) -> Elements:
     """The names in that version; `fhir_version` as in the settings."""
     return _DSTU2 if fhir_version == "dstu2" else _R4
+
+
+def references_in(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """`Type/id` of each literal reference beside the subject and the Endpoints, sorted, each once."""
+    return tuple(sorted({one for one in _references(resource) if one.partition("/")[0] != _OURS}))
+
+
+def _references(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if name == "reference" and isinstance(item, str):
+                if item.count("/") == 1 and ":" not in item:
+                    yield item
+            elif name not in _ELSEWHERE:
+                yield from _references(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _references(item)

@@ -11,10 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from syncd.model.outcome import Retraction
 from syncd.model.words import WITHDRAWN, Cause, ParkedReason
 from syncd.model.words import Tombstone as Kind
-from syncd.model.work import Intent, Retraction, StudyRecord
-from syncd.plan.decide import Absent, Current, Deleted, Found, Known, NeedRead, Park, Wait, Wanted, foreign_of, own_statuses
+from syncd.model.work import Intent, StudyRecord
+from syncd.plan.decide import (
+    Absent,
+    Current,
+    Deleted,
+    Found,
+    Known,
+    NeedRead,
+    Park,
+    Wait,
+    Wanted,
+    foreign_of,
+    own_statuses,
+    parked_as_before,
+)
 from syncd.plan.elements import elements
 from syncd.plan.essence import essence
 from syncd.plan.ownership import installation_of, join_owned, merge_foreign
@@ -104,7 +118,7 @@ class Leave:
 TakingBack = Withdraw | Delete | Tombstone | NeedRead | Park | Wait | Leave
 
 
-def withdraw(asked: Asked, known: Known) -> TakingBack:
+def withdrawal(asked: Asked, known: Known) -> TakingBack:
     """What to do so that FHIR shows the study no more. `known.read_fhir`: a mark, or a conflict, says that the server must
     be read; `known.current` is what of it may be ours (`ours_among`)."""
     record, cause = known.record, asked.cause
@@ -204,13 +218,7 @@ def _kept_back(asked: Asked, known: Known, remains: Remains) -> Park | None:
     parked = known.parked
     if parked is None or parked.digest != remains.goal.digest or parked.target_version not in ("", remains.found.version):
         return None
-    return Park(
-        reason=parked.reason,
-        detail=parked.detail,
-        target_version=parked.target_version,
-        digest=parked.digest,
-        outcome=parked.outcome,
-    )
+    return parked_as_before(parked)
 
 
 def _remains(asked: Asked, known: Known, current: Found, *, status: str) -> Remains:

@@ -167,9 +167,10 @@ def second(text: str) -> str:
             moment = email.utils.parsedate_to_datetime(text)
         except ValueError:
             return text
-    if moment.tzinfo is None:
+    try:
+        return text if moment.tzinfo is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:  # before the year 1 or after 9999, there
         return text
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_below(version: str, confirmed: str) -> bool:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from syncd.errors import Transient, Unsuitable
 
@@ -55,7 +55,7 @@ class Bases:
         """Path and query of a link to a further page, below the base.
 
         Raises `Unsuitable` where nothing tells what of its path is the base."""
-        parts = urlsplit(link)
+        parts = _split(link)
         query = f"?{parts.query}" if parts.query else ""
         if not parts.netloc and not parts.path.startswith("/"):
             return _safe(parts.path) + query  # relative to the base already
@@ -113,9 +113,17 @@ def translate_references(value: Any, translate: Callable[[str], str]) -> Any:
     return value
 
 
+def _split(address: str) -> SplitResult:
+    """The parts of an address; of one that is none, nothing."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
 def _base(address: str, asked: str) -> str:
     """What stands before `asked` in the address; empty where it does not end so."""
-    parts = urlsplit(address)
+    parts = _split(address)
     path = parts.path.rstrip("/")
     if not parts.netloc or not path.endswith("/" + asked):
         return ""

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from syncd.http import deadline, failures
 from syncd.http.connection import Connection
-from syncd.http.headers import Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
+from syncd.http.headers import CookieRules, Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
 from syncd.http.replies import ReplyRefused, Unreadable, bounded, read_json
 from syncd.publish.transport import Adapter
 
@@ -33,6 +33,30 @@ _JSON = "application/fhir+json"
 _JSON_DSTU2 = "application/json+fhir"
 ANY_VERSION = f"{_JSON}, {_JSON_DSTU2};q=0.9"
 """What is accepted from a server whose version is not known yet."""
+
+
+_REFERENCE = {"reference": str}
+_SHAPE: dict[str, Any] = {
+    "resourceType": str,
+    "id": str,
+    "meta": {"versionId": str, "lastUpdated": str, "tag": [{}]},
+    "identifier": [{}],
+    "subject": _REFERENCE,
+    "patient": _REFERENCE,
+    "endpoint": [_REFERENCE],
+    "basedOn": [_REFERENCE],
+    "replaces": [_REFERENCE],
+    "extension": [{}],
+    "series": [{"uid": str, "endpoint": [_REFERENCE], "instance": [{}], "extension": [{}]}],
+    "link": [{"relation": str, "url": str, "other": _REFERENCE}],
+    "issue": [{"details": {}}],
+    "software": {},
+    "rest": [{"resource": [{"type": str}]}],
+}
+"""Where all versions of FHIR have an object, a list of objects or a text, as far as it is read here: whoever answers
+otherwise is no FHIR server, whatever it says."""
+
+_SHAPE["entry"] = [{"fullUrl": str, "resource": _SHAPE, "search": {}}]
 
 
 def media_type(fhir_version: str) -> str:
@@ -199,6 +223,7 @@ class FhirHttp:
         session.mount("http://", self._adapter())
         session.mount("https://", self._adapter())
         session.headers["Accept-Encoding"] = "gzip"
+        session.cookies.set_policy(CookieRules())
         session.verify = self.connection.verify_tls
         return session
 
@@ -217,4 +242,15 @@ def _reply(response: requests.Response) -> Reply:
         parsed = read_json(body) if body and "json" in headers.get("Content-Type", "") else None
     except Unreadable as error:
         return Reply(status=status, headers=headers, body=None, fault=str(error))
-    return Reply(status=status, headers=headers, body=parsed if isinstance(parsed, dict) else None)
+    if not isinstance(parsed, dict):
+        return Reply(status=status, headers=headers, body=None)
+    fault = "" if _fits(parsed, _SHAPE) else "has not the form of FHIR"
+    return Reply(status=status, headers=headers, body=None if fault else parsed, fault=fault)
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    if shape is str:
+        return isinstance(value, str)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(each, shape[0]) for each in value)
+    return isinstance(value, dict) and all(_fits(value[name], inner) for name, inner in shape.items() if name in value)

@@ -159,7 +159,8 @@ class FhirServer:
         self._raise_unless_ok(reply)
         bundle = reply.body or {}
         if bundle.get("resourceType") != "Bundle":
-            raise Transient("The FHIR server answered a search with something else than a Bundle", server="fhir")
+            why = f": it {reply.fault}" if reply.fault else ""
+            raise Transient(f"The FHIR server answered a search with something else than a Bundle{why}", server="fhir")
         entries = [(entry.get("resource") or {}, entry.get("search", {}).get("mode")) for entry in bundle.get("entry", ())]
         if not following:
             self._bases.learn_from_search(bundle, resource_type=resource_type)
@@ -322,7 +323,8 @@ def _require_id(resource_id: str) -> str:
 
 def _parse_found(reply: Reply, resource_type: str, resource_id: str) -> Found:
     if reply.body is None or (reply.body.get("resourceType"), reply.body.get("id")) != (resource_type, resource_id):
-        raise Transient("The FHIR server answered a read with something else than the resource", server="fhir")
+        why = f": it {reply.fault}" if reply.fault else ""
+        raise Transient(f"The FHIR server answered a read with something else than the resource{why}", server="fhir")
     meta = reply.body.get("meta", {})
     return Found(
         resource=reply.body,

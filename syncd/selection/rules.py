@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import translate
 
-from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
-
 LABEL = "label"
 AET = "aet"
 
@@ -106,6 +104,11 @@ def parse(text: str) -> Rule:
 
 
 def _tag(keyword: str) -> str:
+    from pydicom.datadict import (  # a site without such a rule starts without DICOM's dictionary
+        dictionary_VR,
+        tag_for_keyword,
+    )
+
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise UnusableRule(f"`{keyword}` is no key", _suggestion(keyword))
@@ -120,6 +123,8 @@ def _tag(keyword: str) -> str:
 
 
 def _suggestion(keyword: str) -> str:
+    from pydicom.datadict import keyword_dict
+
     by_case = {known.lower(): known for known in (*keyword_dict, *_OWN_KEYS) if known}
     close = get_close_matches(keyword.lower(), by_case, n=1, cutoff=0.7)
     if close:

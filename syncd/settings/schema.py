@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from syncd.settings.selecting import CharacterSet, HistoryText, Rate, Rules, WindowText
 from syncd.settings.values import (
@@ -99,8 +98,8 @@ class ArchiveSettings(_Block):
     viewer_url: ServiceUrl | None = None
     """Address of a viewer, published as a further Endpoint; unset: none."""
     timeout: Duration = Field(default=30.0, ge=1, le=3600)
-    """How long one read may take: the pause before an answer begins, and each one within it. An answer as a whole may take
-    longer, as large ones do."""
+    """How long one read may take: the pause before an answer begins, and each one within it. A request as a whole may take
+    ten times as long, as large answers do."""
     poll_interval: Duration = Field(default=1.0, ge=0.1, le=3600)
     """How often the change feed is asked. One small request; every second keeps FHIR about a second behind."""
     settle_after: Duration = Field(default=30.0, ge=0.1, le=3600)
@@ -174,7 +173,8 @@ class FhirSettings(_Block):
     concurrency: int = Field(default=4, ge=1, le=64)
     """How many studies are worked on at once. More than 4 brings little with one HAPI on a small machine."""
     timeout: Duration = Field(default=60.0, ge=1, le=3600)
-    """How long an answer may take. A large study takes a FHIR server many seconds to store."""
+    """How long one read may take: the pause before an answer begins, and each one within it; a request as a whole at most
+    ten times as long. A large study takes a FHIR server many seconds to store."""
     auth: AuthSettings = Field(default_factory=AuthSettings)
 
 
@@ -323,12 +323,8 @@ class LogSettings(_Block):
     """`console` for people, `json` for machines (one object a line); `auto`: by whether it is a terminal."""
 
 
-class Settings(BaseSettings):
+class Settings(_Block):
     """All settings of one syncd. Made by `syncd.settings.load`; constructing it reads no environment."""
-
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True, validate_default=False
-    )
 
     installation_id: Annotated[str, AfterValidator(_code)] = "syncd"
     """Code of the tag on everything that syncd writes. Set it where several syncd share a FHIR server."""
@@ -344,15 +340,3 @@ class Settings(BaseSettings):
     def origins(self) -> Mapping[tuple[str, ...], str]:
         """Where each value that is no default came from, by path: `("fhir", "url")` → `environment`."""
         return self._origins
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what the constructor is given: `load` hands in what it read, with `sources.Given` as origin."""
-        return (init_settings,)

@@ -17,7 +17,6 @@ from syncd.selection.rules import UnusableRule
 from syncd.selection.rules import parse as parse_rule
 from syncd.selection.window import ALWAYS, parse_window
 from syncd.settings.values import BadValue, Written
-from syncd.snapshot.values.character_sets import character_sets
 
 T = TypeVar("T")
 
@@ -57,6 +56,8 @@ def window_text(text: str) -> str:
 
 def character_set(text: str) -> str:
     """A (0008,0005) that images could have: its values are separated by backslashes."""
+    from syncd.snapshot.values.character_sets import character_sets  # and pydicom with it: few sites name a set
+
     if character_sets(text) is None:
         raise BadValue("names no character set of DICOM", "write a Defined Term of (0008,0005), such as ISO_IR 100")
     return text

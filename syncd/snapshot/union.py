@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from syncd.model.ids import ArchiveName
 from syncd.model.snapshot import NOWHERE, IssuedId, Note, SeriesFacts, StudySnapshot
@@ -25,8 +26,6 @@ from syncd.snapshot.orders import (
 from syncd.snapshot.values.tags import SERIES_INSTANCE_UID
 
 _RULE = "C8"
-_NUMBERS = {"accessions": ACCESSION, "placer_orders": PLACER_ORDER, "filler_orders": FILLER_ORDER}
-_ANYWHERE = "differs among the copies: all named"
 _Rank = Callable[[ArchiveName], int]
 
 
@@ -42,13 +41,13 @@ def union(copies: Sequence[StudySnapshot], *, order: Sequence[ArchiveName]) -> S
         return by_weight[0]
     home = _home(by_weight, rank=rank)
     chosen = [_whole(uid, copies=by_weight, home=home, rank=rank) for uid in sorted(_uids(by_weight))]
-    notes = {note for copy in by_weight for note in copy.notes} | {note for _, noted in chosen for note in noted}
+    notes = set[Note]().union(*(copy.notes for copy in by_weight), *(noted for _, noted in chosen))
     notes.add(Note(tag="", rule=_RULE, done=f"{len(by_weight)} copies: study values of {by_weight[0].archive}"))
     return replace(
         _with_all_orders(by_weight, notes=notes),
         series=tuple(sorted((series for series, _ in chosen), key=_number_then_uid)),
-        key_objects=tuple(sorted({each for copy in by_weight for each in copy.key_objects}, key=repr)),
-        unread_key_objects=tuple(sorted({uid for copy in by_weight for uid in copy.unread_key_objects})),
+        key_objects=tuple(sorted(set(chain.from_iterable(copy.key_objects for copy in by_weight)), key=repr)),
+        unread_key_objects=tuple(sorted(set(chain.from_iterable(copy.unread_key_objects for copy in by_weight)))),
         notes=tuple(sorted(notes, key=lambda note: (note.tag, note.rule, note.done))),
         is_stable=all(copy.is_stable for copy in by_weight),
         home=home if home != by_weight[0].archive else NOWHERE,
@@ -60,30 +59,36 @@ def _with_all_orders(copies: Sequence[StudySnapshot], *, notes: set[Note]) -> St
     """The first copy with what any of them says of orders and of the patient's further identifiers (RULES B9). What comes
     from another archive says so: that archive's settings tell who issued it."""
     first = copies[0]
-
-    def tell(copy: StudySnapshot, numbers: Sequence[IssuedId]) -> list[IssuedId]:
-        return [one if copy.archive == first.archive else replace(one, elsewhere=copy.archive) for one in numbers]
-
-    found: dict[str, tuple[IssuedId, ...]] = {}
-    for name, tag in _NUMBERS.items():
-        said = [tell(copy, getattr(copy, name)) for copy in copies]
-        if disagree({one.value for one in each} for each in said):
-            notes.add(Note(tag=tag, rule=RULE, done=_ANYWHERE, safety=True))
-        found[name] = distinct_numbers(one for each in said for one in each)
+    ids = _numbers(copies, lambda copy: copy.patient.ids)
     if disagree({(one.scheme, one.value) for one in copy.procedure_codes} for copy in copies):
-        notes.add(Note(tag=PROCEDURE_CODES, rule=RULE, done=_ANYWHERE, safety=True))
-    ids = (one for copy in copies for one in tell(copy, copy.patient.ids))
+        notes.add(_differing(PROCEDURE_CODES))
     return replace(
         first,
-        patient=replace(first.patient, ids=tuple(dict.fromkeys(ids))),
-        accessions=found["accessions"],
-        placer_orders=found["placer_orders"],
-        filler_orders=found["filler_orders"],
+        patient=replace(first.patient, ids=tuple(dict.fromkeys(one for each in ids for one in each))),
+        accessions=_orders(ACCESSION, _numbers(copies, lambda copy: copy.accessions), notes=notes),
+        placer_orders=_orders(PLACER_ORDER, _numbers(copies, lambda copy: copy.placer_orders), notes=notes),
+        filler_orders=_orders(FILLER_ORDER, _numbers(copies, lambda copy: copy.filler_orders), notes=notes),
         procedure_codes=distinct_codes(one for copy in copies for one in copy.procedure_codes),
         procedure_texts=tuple(dict.fromkeys(one for copy in copies for one in copy.procedure_texts)),
         reason_codes=distinct_codes(one for copy in copies for one in copy.reason_codes),
         reason_texts=tuple(dict.fromkeys(one for copy in copies for one in copy.reason_texts)),
     )
+
+
+def _numbers(copies: Sequence[StudySnapshot], of: Callable[[StudySnapshot], Sequence[IssuedId]]) -> list[list[IssuedId]]:
+    """What each copy says, with the archive that it lies in where that is not the first one's."""
+    home = copies[0].archive
+    return [[one if copy.archive == home else replace(one, elsewhere=copy.archive) for one in of(copy)] for copy in copies]
+
+
+def _orders(tag: str, said: Sequence[Sequence[IssuedId]], *, notes: set[Note]) -> tuple[IssuedId, ...]:
+    if disagree({one.value for one in each} for each in said):
+        notes.add(_differing(tag))
+    return distinct_numbers(one for each in said for one in each)
+
+
+def _differing(tag: str) -> Note:
+    return Note(tag=tag, rule=RULE, done="differs among the copies: all named", safety=True)
 
 
 def _home(copies: Sequence[StudySnapshot], *, rank: _Rank) -> ArchiveName:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from syncd.model.work import Counts, Heartbeat
+from syncd.model.overview import Counts, Heartbeat
 
 
 class Facts(Protocol):

@@ -18,9 +18,9 @@ from prometheus_client.registry import Collector
 
 from syncd.errors import SyncdError
 from syncd.model.outbox import FHIR, EntryState, Queue
+from syncd.model.overview import Counts, Heartbeat
 from syncd.model.provenance import PROVENANCE
 from syncd.model.words import NOTE_RULES, BrakeState, Decision, ParkedReason, StudyState
-from syncd.model.work import Counts, Heartbeat
 from syncd.web.facts import Facts
 
 CACHED_FOR = 1.0

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from syncd.model.outbox import Queue
-from syncd.model.work import Counts, FailingStudy, Heartbeat
+from syncd.model.overview import Counts, FailingStudy, Heartbeat
 
 SHAPE = {
     "version": "syncd's version",

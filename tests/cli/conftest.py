@@ -12,11 +12,11 @@ from click.testing import Result
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from syncd import logs
 from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.rest.connection import ArchiveConnection
 from syncd.cli import wiring
 from syncd.cli.app import app
-from syncd.cli.commands import audit, explain, parked, resync
 from syncd.publish.http import FhirHttp
 from syncd.settings import sources
 from tests.fakes.fhir import FakeFhir
@@ -62,8 +62,7 @@ def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sources, "DOCKER_SECRETS", tmp_path / "run-secrets")
     monkeypatch.setattr(sources, "SYSTEM_STATE", tmp_path / "var-lib-syncd")
-    for command in (audit, explain, parked, resync):
-        monkeypatch.setattr(command, "configure", lambda **_: None)  # logs are a process's own matter
+    monkeypatch.setattr(logs, "configure", lambda **_: None)  # logs are a process's own matter
     monkeypatch.setenv("COLUMNS", "200")
 
 

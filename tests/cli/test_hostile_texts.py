@@ -18,7 +18,7 @@ HOSTILE = "\x1b[2J\x9b2J\x85\u2028\u202efalse\u2069\x7f\nIn sync."
 @pytest.fixture
 def refused(place: Place, syncd: Syncd) -> Place:
     """A study whose every text is hostile, refused by a server whose answer is no better."""
-    place.store(STUDY, PatientID="P1", StudyDescription=HOSTILE, StudyDate="20240102")
+    place.store(STUDY, PatientID="P1", StudyDescription=HOSTILE, SpecificCharacterSet="ISO_IR 192", StudyDate="20240102")
     issue = {"severity": "error", "code": HOSTILE, "diagnostics": HOSTILE, "expression": [HOSTILE]}
     outcome = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
     answer = Response(status=422, headers={"Content-Type": "application/fhir+json"}, body=outcome)

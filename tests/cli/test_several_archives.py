@@ -10,7 +10,7 @@ import pytest
 
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import ArchiveName
-from syncd.model.work import Heartbeat
+from syncd.model.overview import Heartbeat
 from tests.cli.conftest import Place, Syncd
 
 STUDY, OTHER, BOTH = "1.2.276.1", "1.2.276.2", "1.2.276.3"

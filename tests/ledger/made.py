@@ -16,18 +16,21 @@ from syncd.ledger.studies import claims as work
 from syncd.ledger.studies.retractions import find_plans
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.words import ArchiveState, Decision, Priority
-from syncd.model.work import (
-    Copy,
-    FeedPosition,
-    HistoryLine,
-    Mark,
-    MarkKind,
+from syncd.model.outcome import (
+    Confirmed,
+    Ended,
+    NextTurn,
     Outcome,
-    ParkedStudy,
-    PlannedRetraction,
-    StudyRecord,
+    Parked,
+    Retraction,
+    SeenCopies,
+    Silent,
+    Unpublished,
+    Waiting,
 )
+from syncd.model.overview import HistoryLine
+from syncd.model.words import ArchiveState, Decision, Priority
+from syncd.model.work import Copy, FeedPosition, Mark, MarkKind, ParkedStudy, PlannedRetraction, StudyRecord
 
 NOW = 1_700_000_000.0
 MAIN = ArchiveName("main")
@@ -94,15 +97,53 @@ def parked(study_uid: str, reason: str = "refused", **changes: Any) -> ParkedStu
     return replace(ParkedStudy(study_uid=study_uid, reason=reason, digest="refused", parked_at=NOW), **changes)
 
 
-def done(claim: Claim, decision: Decision = Decision.SKIP, **changes: Any) -> Outcome:
-    outcome = Outcome(
-        study_uid=claim.row.study_uid, generation=claim.row.generation, decision=decision, reason="equal", done=True
+def ended(
+    decision: Decision = Decision.SKIP,
+    *,
+    record: StudyRecord | None = None,
+    parked: ParkedStudy | None = None,
+    unpublished: bool = False,
+    reason: str = "equal",
+    **confirmed: Any,
+) -> Ended:
+    """What became of a study: parked, confirmed by this record, shown nowhere (`unpublished`), waiting, or as it was."""
+    if parked is not None:
+        return Parked(entry=parked)
+    if record is not None or decision in (Decision.CREATE, Decision.UPDATE, Decision.RETRACT):
+        return Confirmed(decision=decision, reason=reason, record=record, **confirmed)
+    if unpublished:
+        return Unpublished(reason=reason, retraction=Retraction.UNTOLD)
+    return Waiting(reason=reason, until=NOW) if decision is Decision.WAIT else Silent(reason=reason)
+
+
+def done(
+    claim: Claim,
+    decision: Decision = Decision.SKIP,
+    *,
+    due: float | None = None,
+    attempts: int = 0,
+    not_before: float = 0.0,
+    new_stream: bool = False,
+    found: tuple[Copy, ...] = (),
+    gone: tuple[Copy, ...] = (),
+    retraction: Retraction = Retraction.UNTOLD,
+    correlation_id: str = "",
+    **of_study: Any,
+) -> Outcome:
+    """A turn that ended: the mark goes, unless there is a `due`; `of_study` as in `ended`."""
+    return Outcome(
+        study_uid=claim.row.study_uid,
+        generation=claim.row.generation,
+        ended=ended(decision, **of_study),
+        turn=NextTurn(due=due, attempts=attempts, not_before=not_before, new_stream=new_stream),
+        copies=SeenCopies(found=found, gone=gone),
+        retraction=retraction,
+        correlation_id=correlation_id,
     )
-    return replace(outcome, **changes)
 
 
 def waits(claim: Claim, *, due: float, **changes: Any) -> Outcome:
-    return done(claim, Decision.WAIT, done=False, due=due, reason="still arriving", **changes)
+    return done(claim, Decision.WAIT, due=due, reason="still arriving", **changes)
 
 
 def only(ledger: Ledger, *, now: float = NOW) -> Claim:

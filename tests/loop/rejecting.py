@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from syncd.ledger.ledger import Ledger
+from syncd.model.outcome import Outcome
 from syncd.model.words import Decision
-from syncd.model.work import Outcome
 from tests.fakes.orthanc_tags import orthanc_id
 from tests.loop.world import STUDY, World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from syncd.model.work import Outcome
+from syncd.model.outcome import Outcome
 from tests.fakes.http import Request, Response
 from tests.ledger.made import copies_of
 from tests.loop.world import STUDY, World

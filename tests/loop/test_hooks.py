@@ -14,9 +14,9 @@ import pytest
 from syncd.errors import ConfigurationError
 from syncd.loop.connect import connect_dry
 from syncd.loop.hooks import Hook, fingerprint_with_hooks, load_hooks
+from syncd.model.outcome import Outcome
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.words import Decision
-from syncd.model.work import Outcome
 from tests.docs import pages
 from tests.loop.rejecting import SAFETY, images, note, settled, uid
 from tests.loop.world import STUDY, World

@@ -13,7 +13,7 @@ from syncd.loop.same_archive import EXCHANGED, FEWEST, is_same
 from syncd.model.study.raw import StudyListing
 from syncd.model.words import ArchiveState, Priority
 from syncd.model.work import FeedPosition, MarkKind
-from tests.loop.world import MAIN, OTHER, SETTLE, STUDY, World
+from tests.loop.world import MAIN, OTHER, STUDY, World
 
 
 def _position(world: World) -> FeedPosition:
@@ -139,7 +139,7 @@ def test_marks_of_the_inventory_are_told_from_those_of_an_operator(world: World)
     """RULES A9: a resync is a repair, before the backlog."""
     world.published()
     chosen: Callable[[StudyListing], bool] = lambda listing: listing.study_uid == STUDY  # noqa: E731
-    found = sweep.take(world.archive, world.ledger, name=MAIN, settle_after=SETTLE, kind=MarkKind.RESYNC, chosen=chosen)
+    found = sweep.take(world.source(), world.ledger, kind=MarkKind.RESYNC, chosen=chosen)
     marked = sum(found.found.values())
     row = world.ledger.marks.find(STUDY)
     assert row is not None and (marked, row.priority) == (1, Priority.REPAIR)

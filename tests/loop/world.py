@@ -30,7 +30,8 @@ from syncd.loop.workers.pool import Workers
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName
 from syncd.model.outbox import FHIR
-from syncd.model.work import Mark, MarkKind, Outcome
+from syncd.model.outcome import Outcome
+from syncd.model.work import Mark, MarkKind
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
 from syncd.selection.site import Selection
@@ -245,7 +246,7 @@ class World:
         """What a sweep found, by kind; zeros left out."""
         self._begin(name)
         wanted = {"of": self.site.selection(name).history, **wanted}
-        found = sweep.take(self.archives[name], self.ledger, name=name, settle_after=SETTLE, **wanted).found
+        found = sweep.take(self.source(name), self.ledger, **wanted).found
         return {kind: number for kind, number in found.items() if number}
 
     def _begin(self, name: ArchiveName) -> None:
@@ -265,7 +266,7 @@ class World:
         """One reconcile of the study, committed. Whatever it raises hands the claim back."""
         task = self.task(study)
         try:
-            outcome = reconcile(task)
+            outcome = reconcile(task).outcome
         except Exception:
             self.ledger.claims.release(study)
             raise

@@ -19,8 +19,8 @@ from syncd.loop.fhir import inventory
 from syncd.loop.fhir.turned_up import look_around
 from syncd.loop.steps import Step, observe
 from syncd.loop.workers.pool import Workers
+from syncd.model.overview import Heartbeat
 from syncd.model.words import ArchiveState
-from syncd.model.work import Heartbeat
 from tests.crash.mortal import Killed, Mortal
 from tests.fakes.http import ConnectionRefused, ReplyLost, Request, Response
 from tests.fakes.orthanc_index import Entry, Resource

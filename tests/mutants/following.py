@@ -106,7 +106,7 @@ MUTANTS = (
         breaks="a StableStudy event alone makes a study available",
         edits=(
             Edit(
-                f"{_LOOP}/study/reconcile.py",
+                f"{_LOOP}/study/consider.py",
                 "    forced = _streams_without_end(task)\n",
                 "    forced = _streams_without_end(task) or task.claim.row.reason == MarkKind.STABLE\n",
             ),
@@ -119,9 +119,9 @@ MUTANTS = (
         breaks="an announced study is not asked for again",
         edits=(
             Edit(
-                f"{_LOOP}/study/reconcile.py",
-                "    return replace(outcome, done=False, due=due, selected=True)\n",
-                "    return replace(outcome, selected=True)\n",
+                f"{_LOOP}/study/conclusion.py",
+                "turn=NextTurn(due=due), selection=Selected()",
+                "turn=NextTurn(), selection=Selected()",
             ),
         ),
         noticed_by=("tests/loop/study/test_arriving.py::test_quiet_that_nobody_reports_still_ends_in_available",),
@@ -167,7 +167,7 @@ MUTANTS = (
                 "    if len(instances) != (number if counts else counted):",
                 "    if False:",
             ),
-            Edit(f"{_LOOP}/study/reconcile.py", "    if not snapshot.number_of_instances:", "    if False:"),
+            Edit(f"{_LOOP}/study/consider.py", "    if not snapshot.number_of_instances:", "    if False:"),
         ),
         noticed_by=("tests/archive/reading/test_study_pass.py",),
     ),
@@ -251,8 +251,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LEDGER}/studies/outcomes.py",
-                '    unmarked = before["generation"] == outcome.generation\n',
-                "    unmarked = True\n",
+                'unmarked, turn = before["generation"] == outcome.generation, outcome.turn\n',
+                "unmarked, turn = True, outcome.turn\n",
             ),
         ),
         noticed_by=("tests/ledger/studies/test_claims.py::test_a_mark_that_comes_during_the_work_keeps_the_study_dirty",),

@@ -50,8 +50,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/study/publish.py",
-                ("        at=task.context.clock(),\n        adopted=action.adopted,\n"),
-                "        at=task.context.clock(),\n",
+                "                at=task.context.clock(),\n                adopted=action.adopted,\n",
+                "                at=task.context.clock(),\n",
             ),
         ),
         noticed_by=("tests/loop/study/test_adoption.py::test_one_at_our_own_id_is_remembered_as_adopted",),
@@ -63,7 +63,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/ledger/studies/outcomes.py",
-                "        corrections.keep(tx, outcome.study_uid, outcome.corrected, now=now)\n",
+                "    corrections.keep(tx, record.study_uid, confirmed.corrected, now=now)\n",
                 "",
             ),
         ),

@@ -50,7 +50,13 @@ MUTANTS = (
         name="main-tag-over-the-bytes",
         rule="B11",
         breaks="the archive's spoilt main tag hides what was read raw",
-        edits=(Edit("syncd/snapshot/values/main_tags.py", "    told = next(better, None)\n", "    told: object = None\n"),),
+        edits=(
+            Edit(
+                "syncd/snapshot/values/main_tags.py",
+                "    told = next((one for one in said if _is_better(one, value)), None)\n",
+                "    told: object = None\n",
+            ),
+        ),
         noticed_by=("tests/snapshot/values/test_decoding.py", "tests/snapshot/values/test_main_tags.py"),
     ),
     Mutant(
@@ -210,7 +216,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/snapshot/series/laterality.py",
-                "    if not everyone or len(everyone) < expected:",
+                "    if len(everyone) < expected:",
                 "    if not everyone:",
             ),
         ),
@@ -304,7 +310,7 @@ MUTANTS = (
         name="every-rejection-an-error",
         rule="B7",
         breaks="what was rejected for its quality is called an error",
-        edits=(Edit(f"{_LOOP}/study/reconcile.py", "in_error=applied.left.in_error", "in_error=True"),),
+        edits=(Edit(f"{_LOOP}/study/consider.py", "in_error=applied.in_error", "in_error=True"),),
         noticed_by=("tests/loop/study/test_rejections.py",),
     ),
     Mutant(

@@ -108,9 +108,9 @@ MUTANTS = (
         breaks="what is taken back by rejection notes passes the brake",
         edits=(
             Edit(
-                "syncd/loop/study/reconcile.py",
-                "    return brake.hold(task, cause=Cause.REJECTED) if takes_back(status, task.record) else None",
-                "    return None",
+                "syncd/loop/study/publish.py",
+                "held = brake.hold(task, cause=Cause.REJECTED) if takes_back(status, task.record) else None",
+                "held = None",
             ),
         ),
         noticed_by=("tests/loop/study/test_brake.py::test_all_paths_pay_from_one_budget",),

@@ -168,6 +168,12 @@ def test_what_was_refused_is_not_sent_again() -> None:
     assert isinstance(decided(record=OLDER, parked=replace(REFUSED, digest="another")), Write)
 
 
+def test_what_is_parked_again_keeps_what_the_server_said() -> None:
+    """RULES E2, README.md `parked show`: nothing was sent, so the answer to the last try is the one there is."""
+    action = decided(record=OLDER, parked=replace(REFUSED, detail="no", outcome={"issue": []}))
+    assert action == Park(reason="refused", detail="no", digest=GOAL.digest, outcome={"issue": []})
+
+
 def test_what_stood_in_the_way_is_looked_at_again() -> None:
     """RULES E2: parked is not deaf: once the other resource changed or went, it is judged anew."""
     blocked = replace(REFUSED, reason="foreign-imagingstudy", target_version="4")

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from syncd.model.outcome import Retraction
 from syncd.model.words import Cause
 from syncd.model.words import Tombstone as Kind
-from syncd.model.work import Intent, ParkedStudy, Retraction, StudyRecord
+from syncd.model.work import Intent, ParkedStudy, StudyRecord
 from syncd.plan.decide import Absent, Current, Deleted, Found, Known, NeedRead, Park, Wait, Wanted, goal_of
 from syncd.plan.ownership import owned_values
-from syncd.plan.withdraw import Asked, Delete, Leave, TakingBack, Tombstone, Withdraw, ours_among, takes_back, withdraw
+from syncd.plan.withdraw import Asked, Delete, Leave, TakingBack, Tombstone, Withdraw, ours_among, takes_back, withdrawal
 from tests.plan.test_decide import DSTU2, RECORD, RESOURCE, TAG, found
 
 INTENT = Intent(study_uid="1.2.3", resource_id="1.2.3", digest="another", expected_version="4", owned=owned_values(RESOURCE))
@@ -54,7 +55,7 @@ def decided(
     current: Current | None = None,
     read_fhir: bool = False,
 ) -> TakingBack:
-    return withdraw(
+    return withdrawal(
         asked,
         Known(record=record, intent=intent, parked=parked, current=current, read_fhir=read_fhir, installation_id="syncd"),
     )

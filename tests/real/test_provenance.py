@@ -22,10 +22,9 @@ from syncd.mapping.resources.patient import replaced_patient
 from syncd.mapping.resources.provenance import device, provenance
 from syncd.model.ids import ArchiveName
 from syncd.model.provenance import Occasion, OwedProvenance
-from syncd.model.words import Decision
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
-from tests.ledger.made import copies_of
+from tests.ledger.made import copies_of, done
 from tests.loop.rejecting import SAFETY, images, note, settled, uid
 from tests.loop.world import MAIN, World, deliver_due
 from tests.servers import FhirServer as Hapi
@@ -197,9 +196,8 @@ def test_killed_after_the_provenance_it_is_written_once(new_site: Callable[..., 
     (owed,) = site.ledger.outbox.of_study(site.uid)
     (told,) = site.pay()
     site.mark(site.uid)
-    site.ledger.outcomes.commit(
-        replace(site.task(site.uid).outcome(Decision.SKIP, "killed before it was settled"), owed=(owed,))
-    )
+    killed = site.task(site.uid).claim
+    site.ledger.outcomes.commit(done(killed, record=killed.record, owed=(owed,)))
     assert site.ledger.outbox.of_study(site.uid)
     (again,) = site.pay()
     assert again["meta"]["versionId"] == told["meta"]["versionId"] == "1"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from syncd.model.outbox import Queue
-from syncd.model.work import Counts, Heartbeat
+from syncd.model.overview import Counts, Heartbeat
 from syncd.web.app import allowed_hosts, create_app
 from syncd.web.metrics import Metrics
 from syncd.web.server import WebServer

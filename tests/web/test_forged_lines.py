@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from syncd import logs
 from syncd.errors import StudyError
 from syncd.model.correlation import correlation_id
-from tests.web.test_logs import Stream  # noqa: F401 - a fixture of each test
+from syncd.model.visible import visible
+from tests.web.test_logs import Stream
 
 FORGED = '\n{"event": "study_published", "level": "info"}\n'
 HOSTILE = {
@@ -121,8 +122,8 @@ def test_nor_does_any_text(form: str, text: str) -> None:
 @hostile
 def test_what_is_spelt_out_is_the_same_value_within_json(text: str) -> None:
     """A reader of a document gets what was there; a reader of a terminal sees that something was."""
-    assert json.loads(f'"{logs.visible(text.replace(chr(34), ""))}"') == text.replace('"', "")
-    assert logs.visible("Größe 5 · 日本語") == "Größe 5 · 日本語"
+    assert json.loads(f'"{visible(text.replace(chr(34), ""))}"') == text.replace('"', "")
+    assert visible("Größe 5 · 日本語") == "Größe 5 · 日本語"
 
 
 def test_a_forged_event_is_told_as_text() -> None:

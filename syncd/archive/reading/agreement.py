@@ -99,12 +99,13 @@ class _Series:
             return self._one_by_one(), None
         if len(self.members) > MANY:
             return (self._find_values() or (), None) if self.finds else ((), self._read_shared_tags())
-        if speaks_for_itself(tags) or any(_has_own_region(each) for each in self.members):
-            return self.everything() or (), None
-        shared = self._read_shared_tags()
-        if shared is not None and all(_is_shared(tag, tags=tags, shared=shared) for tag in PLAIN if tag in tags):
+        shared = None if self._speaks_image_by_image(tags) else self._read_shared_tags()
+        if shared is not None and _are_shared(tags, shared):
             return (), shared
         return self.everything() or (), None
+
+    def _speaks_image_by_image(self, tags: Tags) -> bool:
+        return speaks_for_itself(tags) or any(_has_own_region(each) for each in self.members)
 
     def everything(self) -> tuple[Tags, ...] | None:
         """What every image says, by one call; those of a short series are then read in full. None if it has no answer."""
@@ -149,6 +150,11 @@ class _Series:
     @property
     def _is_too_large(self) -> bool:
         return sum(number_of_frames(each) or 1 for each in self.members) > MOST_FRAMES
+
+
+def _are_shared(tags: Tags, shared: Tags) -> bool:
+    """Whether every plain value of the representative is that of all images."""
+    return all(_is_shared(tag, tags=tags, shared=shared) for tag in PLAIN if tag in tags)
 
 
 def _is_shared(tag: str, *, tags: Tags, shared: Tags) -> bool:

@@ -6,7 +6,7 @@ study's own header and counts at the end, and whatever does not fit is a `TornRe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 
 from syncd.archive.reading.agreement import read_series
@@ -36,15 +36,11 @@ def study_pass(routes: Routes, orthanc_id: OrthancId, *, counts: bool, unreadabl
         raise TornRead(f"study {orthanc_id}: its series and its instances do not fit")
     reader = reader_of(routes, orthanc_id, counts=lambda: counts, unreadable=unreadable, last_update=before.last_update)
     main_tags = cache(lambda: {each.orthanc_id: each.tags for each in routes.series(orthanc_id)})
-    members: dict[OrthancId, list[RawInstance]] = {each: [] for each in before.series_ids}
-    for instance in instances:
-        members[instance.series_id].append(instance)
     series = tuple(
-        read_series(each, routes=routes, members=members[each], reader=reader, main_tags=main_tags, finds=counts)
-        for each in members
+        read_series(each, routes=routes, members=members, reader=reader, main_tags=main_tags, finds=counts)
+        for each, members in _by_series(before.series_ids, instances).items()
     )
-    documents = [(each.orthanc_id, reader.tags(each)) for each in instances if is_document(each.sop_class_uid)]
-    contents: dict[str, Tags] = {each: tags for each, tags in documents if each not in reader.unread}
+    documents = _documents(instances, reader)
     counted = None if counts else routes.statistics(orthanc_id)
     after, number = _header(routes, orthanc_id, counts=counts)
     if len(instances) != (number if counts else counted):
@@ -55,10 +51,25 @@ def study_pass(routes: Routes, orthanc_id: OrthancId, *, counts: bool, unreadabl
         header=after,
         series=series,
         instances=instances,
-        documents=contents,
+        documents=documents,
         read_started_at=before.last_update,
         unread=reader.unread,
     )
+
+
+def _by_series(
+    series_ids: Sequence[OrthancId], instances: Sequence[RawInstance]
+) -> Mapping[OrthancId, Sequence[RawInstance]]:
+    members: dict[OrthancId, list[RawInstance]] = {each: [] for each in series_ids}
+    for instance in instances:
+        members[instance.series_id].append(instance)
+    return members
+
+
+def _documents(instances: Sequence[RawInstance], reader: Reader) -> dict[str, Tags]:
+    """The whole content of those instances that are documents, as far as they can be read."""
+    read = [(each.orthanc_id, reader.tags(each)) for each in instances if is_document(each.sop_class_uid)]
+    return {orthanc_id: tags for orthanc_id, tags in read if orthanc_id not in reader.unread}
 
 
 def reader_of(

@@ -9,19 +9,21 @@ having been seen; every call made here only reads, so it is simply sent once mor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any
+from http.cookiejar import CookieJar
+from typing import Any, TypeVar
 
 import httpx
 from pyorthanc import Orthanc
 
+from syncd.archive.rest.answers import Malformed, objects
 from syncd.archive.rest.connection import ArchiveConnection
 from syncd.archive.rest.transport import BoundedTransport, TimedTransport
 from syncd.errors import SyncdError, Transient, Unsuitable
 from syncd.http import deadline, failures
 from syncd.http.failures import Busy, ReplyUnreadable
-from syncd.http.headers import Credentials, common_headers, retry_after
+from syncd.http.headers import CookieRules, Credentials, common_headers, retry_after
 from syncd.http.replies import ReplyRefused, Unreadable, read_json
 
 MAX_REPLY = 128 * 1024 * 1024
@@ -37,6 +39,8 @@ OK, NOT_FOUND, DENIED, BUSY, UNREACHABLE, UNREADABLE, REFUSED = (
     "ok", "not-found", "denied", "busy", "unreachable", "unreadable", "refused",
 )  # fmt: skip
 """How a call ended, for `on_call`."""
+
+Noun = TypeVar("Noun")
 
 _ASKING_FOR_PATIENCE = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 
@@ -59,14 +63,43 @@ class Calls:
         inner = transport or TimedTransport(tls=connection.tls(), connections=CONNECTIONS, keepalive=KEEPALIVE)
         self._orthanc = _client(connection, BoundedTransport(inner, limit=max_reply), self._credentials)
 
-    def ask(self, call: Callable[[Any], Any], *, what: str, absent: SyncdError | None = None) -> Any:
-        """The JSON that `call` (given the pyorthanc client) is answered. A 404 raises `absent` where it is expected.
+    def ask(
+        self, call: Callable[[Any], Any], read: Callable[[Any], Noun], *, what: str, absent: SyncdError | None = None
+    ) -> Noun:
+        """What `read` makes of the JSON that `call` (given the pyorthanc client) is answered. A 404 raises `absent` where it
+        is expected.
 
         `what` names the route in messages, e.g. `GET /changes`.
         """
         response = self._send(call, what=what)
         self._judge(response, what=what, absent=absent)
-        return self._read(response, what=what)
+        value = self._read(response, what=what)
+        try:
+            return read(value)
+        except Malformed as error:
+            raise self.not_orthanc(what) from error
+
+    def find(
+        self, level: str, asked: Mapping[str, Any], *, since: int, limit: int, read: Callable[[Mapping[str, Any]], Noun]
+    ) -> list[Noun]:
+        """`POST /tools/find`: a page of what fits."""
+        body = {"Level": level, "Query": {}, "Short": True, "Since": since, "Limit": limit, **asked}
+        return self.ask(
+            lambda orthanc: orthanc.post_tools_find(json=body),
+            lambda value: [read(each) for each in objects(value)],
+            what="POST /tools/find",
+        )
+
+    def bulk(
+        self, ids: Sequence[str], *, level: str, metadata: bool, read: Callable[[Mapping[str, Any]], Noun]
+    ) -> list[Noun]:
+        """`POST /tools/bulk-content`: all of that level that belongs to these resources."""
+        body = {"Resources": list(ids), "Level": level, "Metadata": metadata, "Short": True}
+        return self.ask(
+            lambda orthanc: orthanc.post_tools_bulk_content(json=body),
+            lambda value: [read(each) for each in objects(value)],
+            what="POST /tools/bulk-content",
+        )
 
     def text(self, path: str, *, what: str, absent: SyncdError) -> str:
         """The text of a GET that is answered without JSON; a 404 raises `absent`."""
@@ -217,4 +250,5 @@ def _client(connection: ArchiveConnection, transport: httpx.BaseTransport, crede
         trust_env=False,
         follow_redirects=False,
         event_hooks={"request": [complete]},
+        cookies=CookieJar(policy=CookieRules()),
     )

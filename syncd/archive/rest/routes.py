@@ -1,4 +1,4 @@
-"""The routes of Orthanc that syncd uses, one method each, answered in the model's nouns.
+"""The routes of Orthanc that tell of one study, one method each, answered in the model's nouns.
 
 Identifiers end up in URLs: each is checked before (RULES S2), so that no text that came from elsewhere can name another
 route.
@@ -7,23 +7,17 @@ route.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from syncd.archive.rest import answers
-from syncd.archive.rest.answers import Malformed
 from syncd.archive.rest.calls import Calls
 from syncd.errors import StudyGone, SyncdError, TornRead
-from syncd.model.change import ChangePage
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
-from syncd.model.study.raw import RawInstance, StudyHeader, StudyListing, Tags
+from syncd.model.study.raw import RawInstance, StudyHeader, Tags
 
 FIND_PAGE = 10_000
 """Instances per page of a find: 8 MB each. The site's LimitFindInstances may cut it lower."""
-
-STUDIES_PAGE = 1000
-"""Studies per page of the listing: 0.6 MB, 30 to 50 ms on both versions."""
 
 _TAG = re.compile("[0-9a-f]{4},[0-9a-f]{4}")
 
@@ -32,58 +26,21 @@ _CONTENT = "GET /instances/{id}/content"
 Noun = TypeVar("Noun")
 
 
-class NoPlugin(SyncdError):
-    """Orthanc has no plugin of that name."""
-
-
 class Routes:
-    """One Orthanc's routes. An answer of another shape is `Unsuitable`: this is not Orthanc. `texts` are the attributes
-    whose text is read, beyond those of a study's own (RULES B11): what the site's rules of selection compare."""
+    """A study, its series and instances, and its neighbours. An answer of another shape is `Unsuitable`: this is not
+    Orthanc. `texts` are the attributes whose text is read, beyond those of a study's own (RULES B11): what the site's rules
+    of selection compare."""
 
     def __init__(self, calls: Calls, *, archive: ArchiveName, texts: Collection[str] = ()) -> None:
         self._calls = calls
         self._archive = archive
         self.texts = frozenset(texts)
 
-    def system(self) -> Mapping[str, Any]:
-        """`GET /system`, with `Version` and `ApiVersion`."""
-        return self._ask(lambda orthanc: orthanc.get_system(), _system, what="GET /system")
-
-    def now(self) -> float:
-        """`GET /tools/now`: the archive's clock (UTC, in whole seconds), in seconds since the epoch."""
-        said = b"".join(self._calls.stream("/tools/now", what="GET /tools/now"))
-        try:
-            moment = datetime.strptime(said.decode("ascii").strip() + "+0000", "%Y%m%dT%H%M%S%z")
-        except ValueError as error:
-            raise self._calls.not_orthanc("GET /tools/now") from error
-        return moment.timestamp()
-
-    def dicomweb_root(self) -> str:
-        """`GET /plugins/dicom-web`: the path of its service; raises `NoPlugin`."""
-        return self._ask(
-            lambda orthanc: orthanc.get_plugins_id("dicom-web"),
-            lambda value: answers.dicomweb_root(answers.an_object(value)),
-            what="GET /plugins/dicom-web",
-            absent=NoPlugin(),
-        )
-
-    def changes(self, since: int, *, limit: int) -> ChangePage:
-        """`GET /changes`. A page that leads nowhere but is not the last would be asked for ever: refused."""
-
-        def read(value: Any) -> ChangePage:
-            page = answers.change_page(value)
-            if not page.done and page.last <= since:
-                raise Malformed
-            return page
-
-        params = {"since": since, "limit": limit}
-        return self._ask(lambda orthanc: orthanc.get_changes(params=params), read, what="GET /changes")
-
     def header(self, orthanc_id: OrthancId, *, counted: bool = False) -> tuple[StudyHeader, int | None]:
         """`GET /studies/{id}`, and the number of instances where it is asked for and known (1.12)."""
         _check(orthanc_id, absent=_no_study(orthanc_id))
         params = {"short": "", **({"requested-tags": "NumberOfStudyRelatedInstances"} if counted else {})}
-        return self._ask(
+        return self._calls.ask(
             lambda orthanc: orthanc.get_studies_id(orthanc_id, params=params),
             lambda value: (answers.study_header(value, archive=self._archive), answers.number_of_instances(value)),
             what="GET /studies/{id}",
@@ -93,7 +50,7 @@ class Routes:
     def series(self, orthanc_id: OrthancId) -> list[answers.SeriesEntry]:
         """`GET /studies/{id}/series`."""
         _check(orthanc_id, absent=_no_study(orthanc_id))
-        return self._ask(
+        return self._calls.ask(
             lambda orthanc: orthanc.get_studies_id_series(orthanc_id, params={"short": ""}),
             lambda value: [answers.series_entry(each) for each in answers.objects(value)],
             what="GET /studies/{id}/series",
@@ -103,7 +60,7 @@ class Routes:
     def statistics(self, orthanc_id: OrthancId) -> int:
         """`GET /studies/{id}/statistics`: the number of instances."""
         _check(orthanc_id, absent=_no_study(orthanc_id))
-        return self._ask(
+        return self._calls.ask(
             lambda orthanc: orthanc.get_studies_id_statistics(orthanc_id),
             answers.counted_instances,
             what="GET /studies/{id}/statistics",
@@ -116,7 +73,7 @@ class Routes:
         Values above 256 bytes are null but for the attributes `whole`, on every level (RULES B11)."""
         torn = _no_instance(instance_id)
         _check(instance_id, absent=torn)
-        return self._ask(
+        return self._calls.ask(
             lambda orthanc: orthanc.get(f"{orthanc.url}/instances/{instance_id}/tags?short{_without_limit(whole)}"),
             answers.an_object,
             what="GET /instances/{id}/tags",
@@ -139,7 +96,7 @@ class Routes:
     def find_values(self, series_id: OrthancId, wanted: Sequence[str], *, since: int, limit: int) -> dict[OrthancId, Tags]:
         """`POST /tools/find`: a page of these tags of a series' instances (1.12.5 and later); long names may be missing."""
         asked = {"ParentSeries": series_id, "ResponseContent": ["RequestedTags"], "RequestedTags": list(wanted)}
-        return dict(self._find("Instance", asked, since=since, limit=limit, read=answers.requested_tags))
+        return dict(self._calls.find("Instance", asked, since=since, limit=limit, read=answers.requested_tags))
 
     def content(self, instance_id: OrthancId, place: Sequence[str | int]) -> bytes:
         """`GET /instances/{id}/content/…`: a value as it stands in the file; `place` is its tag, or those of the sequences
@@ -150,7 +107,7 @@ class Routes:
         """The same of what holds values: which tags (`gggg-eeee`) the instance (no `place`) or an item (a sequence and a
         number, last) has, or which items (`0`, `1`, …) a sequence."""
         path, lost = _content(instance_id, place), _no_instance(instance_id)
-        return self._ask(lambda orthanc: orthanc.get(orthanc.url + path), answers.names, what=_CONTENT, absent=lost)
+        return self._calls.ask(lambda orthanc: orthanc.get(orthanc.url + path), answers.names, what=_CONTENT, absent=lost)
 
     def is_listed(self, instance_id: OrthancId) -> bool:
         """`GET /instances/{id}`: whether the index has it, whatever became of its file."""
@@ -165,12 +122,12 @@ class Routes:
     def some_study(self, since: int) -> OrthancId | None:
         """`GET /studies?since=&limit=1`: the study at this place of the listing, if there is one."""
         params = {"since": since, "limit": 1}
-        found = self._ask(lambda orthanc: orthanc.get_studies(params=params), answers.ids, what="GET /studies")
+        found = self._calls.ask(lambda orthanc: orthanc.get_studies(params=params), answers.ids, what="GET /studies")
         return next(iter(found), None)
 
     def total_studies(self) -> int:
         """`GET /statistics`: the number of studies in the whole archive."""
-        return self._ask(lambda orthanc: orthanc.get_statistics(), answers.counted_studies, what="GET /statistics")
+        return self._calls.ask(lambda orthanc: orthanc.get_statistics(), answers.counted_studies, what="GET /statistics")
 
     def calling_aet(self, instance_id: OrthancId) -> str:
         """`GET /instances/{id}/metadata/RemoteAET`; empty where there is none, or the instance is gone."""
@@ -182,112 +139,25 @@ class Routes:
         except TornRead:
             return ""
 
-    def bulk_studies(self, ids: Sequence[str]) -> list[StudyListing]:
-        """`POST /tools/bulk-content`: the studies of these resources of any level; unknown ones are left out."""
-        return self._bulk(ids, level="Study", metadata=False, read=answers.study_listing)
-
     def bulk_instances(self, orthanc_id: OrthancId) -> list[RawInstance]:
         """`POST /tools/bulk-content`: every instance of a study, with its SOP class."""
-        return self._bulk([orthanc_id], level="Instance", metadata=True, read=answers.raw_instance)
+        return self._calls.bulk([orthanc_id], level="Instance", metadata=True, read=answers.raw_instance)
 
     def find_instances(self, orthanc_id: OrthancId, *, since: int) -> list[RawInstance]:
         """`POST /tools/find`: a page of a study's instances (1.12.5 and later)."""
         asked = {"ParentStudy": orthanc_id, "ResponseContent": ["MainDicomTags", "Metadata", "Parent"]}
-        return self._find("Instance", asked, since=since, limit=FIND_PAGE, read=answers.raw_instance)
-
-    def lookup(self, study_uid: str) -> tuple[OrthancId, ...]:
-        """`POST /tools/lookup`: the studies with this StudyInstanceUID."""
-        return self._ask(
-            lambda orthanc: orthanc.post(f"{orthanc.url}/tools/lookup", content=study_uid.encode()),
-            lambda value: answers.looked_up_studies(answers.objects(value)),
-            what="POST /tools/lookup",
-        )
-
-    def listing(self) -> Iterator[bytes]:
-        """`GET /studies`: the body as it arrives."""
-        return self._calls.stream("/studies", what="GET /studies")
-
-    def studies_page(self, since: int) -> list[StudyListing]:
-        """`GET /studies?expand`: a page of details."""
-        params = {"expand": "", "short": "", "since": since, "limit": STUDIES_PAGE}
-        return self._ask(
-            lambda orthanc: orthanc.get_studies(params=params),
-            lambda value: [answers.study_listing(each) for each in answers.objects(value)],
-            what="GET /studies?expand",
-        )
-
-    def total_instances(self) -> int:
-        """`GET /statistics`: the number of instances in the whole archive."""
-        return self._ask(lambda orthanc: orthanc.get_statistics(), answers.counted_instances, what="GET /statistics")
-
-    def find_counts(self, study_uids: Sequence[str], *, since: int) -> list[tuple[OrthancId, int | None]]:
-        """`POST /tools/find`: a page of how many instances these studies have, all if none is named (1.12.5 and later)."""
-        asked = {
-            "Query": {"StudyInstanceUID": "\\".join(study_uids)} if study_uids else {},
-            "ResponseContent": ["RequestedTags"],
-            "RequestedTags": ["NumberOfStudyRelatedInstances"],
-        }
-        return self._find("Study", asked, since=since, limit=STUDIES_PAGE, read=answers.count_entry)
-
-    def bulk_counts(self, ids: Sequence[OrthancId]) -> dict[OrthancId, int]:
-        """`POST /tools/bulk-content`: how many instances these studies have, from their series (quick on 1.10)."""
-        answered = self._bulk(ids, level="Series", metadata=False, read=lambda each: each)
-        try:
-            return answers.instances_of_series(answered)
-        except Malformed as error:
-            raise self._calls.not_orthanc("POST /tools/bulk-content") from error
-
-    def not_orthanc(self, what: str) -> SyncdError:
-        """The error for an answer that Orthanc would not give."""
-        return self._calls.not_orthanc(what)
-
-    def close(self) -> None:
-        self._calls.close()
+        return self._calls.find("Instance", asked, since=since, limit=FIND_PAGE, read=answers.raw_instance)
 
     def _of_series(self, series_id: OrthancId, kind: str, *, more: str = "", read: Callable[[Any], Noun]) -> Noun:
         """A series that is gone by now means that the study changed."""
         torn = TornRead(f"series {series_id} is gone, or a file of it is")
         _check(series_id, absent=torn)
-        return self._ask(
+        return self._calls.ask(
             lambda orthanc: orthanc.get(f"{orthanc.url}/series/{series_id}/{kind}?short={more}"),
             read,
             what=f"GET /series/{{id}}/{kind}",
             absent=torn,
         )
-
-    def _find(
-        self, level: str, asked: Mapping[str, Any], *, since: int, limit: int, read: Callable[[Mapping[str, Any]], Noun]
-    ) -> list[Noun]:
-        body = {"Level": level, "Query": {}, "Short": True, "Since": since, "Limit": limit, **asked}
-        return self._ask(
-            lambda orthanc: orthanc.post_tools_find(json=body),
-            lambda value: [read(each) for each in answers.objects(value)],
-            what="POST /tools/find",
-        )
-
-    def _bulk(
-        self, ids: Sequence[str], *, level: str, metadata: bool, read: Callable[[Mapping[str, Any]], Noun]
-    ) -> list[Noun]:
-        body = {"Resources": list(ids), "Level": level, "Metadata": metadata, "Short": True}
-        return self._ask(
-            lambda orthanc: orthanc.post_tools_bulk_content(json=body),
-            lambda value: [read(each) for each in answers.objects(value)],
-            what="POST /tools/bulk-content",
-        )
-
-    def _ask(
-        self,
-        call: Callable[[Any], Any],
-        read: Callable[[Any], Noun],
-        *,
-        what: str,
-        absent: SyncdError | None = None,
-    ) -> Noun:
-        value = self._calls.ask(call, what=what, absent=absent)
-        try:
-            return read(value)
-        except Malformed as error:
-            raise self._calls.not_orthanc(what) from error
 
 
 def _dash(tag: str) -> str:
@@ -322,10 +192,3 @@ def _content(instance_id: OrthancId, place: Sequence[str | int]) -> str:
     _check(instance_id, absent=_no_instance(instance_id))
     steps = [_dash(step) if isinstance(step, str) else f"{step}/" for step in place]
     return f"/instances/{instance_id}/content/" + "/".join(steps).replace("//", "/")
-
-
-def _system(value: Any) -> Mapping[str, Any]:
-    system = answers.an_object(value)
-    if not isinstance(system.get("Version"), str) or not isinstance(system.get("ApiVersion"), int):
-        raise Malformed
-    return system

@@ -4,20 +4,19 @@ a removed one will not come back (RULES C8)."""
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo, echo_rows
-from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError, SyncdError
-from syncd.ledger.ledger import Ledger
-from syncd.loop import removed_archive
-from syncd.loop.connect import connect
 from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState
-from syncd.settings import Settings, load
+
+if TYPE_CHECKING:
+    from syncd.ledger.ledger import Ledger
+    from syncd.settings import Settings
 
 app = typer.Typer(
     help="Show the archives, accept one that was exchanged or wiped, or forget one that will not come back.",
@@ -28,6 +27,10 @@ app = typer.Typer(
 @app.command("list")
 def list_archives(context: typer.Context) -> None:
     """Show each archive with its state, and why it is paused."""
+    from syncd.ledger.ledger import Ledger
+    from syncd.loop import removed_archive
+    from syncd.settings import load
+
     with exit_on_error():
         settings = load(config_file=context.obj)
         ledger = Ledger.open_guest(settings.ledger.url)
@@ -51,6 +54,9 @@ def accept(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
     that is little, else it waits for your word (`syncd status` tells how many). May be used beside a running daemon, which
     notices within a second.
     """
+    from syncd.ledger.ledger import Ledger
+    from syncd.settings import load
+
     with exit_on_error():
         settings = load(config_file=context.obj)
         ledger = Ledger.open_guest(settings.ledger.url)
@@ -74,6 +80,10 @@ def forget(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
     Its studies waited until now. They are looked at again by what the other archives hold, and its Endpoints are switched
     off. May be used beside a running daemon, if that was started with the new settings.
     """
+    from syncd.ledger.ledger import Ledger
+    from syncd.loop import removed_archive
+    from syncd.settings import load
+
     with exit_on_error():
         settings = load(config_file=context.obj)
         beside = Ledger.owner_alive(settings.ledger.url) is not None
@@ -90,6 +100,9 @@ def forget(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
 
 def _endpoints(settings: Settings, ledger: Ledger, *, beside: bool) -> str:
     """What becomes of them: only the ledger's owner may write to the FHIR server."""
+    from syncd.cli.wiring import site
+    from syncd.loop.connect import connect
+
     if beside:
         return "the running daemon switches them off"
     try:

@@ -8,28 +8,20 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from syncd.cli.commands.notes import list_notes
-from syncd.cli.documents import audit_head, difference_row, in_sync
 from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo, echo_rows
-from syncd.cli.oneshot import bar, open_to_read, open_to_work
-from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
-from syncd.ledger.inventories.audit_staging import Staging
-from syncd.ledger.ledger import Ledger
-from syncd.logs import configure
-from syncd.loop.commands.audit import Audit, Report
-from syncd.loop.commands.repair import context_for
-from syncd.loop.commands.repair import repair as run_repair
-from syncd.loop.connect import connect_dry
-from syncd.loop.study import brake
-from syncd.model.audit import Difference, DifferenceKind
 from syncd.model.ids import ArchiveName
-from syncd.settings import Settings, load
+
+if TYPE_CHECKING:
+    from syncd.ledger.ledger import Ledger
+    from syncd.loop.commands.audit import Audit, Report
+    from syncd.model.audit import Difference, DifferenceKind
+    from syncd.settings import Settings
 
 _SHOWN = 20
 
@@ -79,15 +71,19 @@ def audit(
 
     Exit 0: in sync, or with --notes. 1: something differs or is parked. 3: a server cannot be reached.
     """
+    from syncd.cli.commands.notes import list_notes
+    from syncd.cli.documents import in_sync
+    from syncd.logs import configure
+    from syncd.settings import load
+
     with exit_on_error():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         settings = load(config_file=context.obj)
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
-        if archive is not None and archive not in settings.archives:
-            raise ConfigurationError(f"--archive {archive}: the settings name {', '.join(settings.archives)}")
+        _require_archive(settings, archive)
         if accepted and not accept_retractions:
             raise ConfigurationError("a hash is only taken with --accept-retractions")
-        if notes and (deep or repair or accept_retractions):
+        if notes and any((deep, repair, accept_retractions)):
             raise ConfigurationError("--notes only lists: give it without --deep, --repair and --accept-retractions")
         if notes:
             list_notes(settings, archive=archive, as_json=as_json)
@@ -100,8 +96,20 @@ def audit(
             raise typer.Exit(Exit.DONE if in_sync(done.staging.counts()) else Exit.WORK_LEFT)
 
 
+def _require_archive(settings: Settings, archive: str | None) -> None:
+    if archive is not None and archive not in settings.archives:
+        raise ConfigurationError(f"--archive {archive}: the settings name {', '.join(settings.archives)}")
+
+
 @contextmanager
 def _run_audit(settings: Settings, *, archive: str, deep: bool, repair: bool) -> Iterator[tuple[Audit, Plans]]:
+    from syncd.cli.wiring import site
+    from syncd.ledger.inventories.audit_staging import Staging
+    from syncd.loop.commands.audit import Audit, Report
+    from syncd.loop.commands.repair import context_for
+    from syncd.loop.commands.repair import repair as run_repair
+    from syncd.loop.connect import connect_dry
+
     with Staging() as staging, _open_ledger(settings, working_too=repair) as (ledger, beside):
         chosen = site(settings)
         context = context_for(chosen, ledger, beside=beside) if repair else connect_dry(chosen, ledger)
@@ -115,6 +123,8 @@ def _run_audit(settings: Settings, *, archive: str, deep: bool, repair: bool) ->
 
 @contextmanager
 def _open_ledger(settings: Settings, *, working_too: bool) -> Iterator[tuple[Ledger, bool]]:
+    from syncd.cli.oneshot import open_to_read, open_to_work
+
     if working_too:
         with open_to_work(settings) as opened:
             yield opened
@@ -125,6 +135,8 @@ def _open_ledger(settings: Settings, *, working_too: bool) -> Iterator[tuple[Led
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Report], None]]:
+    from syncd.cli.oneshot import bar
+
     with bar() as shown:
         task = shown.add_task("listing", total=None)
 
@@ -150,6 +162,9 @@ def _plans(ledger: Ledger, settings: Settings, archive: str | None) -> Plans:
 
 def _accept(settings: Settings, archive: str | None, accepted: list[str], *, as_json: bool) -> None:
     """Take the operator's word for the stored plans: by hash, or, on a terminal, by asking. Beside a daemon, too."""
+    from syncd.cli.oneshot import open_to_read
+    from syncd.loop.study import brake
+
     with open_to_read(settings) as ledger:
         plans = _plans(ledger, settings, archive)
         unknown = sorted(set(accepted) - {current for _, current in plans.values()})
@@ -187,6 +202,8 @@ def _tell_plan(name: str, uids: tuple[str, ...], current: str, *, err: bool = Fa
 
 def _print_json(done: Audit, *, repaired: bool, plans: Plans) -> None:
     """As one document, written as it is read: there may be a million differences."""
+    from syncd.cli.documents import audit_head, difference_row
+
     head = json.dumps(audit_head(done, repaired=repaired, plans=plans), indent=2)
     echo(head.removesuffix("\n}") + ',\n  "differences": [', nl=False)
     separator = "\n    "
@@ -197,6 +214,9 @@ def _print_json(done: Audit, *, repaired: bool, plans: Plans) -> None:
 
 
 def _show(done: Audit, *, repaired: bool, plans: Plans) -> None:
+    from syncd.cli.documents import in_sync
+    from syncd.model.audit import DifferenceKind
+
     report, counts = done.report, done.staging.counts()
     archives = ", ".join(f"{number} in {name}" for name, number in report.archived.items())
     how = "every element" if done.deep else "counts, status and version"
@@ -230,6 +250,8 @@ def _row(one: Difference) -> tuple[str, ...]:
 
 
 def _advice(counts: dict[DifferenceKind, int], *, repaired: bool) -> str:
+    from syncd.model.audit import DifferenceKind
+
     hints = []
     if counts.get(DifferenceKind.PARKED):
         hints.append("`syncd parked` for what is set aside")

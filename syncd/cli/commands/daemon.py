@@ -7,21 +7,17 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from syncd import __version__
 from syncd.cli.exits import Exit, exit_on_error
-from syncd.cli.wiring import site
-from syncd.ledger.ledger import Ledger
-from syncd.logs import configure
-from syncd.loop.process.daemon import Daemon
-from syncd.settings import load
-from syncd.web.app import create_app
-from syncd.web.guard import allowed_hosts
-from syncd.web.metrics import Metrics
-from syncd.web.server import WebServer
+
+if TYPE_CHECKING:
+    from syncd.loop.process.daemon import Daemon
+    from syncd.web.metrics import Metrics
+    from syncd.web.server import WebServer
 
 
 def run(context: typer.Context) -> None:
@@ -30,6 +26,13 @@ def run(context: typer.Context) -> None:
     Waits for servers that cannot be reached yet and says so in the log and at /readyz. SIGTERM lets work in flight end
     and exits 0, Ctrl-C exits 130; kill -9 at any moment only makes the next start repeat a little work.
     """
+    from syncd.cli.wiring import site
+    from syncd.ledger.ledger import Ledger
+    from syncd.logs import configure
+    from syncd.loop.process.daemon import Daemon
+    from syncd.settings import load
+    from syncd.web.metrics import Metrics
+
     with exit_on_error():
         settings = load(config_file=context.obj)
         configure(level=settings.log.level, format=settings.log.format)
@@ -75,6 +78,10 @@ def _end(code: Exit) -> None:
 
 
 def _web(settings: Any, daemon: Daemon, metrics: Metrics) -> WebServer:
+    from syncd.web.app import create_app
+    from syncd.web.guard import allowed_hosts
+    from syncd.web.server import WebServer
+
     token = settings.web.token.get_secret_value() if settings.web.token else ""
     application = create_app(daemon, metrics, token=token, allowed_hosts=allowed_hosts(settings.web.host))
     web = WebServer(application, settings.web.bind)

@@ -9,15 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from syncd.cli.documents import explain_document
 from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo, echo_rows, note_line
-from syncd.cli.oneshot import open_to_read
-from syncd.cli.wiring import site
-from syncd.logs import configure
-from syncd.loop.commands.explain import explain as run_explain
 from syncd.model.clauses import with_titles
-from syncd.settings import load
 
 
 def explain(
@@ -36,11 +30,18 @@ def explain(
 
     Exit 0: nothing is left to do. 1: something is. 3: a server could not be asked.
     """
+    from syncd.cli.documents import explain_document
+    from syncd.cli.oneshot import open_to_read
+    from syncd.cli.wiring import site
+    from syncd.logs import configure
+    from syncd.loop.commands.explain import explain
+    from syncd.settings import load
+
     with exit_on_error():
         settings = load(config_file=context.obj)
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
         with open_to_read(settings) as ledger:
-            found = run_explain(site(settings), ledger, study)
+            found = explain(site(settings), ledger, study)
         document = explain_document(found)
         if as_json:
             echo(json.dumps(document, indent=2))

@@ -6,26 +6,21 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli.documents import moment, parked_rows
 from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo, echo_rows
-from syncd.cli.oneshot import bar, open_to_read, open_to_work
-from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
-from syncd.ledger.ledger import Ledger
-from syncd.logs import configure
-from syncd.loop.commands.repair import carry_out, context_for
-from syncd.loop.commands.resync import every
-from syncd.model.audit import Standing
 from syncd.model.clauses import with_titles
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
 from syncd.model.words import ParkedReason
-from syncd.model.work import MarkKind
-from syncd.settings import Settings, load
+
+if TYPE_CHECKING:
+    from syncd.ledger.ledger import Ledger
+    from syncd.model.audit import Standing
+    from syncd.settings import Settings
 
 app = typer.Typer(
     help="Show the studies that are set aside, try them again, or hear nothing more of them.", invoke_without_command=True
@@ -61,6 +56,10 @@ def show(context: typer.Context, study: Study) -> None:
 
     That answer is the server's text and may name the patient: it is shown here and nowhere else.
     """
+    from syncd.cli.documents import moment
+    from syncd.cli.oneshot import open_to_read
+    from syncd.settings import load
+
     with exit_on_error():
         settings = load(config_file=context.obj)
         with open_to_read(settings) as ledger:
@@ -94,6 +93,10 @@ def retry(
     `--reason` chooses among all; what was dropped is tried again only if it is named. Exit 0: none of them is parked any
     more. 1: some are.
     """
+    from syncd.cli.oneshot import open_to_work
+    from syncd.logs import configure
+    from syncd.settings import load
+
     with exit_on_error():
         settings = load(config_file=context.obj)
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
@@ -102,12 +105,12 @@ def retry(
             raise ConfigurationError("name the studies to try again, or --all, or --reason")
         with open_to_work(settings) as (ledger, beside):
             chosen = _uids(ledger, settings, studies) if studies else _uids_to_retry(ledger, reason)
-            asked = [uid for uid in chosen if ledger.records.find_parked(uid) is not None]
+            asked = _still_parked(ledger, chosen)
             for uid in sorted(set(chosen) - set(asked)):
                 echo(f"{uid} is not parked")
             if asked:
                 _retry(settings, ledger, asked, beside=beside)
-            left = [uid for uid in asked if ledger.records.find_parked(uid) is not None]
+            left = _still_parked(ledger, asked)
             for known in ledger.overview.standing(left).values():
                 assert known.parked is not None  # noqa: S101 - chosen by that
                 echo(f"{known.study_uid}  {known.parked.reason}  {with_titles(known.parked.detail)}".rstrip())
@@ -128,6 +131,9 @@ def drop(
     A study that changes in the archive speaks up again by itself; `retry` takes the word back. May be used beside a running
     daemon. Exit 0: all of them were parked. 1: some were not.
     """
+    from syncd.cli.oneshot import open_to_read
+    from syncd.settings import load
+
     with exit_on_error():
         settings = load(config_file=context.obj)
         with open_to_read(settings) as ledger:
@@ -138,6 +144,11 @@ def drop(
 
 
 def _retry(settings: Settings, ledger: Ledger, study_uids: list[str], *, beside: bool) -> None:
+    from syncd.cli.oneshot import bar
+    from syncd.cli.wiring import site
+    from syncd.loop.commands.repair import carry_out, context_for
+    from syncd.model.work import MarkKind
+
     chosen = site(settings)
     context = context_for(chosen, ledger, beside=beside)
     for uid in study_uids:
@@ -151,6 +162,10 @@ def _retry(settings: Settings, ledger: Ledger, study_uids: list[str], *, beside:
 
 
 def _list(context: typer.Context, reason: str | None, *, as_json: bool) -> None:
+    from syncd.cli.documents import parked_rows
+    from syncd.cli.oneshot import open_to_read
+    from syncd.settings import load
+
     with exit_on_error():
         _require_known(reason)
         settings = load(config_file=context.obj)
@@ -163,6 +178,10 @@ def _list(context: typer.Context, reason: str | None, *, as_json: bool) -> None:
         raise typer.Exit(Exit.WORK_LEFT if any(not one["dropped"] for one in rows) else Exit.DONE)
 
 
+def _still_parked(ledger: Ledger, uids: Iterable[str]) -> list[str]:
+    return [uid for uid in uids if ledger.records.find_parked(uid) is not None]
+
+
 def _uids_to_retry(ledger: Ledger, reason: str | None) -> list[str]:
     """Those of which an operator wants to hear; a dropped one is tried again only by its name (RULES E2)."""
     return [
@@ -172,6 +191,8 @@ def _uids_to_retry(ledger: Ledger, reason: str | None) -> list[str]:
 
 def _find_parked(ledger: Ledger, reason: str | None) -> Iterator[Standing]:
     """The parked studies with what else is known of them, slice by slice, by UID."""
+    from syncd.loop.commands.resync import every
+
     entries: Iterable[str] = (one.study_uid for one in every(ledger.records.page_parked) if reason in (None, one.reason))
     uids = iter(entries)
     while part := list(islice(uids, _AT_ONCE)):

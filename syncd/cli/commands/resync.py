@@ -6,23 +6,18 @@ import json
 import signal
 import sys
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli.commands.rerender import describe_rerender
 from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo, echo_rows
-from syncd.cli.oneshot import bar, open_to_read
-from syncd.cli.wiring import site
 from syncd.errors import ConfigurationError
-from syncd.ledger.ledger import Ledger
-from syncd.logs import configure
-from syncd.loop.commands.resync import Choice, Report, rehearse, watch
-from syncd.loop.commands.resync import resync as run_resync
-from syncd.loop.connect import connect_dry
 from syncd.model.words import Decision
-from syncd.settings import Settings, load
+
+if TYPE_CHECKING:
+    from syncd.loop.commands.resync import Choice, Report
+    from syncd.settings import Settings
 
 _SHOWN = 20
 
@@ -50,6 +45,10 @@ def resync(
     Beside a running daemon only marks are written, and the daemon is watched while it works. Exit 0: in sync. 1: studies
     parked, still arriving or left. 3: a server cannot be reached.
     """
+    from syncd.logs import configure
+    from syncd.loop.commands.resync import Choice
+    from syncd.settings import load
+
     with exit_on_error():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         settings = load(config_file=context.obj)
@@ -68,6 +67,11 @@ def resync(
 
 
 def _carry_out(settings: Settings, choice: Choice, *, accept_target: bool) -> Report:
+    from syncd.cli.oneshot import bar
+    from syncd.cli.wiring import site
+    from syncd.ledger.ledger import Ledger
+    from syncd.loop.commands.resync import resync, watch
+
     beside = Ledger.owner_alive(settings.ledger.url) is not None
     if beside and accept_target:
         raise ConfigurationError("--accept-target needs the ledger for itself: stop the daemon first")
@@ -87,12 +91,18 @@ def _carry_out(settings: Settings, choice: Choice, *, accept_target: bool) -> Re
 
             if beside:
                 return watch(site(settings), ledger, choice=choice, progress=progress)
-            return run_resync(site(settings), ledger, choice=choice, accept_target=accept_target, progress=progress)
+            return resync(site(settings), ledger, choice=choice, accept_target=accept_target, progress=progress)
     finally:
         ledger.close()
 
 
 def _run_dry(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
+    from syncd.cli.commands.rerender import describe_rerender
+    from syncd.cli.oneshot import open_to_read
+    from syncd.cli.wiring import site
+    from syncd.loop.commands.resync import rehearse
+    from syncd.loop.connect import connect_dry
+
     changes = 0
     rows = []
     with open_to_read(settings) as ledger:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from syncd.cli.exits import Exit, exit_on_error
 from syncd.cli.lines import echo, echo_rows
-from syncd.ledger.ledger import Ledger
-from syncd.loop.commands.resync import every
 from syncd.model.words import ArchiveState, BrakeState, TargetState
-from syncd.model.work import Heartbeat
-from syncd.settings import load
-from syncd.web.status import failing_rows, status_document
+
+if TYPE_CHECKING:
+    from syncd.ledger.owner.glance import Glance
 
 SILENCE = 30.0
 """Seconds without a heartbeat after which the daemon counts as dead (it beats every 2 s)."""
@@ -26,8 +24,6 @@ SHOWN = 10
 
 _WAITING = frozenset({ArchiveState.PAUSED, ArchiveState.REMOVED})
 """States of an archive in which its studies wait for the operator."""
-
-_NOBODY = Heartbeat(pid=0, at=0.0, started_at=0.0, version="")
 
 
 def status(
@@ -41,13 +37,12 @@ def status(
     Exit 0: daemon alive and both servers reachable (parked studies are shown, and no failure). 1: an archive is paused or
     removed, the FHIR server is paused, or a brake is closed. 3: no daemon, or a server cannot be reached.
     """
+    from syncd.ledger.glance import glance
+    from syncd.settings import load
+
     with exit_on_error():
         settings = load(config_file=context.obj)
-        ledger = Ledger.open_guest(settings.ledger.url)
-        try:
-            document = _document(ledger)
-        finally:
-            ledger.close()
+        document = glance(settings.ledger.url, _document)
         if as_json:
             echo(json.dumps(document, indent=2))
         else:
@@ -55,23 +50,24 @@ def status(
         raise typer.Exit(_code(document))
 
 
-def _document(ledger: Ledger) -> dict[str, Any]:
+def _document(ledger: Glance) -> dict[str, Any]:
+    from syncd.model.overview import Heartbeat
+    from syncd.web.status import failing_rows, status_document
+
     now = time.time()
-    heartbeat = ledger.overview.heartbeat() or _NOBODY
+    heartbeat = ledger.heartbeat() or Heartbeat(pid=0, at=0.0, started_at=0.0, version="")
     alive = abs(now - heartbeat.at) <= SILENCE  # a beat of the future is one from before the clock was set (RULES E5)
     reasons = [one.get("reason", "") for one in [heartbeat.target, *heartbeat.archives.values()]]
     reasons += [one.get("brake_reason", "") for one in heartbeat.archives.values()]
     if not alive:
         reasons.insert(0, "no daemon is running on this ledger")
     document = status_document(
-        counts=ledger.overview.counts(now), heartbeat=heartbeat, reasons=tuple(reason for reason in reasons if reason)
+        counts=ledger.counts(now), heartbeat=heartbeat, reasons=tuple(reason for reason in reasons if reason)
     )
     document["alive"] = alive
-    document["failing_studies"] = failing_rows(ledger.overview.find_failing())
+    document["failing_studies"] = failing_rows(ledger.find_failing())
     document["parked_studies"] = [
-        {"study": entry.study_uid, "reason": entry.reason, "detail": entry.detail}
-        for entry in every(ledger.records.page_parked)
-        if not entry.dropped
+        {"study": study_uid, "reason": reason, "detail": detail} for study_uid, reason, detail in ledger.find_parked()
     ]
     return document
 
@@ -95,12 +91,7 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     studies = document["studies"]
     alive = f"alive, pid {document['pid']}, since {document['started_at']}"
     yield "daemon", alive if document["alive"] else "not running"
-    for name, archive in document["archives"].items():
-        behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
-        followed = f"{behind}{_last(archive['inventory'])}" if archive["state"] != ArchiveState.REMOVED else ""
-        yield f"archive {name}", archive["state"] + followed
-        waiting = f", {archive['retractions_waiting']} studies wait" if archive["retractions_waiting"] else ""
-        yield f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}"
+    yield from _archive_rows(document["archives"])
     target = document["target"]
     yield "FHIR server", f"{target['state'] or 'unknown'}{_last(target['inventory'])}"
     yield "pending", f"{studies['dirty']} studies, {studies['due']} due now"
@@ -124,6 +115,15 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if studies["dropped"]:
         yield "dropped", f"{studies['dropped']} studies, silent until they change"
     yield from (("not ready", reason) for reason in document["reasons"])
+
+
+def _archive_rows(archives: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, archive in archives.items():
+        behind = f", {archive['behind_changes']} changes behind" if archive["behind_changes"] else ", up to date"
+        followed = f"{behind}{_last(archive['inventory'])}" if archive["state"] != ArchiveState.REMOVED else ""
+        yield f"archive {name}", archive["state"] + followed
+        waiting = f", {archive['retractions_waiting']} studies wait" if archive["retractions_waiting"] else ""
+        yield f"brake {name}", f"{archive['brake'] or 'unknown'}{waiting}"
 
 
 def _rerender_text(document: dict[str, Any]) -> str:

@@ -11,23 +11,24 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import NullPool, QueuePool
 
 from syncd.errors import LedgerRefused
-from syncd.ledger.db.errors import REFUSED, RESTORE, translate_errors
+from syncd.ledger.db.errors import translate_errors
 from syncd.ledger.db.file import MemoryPlace, Place, tighten
+from syncd.ledger.db.plain import APPLICATION_ID, BUSY_TIMEOUT, MIGRATIONS, RESTORE, inspect, schema_of_this_version
+from syncd.ledger.db.schema import metadata, sequences
 
-APPLICATION_ID = 0x73796E63
-"""SQLite's application_id of a ledger ("sync"): tells it from any other database."""
+if TYPE_CHECKING:
+    from alembic.config import Config
 
-BUSY_TIMEOUT = 10.0
-"""Seconds to wait for another process's transaction (marks beside a live daemon are short)."""
+_VERSION_TABLE = """CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)"""
+"""As Alembic makes it."""
 
 READERS = 8
 """Reading connections kept open between reads; more are opened when needed."""
@@ -40,24 +41,6 @@ def make_ready(place: Place) -> None:
         bring_up_to_date(place)
     else:
         create(place)
-
-
-def inspect(place: Place, *, thorough: bool) -> None:
-    """Raises `LedgerRefused` unless the file that exists is a whole ledger; changes nothing in it."""
-    if not place.file.is_file():
-        raise LedgerRefused(f"{place.file} is not a file: set LEDGER__URL to a file in a folder of its own")
-    if place.file.stat().st_size == 0:
-        raise LedgerRefused(f"{place.file} is empty, which no ledger ever is: {RESTORE}")
-    with (
-        translate_errors(),
-        closing(sqlite3.connect(f"{place.file.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT)) as found,
-    ):
-        (application_id,) = found.execute("PRAGMA application_id").fetchone()
-        if application_id != APPLICATION_ID:
-            raise LedgerRefused(f"{place.file} is not a ledger of syncd: set LEDGER__URL to another file")
-        # The whole file is read, about a second per gigabyte: a damaged page is better found now than in the middle.
-        if thorough and found.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise LedgerRefused(REFUSED[sqlite3.SQLITE_CORRUPT])
 
 
 def create(place: Place) -> None:
@@ -143,12 +126,25 @@ def migrate(engine: Engine) -> None:
 
 def upgrade(connection: Connection) -> bool:
     """The same within the caller's transaction; returns whether there was anything to do."""
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        _lay_out(connection)
+        return True
     if is_current(connection):
         return False
+    from alembic import command
+
     config = _alembic()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     return True
+
+
+def _lay_out(connection: Connection) -> None:
+    """Today's schema at once: a new ledger has no history to go through. Tests hold it to what the migrations make."""
+    metadata.create_all(connection)
+    connection.execute(sequences.insert(), [{"name": "generation", "value": 0}, {"name": "epoch", "value": 0}])
+    connection.exec_driver_sql(_VERSION_TABLE)
+    connection.execute(text("INSERT INTO alembic_version VALUES (:schema)"), {"schema": schema_of_this_version()})
 
 
 def bring_up_to_date(place: Place) -> None:
@@ -182,16 +178,25 @@ def refuse_older(connection: Connection) -> None:
 
 def is_current(connection: Connection) -> bool:
     """Whether the schema is this version's. Raises `LedgerRefused` when it is one that this version does not know."""
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return False
+    revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    if revision == schema_of_this_version():
+        return True
+    from alembic.script import ScriptDirectory
+
     scripts = ScriptDirectory.from_config(_alembic())
-    revision = MigrationContext.configure(connection).get_current_revision()
     if revision is not None and revision not in {script.revision for script in scripts.walk_revisions()}:
         raise LedgerRefused(f"the ledger was written by a newer syncd (schema {revision}): install that version again")
-    return revision == scripts.get_current_head()
+    return False
 
 
 def _alembic() -> Config:
+    """Alembic is imported for an older ledger only: its import costs as much CPU as opening one of this version."""
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 

@@ -1,6 +1,6 @@
 """What a database's errors mean to an operator: refused (somebody must act) or unavailable (waiting may mend it).
 
-SQLite tells by error codes and PostgreSQL by SQLSTATE; both are tables here. PostgreSQL needs more than its table: a
+SQLite tells by error codes (`plain`) and PostgreSQL by SQLSTATE; both are tables. PostgreSQL needs more than its table: a
 connection that was refused carries no SQLSTATE, only words, and those of a server that speaks another language than
 English match nothing; and its messages quote the row that failed, so what is not in the tables loses its text on the
 way out (RULES S1).
@@ -9,32 +9,13 @@ way out (RULES S1).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, SyncdError
-
-K = TypeVar("K")
-
-RESTORE = "restore it from a backup, or move it away and let `syncd resync` rebuild it from both servers"
-
-REFUSED = {
-    sqlite3.SQLITE_CORRUPT: f"the ledger is damaged: {RESTORE}",
-    sqlite3.SQLITE_NOTADB: "the ledger's file is not a database: set LEDGER__URL to another file",
-}
-_UNAVAILABLE = {
-    sqlite3.SQLITE_FULL: "the disk of the ledger is full: free space, syncd goes on by itself",
-    sqlite3.SQLITE_READONLY: "the ledger is read-only: see to the rights of its file and folder",
-    sqlite3.SQLITE_IOERR: "the disk of the ledger answers with I/O errors: see the system's log",
-    sqlite3.SQLITE_CANTOPEN: "the ledger cannot be opened: see to the rights of its file and folder",
-    sqlite3.SQLITE_BUSY: "another process keeps the ledger busy",
-    sqlite3.SQLITE_LOCKED: "another process keeps the ledger busy",
-    sqlite3.SQLITE_NOMEM: "there is no memory left for the ledger",
-    sqlite3.SQLITE_PERM: "the ledger may not be accessed: see to the rights of its file and folder",
-}
+from syncd.ledger.db.plain import RESTORE, meaning_of_code
 
 PASSWORD_REFUSED = "PostgreSQL refuses the ledger's user or password: see to LEDGER__URL and to pg_hba.conf"  # noqa: S105 - no secret
 NO_DATABASE = "the ledger's database does not exist: create it, owned by the ledger's user, or set LEDGER__URL"
@@ -98,13 +79,14 @@ def meaning_of(error: DBAPIError | sqlite3.Error) -> SyncdError | None:
     origin = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(origin, "sqlite_errorcode", None)
     if code is not None:
-        return _by(code & 0xFF, refused=REFUSED, unavailable=_UNAVAILABLE)
+        return meaning_of_code(code)
     state = _sqlstate(error)
     if state is None:
         return None
-    known = _by(state, refused=_SQLSTATE_REFUSED, unavailable=_SQLSTATE_UNAVAILABLE)
-    if known is not None:
-        return known
+    if state in _SQLSTATE_REFUSED:
+        return LedgerRefused(_SQLSTATE_REFUSED[state])
+    if state in _SQLSTATE_UNAVAILABLE:
+        return LedgerUnavailable(_SQLSTATE_UNAVAILABLE[state])
     if state.startswith(_CLASSES_UNAVAILABLE) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return LedgerUnavailable(AWAY)
     if state:
@@ -123,14 +105,6 @@ def speechless(error: BaseException) -> BaseException:
         return error
     origin = getattr(error, "orig", error)
     return SyncdError(f"the ledger's database refused a statement ({type(origin).__name__}, {state or 'no SQLSTATE'})")
-
-
-def _by(key: K, *, refused: Mapping[K, str], unavailable: Mapping[K, str]) -> SyncdError | None:
-    if key in refused:
-        return LedgerRefused(refused[key])
-    if key in unavailable:
-        return LedgerUnavailable(unavailable[key])
-    return None
 
 
 def _sqlstate(error: BaseException) -> str | None:

@@ -15,9 +15,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 from syncd.errors import ConfigurationError, LedgerRefused
 
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -70,17 +67,22 @@ class MemoryPlace:
 
 def place_of(url: str) -> Place:
     """The file that `url` (`sqlite:////absolute/path`) names. Raises `ConfigurationError` for any other ledger."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigurationError("LEDGER__URL is not an address: write sqlite:////path/to/ledger.db") from error
-    if parsed.get_backend_name() != "sqlite":
-        raise ConfigurationError(f"LEDGER__URL names {parsed.get_backend_name()}; write sqlite:////path or postgresql://…")
-    if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
+    kind, found, rest = str.__str__(url).partition("://")
+    path, options, _ = rest.partition("?")
+    if not found:
+        raise ConfigurationError("LEDGER__URL is not an address: write sqlite:////path/to/ledger.db")
+    if kind != "sqlite":
+        raise ConfigurationError(f"LEDGER__URL names {kind}; write sqlite:////path or postgresql://…")
+    if path in ("", "/", "/:memory:") or not path.startswith("/") or path.startswith("/file:"):
         raise ConfigurationError("LEDGER__URL names no file: a ledger must survive a restart")
-    if parsed.query:
+    if options:
         raise ConfigurationError("LEDGER__URL takes no options after '?'")
-    return Place(file=Path(parsed.database).absolute())
+    return Place(file=Path(path[1:]).absolute())
+
+
+def missing(place: Place) -> str:
+    """What somebody is told who asks a ledger that is not there."""
+    return f"there is no ledger at {place.file}: start `syncd run`, or set LEDGER__URL"
 
 
 def prepare_folder(place: Place) -> None:

@@ -19,7 +19,8 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from syncd.errors import ConfigurationError, LedgerRefused
 from syncd.ledger.db import engine
-from syncd.ledger.db.errors import RESTORE, translate_errors
+from syncd.ledger.db.errors import translate_errors
+from syncd.ledger.db.plain import BUSY_TIMEOUT, RESTORE
 from syncd.ledger.db.schema import metadata
 from syncd.ledger.db.session_lock import POOLED, SessionLock, are_pooled, holder
 
@@ -32,7 +33,7 @@ PATIENCE = {"connect_timeout": 10, "keepalives_idle": 15, "keepalives_interval":
 that LEDGER__URL names itself win."""
 
 _SESSION = (
-    f"SET lock_timeout = {int(engine.BUSY_TIMEOUT * 1000)}",
+    f"SET lock_timeout = {int(BUSY_TIMEOUT * 1000)}",
     # A process that is stopped in the middle of a transaction must not keep the others out for ever.
     "SET idle_in_transaction_session_timeout = 60000",
     # A commit has reached the disk when it returns, whatever the server's default is.

@@ -302,7 +302,7 @@ outbox = Table(
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
-    Index("outbox_by_study", "study_uid", "kind", "sink", "key", unique=True),
+    Index("outbox_by_lane", "study_uid", "kind", "sink", "state", "seq"),
     Index("outbox_by_due", "state", "kind", "sink", "due", "seq"),
     sqlite_autoincrement=True,
 )

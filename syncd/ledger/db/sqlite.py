@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from syncd.errors import LedgerRefused
-from syncd.ledger.db import engine
+from syncd.ledger.db import engine, plain
 from syncd.ledger.db.errors import translate_errors
-from syncd.ledger.db.file import MemoryPlace, OwnerLock, Place, owner_of, prepare_folder
+from syncd.ledger.db.file import MemoryPlace, OwnerLock, Place, missing, owner_of, prepare_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class FileBackend:
 
     @property
     def missing(self) -> str:
-        return f"there is no ledger at {self.place.file}: start `syncd run`, or set LEDGER__URL"
+        return missing(self.place)
 
     def exists(self) -> bool:
         return self.place.file.exists()
@@ -36,7 +36,7 @@ class FileBackend:
         engine.make_ready(self.place)
 
     def require_ready(self) -> None:
-        engine.inspect(self.place, thorough=False)
+        plain.inspect(self.place, thorough=False)
         engine.require_current(self.place)
 
     def create_writing_engine(self, *, max_pages: int | None) -> Engine:

@@ -25,7 +25,7 @@ from syncd.ledger.db.schema import (
 )
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
-from syncd.ledger.owner.overview import heartbeat
+from syncd.ledger.owner.overview import at_a_glance
 
 GRACE_BEGAN = (
     feeds.c.moved_at,
@@ -78,7 +78,7 @@ def _follow(tx: Transaction, *, by: float, now: float) -> None:
 
 def follow_since_last_beat(tx: Transaction, *, now: float) -> None:
     """A daemon lived here in what is now the future: the clock was set back, by that much at least, while none ran."""
-    last = heartbeat(tx.connection)
+    last = at_a_glance(tx.connection).heartbeat()
     if last is not None and last.at > now:
         _follow(tx, by=now - last.at, now=now)
 

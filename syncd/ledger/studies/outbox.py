@@ -9,7 +9,7 @@ What is given up leaves a line in its study's history, for people, and stays for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, exists, or_, select, update
@@ -18,7 +18,7 @@ from syncd.ledger.db.rows import to_noun, to_row
 from syncd.ledger.db.schema import history, outbox
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
-from syncd.model.outbox import EntryState, OutboxEntry, Queue
+from syncd.model.outbox import EntryState, OutboxEntry
 
 DAY = 86400.0
 """Seconds: no entry is put off for longer."""
@@ -132,20 +132,6 @@ def within_reason(connection: Connection, *, now: float) -> None:
     is new is dead."""
     late = or_(outbox.c.due > now + DAY, outbox.c.attempts == 0)
     connection.execute(update(outbox).where(outbox.c.state == _WAITS, late).values(due=now))
-
-
-def queues(numbers: Mapping[tuple[str, str], int]) -> tuple[Queue, ...]:
-    """What waits for whom, from the tallies."""
-    waiting, given_up = ({word: n for (kind, word), n in numbers.items() if kind == tally and n} for tally in TALLIES)
-    return tuple(
-        Queue(
-            kind=word.partition("/")[0],
-            sink=word.partition("/")[2],
-            waiting=waiting.get(word, 0),
-            given_up=given_up.get(word, 0),
-        )
-        for word in sorted({*waiting, *given_up})
-    )
 
 
 def _settle(tx: Transaction, entry: OutboxEntry) -> None:

@@ -17,7 +17,9 @@ from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies import corrections, outbox, parking, rendering, retractions, safety
 from syncd.ledger.studies.claims import HandedOut
 from syncd.ledger.studies.marks import keep_copies
-from syncd.model.work import Copy, Outcome, ParkedStudy, StudyRecord
+from syncd.model.outcome import Confirmed, Outcome, Parked, SeenCopies, Selected, Silent, Unpublished, Waiting
+from syncd.model.selection import UnselectedStudy
+from syncd.model.work import ParkedStudy, StudyRecord
 
 HISTORY_LINES = 20
 """History lines kept per study (RULES E8)."""
@@ -87,7 +89,7 @@ class Outcomes:
         """Everything of the outcome in one transaction; returns whether the study is still dirty.
 
         If a newer mark came meanwhile (another generation, RULES E1) the row stays, due as that mark says but not before
-        `outcome.not_before`, and keeps its wish to read FHIR.
+        this turn's backoff allows, and keeps its wish to read FHIR.
         """
         now = self._transactions.now()
         stays = self._transactions.own(lambda tx: _commit(tx, outcome, now=now))
@@ -98,19 +100,21 @@ class Outcomes:
 def _commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
     """Keep what `outcome` says and end its claim; returns whether the study is still dirty."""
     before = tx.connection.execute(_BEFORE, {"uid": outcome.study_uid}).mappings().one()
-    if outcome.record is not None:
-        _keep_record(tx, outcome.record, before=before["status"])
-        rendering.count_record(tx, outcome.record, before=before["fingerprint"])
-        retractions.count_record(tx, outcome.record, archive=before["archive"], retracted=before["retracted"])
-        corrections.keep(tx, outcome.study_uid, outcome.corrected, now=now)
+    match outcome.ended:
+        case Confirmed():
+            _keep_confirmed(tx, outcome.ended, before=before, now=now)
+            _unpark(tx, outcome.study_uid, before=before)
+        case Unpublished():
+            _clear_intent(tx, outcome.study_uid, before=before)
+            _unpark(tx, outcome.study_uid, before=before)
+        case Parked(entry=entry):
+            _park(tx, entry, before=before)
+        case Waiting() | Silent():
+            pass
     retractions.settle(tx, outcome, sent=before["intended"] is not None)
-    if before["intended"] is not None and (outcome.record is not None or outcome.clear_intent):
-        tx.connection.execute(_NO_INTENT, {"uid": outcome.study_uid})
     outbox.keep(tx, outcome.owed)
-    _keep_parked(tx, outcome, before=before["parked_reason"], dropped=bool(before["dropped"]))
-    _keep_unselected(tx, outcome, before=before["unselected_state"])
-    safety.keep(tx, outcome, before=before["doubts"], now=now)
-    _keep_copies(tx, outcome, now=now)
+    _keep_selection(tx, outcome.study_uid, outcome.selection, before=before["unselected_state"])
+    _keep_copies(tx, outcome.copies, now=now)
     _write_history(tx, outcome, now=now)
     return _settle(tx, outcome, before=before)
 
@@ -118,26 +122,39 @@ def _commit(tx: Transaction, outcome: Outcome, *, now: float) -> bool:
 def _settle(tx: Transaction, outcome: Outcome, *, before: RowMapping) -> bool:
     if before["generation"] is None:
         return False
-    unmarked = before["generation"] == outcome.generation
-    if unmarked and outcome.done:
+    unmarked, turn = before["generation"] == outcome.generation, outcome.turn
+    if unmarked and turn.due is None:
         tx.connection.execute(_CLEAN, {"uid": outcome.study_uid})
         tx.count("dirty", by=-1)
         return False
     # A record is the server's own answer: the wish to read FHIR is fulfilled by it, unless a newer mark may have
     # brought a wish of its own. To read once too often costs a GET, once too seldom costs the truth (RULES C5).
     read_fhir = before["read_fhir"] and not (unmarked and outcome.record is not None)
+    due = turn.due if unmarked and turn.due is not None else before["due"]
     tx.connection.execute(
         _STAYS,
         {
             "uid": outcome.study_uid,
-            "due": max(outcome.due if unmarked else before["due"], outcome.not_before),
-            "attempts": outcome.attempts,
-            "not_before": outcome.not_before,
-            "streaming_since": 0.0 if outcome.reset_stream else before["streaming_since"],
+            "due": max(due, turn.not_before),
+            "attempts": turn.attempts,
+            "not_before": turn.not_before,
+            "streaming_since": 0.0 if turn.new_stream else before["streaming_since"],
             "read_fhir": read_fhir,
         },
     )
     return True
+
+
+def _keep_confirmed(tx: Transaction, confirmed: Confirmed, *, before: RowMapping, now: float) -> None:
+    record = confirmed.record
+    if record is None:
+        return
+    _keep_record(tx, record, before=before["status"])
+    rendering.count_record(tx, record, before=before["fingerprint"])
+    retractions.count_record(tx, record, archive=before["archive"], retracted=before["retracted"])
+    corrections.keep(tx, record.study_uid, confirmed.corrected, now=now)
+    safety.keep(tx, record, confirmed.safety, before=before["doubts"], now=now)
+    _clear_intent(tx, record.study_uid, before=before)
 
 
 def _keep_record(tx: Transaction, record: StudyRecord, *, before: str | None) -> None:
@@ -147,34 +164,43 @@ def _keep_record(tx: Transaction, record: StudyRecord, *, before: str | None) ->
     tx.count("published", word=record.status, by=1)
 
 
-def _keep_parked(tx: Transaction, outcome: Outcome, *, before: str | None, dropped: bool) -> None:
-    entry: ParkedStudy | None = outcome.parked
-    if before is not None and (entry is not None or outcome.unpark):
-        parking.count(tx, before, dropped=dropped, by=-1)
-    if entry is not None:
-        upsert(tx.connection, parked, rows=[to_row(entry)])
-        parking.count(tx, entry.reason, dropped=entry.dropped, by=1)
-    elif outcome.unpark and before is not None:
-        tx.connection.execute(_NOT_PARKED, {"uid": outcome.study_uid})
+def _clear_intent(tx: Transaction, study_uid: str, *, before: RowMapping) -> None:
+    if before["intended"] is not None:
+        tx.connection.execute(_NO_INTENT, {"uid": study_uid})
 
 
-def _keep_unselected(tx: Transaction, outcome: Outcome, *, before: str | None) -> None:
-    entry = outcome.unselected
-    if before is not None and (entry is not None or outcome.selected):
+def _park(tx: Transaction, entry: ParkedStudy, *, before: RowMapping) -> None:
+    if before["parked_reason"] is not None:
+        parking.count(tx, before["parked_reason"], dropped=bool(before["dropped"]), by=-1)
+    upsert(tx.connection, parked, rows=[to_row(entry)])
+    parking.count(tx, entry.reason, dropped=entry.dropped, by=1)
+
+
+def _unpark(tx: Transaction, study_uid: str, *, before: RowMapping) -> None:
+    if before["parked_reason"] is not None:
+        parking.count(tx, before["parked_reason"], dropped=bool(before["dropped"]), by=-1)
+        tx.connection.execute(_NOT_PARKED, {"uid": study_uid})
+
+
+def _keep_selection(
+    tx: Transaction, study_uid: str, selection: Selected | UnselectedStudy | None, *, before: str | None
+) -> None:
+    if selection is None:
+        return
+    if before is not None:
         tx.count("unselected", word=before, by=-1)
-    if entry is not None:
-        upsert(tx.connection, unselected, rows=[to_row(entry)])
-        tx.count("unselected", word=entry.state, by=1)
-    elif outcome.selected and before is not None:
-        tx.connection.execute(_SELECTED, {"uid": outcome.study_uid})
+    if isinstance(selection, UnselectedStudy):
+        upsert(tx.connection, unselected, rows=[to_row(selection)])
+        tx.count("unselected", word=selection.state, by=1)
+    elif before is not None:
+        tx.connection.execute(_SELECTED, {"uid": study_uid})
 
 
-def _keep_copies(tx: Transaction, outcome: Outcome, *, now: float) -> None:
-    gone: tuple[Copy, ...] = outcome.gone_copies
-    if gone:
-        rows = [{"a": copy.archive, "o": copy.orthanc_id, "uid": copy.study_uid} for copy in gone]
+def _keep_copies(tx: Transaction, seen: SeenCopies, *, now: float) -> None:
+    if seen.gone:
+        rows = [{"a": copy.archive, "o": copy.orthanc_id, "uid": copy.study_uid} for copy in seen.gone]
         tx.connection.execute(_GONE, rows)
-    keep_copies(tx, outcome.found_copies, now=now)
+    keep_copies(tx, seen.found, now=now)
 
 
 def _write_history(tx: Transaction, outcome: Outcome, *, now: float) -> None:

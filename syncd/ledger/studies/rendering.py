@@ -6,9 +6,6 @@ can be said at any moment: they are counted as they are written, by fingerprint,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from sqlalchemy import Connection, bindparam, delete, exists, func, select
 
 from syncd.ledger.db.schema import dirty, intents, records
@@ -56,15 +53,6 @@ def _begin(tx: Transaction, fingerprint: str, *, held: bool) -> None:
     told = {"fingerprint": fingerprint, "held": held}
     if fact(tx.connection, _FACT) != told:
         save_fact(tx, _FACT, told)
-
-
-def count_outdated(connection: Connection, numbers: Mapping[tuple[str, str], int]) -> tuple[int, bool]:
-    """How many published studies are of another fingerprint than today's, by these tallies, and whether they are held."""
-    told: dict[str, Any] = fact(connection, _FACT) or {}
-    if not told:
-        return 0, False
-    others = (n for (kind, word), n in numbers.items() if kind == TALLY and word != told["fingerprint"])
-    return sum(others), bool(told["held"])
 
 
 def _unmark(tx: Transaction) -> int:

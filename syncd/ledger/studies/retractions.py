@@ -23,8 +23,9 @@ from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.marks import MARKED_AT_ONCE, mark
 from syncd.ledger.studies.records import slice_of
 from syncd.model.ids import ArchiveName
+from syncd.model.outcome import Outcome, Retraction
 from syncd.model.words import Cause, Priority
-from syncd.model.work import BUDGET_WINDOW, Brake, Mark, MarkKind, Outcome, PlannedRetraction, Retraction, StudyRecord
+from syncd.model.work import BUDGET_WINDOW, Brake, Mark, MarkKind, PlannedRetraction, StudyRecord
 
 CHANGED = -1
 """What `accept` answers when the plan is not the one that was shown."""

@@ -16,9 +16,10 @@ from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.schema import safety_notes, upsert
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
+from syncd.model.overview import DoubtfulStudy
 from syncd.model.snapshot import Note
 from syncd.model.words import SHOWN
-from syncd.model.work import DoubtfulStudy, Outcome
+from syncd.model.work import StudyRecord
 
 TALLY = "safety"
 """How many studies have such notes; counted, so that nothing counts them (RULES E8)."""
@@ -43,26 +44,23 @@ class SafetyNotes:
         return self._transactions.read(lambda connection: _page(connection, after=after, limit=limit))
 
 
-def keep(tx: Transaction, outcome: Outcome, *, before: Sequence[Any] | None, now: float) -> None:
-    """Make what is kept of the study what `outcome` says; `before` is what was kept until now (None: nothing)."""
-    told = _safety_notes(outcome)
-    if told is None:
+def keep(
+    tx: Transaction, record: StudyRecord, doubts: Sequence[Note] | None, *, before: Sequence[Any] | None, now: float
+) -> None:
+    """Make what is kept of the study `doubts` (None: nothing is known of them); `before` is what was kept until now (None:
+    nothing). Nothing is in doubt of what `record` says is not shown any more."""
+    if record.retracted not in SHOWN:
+        doubts = ()
+    if doubts is None:
         return
-    rows = [_row(note) for note in told]
+    rows = [_row(note) for note in doubts]
     if rows == (before or []):
         return
     tx.count(TALLY, by=bool(rows) - bool(before))
     if rows:
-        upsert(tx.connection, safety_notes, rows=[{"study_uid": outcome.study_uid, "notes": rows, "since": now}])
+        upsert(tx.connection, safety_notes, rows=[{"study_uid": record.study_uid, "notes": rows, "since": now}])
     else:
-        tx.connection.execute(_NONE, {"uid": outcome.study_uid})
-
-
-def _safety_notes(outcome: Outcome) -> tuple[Note, ...] | None:
-    """Nothing is in doubt of what is not shown any more; None: the outcome says nothing of it."""
-    if outcome.record is not None and outcome.record.retracted not in SHOWN:
-        return ()
-    return outcome.safety
+        tx.connection.execute(_NONE, {"uid": record.study_uid})
 
 
 def _page(connection: Connection, *, after: str, limit: int) -> list[DoubtfulStudy]:

@@ -8,7 +8,7 @@ all that; this module reads, resolves and commits.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -22,7 +22,7 @@ from syncd.loop.same_archive import is_same
 from syncd.loop.steps import Step, report_step
 from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState
-from syncd.model.work import Copy, FeedPosition
+from syncd.model.work import Copy, FeedPosition, Mark
 
 log = structlog.get_logger(__name__)
 
@@ -79,11 +79,7 @@ class Intake:
             studies = self._archive.studies_of(wanted_ids(fresh)) if fresh else ()
             report_step(Step.STUDIES_RESOLVED)
             marks = to_marks(fresh, archive=self._name, studies=studies)
-            copies = tuple(
-                Copy(archive=self._name, orthanc_id=mark.orthanc_id, study_uid=mark.study_uid)
-                for mark in marks
-                if mark.orthanc_id is not None
-            )
+            copies = _copies(marks)
             if taken.position != position or marks:
                 marked += self._ledger.feed.commit_intake(
                     taken.position, marks=marks, copies=copies, settle_after=self._settle_after
@@ -104,3 +100,12 @@ class Intake:
         first_import.restart_numbering(self._ledger, name=self._name, high_water=high_water)
         self._ledger.feed.begin_bootstrap(self._name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
         self._ledger.feed.want_sweep(self._name)
+
+
+def _copies(marks: Iterable[Mark]) -> tuple[Copy, ...]:
+    """The copies that these marks tell of."""
+    return tuple(
+        Copy(archive=mark.archive, orthanc_id=mark.orthanc_id, study_uid=mark.study_uid)
+        for mark in marks
+        if mark.orthanc_id is not None
+    )

@@ -14,6 +14,7 @@ from syncd.errors import Unsuitable
 from syncd.feed.follow import OVERLAP
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import first_import
+from syncd.loop.context import Source
 from syncd.loop.same_archive import EXCHANGED
 from syncd.loop.steps import Step, report_step
 from syncd.model.ids import ArchiveName
@@ -40,11 +41,9 @@ def begin(archive: Archive, ledger: Ledger, *, name: ArchiveName, of: History = 
 
 
 def mark_listed(
-    archive: Archive,
+    source: Source,
     ledger: Ledger,
     *,
-    name: ArchiveName,
-    settle_after: float,
     kind: MarkKind,
     chosen: Callable[[StudyListing], bool] = lambda listing: True,
     progress: Callable[[int], None] = lambda listed: None,
@@ -53,12 +52,13 @@ def mark_listed(
     """Mark all studies that the archive lists and that are `chosen`; returns how many. Writes nothing but marks, and leaves
     the archive's identity to the owner to judge. `of` tells what a first import takes. Raises `Transient`, and
     `Unsuitable` when the archive is paused."""
+    name = source.name
     position = ledger.feed.position(name)
     if position is not None and position.state is ArchiveState.PAUSED:
         raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
     pending = first_import.is_pending(ledger, name=name, history=of)
     marked = listed = 0
-    studies = (listing for listing in archive.inventory() if listing.study_uid)
+    studies = (listing for listing in source.archive.inventory() if listing.study_uid)
     while chunk := list(islice(studies, CHUNK)):
         listed += len(chunk)
         picked = [
@@ -77,6 +77,6 @@ def mark_listed(
         ]
         if marks:
             copies = [Copy(archive=name, orthanc_id=one.orthanc_id, study_uid=one.study_uid) for one in picked]
-            marked += ledger.marks.add(marks, copies=copies, settle_after=settle_after)
+            marked += ledger.marks.add(marks, copies=copies, settle_after=source.settle_after)
         progress(listed)
     return marked

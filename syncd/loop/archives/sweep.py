@@ -22,6 +22,7 @@ from syncd.errors import Unsuitable
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import first_import
 from syncd.loop.archives.listing import EVERYTHING
+from syncd.loop.context import Source
 from syncd.loop.same_archive import EXCHANGED, is_same
 from syncd.loop.steps import Step, report_step
 from syncd.model.ids import ArchiveName, OrthancId
@@ -54,10 +55,8 @@ def everything(listing: StudyListing) -> bool:
 class _Sweep:
     """One inventory of one archive, while it is made."""
 
-    archive: Archive
+    source: Source
     ledger: Ledger
-    name: ArchiveName
-    settle_after: float
     progress: Callable[[int], None]
     of: History
     at: float | None
@@ -66,13 +65,19 @@ class _Sweep:
     listed: int = 0
     found: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def name(self) -> ArchiveName:
+        return self.source.name
+
+    @property
+    def archive(self) -> Archive:
+        return self.source.archive
+
 
 def take(
-    archive: Archive,
+    source: Source,
     ledger: Ledger,
     *,
-    name: ArchiveName,
-    settle_after: float,
     every: float = 900.0,
     kind: MarkKind = MarkKind.INVENTORY,
     chosen: Callable[[StudyListing], bool] | None = None,
@@ -86,13 +91,14 @@ def take(
     listed, often, and may raise to stop. `of` tells what a first import takes. Raises `Transient` when the archive stops
     answering, `Unsuitable` when it is another one (RULES A4: asked before anything of it is marked).
     """
+    archive, name = source.archive, source.name
     if not is_same(archive, ledger, name=name):
         raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
     position = ledger.feed.position(name)
     bootstrapping = position is not None and position.state is ArchiveState.BOOTSTRAPPING
     ledger.feed.finish_sweep(name)  # whoever wants a sweep from here on wants another one
     at = archive.clock() if first_import.is_pending(ledger, name=name, history=of) else None
-    sweep = _Sweep(archive=archive, ledger=ledger, name=name, settle_after=settle_after, progress=progress, of=of, at=at)
+    sweep = _Sweep(source=source, ledger=ledger, progress=progress, of=of, at=at)
     try:
         _list(sweep)
         report_step(Step.SWEEP_STAGED)
@@ -190,7 +196,7 @@ def _mark_gone(sweep: _Sweep, *, chosen: Callable[[StudyListing], bool]) -> None
 def _commit(sweep: _Sweep, marks: Sequence[Mark], listings: Sequence[StudyListing]) -> None:
     copies = [Copy(archive=sweep.name, orthanc_id=one.orthanc_id, study_uid=one.study_uid) for one in listings]
     if marks:
-        sweep.ledger.marks.add(marks, copies=copies, settle_after=sweep.settle_after)
+        sweep.ledger.marks.add(marks, copies=copies, settle_after=sweep.source.settle_after)
     sweep.progress(sweep.listed)
 
 

@@ -17,10 +17,11 @@ import structlog
 
 from syncd.errors import ServerReset, StudyError
 from syncd.ledger.inventories.audit_staging import Staging
-from syncd.loop.commands.dry_run import DryRun, run_dry
+from syncd.loop.commands.dry_run import run_dry
 from syncd.loop.commands.resync import every
 from syncd.loop.commands.suspicion import Case, parked_difference, suspicion
 from syncd.loop.context import Context, Source
+from syncd.loop.study.trace import Turn
 from syncd.mapping.values.identity import resource_id
 from syncd.model.audit import ArchivedStudy, Difference, DifferenceKind
 from syncd.model.ids import ArchiveName
@@ -215,35 +216,35 @@ class Audit:
                 return [case.difference(kind or DifferenceKind.STALE, detail=detail)]
         return [self._describe_difference(case, seen)]
 
-    def _judge_waiting(self, case: Case, seen: DryRun, kind: DifferenceKind | None) -> list[Difference]:
+    def _judge_waiting(self, case: Case, seen: Turn, kind: DifferenceKind | None) -> list[Difference]:
         """Work that goes on is no difference; what waits for a person, or for an archive, is one."""
         if kind is None or any(not one.is_stable for one in case.archived):
             self.report.pending += 1
             return []
         return [case.difference(kind, detail=seen.outcome.reason)]
 
-    def _describe_difference(self, case: Case, seen: DryRun) -> Difference:
-        goal, record, decision = seen.trace.goal, case.standing.record, seen.outcome.decision
+    def _describe_difference(self, case: Case, seen: Turn) -> Difference:
+        weighed, record, decision = seen.trace.weighed, case.standing.record, seen.outcome.decision
         if decision is Decision.CREATE:
             return case.difference(DifferenceKind.MISSING, detail=seen.outcome.reason)
         if decision is Decision.RETRACT:
             kind = DifferenceKind.STALE if case.archived else DifferenceKind.EXTRA
             return case.difference(kind, detail=f"to be taken back: {seen.outcome.reason}")
-        said = goal is not None and record is not None and record.digest == goal.digest
-        trace, base_url = seen.trace, self.context.server.base_url
-        names = compare(goal, trace.current, trace.action, base_url=base_url) if goal else None
+        said = weighed is not None and record is not None and record.digest == weighed.goal.digest
+        base_url = self.context.server.base_url
+        names = compare(weighed.goal, weighed.current, weighed.action, base_url=base_url) if weighed else None
         return case.difference(
             DifferenceKind.DRIFTED if said else DifferenceKind.STALE,
             detail="somebody else changed it" if said else "the archive says otherwise",
             elements=names.differing if names else (),
         )
 
-    def _compare_counts(self, case: Case, seen: DryRun) -> list[Difference]:
+    def _compare_counts(self, case: Case, seen: Turn) -> list[Difference]:
         """MAPPING G: the instances said and those left out are all that the archive counts."""
-        read, goal = seen.trace.instances, seen.trace.goal
-        if read is None or goal is None or len(case.archived) != 1:
+        read, weighed = seen.trace.instances, seen.trace.weighed
+        if read is None or weighed is None or len(case.archived) != 1:
             return []
-        counted, said = case.archived[0].instances, goal.resource.get("numberOfInstances")
+        counted, said = case.archived[0].instances, weighed.goal.resource.get("numberOfInstances")
         if counted is not None and counted != read:
             detail = f"the archive counts {counted} instances and gives {read}"
         elif isinstance(said, int) and said + seen.trace.rejected != read and not seen.trace.has_left_out_note:

@@ -7,34 +7,24 @@ changes nothing, and what it says is what would be done.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from syncd.ledger.ledger import Claim
 from syncd.loop.context import Context
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
-from syncd.loop.study.trace import Trace
+from syncd.loop.study.trace import Turn
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.words import Priority
-from syncd.model.work import Copy, DirtyRow, Outcome
+from syncd.model.work import Copy, DirtyRow
 
 Held = Iterable[tuple[ArchiveName, OrthancId]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRun:
-    """The outcome, not committed, and what the pass saw."""
-
-    outcome: Outcome
-    trace: Trace
-
-
-def run_dry(context: Context, study_uid: str, *, held: Held = ()) -> DryRun:
+def run_dry(context: Context, study_uid: str, *, held: Held = ()) -> Turn:
     """What a reconcile that reads FHIR would decide now; `held` are copies that were just seen in the archives.
 
     Raises what `reconcile` raises."""
-    task = Task(claim=pretend_claim(context, study_uid, held=held, read_fhir=True), context=context, dry=True)
-    return DryRun(outcome=reconcile(task), trace=task.trace)
+    return reconcile(Task(claim=pretend_claim(context, study_uid, held=held, read_fhir=True), context=context, dry=True))
 
 
 def pretend_claim(context: Context, study_uid: str, *, held: Held, read_fhir: bool = False) -> Claim:

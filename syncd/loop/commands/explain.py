@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 
 from syncd.errors import ConfigurationError, StudyError, StudyGone, SyncdError
 from syncd.ledger.ledger import Ledger
-from syncd.loop.commands.dry_run import DryRun, run_dry
+from syncd.loop.commands.dry_run import run_dry
 from syncd.loop.connect import Site, connect_dry
 from syncd.loop.context import Context
+from syncd.loop.study.trace import Turn
 from syncd.mapping.values.identity import resource_id
 from syncd.model.audit import Standing
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
 from syncd.model.outbox import EntryState, OutboxEntry
+from syncd.model.overview import HistoryLine
 from syncd.model.study.raw import StudyHeader
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import Decision
-from syncd.model.work import HistoryLine
 from syncd.plan.comparison import Comparison, compare
 from syncd.plan.decide import Current
 
@@ -44,7 +45,7 @@ class Explanation:
     resource_id: str = ""
     current: Current | None = None
     comparison: Comparison = field(default_factory=Comparison)
-    rehearsed: DryRun | None = None
+    rehearsed: Turn | None = None
     undecided: str = ""
     """Why no decision can be told."""
     rejections: tuple[Rejection, ...] = ()
@@ -151,8 +152,8 @@ def _decide(context: Context, told: Explanation) -> None:
         told.undecided = str(error)
         return
     told.rehearsed = seen
-    goal, current = seen.trace.goal, seen.trace.current or told.current
-    if goal is not None:
-        told.comparison = compare(goal, current, seen.trace.action, base_url=context.server.base_url)
-        told.resource_id = str(goal.resource["id"])
-    told.current = current
+    weighed = seen.trace.weighed
+    if weighed is not None:
+        told.current = weighed.current or told.current
+        told.comparison = compare(weighed.goal, told.current, weighed.action, base_url=context.server.base_url)
+        told.resource_id = str(weighed.goal.resource["id"])

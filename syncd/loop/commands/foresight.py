@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from syncd.errors import ServerReset, StudyError, StudyGone, TornRead, Transient, Unreachable
-from syncd.loop.commands.dry_run import DryRun, run_dry
+from syncd.loop.commands.dry_run import run_dry
 from syncd.loop.context import Context
+from syncd.loop.study.trace import Turn
 from syncd.model.words import Decision
 from syncd.plan.comparison import compare
 
@@ -55,10 +56,10 @@ def foreseen(
     return seen
 
 
-def _take(seen: Foresight, one: DryRun, *, base_url: str) -> None:
-    decision, trace = one.outcome.decision, one.trace
-    if decision is not Decision.UPDATE or trace.goal is None:
+def _take(seen: Foresight, turn: Turn, *, base_url: str) -> None:
+    decision, weighed = turn.outcome.decision, turn.trace.weighed
+    if decision is not Decision.UPDATE or weighed is None:
         seen.others[decision.value.lower()] += decision is not Decision.SKIP
         return
     seen.changing += 1
-    seen.elements.update(compare(trace.goal, trace.current, trace.action, base_url=base_url).differing)
+    seen.elements.update(compare(weighed.goal, weighed.current, weighed.action, base_url=base_url).differing)

@@ -19,17 +19,18 @@ from syncd.loop.archives import listing as inventory
 from syncd.loop.archives.intake import Intake
 from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.commands.dry_run import pretend_claim
-from syncd.loop.companions.target import probe
+from syncd.loop.companions.target import SENTINEL_INTERVAL, probe
 from syncd.loop.connect import Site, connect, connect_dry
 from syncd.loop.context import Context, Source
-from syncd.loop.process.ticks import SENTINEL_INTERVAL
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
 from syncd.loop.workers.pool import Workers
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
+from syncd.model.outcome import Outcome
+from syncd.model.overview import Heartbeat
 from syncd.model.study.raw import StudyListing
 from syncd.model.words import Decision, Priority, TargetState
-from syncd.model.work import Heartbeat, Mark, MarkKind, Outcome
+from syncd.model.work import Mark, MarkKind
 
 SILENCE = 30.0
 """Seconds without a heartbeat after which a watched daemon counts as dead."""
@@ -204,7 +205,7 @@ def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[st
             claim = _pretend_claim(context, source, listing, read_fhir=bool(choice.studies))
             task = Task(claim=claim, context=context, dry=True)
             try:
-                outcome = reconcile(task)
+                outcome = reconcile(task).outcome
             except Transient:
                 raise
             except SyncdError as error:
@@ -260,10 +261,8 @@ def _mark(context: Context, source: Source, report: Report, *, choice: Choice, p
 
     if owner:
         found = sweep.take(
-            source.archive,
+            source,
             context.ledger,
-            name=source.name,
-            settle_after=source.settle_after,
             kind=MarkKind.RESYNC,
             chosen=choose if choice.studies or choice.since else None,
             progress=note_listed,
@@ -272,10 +271,8 @@ def _mark(context: Context, source: Source, report: Report, *, choice: Choice, p
         report.marked += sum(found.found.values())
     else:
         report.marked += inventory.mark_listed(
-            source.archive,
+            source,
             context.ledger,
-            name=source.name,
-            settle_after=source.settle_after,
             kind=MarkKind.RESYNC,
             chosen=choose,
             progress=note_listed,

@@ -44,35 +44,39 @@ class Case:
 
 def suspicion(case: Case) -> DifferenceKind | None:
     """The kind of difference that the listings suggest; None where they agree."""
-    shown, record = case.ours, case.standing.record
-
-    # Nobody holds it any more: what is still shown is too much, unless the site wants it to stay.
+    shown = case.ours
     if not case.archived:
-        kept = record is not None and record.retracted == Tombstone.KEPT
-        is_shown = shown is not None and shown.status not in WITHDRAWN
-        return DifferenceKind.EXTRA if is_shown and not kept else None
-
+        return _of_gone(case, shown)
     if shown is None:
         return DifferenceKind.MISSING
 
     # Withdrawn although it is there: meant if we said so ourselves (everything is rejected, or it has just returned).
     if shown.status in WITHDRAWN:
+        record = case.standing.record
         meant = record is not None and record.retracted and record.status == shown.status
-        return None if meant and _is_as_recorded(case, shown) else DifferenceKind.DRIFTED
+        return _of_words(case, shown) if meant else DifferenceKind.DRIFTED
 
-    # Announced only: right as long as it arrives.
+    # Announced only: right as long as it arrives. Reconstructed in the archive since it was read: it has other words, and
+    # nothing else moved (RULES A8).
     if shown.status == "registered":
-        if any(one.is_stable for one in case.archived):
-            return DifferenceKind.STALE
-        return None if _is_as_recorded(case, shown) else DifferenceKind.DRIFTED
+        stale = any(one.is_stable for one in case.archived)
+    else:
+        stale = not _fits_all(case, shown) or _says_otherwise(case)
+    return DifferenceKind.STALE if stale else _of_words(case, shown)
 
-    if not (_fits(shown.series, [one.series for one in case.archived]) and _fits_instances(case, shown)):
-        return DifferenceKind.STALE
 
-    # Reconstructed in the archive since it was read: it has other words, and nothing else moved (RULES A8).
-    if _says_otherwise(case):
-        return DifferenceKind.STALE
-    return None if _is_as_recorded(case, shown) else DifferenceKind.DRIFTED
+def _of_gone(case: Case, shown: ShownStudy | None) -> DifferenceKind | None:
+    """Nobody holds it any more: what is still shown is too much, unless the site wants it to stay."""
+    record = case.standing.record
+    kept = record is not None and record.retracted == Tombstone.KEPT
+    is_shown = shown is not None and shown.status not in WITHDRAWN
+    return DifferenceKind.EXTRA if is_shown and not kept else None
+
+
+def _of_words(case: Case, shown: ShownStudy) -> DifferenceKind | None:
+    """It says what it should, unless somebody wrote since. Without a record nobody knows, so it is looked at."""
+    record = case.standing.record
+    return None if record is not None and record.version == shown.version else DifferenceKind.DRIFTED
 
 
 def parked_difference(case: Case) -> Difference:
@@ -83,12 +87,6 @@ def parked_difference(case: Case) -> Difference:
     return case.difference(kind, detail=f"{entry.reason}: {entry.detail}" if entry.detail else entry.reason)
 
 
-def _is_as_recorded(case: Case, shown: ShownStudy) -> bool:
-    """Whether nobody wrote since. Without a record nobody knows, so it is looked at."""
-    record = case.standing.record
-    return record is not None and record.version == shown.version
-
-
 def _says_otherwise(case: Case) -> bool:
     """Whether a copy has other main tags than when it was read; where none are known, it is believed."""
     read = {(one.archive, one.orthanc_id): one.tags_digest for one in case.standing.copies}
@@ -96,9 +94,10 @@ def _says_otherwise(case: Case) -> bool:
     return any(before is not None and before != now for before, now in told)
 
 
-def _fits_instances(case: Case, shown: ShownStudy) -> bool:
+def _fits_all(case: Case, shown: ShownStudy) -> bool:
     counted = [one.instances for one in case.archived if one.instances is not None]
-    return len(counted) < len(case.archived) or _fits(shown.instances, counted)
+    instances_fit = len(counted) < len(case.archived) or _fits(shown.instances, counted)
+    return instances_fit and _fits(shown.series, [one.series for one in case.archived])
 
 
 def _fits(said: int | None, counted: Collection[int]) -> bool:

@@ -88,7 +88,7 @@ class _Asked:
     def accept(self, literal: str, traits: frozenset[Trait]) -> None:
         require_plain(_notes(traits), policy=self.context.policy, unlike=literal)
 
-    def settle(self, literal: str | None, traits: frozenset[Trait] = frozenset(), *, named: bool = False) -> Subject:
+    def as_subject(self, literal: str | None, traits: frozenset[Trait] = frozenset(), *, named: bool = False) -> Subject:
         reference = subject(self.key, self.snapshot, literal=literal, fhir_version=self.context.fhir_version)
         return Subject(reference=reference, notes=_notes(traits), named=named)
 
@@ -103,7 +103,7 @@ def _recall_subject(asked: _Asked, record: StudyRecord | None) -> Subject | None
         return None
     if record.subject == asked.own:
         gave_way = asked.known is not None and bool(asked.known.replaced_by)
-        return None if gave_way else asked.settle(asked.own, _keep_own(asked))
+        return None if gave_way else asked.as_subject(asked.own, _keep_own(asked))
     who, judged = patient_statement(asked.wanted), asked.context.judged
     traits = judged.find(record.subject, "", who)
     if traits is None:
@@ -116,7 +116,7 @@ def _recall_subject(asked: _Asked, record: StudyRecord | None) -> Subject | None
     if are_two(traits):
         raise asked.mismatch_with(record.subject)
     asked.accept(record.subject, traits)
-    return asked.settle(record.subject, traits, named=record.raw.get(NAMED) is True)
+    return asked.as_subject(record.subject, traits, named=record.raw.get(NAMED) is True)
 
 
 def _look_up_subject(asked: _Asked) -> Subject | None:
@@ -137,7 +137,7 @@ def _look_up_subject(asked: _Asked) -> Subject | None:
             replaced_by = asked.known.replaced_by if asked.known is not None else literal
             if not asked.speaker.dry and (beside or replaced_by != literal):
                 give_way(key.resource_id, to=literal, context=context, study_uid=asked.speaker.study_uid)
-            return asked.settle(literal, traits, named=carries(chosen, key.system, key.value))
+            return asked.as_subject(literal, traits, named=carries(chosen, key.system, key.value))
         case RefusePatient(reason=ParkedReason.PATIENT_MISMATCH, resource_id=resource_id):
             raise asked.mismatch_with(f"Patient/{resource_id}")
         case RefusePatient(reason=reason, detail=detail):
@@ -163,14 +163,14 @@ def _follow_links(asked: _Asked, record: StudyRecord | None) -> Subject | None:
     if are_two(traits):
         raise asked.mismatch_with(literal)
     asked.accept(literal, traits)
-    return asked.settle(literal, traits)
+    return asked.as_subject(literal, traits)
 
 
 def _ours(asked: _Asked) -> Subject:
     """Nobody else's: our own, or a logical reference, as the site decided."""
     if asked.context.policy.patient == "match":
-        return asked.settle(None)
-    return asked.settle(asked.own, _keep_own(asked))
+        return asked.as_subject(None)
+    return asked.as_subject(asked.own, _keep_own(asked))
 
 
 def _keep_own(asked: _Asked) -> frozenset[Trait]:

@@ -27,6 +27,9 @@ from syncd.publish.server import FhirServer
 
 log = structlog.get_logger(__name__)
 
+SENTINEL_INTERVAL = 30.0
+"""Seconds between two looks at the sentinel, so that an idle daemon notices a server that went away or was wiped."""
+
 DOUBTFUL = 3
 """Refused creations in a row, of what was not there, after which the create-only form is proved again."""
 

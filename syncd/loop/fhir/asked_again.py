@@ -58,7 +58,7 @@ def find_outdated_studies(context: Context, studies: Iterable[tuple[str, Mapping
                 orders[key] = order_id
                 named.setdefault(f"{TYPE}/{order_id}", set()).add(uid)
     wrong = set(_find_outdated_orders(context, orders))
-    others = {one for one in named if one not in {f"{TYPE}/{order_id}" for order_id in orders.values()}}
+    others = named.keys() - {f"{TYPE}/{order_id}" for order_id in orders.values()}
     for resource_type in sorted({one.partition("/")[0] for one in others}):
         ids = sorted(one.partition("/")[2] for one in others if one.startswith(f"{resource_type}/"))
         wrong |= {f"{resource_type}/{one}" for one in _unless_refused(_find_entered_in_error, context, resource_type, ids)}

@@ -27,10 +27,11 @@ from syncd.loop.process.troubles import Troubles
 from syncd.loop.study import brake
 from syncd.loop.workers.pool import Workers
 from syncd.loop.workers.rate import Pace
+from syncd.mapping.check.check import prepare
 from syncd.model.ids import ArchiveName
 from syncd.model.inventories import Inventory
+from syncd.model.overview import Counts, Heartbeat
 from syncd.model.words import ArchiveState, BrakeState, TargetState
-from syncd.model.work import Counts, Heartbeat
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +77,7 @@ class Daemon:
         if context is None:
             self._raise_unless_ours()
             return
+        prepare(context.fhir_version)
         workers = Workers(
             context, fhir=self._fhir, archives=self._breakers, concurrency=self._site.concurrency, pace=self._pace
         )

@@ -19,6 +19,7 @@ from syncd.loop import removed_archive
 from syncd.loop.archives import sweep
 from syncd.loop.archives.follower import Follower
 from syncd.loop.breaker import CircuitBreaker
+from syncd.loop.companions.target import SENTINEL_INTERVAL
 from syncd.loop.connect import Site
 from syncd.loop.context import Context
 from syncd.loop.fhir import inventory
@@ -33,9 +34,6 @@ log = structlog.get_logger(__name__)
 
 HEARTBEAT_INTERVAL = 2.0
 """Seconds between two heartbeats; `status` calls a daemon dead after `syncd.cli.commands.status.SILENCE`."""
-
-SENTINEL_INTERVAL = 30.0
-"""Seconds between two looks at the sentinel, so that an idle daemon notices a server that went away or was wiped."""
 
 LOOK_AROUND_INTERVAL = 60.0
 """Seconds between two slices of the daily rounds for Patients and orders that turn up later (RULES B4)."""
@@ -134,10 +132,8 @@ class Clockwork:
         source = one.source
         try:
             found = sweep.take(
-                source.archive,
+                source,
                 self._context.ledger,
-                name=source.name,
-                settle_after=source.settle_after,
                 every=self._sweep_interval,
                 progress=self._raise_if_stopping,
                 of=self._context.selection(source.name).history,

@@ -17,8 +17,9 @@ from syncd.loop.same_archive import is_same
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study.task import Task
 from syncd.model.ids import ArchiveName
+from syncd.model.outcome import Waiting
 from syncd.model.words import ArchiveState, BrakeState, Cause
-from syncd.model.work import Brake, Outcome
+from syncd.model.work import Brake
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ def was_listed(task: Task) -> bool:
     return position is not None and position.state is not ArchiveState.BOOTSTRAPPING
 
 
-def hold(task: Task, *, cause: Cause) -> Outcome | None:
+def hold(task: Task, *, cause: Cause) -> Waiting | None:
     """None if the study may be taken back now, which is then paid for; else how it waits. A dry task pays nothing."""
     context, archive = task.context, archive_of(task)
     if task.dry:
@@ -80,9 +81,9 @@ def accept(ledger: Ledger, archive: ArchiveName, accepted: str) -> int:
     return number
 
 
-def _wait_at_brake(task: Task, archive: ArchiveName) -> Outcome:
+def _wait_at_brake(task: Task, archive: ArchiveName) -> Waiting:
     reason = "would be taken back, but the brake is closed"
-    return task.wait_outcome(f"{reason} (archive {archive})", due=task.context.clock() + WAIT_AT_BRAKE)
+    return Waiting(reason=f"{reason} (archive {archive})", until=task.context.clock() + WAIT_AT_BRAKE)
 
 
 def _tell(brake: Brake) -> None:

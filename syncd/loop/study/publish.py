@@ -1,4 +1,4 @@
-"""From the goal to the outcome: read the server if need be, decide, commit the intent, write, remember.
+"""From the goal to what became of it: read the server if need be, decide, commit the intent, write, remember.
 
 The order is the whole point. The intent is committed before the request leaves, the record after the server confirmed;
 whatever kills us between the two, the next pass finds the intent, reads the server first (RULES C5), and recognises its
@@ -7,21 +7,20 @@ own values (RULES C3).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
-from types import MappingProxyType
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from syncd.loop.steps import Step, report_step
-from syncd.loop.study.adopted import is_adopted
-from syncd.loop.study.send import owed_for, refusal, send, what_is_known
+from syncd.loop.study import brake
+from syncd.loop.study.send import is_adopted, owed_for, refusal, send, what_is_known
 from syncd.loop.study.task import Task
-from syncd.mapping.values.identity import patient_key, resource_id
-from syncd.model.snapshot import StudySnapshot
-from syncd.model.study.raw import RawStudy
-from syncd.model.words import WITHDRAWN, Decision, Tombstone
-from syncd.model.work import MarkKind, Outcome, StudyRecord
+from syncd.loop.study.trace import Weighed
+from syncd.mapping.values.identity import resource_id
+from syncd.model.outcome import Confirmed, Silent, Waiting
+from syncd.model.snapshot import Note
+from syncd.model.words import WITHDRAWN, Cause, Decision, Tombstone
+from syncd.model.work import MarkKind, StudyRecord
 from syncd.plan.decide import (
     Absent,
     Current,
@@ -37,53 +36,87 @@ from syncd.plan.decide import (
     decide,
     goal_of,
 )
-from syncd.plan.elements import elements
 from syncd.plan.ownership import installation_of, owned_values
+from syncd.plan.withdraw import takes_back
 from syncd.publish.answers import is_below
 from syncd.publish.lookups import imaging_studies
 from syncd.publish.server import Written
 
 
-def publish(
-    task: Task,
-    goal: Wanted,
-    *,
-    snapshot: StudySnapshot,
-    raws: tuple[RawStudy, ...],
-    held: Callable[[], Outcome | None] = lambda: None,
-    remember: Mapping[str, Any] = MappingProxyType({}),
-    notes: int | None = None,
-) -> Outcome:
-    """Make the server say `goal`, unless `held` answers otherwise: what takes something back asks the brake (RULES D3).
-    `remember` is kept in the record beside the archive's raw tuple; `notes`: how many the record counts, by default the
-    snapshot's own.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is kept of a study once the server confirmed it: `facts` in the record, the rest as in `Confirmed`."""
 
-    Raises what `FhirServer.put` raises; a `StudyError` then names the refused digest."""
-    facts = partial(_facts, task, snapshot=snapshot, raws=raws, remember=remember, notes=notes)
-    action = decide(goal, what_is_known(task, None, read_fhir=task.fresh))
-    current: Current | None = None
+    facts: Mapping[str, Any]
+    noted: tuple[str, ...] = ()
+    safety: tuple[Note, ...] = ()
+
+
+def weigh(task: Task, goal: Wanted) -> Weighed:
+    """Decide what is to be done so that the server says `goal`; it is read where the ledger alone cannot tell."""
+    action, current = decide(goal, what_is_known(task, None, read_fhir=task.fresh)), None
     if isinstance(action, NeedRead):
         goal, current = _read(task, goal)
         action = decide(goal, what_is_known(task, current, read_fhir=task.fresh))
         _wonder(task, current)
     report_step(Step.DECIDED)
-    task.trace.note_decision(goal, current, action)
+    return Weighed(goal=goal, current=current, action=action)
+
+
+def publish(task: Task, weighed: Weighed, *, status: str, kept: Kept) -> Confirmed | Waiting | Silent:
+    """Do it, and say what became of the study, of which `status` is said. What takes something back asks the brake first
+    (RULES D3).
+
+    Raises what `FhirServer.put` raises; a `StudyError` then names the refused digest."""
+    goal, action = weighed.goal, weighed.action
     match action:
         case Park():
             raise refusal(action)
         case Wait(reason=reason):
-            return task.wait_outcome(reason, due=task.context.clock() + task.settle_after)
+            return Waiting(reason=reason, until=task.context.clock() + task.settle_after)
         case Silence():
-            return task.silent()
-        case Skip():
-            return _skip(task, goal, action, facts(goal))
-        case Write():
-            waiting = held()
-            if waiting is not None:
-                return waiting
-            return _write(task, goal, action, facts(goal))
+            return Silent()
         case NeedRead():
             raise AssertionError("a decision made with the server's copy at hand asks for no other")
+        case Skip():
+            return _skip(task, weighed, action, kept)
+        case Write():
+            held = brake.hold(task, cause=Cause.REJECTED) if takes_back(status, task.record) else None
+            if held is not None:
+                return held
+            decision = action.decision
+            if decision is Decision.UPDATE and takes_back(status, task.record):
+                decision = Decision.RETRACT
+            if task.dry:
+                return Confirmed(decision=decision, reason=action.reason, record=None, noted=kept.noted)
+            intended_at = task.context.clock()
+            written = send(
+                task,
+                goal,
+                action.resource,
+                expected_version=action.expected_version,
+                updates=action.decision is Decision.UPDATE,
+                intended_at=intended_at,
+                adopted=action.adopted,
+            )
+            record = _record(
+                task,
+                goal,
+                kept.facts,
+                confirmed=written,
+                foreign=action.foreign,
+                at=task.context.clock(),
+                adopted=action.adopted,
+            )
+            return Confirmed(
+                decision=decision,
+                reason=action.reason,
+                record=record,
+                corrected=action.corrects,
+                owed=owed_for(task, record, intended_at=intended_at),
+                noted=kept.noted,
+                safety=kept.safety,
+            )
 
 
 def is_published(task: Task, own_id: str) -> bool:
@@ -118,18 +151,24 @@ def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
     # Another writer's id is not ours to create anew once it is gone (C1).
     goal = _under(goal, resource_id(task.study_uid, bad_uid=task.context.policy.bad_uid))
     own_id = str(goal.resource["id"])
-    hits = task.hits
-    if hits is None:
-        asked = imaging_studies(server, {task.study_uid: own_id}, fhir_version=task.context.fhir_version)
-        hits = asked[task.study_uid]
+    hits = _look_up(task, own_id)
     report_step(Step.LOOKED_UP)
     ids = sorted(hits | {own_id}, key=lambda one: (one != own_id, one)) if hits or task.reread else []
     seen |= {one: server.read("ImagingStudy", one) for one in ids if one not in seen}
-    found = {one: copy for one, copy in seen.items() if isinstance(copy, Found) and _names(copy, one, task, own_id)}
-    ours = [one for one, copy in found.items() if installation_of(copy.resource) == task.context.installation_id]
-    for one in [*ours, *found]:
-        return _under(goal, one), found[one]
+    found = [(one, copy) for one, copy in seen.items() if isinstance(copy, Found) and _names(copy, one, task, own_id)]
+    found.sort(key=lambda pair: installation_of(pair[1].resource) != task.context.installation_id)
+    if found:
+        kept_id, copy = found[0]
+        return _under(goal, kept_id), copy
     return goal, seen.get(own_id, Absent())
+
+
+def _look_up(task: Task, own_id: str) -> frozenset[str]:
+    """The ids that name the study, as the batched first look found them, if there was one."""
+    if task.hits is not None:
+        return task.hits
+    context = task.context
+    return imaging_studies(context.server, {task.study_uid: own_id}, fhir_version=context.fhir_version)[task.study_uid]
 
 
 def _names(copy: Found, copy_id: str, task: Task, own_id: str) -> bool:
@@ -146,50 +185,21 @@ def _under(goal: Wanted, kept_id: str) -> Wanted:
     return goal_of(resource, fingerprint=goal.fingerprint, fhir_version=goal.fhir_version)
 
 
-def _write(task: Task, goal: Wanted, action: Write, facts: Mapping[str, Any]) -> Outcome:
-    outcome = task.outcome(action.decision, action.reason)
-    if task.dry:
-        return outcome
-    intended_at = task.context.clock()
-    written = send(
-        task,
-        goal,
-        action.resource,
-        expected_version=action.expected_version,
-        updates=action.decision is Decision.UPDATE,
-        intended_at=intended_at,
-        adopted=action.adopted,
-    )
-    record = _record(
-        task,
-        goal,
-        facts,
-        confirmed=written,
-        foreign=action.foreign,
-        at=task.context.clock(),
-        adopted=action.adopted,
-    )
-    return replace(outcome, record=record, corrected=action.corrects, owed=owed_for(task, record, intended_at=intended_at))
-
-
-def _skip(task: Task, goal: Wanted, action: Skip, facts: Mapping[str, Any]) -> Outcome:
+def _skip(task: Task, weighed: Weighed, action: Skip, kept: Kept) -> Confirmed:
     """No write; the record still takes what was learnt: a version read, a new fingerprint, the archive's LastUpdate."""
-    outcome = task.outcome(Decision.SKIP, action.reason)
+    goal, found, intent = weighed.goal, action.found, task.claim.intent
     if task.dry:
-        return outcome
-    if action.found is None:
+        return Confirmed(decision=Decision.SKIP, reason=action.reason, record=None)
+    if found is None:
         assert task.record is not None  # noqa: S101 - only a remembered study is skipped without reading
-        return replace(
-            outcome, record=replace(task.record, fingerprint=goal.fingerprint, **facts, **_retraction_fields(task, goal))
-        )
-    found = action.found
+        record = replace(task.record, fingerprint=goal.fingerprint, **kept.facts, **_retraction_fields(task, goal))
+        return Confirmed(decision=Decision.SKIP, reason=action.reason, record=record, safety=kept.safety)
     at = task.record.published_at if task.record else task.context.clock()
-    record = _record(task, goal, facts, confirmed=found, foreign=action.foreign or {}, at=at)
-    intent = task.claim.intent
-    if intent is None or intent.digest != goal.digest:
-        return replace(outcome, record=record)
-    # It was written after all: the reply was lost, or we were killed before the record (RULES C5).
-    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=intent.created_at))
+    record = _record(task, goal, kept.facts, confirmed=found, foreign=action.foreign or {}, at=at)
+    # It may have been written after all: the reply was lost, or we were killed before the record (RULES C5).
+    lost = intent if intent is not None and intent.digest == goal.digest else None
+    owed = owed_for(task, record, intended_at=lost.created_at) if lost else ()
+    return Confirmed(decision=Decision.SKIP, reason=action.reason, record=record, owed=owed, safety=kept.safety)
 
 
 def _record(
@@ -227,33 +237,3 @@ def _retraction_fields(task: Task, goal: Wanted) -> dict[str, Any]:
         return {"retracted": "", "retracted_at": 0.0}
     before = task.record.retracted_at if task.record is not None and task.record.retracted else 0.0
     return {"retracted": Tombstone.WITHDRAWN.value, "retracted_at": before or task.context.clock()}
-
-
-def _facts(
-    task: Task,
-    goal: Wanted,
-    *,
-    snapshot: StudySnapshot,
-    raws: tuple[RawStudy, ...],
-    remember: Mapping[str, Any],
-    notes: int | None,
-) -> dict[str, Any]:
-    """What the record keeps of the snapshot: nothing that identifies a patient but the hashed id of our Patient."""
-    key = patient_key(snapshot, policy=task.context.policy)
-    return {
-        "raw": {
-            "patient": key.resource_id,
-            "last_update": {raw.header.orthanc_id: raw.read_started_at for raw in raws},
-            # `registered` reads one instance only, so it counts nothing.
-            "counts": {raw.header.orthanc_id: len(raw.instances) for raw in raws if goal.status != "registered"},
-            "instances": sum(len(raw.instances) for raw in raws),
-            **remember,
-        },
-        "subject": elements(goal.fhir_version).subject_of(goal.resource),
-        "series": len(snapshot.series),
-        "instances": snapshot.number_of_instances,
-        "study_date": snapshot.started.date if snapshot.started else "",
-        "modalities": "\\".join(dict.fromkeys(each for one in snapshot.series for each in one.modalities)),
-        "notes": len(snapshot.notes) if notes is None else notes,
-        "archive": raws[0].header.archive,
-    }

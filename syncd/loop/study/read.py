@@ -83,10 +83,7 @@ def look(task: Task) -> Look:
     for name in sorted(task.context.archives, key=lambda name: name not in lost):
         if name in lost or not headers:
             asked[name] = _look_up(task, name)
-            held = {copy.orthanc_id for copy in known if copy.archive == name}
-            headers += [
-                _read_header(one, archive=task.context.archives[name].archive) for one in asked[name] if one not in held
-            ]
+            headers += _read_unknown(task, name, asked[name])
     headers += _further(task, asked=asked.keys() | {copy.archive for copy in known})
     gone = tuple(copy for copy in missing if copy.orthanc_id not in asked[copy.archive])
     if not headers:
@@ -115,9 +112,9 @@ def whole(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudySnapshot, 
     context = task.context
     raws = tuple(_consistent(header, context=context) for header in headers)
     report_step(Step.SNAPSHOT_READ)
-    _require_known(raws)
     snapshots = tuple(build(raw, reading=context.policy.reading) for raw in raws)
     try:
+        _require_known(raws)
         require_one_patient(snapshots, policy=context.policy)
     except StudyError:
         remember_of_copies(task, snapshots)
@@ -193,6 +190,12 @@ def _look_up(task: Task, name: ArchiveName) -> tuple[OrthancId, ...]:
         if unknown and len(task.context.archives) > 1:
             raise CopyAway(f"archive {name} cannot be asked whether it holds the study") from error
         raise
+
+
+def _read_unknown(task: Task, name: ArchiveName, named: Collection[OrthancId]) -> list[StudyHeader]:
+    held = {copy.orthanc_id for copy in task.claim.copies if copy.archive == name}
+    archive = task.context.archives[name].archive
+    return [_read_header(one, archive=archive) for one in named if one not in held]
 
 
 def _further(task: Task, *, asked: Collection[ArchiveName]) -> list[StudyHeader]:

@@ -15,26 +15,21 @@ from syncd.errors import Conflict
 from syncd.loop.context import Context
 from syncd.loop.study.task import Task
 from syncd.mapping.values.identity import patient_key
+from syncd.model.outcome import NextTurn
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study.raw import RawStudy
 from syncd.model.study.rejection import WRONG_WORKLIST, Rejection
-from syncd.model.work import Outcome
 from syncd.snapshot.instances.rejection import Left, rejections_in, without_rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """What is left of the study, and which notes of other studies were applied to it."""
+class Applied(Left):
+    """What is left of the study, and which notes of other studies were applied to it; by default the study as the archive
+    holds it."""
 
-    left: Left
     others: frozenset[Rejection] = frozenset()
     replaces: tuple[str, ...] = ()
     """Published studies of the same patient that its own notes reject as wrong worklist entries (MAPPING I case 39)."""
-
-
-def apply_nothing(snapshot: StudySnapshot) -> Applied:
-    """The study as the archive holds it."""
-    return Applied(left=Left(snapshot=snapshot))
 
 
 def may_concern(task: Task, raw: RawStudy) -> bool:
@@ -52,7 +47,14 @@ def apply_rejections(task: Task, snapshot: StudySnapshot) -> Applied:
     told = _remember_notes(task, known, rejections_in(snapshot, patient=patient), unread=unread)
     others = _others(task, known)
     left = without_rejected(snapshot, (*told, *others), patient=patient, quality=context.policy.rejected_quality)
-    return Applied(left=left, others=others, replaces=_find_replaced(task, told))
+    return Applied(
+        snapshot=left.snapshot,
+        rejected=left.rejected,
+        nothing=left.nothing,
+        in_error=left.in_error,
+        others=others,
+        replaces=_find_replaced(task, told),
+    )
 
 
 def remember_of_copies(task: Task, copies: Sequence[StudySnapshot]) -> None:
@@ -79,16 +81,14 @@ def require_unchanged(task: Task, seen: Applied) -> None:
         raise Conflict("The rejection notes of this study changed meanwhile")
 
 
-def wait_for_grace(task: Task, outcome: Outcome) -> Outcome:
-    """The outcome, its row left in the dirty set until the grace of every missing note is over.
+def within_grace(task: Task, turn: NextTurn) -> NextTurn:
+    """The study stays in the dirty set until the grace of every missing note is over.
 
     One that was over before this turn and is still remembered waits for what kept the notes from being applied."""
     own = _own(task, task.context.ledger.rejections.find_concerning(task.study_uid))
     ends = [one.first_missing_at + task.context.revoke_grace for one in own if one.first_missing_at]
     due = min((end for end in ends if end > task.context.clock()), default=None)
-    if due is None:
-        return outcome
-    return replace(outcome, done=False, due=due if outcome.done else min(outcome.due, due))
+    return turn if due is None else turn.by(due)
 
 
 def _find_replaced(task: Task, told: Iterable[Rejection]) -> tuple[str, ...]:

@@ -17,18 +17,18 @@ from syncd.errors import StudyError, TornRead
 from syncd.loop.context import Context
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study import brake
-from syncd.loop.study.adopted import is_adopted
-from syncd.loop.study.send import owed_for, refusal, send, what_is_known
+from syncd.loop.study.send import is_adopted, owed_for, refusal, send, what_is_known
 from syncd.loop.study.task import Task
 from syncd.mapping.check.check import problems
 from syncd.mapping.resources.retracted import remains, retracted_status
 from syncd.mapping.values.identity import resource_id
+from syncd.model.outcome import Confirmed, Ended, Retraction, Unpublished, Waiting
 from syncd.model.words import Cause, Decision
 from syncd.model.words import Tombstone as Kind
-from syncd.model.work import Outcome, Retraction, StudyRecord
+from syncd.model.work import StudyRecord
 from syncd.plan.decide import Current, NeedRead, Park, Wait, Wanted, goal_of
 from syncd.plan.ownership import owned_values
-from syncd.plan.withdraw import Asked, Delete, Leave, Remains, Tombstone, Withdraw, ours_among, withdraw
+from syncd.plan.withdraw import Asked, Delete, Leave, Remains, Tombstone, Withdraw, ours_among, withdrawal
 from syncd.publish.lookups import imaging_studies
 
 Still = Callable[[], bool]
@@ -49,38 +49,49 @@ def is_gone_everywhere(task: Task) -> bool:
     return True
 
 
-def take_back_gone(task: Task) -> Outcome:
+def take_back_gone(task: Task) -> Ended:
     """No copy answered. What was never published leaves nothing behind; the rest is taken back as the site decided."""
     if not is_gone_everywhere(task):
         raise TornRead("a copy answers 404, but the archive names it")
     try:
         return take_back(task, cause=Cause.GONE, how=task.context.on_delete, still=lambda: is_gone_everywhere(task))
     except StudyError as error:
-        return task.park_outcome(error)
+        return task.park(error)
 
 
-def take_back(task: Task, *, cause: Cause, how: str, still: Still) -> Outcome:
+def take_back(task: Task, *, cause: Cause, how: str, still: Still) -> Confirmed | Unpublished | Waiting:
     """Say that the study is no more. `how`: `cancelled`, `entered-in-error`, `delete` or `keep`.
 
     Raises `StudyError` for what this study's resource is refused for, and what `FhirServer.put` and `delete` raise.
     """
-    action = withdraw(_asked(task, cause, how), what_is_known(task, None, read_fhir=task.told_to_read))
+    action = withdrawal(_asked(task, cause, how), what_is_known(task, None, read_fhir=task.told_to_read))
     if isinstance(action, NeedRead):
         current = _read(task)
-        action = withdraw(_asked(task, cause, how), what_is_known(task, current, read_fhir=task.told_to_read))
+        action = withdrawal(_asked(task, cause, how), what_is_known(task, current, read_fhir=task.told_to_read))
     match action:
         case Withdraw() | Delete():
             return _carry_out(task, action, cause=cause, still=still)
         case Tombstone():
             return _remember(task, action)
         case Leave(reason=reason, retraction=retraction):
-            return replace(task.outcome(Decision.SKIP, reason), clear_intent=True, retraction=retraction)
+            return Unpublished(reason=reason, retraction=retraction)
         case Wait(reason=reason):
-            return task.wait_outcome(reason, due=task.context.clock() + task.settle_after)
+            return Waiting(reason=reason, until=task.context.clock() + task.settle_after)
         case Park():
             raise refusal(action)
         case NeedRead():
             raise AssertionError("a decision made with the server's copy at hand asks for no other")
+
+
+def retraction_after(ended: Ended) -> Retraction:
+    """What became of the retraction that a study was taken back by; untold as long as it waits or is parked."""
+    match ended:
+        case Confirmed():
+            return Retraction.DONE
+        case Unpublished(retraction=retraction):
+            return retraction
+        case _:
+            return Retraction.UNTOLD
 
 
 def _asked(task: Task, cause: Cause, how: str) -> Asked:
@@ -115,22 +126,26 @@ def _read(task: Task) -> Current:
     return ours_among(seen, remembers=task.record is not None, installation_id=task.context.installation_id)
 
 
-def _carry_out(task: Task, action: Withdraw | Delete, *, cause: Cause, still: Still) -> Outcome:
+def _carry_out(task: Task, action: Withdraw | Delete, *, cause: Cause, still: Still) -> Confirmed | Waiting:
     """Pay for it, ask once more whether it is true, and send it (RULES D2, D3)."""
     held = brake.hold(task, cause=cause)
     if held is not None:
         return held
     if not (_is_unmarked(task) and still()):
-        return task.wait_outcome("not taken back: something changed meanwhile", due=task.context.clock())
-    outcome = replace(task.outcome(Decision.RETRACT, action.reason), retraction=Retraction.DONE)
+        return Waiting(reason="not taken back: something changed meanwhile", until=task.context.clock())
     if task.dry:
-        return outcome
+        return Confirmed(decision=Decision.RETRACT, reason=action.reason, record=None)
     remains, intended_at = action.remains, task.context.clock()
     if isinstance(action, Delete):
         record = _tombstone_of_found(task, remains) if action.said else _send(task, remains, intended_at=intended_at)
-        return _delete(task, outcome, record)
+        return _delete(task, record, reason=action.reason)
     record = _send(task, remains, intended_at=intended_at)
-    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=intended_at))
+    return Confirmed(
+        decision=Decision.RETRACT,
+        reason=action.reason,
+        record=record,
+        owed=owed_for(task, record, intended_at=intended_at),
+    )
 
 
 def _send(task: Task, remains: Remains, *, intended_at: float) -> StudyRecord:
@@ -139,32 +154,31 @@ def _send(task: Task, remains: Remains, *, intended_at: float) -> StudyRecord:
     return _confirmed_tombstone(task, remains, version=written.version, last_updated=written.last_updated)
 
 
-def _delete(task: Task, outcome: Outcome, record: StudyRecord) -> Outcome:
+def _delete(task: Task, record: StudyRecord, *, reason: str) -> Confirmed:
     """Immediately after the write that `record` confirms, for nothing checks the version any more (RULES D2)."""
     deleted = task.context.server.delete("ImagingStudy", record.resource_id, expected_version=record.version)
     if deleted is None:
-        reason = f"{outcome.reason}; withdrawn, not deleted: the server refuses, for something refers to it"
-        return replace(outcome, record=record, reason=reason)
+        reason = f"{reason}; withdrawn, not deleted: the server refuses, for something refers to it"
+        return Confirmed(decision=Decision.RETRACT, reason=reason, record=record)
     report_step(Step.DELETED)
     tombstone = replace(record, retracted=Kind.DELETED.value, version=deleted.version)
-    return replace(outcome, record=tombstone, reason=f"{outcome.reason}; deleted")
+    return Confirmed(decision=Decision.RETRACT, reason=f"{reason}; deleted", record=tombstone)
 
 
-def _remember(task: Task, tombstone: Tombstone) -> Outcome:
+def _remember(task: Task, tombstone: Tombstone) -> Confirmed:
     """Nothing is sent; what is owed for our own write whose reply was lost still is (RULES B8, C5)."""
     if tombstone.ask_sentinel:
         task.context.check_sentinel()
-    outcome = replace(task.outcome(Decision.SKIP, tombstone.reason), clear_intent=True, retraction=Retraction.DONE)
     if task.dry:
-        return outcome
+        return Confirmed(decision=Decision.SKIP, reason=tombstone.reason, record=None)
     if tombstone.remains is None:
         assert task.record is not None  # noqa: S101 - only what is remembered becomes a tombstone unseen
-        record = _buried(task, task.record, tombstone.kind, status=tombstone.status, version=tombstone.version)
+        record = _tombstone(task, task.record, tombstone.kind, status=tombstone.status, version=tombstone.version)
     else:
         record = _tombstone_of_found(task, tombstone.remains)
-    if tombstone.lost_reply is None:
-        return replace(outcome, record=record)
-    return replace(outcome, record=record, owed=owed_for(task, record, intended_at=tombstone.lost_reply.created_at))
+    lost = tombstone.lost_reply
+    owed = owed_for(task, record, intended_at=lost.created_at) if lost else ()
+    return Confirmed(decision=Decision.SKIP, reason=tombstone.reason, record=record, owed=owed)
 
 
 def _tombstone_of_found(task: Task, remains: Remains) -> StudyRecord:
@@ -200,10 +214,10 @@ def _confirmed_tombstone(task: Task, remains: Remains, *, version: str, last_upd
         summary=False,
         notes=0,
     )
-    return _buried(task, said, Kind.WITHDRAWN, status=goal.status, version=version)
+    return _tombstone(task, said, Kind.WITHDRAWN, status=goal.status, version=version)
 
 
-def _buried(task: Task, record: StudyRecord, kind: Kind, *, status: str, version: str) -> StudyRecord:
+def _tombstone(task: Task, record: StudyRecord, kind: Kind, *, status: str, version: str) -> StudyRecord:
     """The record of a study that is taken back, and since when."""
     return replace(
         record,

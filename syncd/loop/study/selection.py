@@ -16,13 +16,15 @@ from syncd.errors import ConfigurationError
 from syncd.ledger.ledger import Ledger
 from syncd.loop.context import Source
 from syncd.loop.study import retract
+from syncd.loop.study.conclusion import Conclusion
 from syncd.loop.study.publish import is_published
 from syncd.loop.study.task import Task
 from syncd.model.ids import ArchiveName
+from syncd.model.outcome import Ended, NextTurn, Retraction, Unpublished, Waiting, next_turn
 from syncd.model.selection import UnselectedStudy
 from syncd.model.study.raw import ArchiveInfo, RawStudy, StudyHeader
-from syncd.model.words import SHOWN, Cause, Decision, Priority, StudyState
-from syncd.model.work import Copy, MarkKind, Outcome
+from syncd.model.words import SHOWN, Cause, Priority, StudyState
+from syncd.model.work import Copy, MarkKind
 from syncd.selection.facts import facts, select
 from syncd.selection.rules import AET, LABEL, Excluded
 from syncd.selection.site import KEEP, Selection
@@ -42,7 +44,7 @@ def require_answerable(source: Source, info: ArchiveInfo | None = None, *, selec
         )
 
 
-def outside_history(task: Task, headers: Sequence[StudyHeader]) -> Outcome | None:
+def outside_history(task: Task, headers: Sequence[StudyHeader]) -> Conclusion | None:
     """How a study that the first import left outside stays there: no event named it, no copy changed since, and the
     settings of now do not take it, from whichever archive. None when it is to be looked at like any other."""
     entry = task.claim.unselected
@@ -52,7 +54,8 @@ def outside_history(task: Task, headers: Sequence[StudyHeader]) -> Outcome | Non
     if _is_named_by_event(task) or _has_changed(task, headers) or any(one.takes(entry.study_date) for one in histories):
         return None
     entry = replace(entry, archive=headers[0].archive, rule=histories[0].text)
-    return replace(task.outcome(Decision.SKIP, f"outside the history ({entry.rule})"), unselected=entry)
+    ended = Unpublished(reason=f"outside the history ({entry.rule})", retraction=Retraction.THERE)
+    return Conclusion(ended=ended, turn=NextTurn(), selection=entry)
 
 
 def judge(task: Task, raws: Sequence[RawStudy], *, arriving: bool = False) -> Excluded | None:
@@ -72,7 +75,7 @@ def judge(task: Task, raws: Sequence[RawStudy], *, arriving: bool = False) -> Ex
 
 def leave_out(
     task: Task, headers: Sequence[StudyHeader], found: Excluded, *, identity: str, study_date: str
-) -> Outcome | None:
+) -> Conclusion | None:
     """What becomes of an excluded study; None when it is published, and the site wants it to stay, up to date."""
     entry = UnselectedStudy(
         study_uid=task.study_uid,
@@ -84,12 +87,16 @@ def leave_out(
     )
     how = task.context.selection(headers[0].archive).on_deselect
     if not _is_shown(task, how) or not _is_published(task, identity):
-        outcome = replace(task.outcome(Decision.SKIP, found.reason), clear_intent=True, reset_stream=True)
-        return replace(outcome, unselected=entry)
-    if how == KEEP:
+        ended: Ended = Unpublished(reason=found.reason, retraction=Retraction.THERE)
+    elif how == KEEP:
         return None
-    outcome = retract.take_back(task, cause=Cause.DESELECTED, how=how, still=lambda: _is_unchanged(task, headers))
-    return replace(outcome, unselected=entry, reset_stream=True) if outcome.done else outcome
+    else:
+        ended = retract.take_back(task, cause=Cause.DESELECTED, how=how, still=lambda: _is_unchanged(task, headers))
+    if isinstance(ended, Waiting):
+        return Conclusion(ended=ended, turn=next_turn(ended))
+    return Conclusion(
+        ended=ended, turn=NextTurn(new_stream=True), selection=entry, retraction=retract.retraction_after(ended)
+    )
 
 
 def follow_settings(ledger: Ledger, *, name: ArchiveName, selection: Selection) -> int:

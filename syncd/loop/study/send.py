@@ -1,4 +1,5 @@
-"""What publishing and taking back share: what is known when they decide, the one write, and what is owed for it.
+"""What publishing and taking back share: what is known when they decide, whose the resource was at first, the one write,
+and what is owed for it.
 
 Whatever kills us between the request and the record, the next pass finds the intent, reads the server first (RULES C5),
 and recognises its own values (RULES C3).
@@ -12,11 +13,12 @@ from typing import Any
 from syncd.errors import Conflict, ServerReset, StudyError
 from syncd.loop.outbox.kinds import entries_of
 from syncd.loop.steps import Step, report_step
-from syncd.loop.study.adopted import adoption_mark
 from syncd.loop.study.task import Task
 from syncd.mapping.resources.endpoints import endpoint_references
+from syncd.mapping.values.identity import resource_id
 from syncd.model.outbox import OutboxEntry
 from syncd.model.work import Intent, StudyRecord
+from syncd.plan.adoption import ADOPTED, was_adopted
 from syncd.plan.decide import CREATE_ONLY, Absent, Current, Known, Park, Wanted
 from syncd.plan.ownership import owned_values
 from syncd.publish.server import Written
@@ -47,6 +49,16 @@ def refusal(park: Park) -> StudyError:
     return error
 
 
+def is_adopted(task: Task, kept_id: str) -> bool:
+    """Whether the study's resource under this id was another writer's at first: it keeps that id and is never deleted (C2).
+
+    The id tells it where it is not the one that we would give; where it is, only what was remembered does: by the record,
+    or, until there is one, by the intent."""
+    if was_adopted(task.record, task.claim.intent, kept_id=kept_id):
+        return True
+    return kept_id != resource_id(task.study_uid, bad_uid=task.context.policy.bad_uid)
+
+
 def send(
     task: Task,
     goal: Wanted,
@@ -63,15 +75,15 @@ def send(
     Raises what `FhirServer.put` does, a `StudyError` with the digest of what was refused, and `ServerReset` where an update
     had to create."""
     context, before = task.context, task.claim.intent
-    resource_id = str(goal.resource["id"])
+    kept_id = str(goal.resource["id"])
     owned = owned_values(goal.resource, earlier=before.owned if before else None, fhir_version=goal.fhir_version)
     context.ledger.claims.save_intent(
         Intent(
             study_uid=task.study_uid,
-            resource_id=resource_id,
+            resource_id=kept_id,
             digest=goal.digest,
             expected_version=expected_version,
-            owned={**owned, "status": goal.status, **adoption_mark(task, resource_id, now=adopted)},
+            owned={**owned, "status": goal.status, **({ADOPTED: True} if adopted or is_adopted(task, kept_id) else {})},
             created_at=intended_at,
         )
     )
@@ -82,7 +94,7 @@ def send(
         error.digest = goal.digest
         raise
     except Conflict:
-        if expected_version == CREATE_ONLY and isinstance(context.server.read("ImagingStudy", resource_id), Absent):
+        if expected_version == CREATE_ONLY and isinstance(context.server.read("ImagingStudy", kept_id), Absent):
             context.server.refused_creations += 1
         raise
     report_step(Step.SENT)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from syncd.errors import StudyError
 from syncd.ledger.ledger import Claim
 from syncd.loop.context import Context
-from syncd.loop.study.trace import Trace
 from syncd.model.ids import ArchiveName
-from syncd.model.words import Decision, ParkedReason
-from syncd.model.work import Outcome, ParkedStudy, StudyRecord
+from syncd.model.outcome import (
+    NO_COPIES,
+    Ended,
+    NextTurn,
+    Outcome,
+    Parked,
+    Retraction,
+    SeenCopies,
+    Selected,
+    Silent,
+    Waiting,
+    next_turn,
+)
+from syncd.model.selection import UnselectedStudy
+from syncd.model.words import ParkedReason
+from syncd.model.work import ParkedStudy, StudyRecord
 
 _ASK_AGAIN = {
     ParkedReason.PATIENT_CONFLICT: 60.0,  # RULES C8: resolves by itself once a copy is deleted
@@ -22,7 +35,8 @@ _ASK_AGAIN = {
 class Task:
     """`hits` are ids that a batched first look found, None where none was made. `reread`: after a conflict the server
     is read whatever the ledger says. `away`: archives that must not be asked now (their breaker is open). `dry`: decide, and
-    write nothing. `summary`: without instances (MAPPING F.6)."""
+    write nothing. `summary`: without instances (MAPPING F.6). `unresolved`: the server refused a reference, so what the
+    study refers to is looked up anew (RULES B4)."""
 
     claim: Claim
     context: Context
@@ -31,8 +45,7 @@ class Task:
     reread: bool = False
     dry: bool = False
     summary: bool = False
-    trace: Trace = field(default_factory=Trace)
-    """What the pass saw and wanted, for `explain` and `audit`."""
+    unresolved: bool = False
 
     @property
     def study_uid(self) -> str:
@@ -63,6 +76,11 @@ class Task:
         parked = self.claim.parked is not None and self.record is not None
         return self.told_to_read or parked or retracted
 
+    @property
+    def resolves(self) -> bool:
+        """Whether what the study refers to is looked up anew, whatever is remembered of it."""
+        return self.fresh or self.unresolved
+
     def again(self) -> Task:
         """The same study after a conflict: what the ledger says now, and a fresh look at the server (RULES C4)."""
         ledger = self.context.ledger
@@ -71,31 +89,37 @@ class Task:
         )
         return replace(self, claim=claim, hits=None, reread=True)
 
-    def outcome(self, decision: Decision, reason: str) -> Outcome:
-        """The study is dealt with: its mark goes, and it is parked no more."""
+    def outcome(
+        self,
+        ended: Ended,
+        *,
+        turn: NextTurn | None = None,
+        selection: Selected | UnselectedStudy | None = None,
+        copies: SeenCopies = NO_COPIES,
+        retraction: Retraction = Retraction.UNTOLD,
+    ) -> Outcome:
+        """All that is to be kept of this turn; the mark as `ended` alone says, unless `turn` does."""
         return Outcome(
             study_uid=self.study_uid,
             generation=self.claim.row.generation,
-            decision=decision,
-            reason=reason,
-            done=True,
-            unpark=self.claim.parked is not None,
+            ended=ended,
+            turn=turn or next_turn(ended),
+            selection=selection,
+            copies=copies,
+            retraction=retraction,
         )
 
-    def wait_outcome(self, reason: str, *, due: float) -> Outcome:
-        """Nothing is done now; the row stays, due at `due`."""
-        return replace(self.outcome(Decision.WAIT, reason), done=False, due=due, unpark=False)
+    def back_off(self, reason: str, *, until: float, attempts: int) -> Outcome:
+        """It failed, so many times by now, and no mark brings it back before that time (RULES C6)."""
+        turn = NextTurn(due=until, attempts=attempts, not_before=until)
+        return self.outcome(Waiting(reason=reason, until=until), turn=turn)
 
-    def silent(self) -> Outcome:
-        """Nothing is done and nothing is said: an operator dropped it, and it is as it was then (RULES E2)."""
-        return replace(self.outcome(Decision.SKIP, "dropped, and nothing changed"), unpark=False)
-
-    def park_outcome(self, error: StudyError) -> Outcome:
+    def park(self, error: StudyError) -> Parked | Silent:
         """Parked with the reason, unless an operator dropped it for just that; some reasons are looked at again by
         themselves."""
         before = self.claim.parked
         if before is not None and before.dropped and (before.reason, before.digest) == (error.reason, error.digest):
-            return self.silent()
+            return Silent()
         now = self.context.clock()
         again = _ASK_AGAIN.get(ParkedReason(error.reason))
         entry = ParkedStudy(
@@ -107,5 +131,4 @@ class Task:
             outcome=error.outcome,
             parked_at=now,
         )
-        outcome = self.outcome(Decision.PARK, f"{error.reason}: {error.detail}" if error.detail else error.reason)
-        return replace(outcome, done=again is None, due=now + again if again else 0.0, parked=entry, unpark=False)
+        return Parked(entry=entry, until=now + again if again else None)

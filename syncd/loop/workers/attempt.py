@@ -30,8 +30,10 @@ from syncd.loop.workers.failures import IN_A_ROW, Failures
 from syncd.loop.workers.neighbours import Neighbours
 from syncd.model.correlation import correlation_id
 from syncd.model.ids import ArchiveName
+from syncd.model.outcome import Confirmed, Outcome
+from syncd.model.snapshot import Note
 from syncd.model.words import Decision, ParkedReason, TargetState
-from syncd.model.work import ATTEMPTS, LONGEST_BACKOFF, Outcome
+from syncd.model.work import ATTEMPTS, LONGEST_BACKOFF
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +76,15 @@ class Attempt:
                 structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=correlation),
                 self._neighbours.attend(task.study_uid),
             ):
-                return self._attempt(task, correlation)
+                began, at = time.monotonic(), self._context.clock()
+                try:
+                    with deadline.turn(self._context.longest_turn):
+                        turn = reconcile(task)
+                except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
+                    outcome = self._after_failure(task, error, began=began)
+                else:
+                    outcome = self._after_turn(task, turn.outcome)
+                return outcome is not None and self._settle(outcome, correlation=correlation, began=began, at=at)
         finally:
             correlation_id.reset(token)
 
@@ -97,13 +107,18 @@ class Attempt:
             return True
         return False
 
-    def _attempt(self, task: Task, correlation: str) -> bool:
-        began, at = time.monotonic(), self._context.clock()
-        outcome = self._outcome(task)
-        if outcome is None or not self._commit(self._in_time(replace(outcome, correlation_id=correlation), began_at=at)):
+    def _settle(self, outcome: Outcome, *, correlation: str, began: float, at: float) -> bool:
+        """Commit it and tell everybody; whether the ledger took it. The turn began at `at`, by both clocks.
+
+        The clock may show less than then (RULES E5): it was set back, and what is to be done in a minute must not wait for
+        an hour. One set forward makes it due, which is early enough."""
+        back = max(0.0, at - self._context.clock())
+        outcome = replace(outcome, turn=outcome.turn.set_back(back), correlation_id=correlation)
+        if not self._commit(outcome):
             return False
         self._context.observer.count_decision(outcome.decision, time.monotonic() - began)
-        self._context.observer.count_notes(outcome.noted, safety=rules(outcome.safety or ()) if outcome.noted else ())
+        noted, doubts = _said_oddly(outcome)
+        self._context.observer.count_notes(noted, safety=rules(doubts))
         log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
         self._on_outcome(outcome)
         self._deliver(outcome)
@@ -117,23 +132,23 @@ class Attempt:
             except (LedgerUnavailable, LedgerRefused) as error:
                 log.error("delivery_failed", error=str(error))
 
-    def _outcome(self, task: Task) -> Outcome | None:
-        """The outcome, or None when the study is not to blame and simply goes back."""
-        began = time.monotonic()
-        try:
-            with deadline.turn(self._context.longest_turn):
-                outcome = reconcile(task)
-        except ServerReset:
-            return self._after_reset(task, began)
-        except (LedgerUnavailable, LedgerRefused) as error:
-            log.error("study_put_back", error=str(error))
-            return None
-        except (TargetPaused, Transient) as error:
-            return None if self.outage(error) else self._handle_failure(task, error)
-        except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
-            # Only where it happened is told: the message may hold a patient's data (RULES S1).
-            log.error("study_failed_unexpectedly", error=type(error).__name__, where=places(error))
-            return self._back_off(task, Transient(type(error).__name__))
+    def _after_failure(self, task: Task, error: Exception, *, began: float) -> Outcome | None:
+        """Whose failure it was: the outcome, or None when the study is not to blame and simply goes back."""
+        match error:
+            case ServerReset():
+                return self._after_reset(task, began)
+            case LedgerUnavailable() | LedgerRefused():
+                log.error("study_put_back", error=str(error))
+                return None
+            case TargetPaused() | Transient():
+                return None if self.outage(error) else self._handle_failure(task, error)
+            case _:
+                # Only where it happened is told: the message may hold a patient's data (RULES S1).
+                log.error("study_failed_unexpectedly", error=type(error).__name__, where=places(error))
+                return self._back_off(task, Transient(type(error).__name__))
+
+    def _after_turn(self, task: Task, outcome: Outcome) -> Outcome | None:
+        """What it tells of the servers; None when the study is not to blame after all."""
         self._met_reset.discard(task.study_uid)
         if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not _was_forbidden(task):
             return self._forbidden(task, outcome)
@@ -141,23 +156,15 @@ class Attempt:
             self._succeeded_at = time.monotonic()
             self._failures.note_write(task.study_uid)
             self._fhir.note_success()
-        elif outcome.attempts:
-            self._failures.note_torn_read(task.study_uid, attempts=outcome.attempts)
+        elif outcome.turn.attempts:
+            self._failures.note_torn_read(task.study_uid, attempts=outcome.turn.attempts)
         else:
             self._failures.forget(task.study_uid)
-        for copy in outcome.found_copies:  # named only where the archive answered to the end
+        for copy in outcome.copies.found:  # named only where the archive answered to the end
             breaker = self._archives.of(copy.archive)
             if breaker is not None:
                 breaker.note_success()
         return outcome
-
-    def _in_time(self, outcome: Outcome, *, began_at: float) -> Outcome:
-        """The outcome by the clock as it is now: it was set back if it shows less than when the turn began, and what is to
-        be done in a minute must not wait for an hour (RULES E5). One set forward makes it due, which is early enough."""
-        back = began_at - self._context.clock()
-        if back <= 0:
-            return outcome
-        return replace(outcome, due=max(0.0, outcome.due - back), not_before=max(0.0, outcome.not_before - back))
 
     def _forbidden(self, task: Task, outcome: Outcome) -> Outcome | None:
         """A 403 is the study's own only while the probe and others succeed (RULES C6)."""
@@ -244,13 +251,21 @@ class Attempt:
         parked = task.claim.parked
         if failure.attempts >= ATTEMPTS or (parked is not None and parked.reason == ParkedReason.SERVER_ERROR):
             self._failures.forget(task.study_uid)
-            return task.park_outcome(StudyError(ParkedReason.SERVER_ERROR, f"{ATTEMPTS} attempts failed; the last: {error}"))
+            detail = f"{ATTEMPTS} attempts failed; the last: {error}"
+            return task.outcome(task.park(StudyError(ParkedReason.SERVER_ERROR, detail)))
         longest = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2.0 ** min(failure.tries, 20))
         asked = getattr(error, "retry_after", None) or 0.0
         pause = max(random.uniform(SHORTEST_BACKOFF, longest), asked)  # noqa: S311 - jitter, no secret
         until = self._context.clock() + min(pause, LONGEST_BACKOFF)
-        outcome = task.wait_outcome(f"try {failure.tries} failed: {error}", due=until)
-        return replace(outcome, attempts=failure.attempts, not_before=until)
+        return task.back_off(f"try {failure.tries} failed: {error}", until=until, attempts=failure.attempts)
+
+
+def _said_oddly(outcome: Outcome) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """What was odd of what was published just now, by its rules, and what of it leaves something in doubt."""
+    ended = outcome.ended
+    if not isinstance(ended, Confirmed) or not ended.noted:
+        return (), ()
+    return ended.noted, ended.safety or ()
 
 
 def _was_forbidden(task: Task) -> bool:

@@ -28,8 +28,9 @@ from syncd.loop.workers.rate import Pace
 from syncd.mapping.values.identity import resource_id
 from syncd.model.ids import ArchiveName
 from syncd.model.outbox import FHIR
+from syncd.model.outcome import Outcome
 from syncd.model.words import Priority
-from syncd.model.work import ATTEMPTS, OWN_ATTEMPTS, Outcome
+from syncd.model.work import ATTEMPTS, OWN_ATTEMPTS
 from syncd.publish.lookups import BATCH, imaging_studies
 
 __all__ = ["ATTEMPTS", "Workers"]

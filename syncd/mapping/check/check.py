@@ -13,7 +13,7 @@ from typing import Any
 
 from syncd.mapping.check.invariants_r6 import broken_invariants
 from syncd.mapping.check.model_libraries import Fault as _Fault
-from syncd.mapping.check.model_libraries import model_faults
+from syncd.mapping.check.model_libraries import import_models, model_faults
 from syncd.mapping.check.tables import SHAPES, Element, Shapes
 from syncd.mapping.values.moments import in_order
 from syncd.mapping.values.primitives import date_time, text
@@ -30,6 +30,11 @@ def problems(resource: dict[str, Any], *, fhir_version: str = "r4") -> tuple[str
         faults = [("", rule) for rule in broken_invariants(resource)]
     faults += model_faults(resource, fhir_version=fhir_version)
     return tuple(dict.fromkeys(f"{resource_type}{path}: {rule}" for path, rule in faults))
+
+
+def prepare(fhir_version: str) -> None:
+    """What checking needs, before many threads check."""
+    import_models(sorted(SHAPES[fhir_version].resources), fhir_version=fhir_version)
 
 
 def _structure(value: object, name: str, shapes: Shapes) -> list[_Fault]:

@@ -2,7 +2,7 @@
 
 A library's model is made and thrown away: what is sent is our own JSON (RULES B1). Their messages quote values: only
 where and of which kind a fault is gets out (RULES S1). A type's model is imported when it is first needed: no site pays
-for another version's library.
+for another version's library, and no command for models of what it does not check.
 """
 
 from __future__ import annotations
@@ -40,6 +40,13 @@ def model_faults(resource: dict[str, Any], *, fhir_version: str) -> list[Fault]:
     if fhir_version in _PACKAGES:
         return _of_fhir_resources(resource, resource_type, fhir_version)
     return []
+
+
+def import_models(resource_types: Iterable[str], *, fhir_version: str) -> None:
+    """Have the models now. Threads that need one first would wait for its import, each of them, in their first study."""
+    if fhir_version in _PACKAGES:
+        for resource_type in resource_types:
+            _model(resource_type, fhir_version)
 
 
 def _of_fhirclient(resource: dict[str, Any], resource_type: str) -> list[Fault]:

@@ -71,11 +71,21 @@ def _of_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterat
         yield Note(tag="0020,000d", rule="RULES C1", done="not a UID: published under a hashed id, if at all")
     if primary_id(snapshot) is None:
         yield Note(tag="0010,0020", rule="I-11", done="no PatientID: the patient is unidentified", safety=True)
+    yield from _without_systems(snapshot, policy=policy)
+    if snapshot.patient.retired_ids and not archive.other_patient_ids_system:
+        yield Note(tag="0010,1000", rule="B (0010,1000)", done="other patient ids left out: no system configured")
+    admission = snapshot.admission
+    if admission is not None and not authority(admission.issuer, issuers=archive.issuers).system:
+        yield Note(tag="0038,0010", rule="B", done="encounter left out: no issuer with a system")
+    if snapshot.study_id and not archive.study_id_system:
+        yield Note(tag="0020,0010", rule="B", done="StudyID left out: no system configured")
+
+
+def _without_systems(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterator[Note]:
+    """Numbers of which nobody tells who issued them."""
     for issued in snapshot.patient.ids:
         if not patient_authority(issued, archive=policy.of(issued.elsewhere or snapshot.archive)).system:
             yield _without_system("0010,0020", issued)
-    if snapshot.patient.retired_ids and not archive.other_patient_ids_system:
-        yield Note(tag="0010,1000", rule="B (0010,1000)", done="other patient ids left out: no system configured")
     for issued in snapshot.accessions:
         if not accession_authority(issued, snapshot, policy=policy).system:
             yield _without_system("0008,0050", issued)
@@ -83,11 +93,6 @@ def _of_identifiers(snapshot: StudySnapshot, *, policy: MappingPolicy) -> Iterat
         for issued in orders:
             if not order_authority(issued, snapshot, policy=policy).system:
                 yield _without_system(tag, issued)
-    admission = snapshot.admission
-    if admission is not None and not authority(admission.issuer, issuers=archive.issuers).system:
-        yield Note(tag="0038,0010", rule="B", done="encounter left out: no issuer with a system")
-    if snapshot.study_id and not archive.study_id_system:
-        yield Note(tag="0020,0010", rule="B", done="StudyID left out: no system configured")
 
 
 def _without_system(tag: str, issued: IssuedId) -> Note:

@@ -13,8 +13,7 @@ from pydicom.sr.codedict import codes
 from syncd.model.study.modalities import NEWER, RETIRED
 from syncd.snapshot.instances.sop_classes import MODALITY_OF
 from syncd.snapshot.notes import Noting, note_nothing
-from syncd.snapshot.values.code_strings import upper_case
-from syncd.snapshot.values.text import values
+from syncd.snapshot.values.text import upper_case, values
 
 DEFINED_TERMS = frozenset(code.value for code in codes.cid33.concepts.values()) | NEWER | RETIRED
 """What (0008,0060) may say in DICOM, now or in an older edition."""

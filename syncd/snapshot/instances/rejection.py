@@ -52,34 +52,42 @@ def without_rejected(
 ) -> Left:
     """The study without what is rejected. `rejections` are all known ones of the study's own notes, of others that name
     it, and of those that name these notes; what does not concern it has no effect. `quality` is `hide` or `keep`."""
-    titles = REJECTING_TITLES - ({QUALITY} if quality == "keep" else set())
-    known = tuple(dict.fromkeys(one for one in rejections if one.title in titles))
-    own = tuple(one for one in known if one.source_uid == snapshot.study_uid)
+    known = _that_count(rejections, quality=quality)
     void = _void(known)
-    named = [
-        one
-        for one in known
-        if one.target_uid == snapshot.study_uid and one.note_uid not in void and _same_patient(one, snapshot, patient)
-    ]
+    own = [one for one in known if one.source_uid == snapshot.study_uid]
     notes = {one.note_uid for one in own}
-    hidden = {uid for one in named for uid in one.instances} | (notes & void)
-    # The note of an expired retention is to be removed like the images it names (MAPPING D.2).
-    hidden |= {one.note_uid for one in own if one.title == EXPIRED}
+    named = [one for one in known if one.note_uid not in void and _concerns(one, snapshot, patient)]
+    hidden = _without_effect(own, void).union(*(one.instances for one in named))
 
     series = _without(snapshot.series, hidden) if hidden else snapshot.series
     rejected = snapshot.number_of_instances - sum(len(one.instances) for one in series)
-    shown = {instance.uid for one in series for instance in one.instances}
-    if shown - notes or not (rejected or notes):
+    if _uids(series) - notes or not (rejected or notes):
         return Left(snapshot=_with_note(replace(snapshot, series=series), rejected), rejected=rejected)
     return Left(
         snapshot=_with_note(replace(snapshot, series=()), rejected),
         rejected=rejected,
         nothing=True,
-        in_error=_in_error(named, present=_uids(snapshot) - notes),
+        in_error=_in_error(named, present=_uids(snapshot.series) - notes),
     )
 
 
-def _same_patient(one: Rejection, snapshot: StudySnapshot, patient: str) -> bool:
+def _that_count(rejections: Iterable[Rejection], *, quality: str) -> tuple[Rejection, ...]:
+    titles = REJECTING_TITLES - ({QUALITY} if quality == "keep" else set())
+    return tuple(dict.fromkeys(one for one in rejections if one.title in titles))
+
+
+def _without_effect(own: Sequence[Rejection], void: Collection[str]) -> set[str]:
+    """The study's own notes that another one names, and those of an expired retention, which are to be removed like the
+    images that they name (MAPPING D.2)."""
+    return {one.note_uid for one in own if one.note_uid in void or one.title == EXPIRED}
+
+
+def _concerns(one: Rejection, snapshot: StudySnapshot, patient: str) -> bool:
+    """Whether it names this study, and by a note of the same patient."""
+    return one.target_uid == snapshot.study_uid and _is_of_patient(one, snapshot, patient)
+
+
+def _is_of_patient(one: Rejection, snapshot: StudySnapshot, patient: str) -> bool:
     return one.source_uid == snapshot.study_uid or one.patient == patient
 
 
@@ -119,8 +127,8 @@ def _in_error(named: Sequence[Rejection], *, present: Collection[str]) -> bool:
     return bool(judged) and all(said & _IN_ERROR for said in judged)
 
 
-def _uids(snapshot: StudySnapshot) -> set[str]:
-    return {instance.uid for series in snapshot.series for instance in series.instances}
+def _uids(series: Sequence[SeriesFacts]) -> set[str]:
+    return {instance.uid for one in series for instance in one.instances}
 
 
 def _with_note(snapshot: StudySnapshot, rejected: int) -> StudySnapshot:

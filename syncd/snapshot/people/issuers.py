@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncd.model.snapshot import IssuedId, Issuer
-from syncd.snapshot.values.code_strings import upper_case
 from syncd.snapshot.values.tags import Tagset
-from syncd.snapshot.values.text import values
+from syncd.snapshot.values.text import upper_case, values
 
 _PATIENT_ID = "0010,0020"
 _ISSUER_OF_PATIENT_ID = "0010,0021"

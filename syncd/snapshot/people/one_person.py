@@ -54,9 +54,8 @@ def agree_on_patient(snapshot: StudySnapshot, *, system_of: SystemOf = lambda _i
     of one authority are no contradiction."""
     everybody = _everybody(snapshot)
     unshared = {tag for each in snapshot.series for tag in each.unshared}
-    traits = differing_traits_among(facts_statement(facts) for facts, _ in everybody) | {
-        Trait(tag) for tag in unshared & _TRAITS
-    }
+    traits = differing_traits_among(facts_statement(facts) for facts, _ in everybody)
+    traits |= set(map(Trait, unshared & _TRAITS))
     notes = {Note(tag=trait.value, rule=RULE, done=_DONE[trait], safety=True) for trait in traits}
     patient = snapshot.patient
     if Trait.BIRTH_DATE in traits:

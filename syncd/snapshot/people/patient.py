@@ -12,11 +12,10 @@ from syncd.model.study.reading import Reading
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.people.issuers import patient_ids, retired_ids
 from syncd.snapshot.values.agreement import is_spoilt_alike
-from syncd.snapshot.values.code_strings import upper_case
 from syncd.snapshot.values.dates import birth_date
 from syncd.snapshot.values.names import person_name, person_names
 from syncd.snapshot.values.tags import PATIENT_NAME, SOP_INSTANCE_UID, Tagset, has_value, only, readable
-from syncd.snapshot.values.text import clean
+from syncd.snapshot.values.text import clean, upper_case
 
 _OTHER_PATIENT_NAMES = "0010,1001"
 _BIRTH_DATE = "0010,0030"

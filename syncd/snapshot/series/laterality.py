@@ -36,11 +36,13 @@ def laterality(series: Tagset, *, images: Sequence[Tags], expected: int) -> str:
     """`L`, `R`, `B` or empty. `series` holds the representative's tags, `images` what every instance says of sides (or none
     of them), `expected` is how many instances the series has."""
     own = _series_side(series)
-    everyone = [Tagset(tags, series.notes) for tags in images or ([series.tags] if expected <= 1 else [])]
-    of_images = [image for image in (series, *everyone) if _names_its_own(image)]
+    if not images and expected <= 1:
+        images = (series.tags,)
+    everyone = [Tagset(tags, series.notes) for tags in images]
+    of_images = list(filter(_names_its_own, (series, *everyone)))
     if not own and not of_images:
         return ""
-    if not everyone or len(everyone) < expected:
+    if len(everyone) < expected:
         return _omit(series.notes, "not every image was read")
     if not of_images:
         return _of_one_side([_series_side(image) for image in everyone], notes=series.notes)

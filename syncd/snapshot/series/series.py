@@ -15,9 +15,8 @@ from syncd.model.study.agreement import BODY_PART
 from syncd.model.study.raw import RawSeries
 from syncd.snapshot.instances.modality import infer_modality, token
 from syncd.snapshot.notes import Notes
-from syncd.snapshot.people.institutions import custodian, institution
 from syncd.snapshot.people.patient import people
-from syncd.snapshot.people.persons import persons
+from syncd.snapshot.people.persons import custodian, institution, persons
 from syncd.snapshot.series.acquisition import equipment, performed_step
 from syncd.snapshot.series.laterality import laterality
 from syncd.snapshot.series.region import anatomic_region

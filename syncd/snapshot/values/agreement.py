@@ -67,10 +67,13 @@ def find_denied(series: RawSeries, *, expected: int, notes: Notes) -> frozenset[
     for tag, why in why_not.items():
         site = tag == BODY_PART
         notes.add(tag, rule="C.6" if site else _RULE, done=f"left out: {why}", safety=site)
-    gone = {*why_not, *(_PERFORMERS[tag] for tag in _PERFORMERS if tag in why_not or judge(_PERFORMERS[tag]))}
-    for pair in _TOGETHER:
-        gone |= set(pair) if gone & set(pair) else set()
-    return frozenset(gone.union(_ZONED if zone else ()))
+    performers = {_PERFORMERS[tag] for tag in _PERFORMERS if tag in why_not or judge(_PERFORMERS[tag])}
+    return _with_partners({*why_not, *performers}).union(_ZONED if zone else ())
+
+
+def _with_partners(gone: set[str]) -> frozenset[str]:
+    """What says something only together goes together."""
+    return frozenset(gone.union(*(pair for pair in _TOGETHER if gone.intersection(pair))))
 
 
 def drop_denied(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -> Tags:

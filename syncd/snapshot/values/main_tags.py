@@ -26,10 +26,14 @@ def _most_credible(tag: str, value: object, *, files: Sequence[Tags]) -> object:
     said = [tags[tag] for tags in files if tag in tags]
     if not isinstance(value, str) or any(isinstance(one, str) and clean(one) == clean(value) for one in said):
         return value
-    better = (one for one in said if has_value(one) and (isinstance(one, Undecoded) or is_spoilt(value)))
-    told = next(better, None)
+    told = next((one for one in said if _is_better(one, value)), None)
     if told is not None or any(tags.get(tag, "") is None and has_value(tags.get(SOP_CLASS_UID)) for tags in files):
         return told
     if charset_suspect(value):
         return Undecoded(value=value.encode("latin-1"), character_set="")
     return value
+
+
+def _is_better(told: object, shown: str) -> bool:
+    """Whether a file's word stands in the place of what the archive shows."""
+    return has_value(told) and (isinstance(told, Undecoded) or is_spoilt(shown))

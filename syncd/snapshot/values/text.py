@@ -8,6 +8,9 @@ surrogate, which JSON can carry and UTF-8 cannot, and text that was UTF-8 and wa
 from __future__ import annotations
 
 import re
+from collections.abc import Container
+
+from syncd.snapshot.notes import Noting, note_nothing
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -52,3 +55,14 @@ def is_spoilt(text: str) -> bool:
     """Whether `text` shows, or may show, that it was decoded by another character set than its own: it is broken, has a
     yen sign where a delimiter may have been, or is UTF-8 read as Latin-1."""
     return is_broken(text) or "¥" in text or charset_suspect(text)
+
+
+def upper_case(text: str, *, among: Container[str] | None = None, note: Noting = note_nothing) -> str:
+    """A code string (VR CS, upper case only, PS3.5 6.2) as it should have been written: `text` in upper case, if that makes
+    it one of the terms `among` (without them: always). What no table has stays as it came: to spell somebody's private word
+    otherwise mends nothing."""
+    mended = text.upper()
+    if mended == text or (among is not None and (text in among or mended not in among)):
+        return text
+    note("C.3", "lower case in a code string: read as upper case")
+    return mended

@@ -14,10 +14,12 @@ from syncd.cli.commands import audit as command
 from syncd.cli.documents import AUDIT
 from syncd.ledger.ledger import Claim, Ledger
 from syncd.model.ids import ArchiveName
+from syncd.model.outcome import Outcome
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Cause, Decision
-from syncd.model.work import Heartbeat, Outcome
 from tests.cli.conftest import Place, Syncd
 from tests.cli.shapes import paths_of
+from tests.ledger.made import done
 from tests.loop.world import puts, refused
 
 STUDY, OTHER = "1.2.276.1", "1.2.276.2"
@@ -169,10 +171,7 @@ def test_beside_a_daemon_the_repair_marks_and_watches(synchronous: Place, owner:
 
 
 def _dealt_with(claim: Claim) -> Outcome:
-    row = claim.row
-    return Outcome(
-        study_uid=row.study_uid, generation=row.generation, decision=Decision.UPDATE, reason="repaired", done=True
-    )
+    return done(claim, Decision.UPDATE, reason="repaired")
 
 
 def test_a_daemon_that_does_not_answer_is_exit_3(synchronous: Place, owner: Ledger, syncd: Syncd) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from syncd.cli import wiring
-from syncd.cli.commands import check
+from syncd.cli.commands import findings
 from syncd.ledger.ledger import Ledger
 from syncd.loop import hooks
 from syncd.loop.connect import connect
@@ -36,7 +36,7 @@ def owner(place: Place) -> Iterator[Ledger]:
 @pytest.fixture(autouse=True)
 def same_clock(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine's clock is that of the servers, which stands still."""
-    monkeypatch.setattr(check, "_now", lambda: place.orthanc.clock())
+    monkeypatch.setattr(findings, "_now", lambda: place.orthanc.clock())
 
 
 @pytest.mark.parametrize(("seconds", "side"), [(60.0, "behind"), (-60.0, "ahead of")])
@@ -44,7 +44,7 @@ def test_check_warns_of_a_clock_that_differs(
     place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch, seconds: float, side: str
 ) -> None:
     """README.md, check: clock skew; RULES A8: the archive's LastUpdate is compared with our clock."""
-    monkeypatch.setattr(check, "_now", lambda: place.orthanc.clock() + seconds)
+    monkeypatch.setattr(findings, "_now", lambda: place.orthanc.clock() + seconds)
     result = syncd("check")
     assert f"warn archive     its clock is 60 s {side} this machine's" in result.stdout
     assert result.exit_code == 0
@@ -201,7 +201,7 @@ def test_check_beside_a_daemon_names_it(place: Place, owner: Ledger, syncd: Sync
 def test_hooks_are_listed_in_one_line(place: Place, syncd: Syncd, monkeypatch: pytest.MonkeyPatch) -> None:
     """docs/hook.md: what of the site's own takes part; one that cannot be loaded is exit 2, naming it."""
     listed = [Hook(name=name, distribution=f"{name}-hook 1", value="m:f", call=lambda *_: None) for name in ("a", "b")]
-    monkeypatch.setattr(check, "load_hooks", lambda: tuple(listed))
+    monkeypatch.setattr(findings, "load_hooks", lambda: tuple(listed))
     result = syncd("check")
     [line] = [line for line in result.stdout.splitlines() if line.split()[1] == "hooks"]
     assert line.endswith("a (a-hook 1), b (b-hook 1)")

@@ -10,10 +10,11 @@ import pytest
 
 from syncd.cli.documents import PARKED
 from syncd.ledger.ledger import Ledger
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from syncd.model.work import Heartbeat, Outcome
 from tests.cli.conftest import Place, Syncd
 from tests.cli.shapes import paths_of
+from tests.ledger.made import done as ended
 from tests.loop.world import puts, refused
 
 STUDY, OTHER = "1.2.276.1", "1.2.276.2"
@@ -114,17 +115,7 @@ def test_beside_a_daemon_retry_marks_and_watches(parked: Place, syncd: Syncd) ->
             while not done.is_set():
                 for claim in owner.claims.take(1, now=time.time()):
                     assert claim.parked is not None and claim.parked.digest == ""
-                    row = claim.row
-                    owner.outcomes.commit(
-                        Outcome(
-                            study_uid=row.study_uid,
-                            generation=row.generation,
-                            decision=Decision.CREATE,
-                            reason="new",
-                            done=True,
-                            unpark=True,
-                        )
-                    )
+                    owner.outcomes.commit(ended(claim, Decision.CREATE, reason="new"))
                     done.set()
 
         thread = threading.Thread(target=daemon)

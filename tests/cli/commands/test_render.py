@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from syncd.cli.commands import render
+from syncd.loop.commands import render
 from syncd.loop.hooks import Hook
 from syncd.mapping.check.check import problems
 from syncd.model.ids import ArchiveName

@@ -14,11 +14,12 @@ from syncd.ledger.studies import outbox
 from syncd.loop.same_archive import EXCHANGED
 from syncd.model.ids import ArchiveName
 from syncd.model.outbox import OutboxEntry
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision, Priority
-from syncd.model.work import Heartbeat, Mark, MarkKind, Outcome
+from syncd.model.work import Mark, MarkKind
 from syncd.web.status import SHAPE
 from tests.cli.conftest import Place, Syncd
-from tests.ledger.made import claim_study
+from tests.ledger.made import claim_study, done
 
 STUDY = "1.2.276.1"
 OTHER = "1.2.276.2"
@@ -128,16 +129,8 @@ def test_status_names_what_fails_and_why(place: Place, syncd: Syncd) -> None:
             ledger.marks.add([Mark(study_uid=study, kind=MarkKind.RESYNC, archive=MAIN)], settle_after=30.0)
             claim = claim_study(ledger, study)
             assert claim is not None
-            outcome = Outcome(
-                study_uid=study,
-                generation=claim.row.generation,
-                decision=Decision.WAIT,
-                reason="try 2 failed: HTTP 500",
-                done=False,
-                due=time.time() + 300,
-                attempts=attempts,
-            )
-            ledger.outcomes.commit(outcome)
+            failed = done(claim, Decision.WAIT, reason="try 2 failed: HTTP 500", due=time.time() + 300, attempts=attempts)
+            ledger.outcomes.commit(failed)
         _beat(ledger)
         (named,) = json.loads(syncd("status", "--json").stdout)["failing_studies"]
         assert (named["study"], named["attempts"], named["reason"]) == (STUDY, 2, "try 2 failed: HTTP 500")

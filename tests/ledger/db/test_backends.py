@@ -13,12 +13,14 @@ from alembic.migration import MigrationContext
 from syncd.ledger.db.schema import metadata
 from syncd.ledger.ledger import Ledger
 from syncd.model.work import LONGEST_BACKOFF, LONGEST_STREAM
+from tests.ledger.db.test_migrations import of_version
 from tests.ledger.made import MAIN, NOW, SETTLE, Clock, done, event, mark, next_due, only, position, record, resync, waits
 
 
-def test_the_migrations_make_exactly_the_schema(ledger: Ledger) -> None:
+def test_the_migrations_make_exactly_the_schema(url: str, clock: Clock) -> None:
     """RULES E6: one code path; the schema in the program and in the migrations never part."""
-    with ledger._engine.connect() as connection:
+    of_version("0001", url, [])
+    with Ledger.open(url, clock=clock) as ledger, ledger._engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 

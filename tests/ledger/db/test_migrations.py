@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from syncd.errors import LedgerRefused
 from syncd.ledger.db import engine
 from syncd.ledger.db.backend import backend_of
+from syncd.ledger.db.plain import APPLICATION_ID, schema_of_this_version
 from syncd.ledger.db.sqlite import FileBackend
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import OrthancId
@@ -35,7 +38,7 @@ def of_version(revision: str, url: str, statements: Iterable[str]) -> None:
     backend = backend_of(url)
     if isinstance(backend, FileBackend):
         with closing(sqlite3.connect(backend.place.file)) as connection:
-            connection.execute(f"PRAGMA application_id = {engine.APPLICATION_ID}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     config = engine._alembic()
     opened = backend.create_writing_engine(max_pages=None)
     with opened.begin() as connection:
@@ -91,6 +94,21 @@ def test_studies_parked_for_their_rejection_notes_are_looked_at_again(old: str, 
         assert row.generation == 9
 
 
+@pytest.mark.parametrize("backend", ["memory", pytest.param("postgresql", marks=pytest.mark.real)])
+def test_a_new_ledger_is_what_every_older_one_becomes(new_url: Callable[[str], str], backend: str, clock: Clock) -> None:
+    """RULES E6: one code path. A new ledger is laid out at once, an older one goes through its history to the same."""
+    laid_out, migrated = new_url(backend), new_url(backend)
+    Ledger.open(laid_out, clock=clock).close()
+    of_version("0001", migrated, [])
+    Ledger.open(migrated, clock=clock).close()
+    assert _content(migrated) == _content(laid_out)
+
+
+def test_the_last_migration_is_the_one_that_alembic_calls_the_head() -> None:
+    """docs/decisions/imports.md: which one that is, is told without Alembic by the names of the files."""
+    assert schema_of_this_version() == ScriptDirectory.from_config(engine._alembic()).get_current_head()
+
+
 def test_an_empty_one_gets_no_work(url: str, clock: Clock) -> None:
     """RULES E1."""
     of_version("0001", url, [])
@@ -127,6 +145,21 @@ def test_a_migration_that_dies_leaves_the_old_ledger(old: str, monkeypatch: pyte
     assert "rejections" not in _tables(old)
     with Ledger.open(old, clock=clock) as ledger:
         assert ledger.overview.counts(clock()).dirty == 2
+
+
+def _content(url: str) -> dict[str, Any]:
+    """Each table's columns, key, indexes and rows, in an order that tells nothing of how they came about."""
+    opened = backend_of(url).create_reading_engine()
+    with opened.connect() as connection:
+        found, content = inspect(connection), {}
+        for table in found.get_table_names():
+            columns = sorted((one["name"], str(one["type"]), one["nullable"]) for one in found.get_columns(table))
+            names = ", ".join(f'"{name}"' for name, _, _ in columns)
+            rows = connection.exec_driver_sql(f'SELECT {names} FROM "{table}"').all()
+            indexes = sorted((str(one["name"]), one["column_names"], one["unique"]) for one in found.get_indexes(table))
+            content[table] = (columns, found.get_pk_constraint(table), indexes, sorted(map(tuple, rows)))
+    opened.dispose()
+    return content
 
 
 def _tables(url: str) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from syncd.ledger.db.schema import CanonicalJson, metadata
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import OrthancId
+from syncd.model.outbox import FHIR, OutboxEntry
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from syncd.model.work import Heartbeat, Intent
+from syncd.model.work import Intent
 from tests.ledger.made import (
     MAIN,
     NOW,
@@ -35,7 +38,7 @@ from tests.ledger.made import (
     event as told,
 )
 
-BIG = ("dirty", "records", "copies", "parked", "intents", "history", "rejections", "companions")
+BIG = ("dirty", "records", "copies", "parked", "intents", "history", "rejections", "companions", "outbox")
 """The tables that grow with the archive."""
 
 FILLED = ("records", "copies", "dirty", "history")
@@ -57,8 +60,13 @@ def a_day(ledger: Ledger) -> None:
     for claim in ledger.claims.take(2, now=NOW):
         uid = claim.row.study_uid
         ledger.claims.save_intent(Intent(study_uid=uid, resource_id=uid, digest="d", expected_version="0"))
-        ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid), gone_copies=(copy(uid, "gone"),)))
-    for uid, ending in (("1.3", {"parked": parked("1.3")}), ("1.2", {"unpark": True})):
+        owed = OutboxEntry(kind="Provenance", sink=FHIR, study_uid=uid, key=uid)
+        ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid), gone=(copy(uid, "gone"),), owed=(owed,)))
+    for entry in ledger.outbox.due("Provenance", FHIR, limit=20, now=NOW):
+        ledger.outbox.put_off(replace(entry, attempts=1))
+        ledger.outbox.give_up(entry, "refused")
+        ledger.outbox.settle(entry)
+    for uid, ending in (("1.3", {"parked": parked("1.3")}), ("1.2", {"unpublished": True})):
         mark(ledger, resync(uid))
         claim = claim_study(ledger, uid)
         assert claim is not None

@@ -51,7 +51,7 @@ def known(ledger: Ledger, uid: str, **changes: Any) -> None:
     mark(ledger, event(uid))
     claim = claim_study(ledger, uid)
     assert claim is not None
-    ledger.outcomes.commit(done(claim, found_copies=(replace(copy(uid, f"o-{uid}"), **row),)))
+    ledger.outcomes.commit(done(claim, found=(replace(copy(uid, f"o-{uid}"), **row),)))
 
 
 @pytest.mark.parametrize(

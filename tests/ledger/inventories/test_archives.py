@@ -110,7 +110,7 @@ def test_a_study_is_freed_by_the_copy_that_is_gone(held: Ledger) -> None:
     claim = claim_study(held, "1.3")
     assert claim is not None
     (gone,) = (one for one in claim.copies if one.archive == SECOND)
-    held.outcomes.commit(done(claim, gone_copies=(gone,)))
+    held.outcomes.commit(done(claim, gone=(gone,)))
     mark(held, resync("1.3"))
     assert "1.3" in _claimed(held, frozenset({MAIN}))
 
@@ -118,7 +118,7 @@ def test_a_study_is_freed_by_the_copy_that_is_gone(held: Ledger) -> None:
 def test_one_that_backs_off_counts_only_where_it_can_be_read(ledger: Ledger) -> None:
     """RULES C6: a one-shot run does not wait for a study whose archive is away."""
     mark(ledger, *_in("1.2", SECOND))
-    ledger.outcomes.commit(replace(done(only(ledger)), done=False, due=NOW + 1, attempts=1, not_before=NOW + 1))
+    ledger.outcomes.commit(done(only(ledger), due=NOW + 1, attempts=1, not_before=NOW + 1))
     assert ledger.progress.count_backing_off(most_attempts=3, within=BOTH) == 1
     assert ledger.progress.count_backing_off(most_attempts=3, within=frozenset({MAIN})) == 0
 

@@ -6,8 +6,9 @@ import pytest
 
 from syncd.errors import LedgerRefused
 from syncd.ledger.ledger import Ledger
+from syncd.model.overview import Heartbeat
 from syncd.model.study.rejection import Rejection
-from syncd.model.work import DirtyRow, Heartbeat
+from syncd.model.work import DirtyRow
 from tests.ledger.made import MAIN, NOW, SETTLE, Clock, event, mark, next_due, only, position, resync, waits
 
 HOUR, DAY = 3600.0, 86_400.0

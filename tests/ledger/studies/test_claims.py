@@ -59,7 +59,8 @@ def test_a_claim_carries_everything_known_of_the_study(ledger: Ledger) -> None:
     first = only(ledger)
     assert (first.record, first.intent, first.parked) == (None, None, None)
     entry = parked("1.1", outcome={"resourceType": "OperationOutcome"})
-    assert ledger.outcomes.commit(waits(first, due=NOW, record=record("1.1"), parked=entry))
+    assert ledger.outcomes.commit(waits(first, due=NOW, record=record("1.1")))
+    assert ledger.outcomes.commit(waits(only(ledger), due=NOW, parked=entry))
     intent = Intent(study_uid="1.1", resource_id="1.1", digest="d", expected_version="1", owned={"endpoint": ["x"]})
     ledger.claims.save_intent(intent)
     claim = only(ledger)
@@ -72,7 +73,7 @@ def test_a_finished_study_is_clean_and_leaves_record_and_history(ledger: Ledger,
     mark(ledger, event("1.1"))
     claim = only(ledger)
     clock.now += 5
-    outcome = done(claim, Decision.CREATE, record=record("1.1"), correlation_id="c", found_copies=(copy("1.1", "a", "t1"),))
+    outcome = done(claim, Decision.CREATE, record=record("1.1"), correlation_id="c", found=(copy("1.1", "a", "t1"),))
     assert ledger.outcomes.commit(outcome) is False
     assert ledger.records.find("1.1") == record("1.1")
     assert copies_of(ledger, "1.1") == (copy("1.1", "a", "t1"),)
@@ -146,7 +147,7 @@ def test_an_available_publication_starts_the_stream_anew(ledger: Ledger, clock: 
     claim = only(ledger)
     clock.now += 1
     mark(ledger, event("1.1"))
-    assert ledger.outcomes.commit(done(claim, record=record("1.1"), reset_stream=True))
+    assert ledger.outcomes.commit(done(claim, record=record("1.1"), new_stream=True))
     row = ledger.marks.find("1.1")
     assert row is not None
     assert (row.streaming_since, row.last_event) == (0.0, NOW + 1)
@@ -173,7 +174,7 @@ def test_the_wish_to_read_fhir_survives_until_the_server_answered(
 
 def test_an_intent_is_kept_until_its_write_is_confirmed(ledger: Ledger) -> None:
     """RULES C3, C5: a transient failure leaves it, a record or a plain word removes it."""
-    for uid, ending in (("1.1", {"record": record("1.1")}), ("1.2", {"clear_intent": True})):
+    for uid, ending in (("1.1", {"record": record("1.1")}), ("1.2", {"unpublished": True})):
         mark(ledger, event(uid))
         claim = only(ledger)
         ledger.claims.save_intent(Intent(study_uid=uid, resource_id=uid, digest="d", expected_version="0"))
@@ -193,7 +194,7 @@ def test_parked_entries_are_replaced_and_removed(ledger: Ledger) -> None:
     assert not ledger.outcomes.commit(done(only(ledger), Decision.PARK, parked=parked("1.1", "forbidden")))
     assert ledger.records.page_parked() == [parked("1.1", "forbidden")]
     mark(ledger, event("1.1"))
-    assert not ledger.outcomes.commit(done(only(ledger), record=record("1.1"), unpark=True))
+    assert not ledger.outcomes.commit(done(only(ledger), record=record("1.1")))
     assert ledger.records.find_parked("1.1") is None
     assert ledger.overview.counts(NOW).parked == {}
 
@@ -201,7 +202,7 @@ def test_parked_entries_are_replaced_and_removed(ledger: Ledger) -> None:
 def test_copies_come_and_go_with_the_outcome(ledger: Ledger) -> None:
     """RULES C8, D1; a feed event that does not tell LastUpdate does not forget it (A8)."""
     ledger.marks.add([event("1.1")], copies=[copy("1.1", "a", "t1"), copy("1.1", "b", "t1")], settle_after=SETTLE)
-    ledger.outcomes.commit(done(only(ledger), gone_copies=(copy("1.1", "a"),), found_copies=(copy("1.1", "c", "t2"),)))
+    ledger.outcomes.commit(done(only(ledger), gone=(copy("1.1", "a"),), found=(copy("1.1", "c", "t2"),)))
     mark(ledger, event("1.1", orthanc_id=OrthancId("b")))
     assert copies_of(ledger, "1.1") == (copy("1.1", "b", "t1"), copy("1.1", "c", "t2"))
 
@@ -255,16 +256,17 @@ def test_the_tallies_agree_with_counting_after_any_work(ledger: Ledger, clock: C
         mark(ledger, event(f"1.{chance.randrange(20)}"), resync(f"1.{chance.randrange(20)}"))
         for claim in ledger.claims.take(chance.randrange(4), now=clock.now):
             uid = claim.row.study_uid
-            chosen = record(uid, status=chance.choice(["registered", "available"])) if chance.random() < 0.5 else None
-            entry = parked(uid, chance.choice(["refused", "forbidden"])) if chance.random() < 0.3 else None
+            kinds: list[dict[str, Any]] = [
+                {"record": record(uid, status=chance.choice(["registered", "available"]))},
+                {"parked": parked(uid, chance.choice(["refused", "forbidden"]))},
+                {"unpublished": True},
+                {},
+            ]
             ledger.outcomes.commit(
                 done(
                     claim,
-                    record=chosen,
-                    parked=entry,
-                    unpark=chance.random() < 0.3,
-                    done=chance.random() < 0.7,
-                    due=clock.now,
+                    **chance.choice(kinds),
+                    due=clock.now if chance.random() < 0.3 else None,
                 )
             )
     mark(ledger, resync("2.1"))

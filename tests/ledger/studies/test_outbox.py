@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -16,10 +18,10 @@ from syncd.ledger.studies import outbox as room
 from syncd.model.outbox import FHIR, EntryState, OutboxEntry, Queue
 from syncd.model.provenance import Occasion, OwedProvenance
 from syncd.model.words import Decision, Priority
-from syncd.model.work import Companion, Outcome
+from syncd.model.work import Companion
 from tests.ledger.db.test_migrations import of_version
 from tests.ledger.inventories.test_archive_inventory import assert_by_index
-from tests.ledger.made import SETTLE, Clock, claim_study, event
+from tests.ledger.made import SETTLE, Clock, claim_study, done, event
 from tests.ledger.made import record as record_of
 
 OWED = OutboxEntry(
@@ -42,16 +44,7 @@ def commit(ledger: Ledger, *owed: OutboxEntry, study: str = "1.1", subject: str 
     ledger.marks.add([event(study)], settle_after=SETTLE)
     claim = claim_study(ledger, study)
     assert claim is not None
-    outcome = Outcome(
-        study_uid=study,
-        generation=claim.row.generation,
-        decision=Decision.UPDATE,
-        reason="changed",
-        done=True,
-        record=replace(record_of(study), subject=subject),
-        owed=owed,
-    )
-    ledger.outcomes.commit(outcome)
+    ledger.outcomes.commit(done(claim, Decision.UPDATE, record=replace(record_of(study), subject=subject), owed=owed))
 
 
 def due(ledger: Ledger, *, now: float = 200.0, kind: str = "Provenance", sink: str = FHIR, limit: int = 9) -> list[str]:
@@ -232,8 +225,42 @@ def test_a_dead_sink_with_many_entries_is_in_nobodys_way(file_ledger: Ledger) ->
     commit(file_ledger, owed("alive", sink="alive"))
     assert due(file_ledger, sink="alive") == ["alive"]
     assert due(file_ledger, sink="dead", limit=2) == ["k0", "k1"]
-    assert_by_index(file_ledger, room._DUE.params(of_kind="Provenance", of_sink="dead", now=200.0).limit(1))
+    wanted = room._DUE.params(of_kind="Provenance", of_sink="dead", now=200.0).limit(1)
+    assert_by_index(file_ledger, wanted)
     assert_by_index(file_ledger, room._OF_STUDY.params(uid="9.7").order_by(None))
+    with file_ledger._readers.connect() as connection:
+        text = str(wanted.compile(connection, compile_kwargs={"literal_binds": True}))
+        plan = " ".join(row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
+    assert "outbox_by_due (state=? AND kind=? AND sink=? AND due<?)" in plan
+    assert "outbox_by_lane (study_uid=? AND kind=? AND sink=? AND state=? AND seq<?)" in plan
+
+
+def test_order_and_tallies_hold_whatever_happens(ledger: Ledger, clock: Clock) -> None:
+    """RULES B8, E8: three hundred random steps over few lanes; what is sent of a lane is sent in its order, and counted."""
+    chance, sent = random.Random(8), defaultdict[tuple[str, str, str], list[int]](list)
+    for number in range(300):
+        clock.now += chance.random() * 5.0
+        study, sink = f"1.{chance.randrange(3)}", chance.choice([FHIR, "ris"])
+        key, words = f"{study}-{chance.randrange(8)}", {"version": chance.randrange(2)}
+        if chance.random() < 0.5:
+            commit(ledger, owed(key, study_uid=study, sink=sink, due=clock.now, payload=words), study=study)
+        for entry in ledger.outbox.due("Provenance", sink, limit=chance.randrange(3), now=clock.now):
+            match chance.randrange(4):
+                case 0:
+                    ledger.outbox.put_off(replace(entry, attempts=1, due=clock.now + chance.random() * 20.0))
+                case 1:
+                    ledger.outbox.give_up(entry, "refused")
+                    sent[entry.lane].append(entry.seq)
+                case _:
+                    ledger.outbox.settle(entry)
+                    sent[entry.lane].append(entry.seq)
+        if number % 50 == 0:
+            ledger.clock_steps.follow(-chance.random() * 10.0)
+    assert len(sent) == 6 and all(order == sorted(order) for order in sent.values())
+    states = {state: [ledger.outbox.of_study(f"1.{n}", state=state) for n in range(3)] for state in EntryState}
+    counted = {state: Counter(one.sink for some in found for one in some) for state, found in states.items()}
+    told = {queue.sink: (queue.waiting, queue.given_up) for queue in queued(ledger, clock)}
+    assert told == {sink: (counted[EntryState.WAITING][sink], counted[EntryState.GIVEN_UP][sink]) for sink in (FHIR, "ris")}
 
 
 def test_a_ledger_that_owed_provenances_owes_them_still(url: str, clock: Clock) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.words import Decision
-from syncd.model.work import CONTEST_WINDOW, Copy, Heartbeat, Intent, Outcome
-from tests.ledger.made import MAIN, SETTLE, Clock, claim_study, mark, parked, record, resync
+from syncd.model.outcome import Outcome
+from syncd.model.overview import Heartbeat
+from syncd.model.work import CONTEST_WINDOW, Copy, Intent
+from tests.ledger.made import MAIN, SETTLE, Clock, claim_study, done, mark, parked, record, resync, waits
 
 
-def _committed(ledger: Ledger, clock: Clock, uid: str, **changes: object) -> None:
+def _committed(ledger: Ledger, clock: Clock, uid: str, **changes: Any) -> None:
     mark(ledger, resync(uid))
     (claim,) = ledger.claims.take(1, now=clock())
-    outcome = Outcome(study_uid=uid, generation=claim.row.generation, decision=Decision.PARK, reason="", done=True)
-    ledger.outcomes.commit(replace(outcome, **changes))  # type: ignore[arg-type]
+    ledger.outcomes.commit(done(claim, **changes))
 
 
 def test_a_dropped_study_is_counted_apart(ledger: Ledger, clock: Clock) -> None:
@@ -36,7 +36,7 @@ def test_a_dropped_study_is_counted_apart(ledger: Ledger, clock: Clock) -> None:
 
 def test_whatever_ends_the_silence_ends_the_count(ledger: Ledger, clock: Clock) -> None:
     """RULES E2: parked anew for another reason, or not parked any more."""
-    for uid, end in (("1.1", {"parked": parked("1.1", "too-large")}), ("1.2", {"unpark": True})):
+    for uid, end in (("1.1", {"parked": parked("1.1", "too-large")}), ("1.2", {"unpublished": True})):
         _committed(ledger, clock, uid, parked=parked(uid))
         ledger.parking.drop(uid)
         _committed(ledger, clock, uid, **end)
@@ -107,7 +107,7 @@ def test_stubborn_studies_wait_for_their_archive_like_the_others(ledger: Ledger,
     for number, attempts in enumerate((0, 3, 4, 9)):
         _failed(ledger, clock, f"1.{number}", attempts=attempts)
     for uid in ("1.0", "1.2"):
-        ledger.outcomes.commit(replace(_waiting(ledger, clock, uid), found_copies=(_copy(uid, second),)))
+        ledger.outcomes.commit(_waiting(ledger, clock, uid, found=(_copy(uid, second),)))
     main, both = frozenset({MAIN}), frozenset({MAIN, second})
 
     def claimed(within: frozenset[ArchiveName], stubborn: int | None) -> list[str]:
@@ -125,11 +125,10 @@ def _copy(uid: str, archive: ArchiveName) -> Copy:
     return Copy(archive=archive, orthanc_id=OrthancId(f"{archive}-{uid}"), study_uid=uid)
 
 
-def _waiting(ledger: Ledger, clock: Clock, uid: str) -> Outcome:
+def _waiting(ledger: Ledger, clock: Clock, uid: str, *, found: tuple[Copy, ...]) -> Outcome:
     claim = claim_study(ledger, uid)
     assert claim is not None
-    outcome = Outcome(study_uid=uid, generation=claim.row.generation, decision=Decision.WAIT, reason="", done=False)
-    return replace(outcome, due=clock(), attempts=claim.row.attempts)
+    return waits(claim, due=clock(), attempts=claim.row.attempts, found=found)
 
 
 def test_a_correction_follows_the_clock(ledger: Ledger, clock: Clock) -> None:
@@ -149,5 +148,4 @@ def _failed(ledger: Ledger, clock: Clock, uid: str, *, attempts: int) -> None:
     ledger.marks.add([resync(uid)], settle_after=SETTLE)
     claim = claim_study(ledger, uid)
     assert claim is not None
-    outcome = Outcome(study_uid=uid, generation=claim.row.generation, decision=Decision.WAIT, reason="", done=False)
-    ledger.outcomes.commit(replace(outcome, due=clock(), attempts=attempts))
+    ledger.outcomes.commit(waits(claim, due=clock(), attempts=attempts))

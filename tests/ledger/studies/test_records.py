@@ -5,8 +5,9 @@ from __future__ import annotations
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.owner.overview import HISTORY_AGE
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from syncd.model.work import Companion, Heartbeat, Target
+from syncd.model.work import Companion, Target
 from tests.ledger.made import (
     MAIN,
     NOW,

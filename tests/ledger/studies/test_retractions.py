@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import ArchiveName
+from syncd.model.outcome import Retraction
 from syncd.model.words import BrakeState, Cause, Decision
-from syncd.model.work import BUDGET_WINDOW, Brake, Outcome, Retraction
+from syncd.model.work import BUDGET_WINDOW, Brake
 from tests.ledger.made import MAIN, NOW, SETTLE, Clock, claim_study, done, event, find_planned, publish, record, resync
 
 OTHER = ArchiveName("other")
@@ -27,16 +29,15 @@ def claims(ledger: Ledger, uid: str, *, archive: ArchiveName = MAIN, cause: Caus
     return ledger.retractions.claim(uid, archive=archive, cause=cause)
 
 
-def commits(ledger: Ledger, uid: str, retraction: Retraction, *, retracted: str = "withdrawn", **changes: object) -> None:
+def commits(ledger: Ledger, uid: str, retraction: Retraction, *, retracted: str = "withdrawn", **changes: Any) -> None:
     """A turn of the study that ends with `retraction`."""
     ledger.marks.add([resync(uid)], settle_after=SETTLE)
     claim = claim_study(ledger, uid)
     assert claim is not None
-    outcome: Outcome = done(claim, Decision.RETRACT, retraction=retraction)
+    said = None
     if retraction is Retraction.DONE:
-        before = claim.record or record(uid)
-        outcome = replace(outcome, record=replace(before, status="cancelled", retracted=retracted, **changes))
-    ledger.outcomes.commit(outcome)
+        said = replace(claim.record or record(uid), status="cancelled", retracted=retracted, **changes)
+    ledger.outcomes.commit(done(claim, Decision.RETRACT, record=said, retraction=retraction))
 
 
 @pytest.mark.parametrize(("number", "limit"), [(0, 10), (5, 10), (99, 10), (119, 11), (250, 25)])

@@ -9,8 +9,8 @@ import pytest
 
 from syncd.loop.study.read import look
 from syncd.model.ids import ArchiveName
+from syncd.model.outcome import Outcome
 from syncd.model.words import Decision
-from syncd.model.work import Outcome
 from tests.ledger.made import copies_of
 from tests.loop.world import ENDPOINT, MAIN, OTHER, SECOND, STUDY, SYSTEM, World
 
@@ -63,7 +63,7 @@ def test_copies_in_two_archives_are_one_study(both: World) -> None:
         f"{STUDY}.3": [SECOND_ENDPOINT],
     }
     assert {copy.archive for copy in copies_of(both.ledger, STUDY)} == {MAIN, SECOND}
-    assert "C8" in outcome.noted
+    assert "C8" in outcome.ended.noted
     assert {one["id"] for one in both.fhir.resources("Endpoint")} >= {ENDPOINT, SECOND_ENDPOINT}
 
 
@@ -109,7 +109,7 @@ def test_copies_that_nobody_can_tell_to_be_one_patients_are_set_aside(
     world.poll_all()
     outcome = world.turn()
     assert outcome.parked is not None
-    assert (outcome.parked.reason, outcome.done, outcome.due) == ("patient-conflict", False, world.clock() + 60)
+    assert (outcome.parked.reason, outcome.done, outcome.turn.due) == ("patient-conflict", False, world.clock() + 60)
     assert not world.writes()
     world.delete(copy, at=SECOND)
     assert world.turn().decision is Decision.CREATE

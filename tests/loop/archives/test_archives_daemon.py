@@ -87,7 +87,7 @@ def test_an_archive_that_is_away_at_start_is_waited_for_alone(both: World) -> No
     assert _ids(both) == {STUDY}
     assert all("archive second" in reason for reason in running.daemon.ready() if "first time" not in reason)
     assert running.daemon.heartbeat().archives[MAIN]["reason"] == ""
-    assert "no connection" in running.daemon.heartbeat().archives[SECOND]["reason"]
+    assert "cannot be reached" in running.daemon.heartbeat().archives[SECOND]["reason"]
     both.second.away = False
     running.tick(*ALL)
     running.daemon._breakers[SECOND].hurry()

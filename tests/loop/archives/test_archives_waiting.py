@@ -15,8 +15,9 @@ from syncd.loop.study.read import look
 from syncd.loop.study.reconcile import reconcile
 from syncd.mapping.policy import ArchivePolicy
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision, TargetState
-from syncd.model.work import Heartbeat, Mark, MarkKind
+from syncd.model.work import Mark, MarkKind
 from tests.ledger.made import copies_of
 from tests.loop.world import ENDPOINT, MAIN, OTHER, SECOND, SETTLE, STUDY, SYSTEM, World
 
@@ -132,9 +133,9 @@ def test_what_vanished_waits_for_an_archive_that_cannot_be_asked(apart: World, k
     task = replace(apart.task(STUDY), away=frozenset({SECOND} if known else ()))
     with pytest.raises(TornRead, match="archive second cannot be asked"):
         look(task)
-    outcome = reconcile(task)
-    assert (outcome.decision, outcome.done, outcome.due) == (Decision.WAIT, False, apart.clock() + SETTLE)
-    assert (outcome.attempts, outcome.gone_copies) == (0, ())
+    outcome = reconcile(task).outcome
+    assert (outcome.decision, outcome.done, outcome.turn.due) == (Decision.WAIT, False, apart.clock() + SETTLE)
+    assert (outcome.turn.attempts, outcome.copies.gone) == (0, ())
 
 
 def test_a_study_waits_as_long_as_its_own_archive_says(both: World) -> None:
@@ -144,7 +145,8 @@ def test_a_study_waits_as_long_as_its_own_archive_says(both: World) -> None:
     both.store()
     both.store(OTHER, PatientID="P2", at=SECOND)
     both.poll_all()
-    waits = {study: reconcile(replace(both.task(study), context=context)).due - both.clock() for study in (STUDY, OTHER)}
+    turns = {study: reconcile(replace(both.task(study), context=context)).outcome.turn for study in (STUDY, OTHER)}
+    waits = {study: (turn.due or 0.0) - both.clock() for study, turn in turns.items()}
     assert waits == {STUDY: SETTLE, OTHER: 300.0}
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from syncd.ledger.ledger import Ledger
 from syncd.loop.workers.rate import Pace
+from syncd.model.outcome import Outcome
 from syncd.model.words import Decision, Priority
-from syncd.model.work import Mark, MarkKind, Outcome
+from syncd.model.work import Mark, MarkKind
 from syncd.selection.window import Window
 from tests.loop.hands import work_until, workers_of
 from tests.loop.world import MAIN, SETTLE, World

@@ -224,9 +224,7 @@ def test_a_second_process_marks_no_old_study_before_the_first_listing(world: Wor
     world.poll()
     guest = Ledger.open_guest(world.ledger_url, clock=world.clock)
     try:
-        marked = listing.mark_listed(
-            world.archive, guest, name=MAIN, settle_after=1.0, kind=MarkKind.RESYNC, of=world.selection.history
-        )
+        marked = listing.mark_listed(world.source(), guest, kind=MarkKind.RESYNC, of=world.selection.history)
     finally:
         guest.close()
     assert marked == 0

@@ -225,7 +225,7 @@ def test_a_ledger_from_before_the_counts_finds_what_was_lost_meanwhile(world: Wo
 
 def test_a_study_that_a_page_skipped_is_not_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES A8: one study is deleted between two pages, so another one is skipped by them; it is asked for by name."""
-    monkeypatch.setattr("syncd.archive.rest.routes.STUDIES_PAGE", 2)
+    monkeypatch.setattr("syncd.archive.rest.listings.STUDIES_PAGE", 2)
     for number in range(1, 7):
         world.store(f"{STUDY}.{number}", PatientID=f"P{number}")
     world.settle()

@@ -11,8 +11,8 @@ from syncd.errors import Unreachable
 from syncd.ledger.ledger import Ledger
 from syncd.loop.commands import resync as room
 from syncd.loop.commands.resync import Choice, Report, resync, watch
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from syncd.model.work import Heartbeat
 from tests.loop.world import OTHER, STUDY, World
 
 

@@ -122,7 +122,7 @@ def test_a_dry_run_writes_none(wanting: World) -> None:
     wanting.poll()
     wanting.connect()
     asked = len(wanting.fhir.requests)
-    assert reconcile(replace(wanting.task(), dry=True)).decision is Decision.CREATE
+    assert reconcile(replace(wanting.task(), dry=True)).outcome.decision is Decision.CREATE
     assert not [one for one in wanting.fhir.requests[asked:] if one.method == "PUT"]
     assert not [one for kind in KINDS for one in wanting.asked(f"/{kind}/")]
 
@@ -158,7 +158,7 @@ def test_another_writers_is_left_alone_and_the_study_goes_on(new_world: NewWorld
     world.put(foreign)
     outcome = world.published(**TAGS)
     assert only(world, kind)["identifier"] == [{"value": "theirs"}]
-    assert set(outcome.noted) & {"J.2", "J.4"} == {"J.4" if kind == "Procedure" else "J.2"}
+    assert set(outcome.ended.noted) & {"J.2", "J.4"} == {"J.4" if kind == "Procedure" else "J.2"}
     study = world.study()
     assert taken not in json.dumps(study)
     assert actors(world) == [{"type": "Device", "display": "Acme Scan 3"}] or kind != "Device"

@@ -12,8 +12,8 @@ import pytest
 from syncd.errors import Transient
 from syncd.loop.fhir import inventory
 from syncd.loop.steps import Step, observe
+from syncd.model.outcome import Outcome
 from syncd.model.words import Decision
-from syncd.model.work import Outcome
 from tests.fakes.http import Response
 from tests.ledger.made import copies_of
 from tests.loop.world import OTHER, SECOND, STUDY, SYSTEM, World, puts
@@ -124,7 +124,7 @@ def test_one_value_that_differs_is_published_with_a_note(world: World, other: di
     """RULES B10: one value alone may be a slip; the other studies of the Patient are noted, too."""
     before = world.published(STUDY, **ANNA, **OLDER).record
     outcome = world.published(OTHER, **ANNA | other, **NEWER)
-    assert "RULES B10" in outcome.noted
+    assert "RULES B10" in outcome.ended.noted
     (again,) = [one for one in world.work() if one.study_uid == STUDY]
     assert again.decision is Decision.SKIP
     assert before is not None and again.record is not None and again.record.notes == before.notes + 1
@@ -232,7 +232,7 @@ def test_series_of_one_study_that_differ_in_one_value_are_published_without_it(w
     world.store(STUDY, series=2, **ANNA | {"PatientBirthDate": "19331111"})
     world.settle()
     world.poll()
-    assert "RULES B10" in world.turn().noted
+    assert "RULES B10" in world.turn().ended.noted
     assert "birthDate" not in ours(world) and ours(world)["gender"] == "female"
 
 
@@ -243,7 +243,7 @@ def test_issuers_that_differ_within_a_study_share_no_patient(world: World) -> No
     world.store(STUDY, series=2, IssuerOfPatientID="B", **ANNA)
     world.settle()
     world.poll()
-    assert "RULES B10" in world.turn().noted
+    assert "RULES B10" in world.turn().ended.noted
     assert world.study()["subject"] != world.study(OTHER)["subject"]
     (own,) = (
         one for one in world.fhir.resources("Patient") if f"Patient/{one['id']}" == world.study()["subject"]["reference"]
@@ -282,7 +282,7 @@ def test_a_remembered_foreign_patient_is_judged(world: World) -> None:
 def test_one_value_of_a_foreign_patient_that_differs_is_noted(world: World) -> None:
     """RULES B10."""
     world.put({"resourceType": "Patient", "id": "his-1", "identifier": [{"system": SYSTEM, "value": "P"}], "gender": "male"})
-    assert "RULES B10" in world.published(STUDY, **ANNA).noted
+    assert "RULES B10" in world.published(STUDY, **ANNA).ended.noted
 
 
 def test_a_doubt_keeps_nothing_from_being_withdrawn(world: World) -> None:

@@ -13,10 +13,11 @@ import pytest
 from syncd.errors import Transient
 from syncd.loop.fhir import inventory as verify
 from syncd.model.inventories import FindingKind
+from syncd.model.outcome import Outcome
 from syncd.model.words import Decision, ParkedReason, Priority
-from syncd.model.work import MarkKind, Outcome
+from syncd.model.work import MarkKind
 from tests.fakes.http import Request, Response
-from tests.ledger.made import claim_study
+from tests.ledger.made import claim_study, done
 from tests.loop.world import ENDPOINT, OTHER, STUDY, World, refused
 
 DAY = 86400.0
@@ -344,7 +345,5 @@ def test_an_adopted_id_is_known_by_its_record(world: World) -> None:
     world.mark()
     claim = claim_study(world.ledger, STUDY)
     assert claim is not None
-    generation = claim.row.generation
-    outcome = Outcome(study_uid=STUDY, generation=generation, decision=Decision.SKIP, reason="", done=True, record=adopted)
-    world.ledger.outcomes.commit(outcome)
+    world.ledger.outcomes.commit(done(claim, record=adopted))
     assert walked(world) == {}

@@ -200,7 +200,7 @@ def test_a_dry_look_keeps_no_name(strict: World) -> None:
     strict.mark(kind=MarkKind.VERIFY, read_fhir=True)
     claim = claim_study(strict.ledger, STUDY)
     assert claim is not None
-    outcome = reconcile(Task(claim=claim, context=connect_dry(strict.site, strict.ledger), dry=True))
+    outcome = reconcile(Task(claim=claim, context=connect_dry(strict.site, strict.ledger), dry=True)).outcome
     assert outcome.decision is Decision.SKIP
 
 

@@ -13,6 +13,7 @@ from syncd.loop.fhir.turned_up import DAY, FEWEST, look_around
 from syncd.mapping.policy import ArchivePolicy
 from syncd.model.words import Decision
 from tests.fakes.http import Response
+from tests.ledger.made import done
 from tests.loop.world import MAIN, OTHER, STUDY, SYSTEM, World, puts, refused
 
 NewWorld = Callable[..., World]
@@ -124,7 +125,7 @@ def test_a_study_that_has_not_moved_yet_does_not_wake_our_patient(two: World) ->
     two.put(theirs())
     two.mark(STUDY, read_fhir=True)
     two.turn(STUDY)
-    two.ledger.outcomes.commit(replace(two.task(OTHER).outcome(Decision.SKIP, "the mark is lost")))
+    two.ledger.outcomes.commit(done(two.task(OTHER).claim, reason="the mark is lost"))
     two.store(OTHER, instance=2, PatientName="Other^Name")
     two.settle()
     two.mark(OTHER)
@@ -138,7 +139,7 @@ def test_studies_left_behind_are_found_by_the_round(two: World) -> None:
     two.put(theirs())
     two.mark(STUDY, read_fhir=True)
     two.turn(STUDY)
-    two.ledger.outcomes.commit(replace(two.task(OTHER).outcome(Decision.SKIP, "the mark is lost")))
+    two.ledger.outcomes.commit(done(two.task(OTHER).claim, reason="the mark is lost"))
     assert tomorrow(two) == 1
     assert subject(two, OTHER) == "Patient/his-1"
 
@@ -310,7 +311,7 @@ def test_several_orders_stay_words_with_a_note(new_orders: Callable[[], World]) 
     world.put(order("b"))
     outcome = world.published(AccessionNumber="A-1")
     assert "reference" not in based_on(world)
-    assert "J.3" in outcome.noted
+    assert "J.3" in outcome.ended.noted
 
 
 def test_an_order_entered_in_error_is_none(new_orders: Callable[[], World]) -> None:

@@ -185,7 +185,7 @@ def test_a_lost_reply_owes_the_same_provenance(corrected: World, new_world: NewW
     other.published()
     correct(other)
     killed = other.task()
-    assert reconcile(killed).record is not None
+    assert reconcile(killed).outcome.record is not None
     other.ledger.claims.release(STUDY)
     other.clock.advance(5.0)
     again = other.turn()
@@ -362,7 +362,7 @@ def test_a_dry_run_owes_nothing(world: World) -> None:
     world.published()
     correct(world)
     task = replace(world.task(), dry=True)
-    assert reconcile(task).owed == ()
+    assert reconcile(task).outcome.owed == ()
 
 
 def test_it_does_not_count_among_the_writes_of_a_study(world: World) -> None:

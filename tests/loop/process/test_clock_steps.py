@@ -21,10 +21,12 @@ from syncd.loop.process import ticks as clockwork_module
 from syncd.loop.process.clock_steps import STEP, Every, Watchdog
 from syncd.loop.process.daemon import Daemon
 from syncd.loop.process.ticks import Clockwork
+from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
+from syncd.loop.study.trace import Turn
+from syncd.loop.workers import attempt
 from syncd.loop.workers.attempt import Attempt
 from syncd.loop.workers.pool import Workers
-from syncd.model.work import Outcome
 from tests.fakes.http import Clock
 from tests.loop.world import SETTLE, STUDY, World
 
@@ -215,7 +217,9 @@ def test_what_waits_is_due_when_it_would_have_been(world: World) -> None:
     assert [claim.row.study_uid for claim in world.ledger.claims.take(1, now=world.clock())] == [STUDY]
 
 
-def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(world: World) -> None:
+def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """RULES E5: its due time was told by the old clock, and is committed after the ledger has followed the new one."""
     world.store()
     world.poll()
@@ -230,14 +234,13 @@ def test_a_turn_during_which_the_clock_was_set_back_plans_by_the_new_time(world:
         dispatcher=Dispatcher(context),
         on_outcome=lambda outcome: None,
     )
-    decided = turn._outcome
 
-    def then_step(given: Task) -> Outcome | None:
-        outcome = decided(given)
+    def then_step(given: Task) -> Turn:
+        decided = reconcile(given)
         now[0] -= HOUR
-        return outcome
+        return decided
 
-    turn._outcome = then_step  # type: ignore[method-assign]
+    monkeypatch.setattr(attempt, "reconcile", then_step)
     assert turn.take(replace(task, context=context))
     row = world.ledger.marks.find(STUDY)
     assert row is not None

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from syncd.errors import ConfigurationError, LedgerRefused, LedgerUnavailable, Unreachable
 from syncd.loop.context import Nobody
+from syncd.loop.process import daemon as module
 from syncd.loop.process.daemon import Daemon
 from syncd.loop.process.ticks import Clockwork
 from syncd.loop.same_archive import FEWEST
@@ -51,6 +52,21 @@ def _wound_up(daemon: Daemon) -> BackgroundScheduler:
 
 def _tick(clockwork: BackgroundScheduler, job: str) -> None:
     clockwork.get_job(job).func()
+
+
+def test_what_checks_resources_is_there_before_threads_check(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/decisions/imports.md: in their first study all workers would wait for one of them to import the models."""
+    begun: list[str] = []
+
+    def workers(*_: object, **__: object) -> None:
+        begun.append("workers")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "prepare", begun.append)
+    monkeypatch.setattr(module, "Workers", workers)
+    with pytest.raises(KeyboardInterrupt):
+        daemon.run()
+    assert begun == ["r4", "workers"]
 
 
 def test_a_new_daemon_says_that_it_is_starting(daemon: Daemon, world: World) -> None:

@@ -8,10 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, SyncdError
+from syncd.loop.study.trace import Turn
 from syncd.loop.workers import attempt
 from syncd.loop.workers import pool as room
+from syncd.model.outcome import Outcome
 from syncd.model.words import Decision
-from syncd.model.work import Outcome
 from tests.fakes.http import Request, Response, json_response
 from tests.loop.hands import work_until, workers_of
 from tests.loop.world import OTHER, STUDY, World, puts, refused
@@ -48,7 +49,7 @@ def test_a_refused_first_look_ends_no_worker(ready: World, answer: Response) -> 
 def test_a_defect_neither_ends_the_worker_nor_tells_the_patients_name(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES S1: only where it happened is told; the study backs off, its neighbour goes on."""
 
-    def broken(task: Any) -> Outcome:
+    def broken(task: Any) -> Turn:
         if task.study_uid == STUDY:
             raise ValueError("Synthetic^Sam, born 1970")
         return real(task)
@@ -79,7 +80,7 @@ def test_a_ledger_that_takes_no_commit_gives_the_study_back(
         monkeypatch.setattr(room, "_IDLE_WAIT", 0.01)
         raise LedgerUnavailable("disk full")
 
-    def broken(task: Any) -> Outcome:
+    def broken(task: Any) -> Turn:
         raise ValueError
 
     monkeypatch.setattr(ready.ledger.outcomes, "commit", full)

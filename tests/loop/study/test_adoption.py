@@ -179,7 +179,7 @@ def test_a_hit_that_names_another_study_is_not_touched(world: World) -> None:
     _announce(world)
     other = _announce(world, identifier=[{"system": "urn:dicom:uid", "value": "urn:oid:1.2.276.99"}])
     hinted = replace(world.task(), hits=frozenset({RIS}))  # as a search said that was a minute old
-    assert reconcile(hinted).decision is Decision.CREATE
+    assert reconcile(hinted).outcome.decision is Decision.CREATE
     assert world.study(RIS)["identifier"] == other["identifier"]
 
 

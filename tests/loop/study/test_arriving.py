@@ -92,7 +92,7 @@ def test_a_stream_without_end_is_published_after_ten_minutes(world: World) -> No
     world.poll()
     outcome = world.turn()
     assert (world.study()["status"], world.study()["numberOfInstances"]) == ("available", number + 1)
-    assert outcome.reset_stream
+    assert outcome.turn.new_stream
     world.store(instance=number + 2)
     world.poll()
     row = world.ledger.marks.find(STUDY)
@@ -180,7 +180,7 @@ def test_a_study_that_is_torn_again_and_again_stays_dirty(world: World) -> None:
     world.poll()
     world.orthanc.rules.append(_grows_while_read(world, times=READS))
     outcome = world.turn()
-    assert (outcome.decision, outcome.done, outcome.due) == (Decision.WAIT, False, world.clock() + SETTLE)
+    assert (outcome.decision, outcome.done, outcome.turn.due) == (Decision.WAIT, False, world.clock() + SETTLE)
     assert not world.writes()
     assert world.turn().done
 

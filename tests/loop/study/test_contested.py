@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from syncd.model.outcome import Outcome
+from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from syncd.model.work import CONTEST_WINDOW, Heartbeat, MarkKind, Outcome
+from syncd.model.work import CONTEST_WINDOW, MarkKind
 from tests.loop.world import STUDY, World
 
 DAY = 86400.0

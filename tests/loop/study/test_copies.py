@@ -52,7 +52,7 @@ def test_two_patients_in_one_study_are_a_conflict_that_resolves(world: World) ->
     world.poll()
     outcome = world.turn()
     assert outcome.parked is not None
-    assert (outcome.parked.reason, outcome.done, outcome.due) == ("patient-conflict", False, world.clock() + 60)
+    assert (outcome.parked.reason, outcome.done, outcome.turn.due) == ("patient-conflict", False, world.clock() + 60)
     assert not world.writes()
     world.delete(other)
     outcome = world.turn()

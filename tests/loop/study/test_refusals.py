@@ -186,7 +186,7 @@ def test_a_mark_that_comes_meanwhile_keeps_the_study_dirty(world: World) -> None
     """RULES E1: the generation taken before the first call is compared in the transaction of the record."""
     _ready(world)
     task = world.task()
-    outcome = reconcile(task)
+    outcome = reconcile(task).outcome
     world.mark()
     assert world.ledger.outcomes.commit(outcome)
     row = world.ledger.marks.find(STUDY)
@@ -221,7 +221,7 @@ def test_a_dry_look_writes_nothing_anywhere(world: World) -> None:
     _ready(world)
     task = world.task()
     before = len(world.fhir.requests)
-    outcome = reconcile(replace(task, dry=True))
+    outcome = reconcile(replace(task, dry=True)).outcome
     assert outcome.decision is Decision.CREATE
     assert {one.method for one in world.fhir.requests[before:]} <= {"GET", "POST"}
     assert all(one.path.endswith("_search") for one in world.fhir.requests[before:] if one.method == "POST")

@@ -11,6 +11,7 @@ from syncd.errors import Transient
 from syncd.loop.study.reconcile import reconcile
 from syncd.model.words import Decision
 from tests.fakes.http import Request, Response
+from tests.fakes.orthanc_tags import orthanc_id
 from tests.loop.rejecting import (
     EXPIRED,
     NOTES,
@@ -247,6 +248,19 @@ def test_a_note_in_a_study_of_two_patients_takes_back_what_it_names_elsewhere(wo
     assert says(world) == ("available", 2)
 
 
+@pytest.mark.usefixtures("impatient")
+def test_a_note_beside_a_copy_that_nobody_can_read_takes_back_what_it_names_elsewhere(world: World) -> None:
+    """RULES B7, B11: whose that copy is nobody knows, so its study is parked; what the note names in others is not shown."""
+    published(world)
+    note(world, SAFETY, FIRST, study=OTHER)
+    world.store(OTHER, instance=9, PatientID="ANOTHER")
+    lost = f"/instances/{orthanc_id('ANOTHER', OTHER, f'{OTHER}.1', uid(9, OTHER))}/"
+    world.orthanc.rules.append(lambda request: Response(status=500) if request.path.startswith(lost) else None)
+    outcomes = settled(world)
+    assert {one.parked.reason for one in outcomes if one.parked is not None} == {"server-error"}
+    assert says(world) == ("available", 2)
+
+
 def test_a_rejected_note_has_no_effect(world: World) -> None:
     """MAPPING D.2-4: the images return at once, for the note is still there and was taken back on purpose."""
     published(world)
@@ -266,11 +280,11 @@ def test_a_deleted_note_counts_for_a_sweep_interval_and_then_no_more(world: Worl
     delete(world, 1, series=NOTES)
     outcome = reread(world)
     missing_since = world.clock()
-    assert (outcome.done, outcome.due, says(world)) == (False, missing_since + SWEEP, ("available", 2))
+    assert (outcome.done, outcome.turn.due, says(world)) == (False, missing_since + SWEEP, ("available", 2))
     restart(world)
     world.clock.advance(SWEEP / 2)
     assert not due(world), "nothing to do in between"
-    assert reread(world).due == missing_since + SWEEP, "another look does not lengthen it"
+    assert reread(world).turn.due == missing_since + SWEEP, "another look does not lengthen it"
     restart(world)
     world.clock.advance(SWEEP / 2)
     (outcome,) = due(world)
@@ -293,7 +307,7 @@ def test_a_grace_that_ends_while_two_patients_quarrel_makes_no_haste(world: Worl
     world.clock.advance(SWEEP + 100)
     outcome = reread(world)
     assert outcome.parked is not None and outcome.parked.reason == "patient-conflict"
-    assert outcome.due == world.clock() + 60
+    assert outcome.turn.due == world.clock() + 60
 
 
 def test_a_note_that_comes_back_within_the_grace_starts_it_anew(world: World) -> None:
@@ -308,7 +322,7 @@ def test_a_note_that_comes_back_within_the_grace_starts_it_anew(world: World) ->
     settled(world)
     assert world.ledger.marks.find(STUDY) is None
     delete(world, 1, series=NOTES)
-    assert reread(world).due == world.clock() + SWEEP
+    assert reread(world).turn.due == world.clock() + SWEEP
     assert uid(1) not in listed(world.study())
 
 
@@ -409,7 +423,7 @@ def test_a_lost_reply_to_a_withdrawal_is_recognised(world: World) -> None:
     world.settle()
     world.poll()
     task = world.task()
-    assert reconcile(task).record is not None
+    assert reconcile(task).outcome.record is not None
     world.ledger.claims.release(STUDY)
     images(world, 4)
     settled(world)
@@ -423,7 +437,7 @@ def test_a_dry_run_remembers_nothing(world: World) -> None:
     note(world, SAFETY, ALL)
     world.settle()
     world.poll()
-    outcome = reconcile(replace(world.task(), dry=True))
+    outcome = reconcile(replace(world.task(), dry=True)).outcome
     world.ledger.claims.release(STUDY)
     assert (outcome.decision, outcome.reason) == (Decision.RETRACT, "everything is rejected: changed")
     assert not world.ledger.rejections.find_concerning(STUDY)

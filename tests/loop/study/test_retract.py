@@ -16,7 +16,7 @@ from syncd.loop.study.reconcile import reconcile
 from syncd.model.words import Decision
 from syncd.model.work import MarkKind
 from tests.fakes.http import Request, Response
-from tests.ledger.made import copies_of
+from tests.ledger.made import copies_of, done
 from tests.loop.rejecting import SAFETY, images, note, settled
 from tests.loop.retracting import back, deciding, deletions, once, shown, status, tombstone, vanish
 from tests.loop.world import MAIN, STUDY, SYSTEM, World, puts, refused
@@ -264,7 +264,7 @@ def test_a_lost_reply_is_recognised(world: World) -> None:
     shown(world, StudyDescription="Thorax")
     vanish(world)
     task = world.task()
-    assert reconcile(task).record is not None
+    assert reconcile(task).outcome.record is not None
     world.ledger.claims.release(STUDY)
     sent = len(world.writes())
     outcome = world.turn()
@@ -320,9 +320,7 @@ def test_what_was_somebody_elses_is_never_deleted(world: World) -> None:
     record = world.ledger.records.find(STUDY)
     assert record is not None
     world.mark()
-    task = world.task()
-    adopted = replace(task.outcome(Decision.SKIP, "adopted"), record=replace(record, adopted=True))
-    world.ledger.outcomes.commit(adopted)
+    world.ledger.outcomes.commit(done(world.task().claim, record=replace(record, adopted=True)))
     outcome = vanish(world).turn()
     assert (status(world), deletions(world), tombstone(world)) == ("cancelled", [], ("cancelled", "withdrawn"))
     assert "not ours at first" in outcome.reason
@@ -341,9 +339,7 @@ def test_what_kept_another_id_counts_as_adopted(world: World) -> None:
     deciding(world, "delete")
     record = world.ledger.records.find(STUDY)
     assert record is not None
-    world.ledger.outcomes.commit(
-        replace(world.task().outcome(Decision.SKIP, "found"), record=replace(record, resource_id="kept"))
-    )
+    world.ledger.outcomes.commit(done(world.task().claim, record=replace(record, resource_id="kept")))
     vanish(world).turn()
     assert (status(world, "kept"), deletions(world)[1:]) == ("cancelled", [])
 
@@ -399,7 +395,7 @@ def test_what_only_an_intent_remembers_is_taken_back(world: World) -> None:
     world.poll()
     world.sweep()
     task = world.task()
-    assert reconcile(task).record is not None
+    assert reconcile(task).outcome.record is not None
     world.ledger.claims.release(STUDY)
     world.delete(orthanc_id)
     assert (world.turn().decision, status(world)) == (Decision.RETRACT, "cancelled")
@@ -447,7 +443,7 @@ def test_what_is_on_neither_side_is_not_written(world: World, left: bool) -> Non
 def test_a_dry_run_takes_nothing_back(world: World) -> None:
     """The same decision, and no trace of it."""
     vanish(shown(world))
-    outcome = reconcile(replace(world.task(), dry=True))
+    outcome = reconcile(replace(world.task(), dry=True)).outcome
     assert (outcome.decision, outcome.reason, status(world)) == (Decision.RETRACT, "gone", "available")
     assert (world.ledger.retractions.brake(MAIN).spent, world.ledger.claims.find_intent(STUDY)) == (0, None)
 

@@ -154,7 +154,7 @@ def test_case_62_a_contradiction_within_the_study_does_not_alternate(world: Worl
     world.settle()
     world.poll()
     outcome = world.turn()
-    assert "I-62" in outcome.noted
+    assert "I-62" in outcome.ended.noted
     assert world.study()["description"] == "Thorax"
     world.mark()
     assert world.turn().decision is Decision.SKIP
@@ -167,7 +167,7 @@ def test_the_record_counts_the_mappings_notes_too(world: World) -> None:
     world.poll()
     outcome = world.turn()
     assert outcome.record is not None
-    assert outcome.noted == ("B",)
+    assert outcome.ended.noted == ("B",)
     assert outcome.record.notes == 1
 
 

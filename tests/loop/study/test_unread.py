@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from syncd.errors import TornRead
-from syncd.loop.study.reconcile import DAILY, LATER, SOON
+from syncd.loop.study.conclusion import DAILY, LATER, SOON
 from syncd.loop.workers.failures import IN_A_ROW
 from syncd.model.study.rejection import QUALITY, SAFETY
 from syncd.model.words import Decision, TargetState
@@ -231,7 +231,7 @@ def test_a_study_that_changes_while_it_arrives_pays_nothing(world: World, monkey
 
     monkeypatch.setattr(world.archive, "read_study", torn)
     world.mark(kind=MarkKind.EVENT)
-    assert world.turn().attempts == 0
+    assert world.turn().turn.attempts == 0
 
 
 def _note_id() -> str:

@@ -297,4 +297,4 @@ def _has_failed(world: World, study: str, *, attempts: int) -> None:
     claim = claim_study(world.ledger, study)
     assert claim is not None
     task = Task(claim=claim, context=world.context)
-    world.ledger.outcomes.commit(replace(task.wait_outcome("failed before", due=world.clock()), attempts=attempts))
+    world.ledger.outcomes.commit(task.back_off("failed before", until=world.clock(), attempts=attempts))

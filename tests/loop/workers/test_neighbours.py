@@ -9,10 +9,10 @@ import pytest
 
 from syncd.loop.study.reconcile import reconcile
 from syncd.loop.study.task import Task
+from syncd.loop.study.trace import Turn
 from syncd.loop.workers import attempt
 from syncd.loop.workers.neighbours import Neighbours
 from syncd.model.words import TargetState
-from syncd.model.work import Outcome
 from tests.loop.hands import work_until
 from tests.loop.world import OTHER, STUDY, World, puts, refused
 
@@ -45,13 +45,13 @@ def test_a_refused_study_is_parked_although_its_neighbour_is_slower(world: World
     workers = world.workers()
     neighbours, both = workers._turn._neighbours, threading.Barrier(2)
 
-    def slower(task: Task) -> Outcome:
+    def slower(task: Task) -> Turn:
         both.wait(20.0)
-        outcome = reconcile(task)
+        turn = reconcile(task)
         if task.study_uid == OTHER:
             with neighbours._changed:
                 assert neighbours._changed.wait_for(lambda: STUDY not in neighbours._under_way, timeout=20.0)
-        return outcome
+        return turn
 
     monkeypatch.setattr(attempt, "reconcile", slower)
     world.fhir.rules.append(lambda request: refused(403) if puts(resource_id=STUDY)(request) else None)

@@ -9,8 +9,9 @@ from syncd.loop.companions.target import probe
 from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.workers.attempt import Attempt
 from syncd.loop.workers.pool import ATTEMPTS
+from syncd.model.outcome import Outcome
 from syncd.model.words import Decision, TargetState
-from syncd.model.work import LONGEST_BACKOFF, Outcome
+from syncd.model.work import LONGEST_BACKOFF
 from syncd.publish.lookups import BATCH
 from tests.fakes.http import Request, Response
 from tests.loop.hands import work_until, workers_of

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 from typing import Any
 
 import pytest
 from fhirclient.models.imagingstudy import ImagingStudy
 
-from syncd.mapping.check.check import problems
+from syncd.mapping.check.check import prepare, problems
+from syncd.mapping.check.tables import SHAPES
 from syncd.mapping.dialects.registry import VERSIONS
 from syncd.mapping.resources.endpoints import endpoints
 from syncd.mapping.resources.patient import patient
@@ -299,3 +301,12 @@ def test_no_version_changes_the_resource(version: str) -> None:
     before = json.dumps(resource)
     problems(resource, fhir_version=version)
     assert json.dumps(resource) == before
+
+
+@pytest.mark.parametrize("version", ["r4", "r4b", "r5"])
+def test_what_is_prepared_is_imported_no_more(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/decisions/imports.md: no thread that checks a resource imports a model."""
+    prepare(version)
+    monkeypatch.setattr(importlib, "import_module", pytest.fail)
+    for resource_type in SHAPES[version].resources:
+        problems({"resourceType": resource_type}, fhir_version=version)

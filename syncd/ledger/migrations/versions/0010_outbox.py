@@ -26,7 +26,7 @@ def upgrade() -> None:
         *(sa.Column(name, sa.Text(), nullable=False) for name in ("state", "reason", "correlation_id")),
         sqlite_autoincrement=True,
     )
-    op.create_index("outbox_by_study", "outbox", ["study_uid", "kind", "sink", "key"], unique=True)
+    op.create_index("outbox_by_lane", "outbox", ["study_uid", "kind", "sink", "state", "seq"])
     op.create_index("outbox_by_due", "outbox", ["state", "kind", "sink", "due", "seq"])
     moved = _move(outbox)
     if moved:
