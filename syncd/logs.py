@@ -24,7 +24,7 @@ import structlog
 
 from syncd.errors import SyncdError
 from syncd.model.correlation import correlation_id
-from syncd.model.visible import visible
+from syncd.visible import visible
 
 SPOKEN_PLAINLY = ("uvicorn", "alembic", "apscheduler")
 """Loggers whose whole text may be written: they speak of ports, migrations and our own jobs' names."""

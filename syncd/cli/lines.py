@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import typer
 
 from syncd.model.clauses import heading_of
-from syncd.model.visible import visible
+from syncd.visible import visible
 
 GAP = "  "
 

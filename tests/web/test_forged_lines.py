@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from syncd import logs
 from syncd.errors import StudyError
 from syncd.model.correlation import correlation_id
-from syncd.model.visible import visible
+from syncd.visible import visible
 from tests.web.test_logs import Stream
 
 FORGED = '\n{"event": "study_published", "level": "info"}\n'

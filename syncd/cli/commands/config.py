@@ -13,7 +13,7 @@ import typer
 from syncd.cli.exits import exit_on_error
 from syncd.cli.lines import echo
 from syncd.errors import ConfigurationError
-from syncd.model.visible import visible
+from syncd.visible import visible
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -2,7 +2,7 @@
 
 The difficulty is how much is obeyed: a line ends at more characters than LF, an escape sequence may begin with one character
 (U+009B), a right-to-left override turns what a person reads, and half of a pair cannot be written at all. Unicode calls what
-is shown printable; everything else but the space is spelt out, as JSON does it: inside a JSON string the value stays the same.
+is shown printable; everything else is spelt out, as JSON does it: inside a JSON string the value stays the same.
 """
 
 from __future__ import annotations
