@@ -22,7 +22,7 @@ from syncd.http import deadline, failures
 from syncd.http.connection import Connection
 from syncd.http.headers import CookieRules, Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
 from syncd.http.replies import ReplyRefused, Unreadable, bounded, read_json
-from syncd.publish.transport import Adapter
+from syncd.publish.transport import Adapter, Session
 
 LARGEST_REPLY = 64 * 1024 * 1024
 """Bytes: a 50,000-instance ImagingStudy in R5 has about 8 MB; anything far above is no answer to us (RULES S2)."""
@@ -218,7 +218,7 @@ class FhirHttp:
         return session
 
     def _new_session(self) -> requests.Session:
-        session = requests.Session()
+        session = Session()
         session.trust_env = False
         session.mount("http://", self._adapter())
         session.mount("https://", self._adapter())
