@@ -248,6 +248,9 @@ WRITING = (
         at("settings/test_problems", "no_refusal_repeats_a_secret"),
         at("real/test_privacy", "neither_log_nor_page_names_a_patient_or_a_secret"),
         at("loop/study/test_what_is_kept", "of_a_published_study_no_word_is_kept", "nor_of_one_that_was_about_to_be_sent"),
+        at("deploy/test_leaks", "what_is_said_fails_the_run"),
+        at("web/test_forged_lines", "no_field_ends_its_line_or_commands_a_terminal", "nor_does_any_text"),
+        at("cli/test_hostile_texts", "no_text_commands_the_terminal"),
     ),
     _rule(
         "S2",
