@@ -15,7 +15,7 @@ of them endless, and the rest is null, which says that there is a text and it co
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from syncd.archive.reading.texts import CODED_STRINGS, SEQUENCES, TEXTS, WHOLE
@@ -71,14 +71,18 @@ def _doubtful(
                 if isinstance(item, dict):
                     yield from _doubtful(item, texts, at=(*at, tag, number), named=named, decoded_by=decoded_by)
         elif tag in texts:
-            yield from [(*at, tag)] if _is_lost(value, lambda text: _in_doubt(text, named, decoded_by)) else ()
-        elif tag in CODED_STRINGS:
-            yield from [(*at, tag)] if _is_lost(value, _is_dirty) else ()
+            yield from [(*at, tag)] if _is_doubted(value, named, decoded_by) else ()
+        elif tag in CODED_STRINGS and _is_unclean(value):
+            yield (*at, tag)
 
 
-def _is_lost(value: Any, is_spoilt: Callable[[str], bool]) -> bool:
-    """Whether the text cannot be had as it is: the archive gave none, or one that shows it."""
-    return value is None or (isinstance(value, str) and is_spoilt(value))
+def _is_doubted(value: object, named: tuple[str, ...], decoded_by: tuple[str, ...]) -> bool:
+    """What is missing may have been a text; what is none is nobody's doubt."""
+    return value is None or (isinstance(value, str) and _in_doubt(value, named, decoded_by))
+
+
+def _is_unclean(value: object) -> bool:
+    return value is None or (isinstance(value, str) and _is_dirty(value))
 
 
 def _in_doubt(text: str, named: tuple[str, ...], decoded_by: tuple[str, ...]) -> bool:
