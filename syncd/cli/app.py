@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from syncd import __version__
-from syncd.cli.commands import archive, audit, config, daemon, explain, parked, render, resync, status
+from syncd.cli.commands import archive, audit, config, daemon, explain, keys, parked, render, resync, status
 from syncd.cli.commands import check as checking
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ app.command("status")(status.status)
 app.command("check")(checking.check)
 app.add_typer(parked.app, name="parked")
 app.add_typer(archive.app, name="archive")
+app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")
 
 

@@ -8,7 +8,11 @@ from pydantic import SecretStr
 
 from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.rest.connection import ArchiveConnection
+from syncd.cli import credentials
+from syncd.cli.credentials import Authorizations
+from syncd.cli.scopes import needs
 from syncd.http.deadline import TURN
+from syncd.http.headers import Credentials
 from syncd.loop.connect import Site
 from syncd.loop.context import Source
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
@@ -27,17 +31,31 @@ OnCall = Callable[[str, str], None]
 """Told (server, outcome) of every HTTP call."""
 
 
-def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) -> Site:
-    """Everything that the loop needs to know of one site; opens no connection."""
+def authorizations(settings: Settings) -> Authorizations:
+    """Who we are for each server, as far as that changes while syncd runs. Opens no connection."""
+    return Authorizations(
+        fhir=credentials.of_fhir(settings.fhir, needs=needs(settings, policy(settings))),
+        archives={name: credentials.of_archive(name, chosen) for name, chosen in settings.archives.items()},
+    )
+
+
+def site(
+    settings: Settings,
+    *,
+    on_call: OnCall = lambda server, outcome: None,
+    known_as: Authorizations | None = None,
+) -> Site:
+    """Everything that the loop needs to know of one site; opens no connection. `known_as`: what `authorizations` gave."""
     several = len(settings.archives) > 1
+    who = known_as if known_as is not None else authorizations(settings)
 
     def source(name: str, chosen: ArchiveSettings) -> Source:
         server = f"archive {name}" if several else "archive"
-        return _source(ArchiveName(name), chosen, on_call=lambda outcome: on_call(server, outcome))
+        return _source(ArchiveName(name), chosen, who.archives[name], on_call=lambda outcome: on_call(server, outcome))
 
     return Site(
         archives={ArchiveName(name): source(name, chosen) for name, chosen in settings.archives.items()},
-        server=FhirServer(FhirHttp(_fhir(settings), on_call=lambda outcome: on_call("fhir", outcome))),
+        server=FhirServer(FhirHttp(_fhir(settings, who.fhir), on_call=lambda outcome: on_call("fhir", outcome))),
         policy=policy(settings),
         fhir_version=settings.fhir.version,
         sweep_interval=settings.policy.sweep_interval,
@@ -55,7 +73,9 @@ def site(settings: Settings, *, on_call: OnCall = lambda server, outcome: None) 
     )
 
 
-def _source(name: ArchiveName, chosen: ArchiveSettings, *, on_call: Callable[[str], None]) -> Source:
+def _source(
+    name: ArchiveName, chosen: ArchiveSettings, who: Credentials | None, *, on_call: Callable[[str], None]
+) -> Source:
     archive = OrthancArchive(
         ArchiveConnection(
             name=name,
@@ -68,6 +88,7 @@ def _source(name: ArchiveName, chosen: ArchiveSettings, *, on_call: Callable[[st
             client_key=_text(chosen.client_key),
             verify_tls=chosen.verify_tls,
             timeout=chosen.timeout,
+            authorization=who,
         ),
         on_call=on_call,
         texts=rules(include=chosen.include, exclude=chosen.exclude).tags,
@@ -144,12 +165,12 @@ def _archive_policy(name: ArchiveName, chosen: ArchiveSettings) -> ArchivePolicy
     )
 
 
-def _fhir(settings: Settings) -> FhirConnection:
+def _fhir(settings: Settings, who: Credentials | None) -> FhirConnection:
     fhir = settings.fhir
     headers: Mapping[str, object] = fhir.headers
     return FhirConnection(
         url=fhir.url,
-        auth_kind=fhir.auth.kind,
+        auth_kind=fhir.auth.chosen_kind,
         username=_text(fhir.auth.username),
         password=_text(fhir.auth.password),
         token=_text(fhir.auth.token),
@@ -159,6 +180,7 @@ def _fhir(settings: Settings) -> FhirConnection:
         client_key=_text(fhir.client_key),
         verify_tls=fhir.verify_tls,
         timeout=fhir.timeout,
+        authorization=who,
     )
 
 

@@ -10,6 +10,17 @@ from syncd.http import deadline
 from syncd.http.connection import Connection
 from syncd.http.replies import ReplyRefused, ReplyTooLong
 
+OUR_CERTIFICATE = {
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "expired",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "revoked",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "not accepted",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "not accepted",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "not accepted",
+    "TLSV1_ALERT_UNKNOWN_CA": "signed by nobody it knows",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants one",
+}
+"""What a server says of the certificate that we show, as OpenSSL names its alerts (RFC 8446 6.2)."""
+
 
 class ReplyTooLarge(Unsuitable):
     """A server's reply is larger than syncd accepts."""
@@ -72,7 +83,14 @@ def tls_failure(at: Connection, error: BaseException) -> SyncdError | None:
             return Unsuitable(f"{at.who}: its certificate is refused ({why}); {hint}", server=at.server)
     if not found:
         return None
+    for cause in found:
+        why = OUR_CERTIFICATE.get(str(getattr(cause, "reason", "")))
+        if why:
+            hint = f"look at {at.setting('CLIENT_CERT')}"
+            return Unsuitable(f"{at.who}: refuses the certificate that we show ({why}); {hint}", server=at.server)
     question = "does the address speak https, and want a client certificate?"
+    if at.client_cert:
+        question = f"does the address speak https, and does it take {at.setting('CLIENT_CERT')}?"
     return Unreachable(f"{at.who}: no TLS connection; {question}", server=at.server)
 
 

@@ -74,7 +74,8 @@ class Credentials(Protocol):
         """What the next request carries."""
 
     def refused(self) -> bool:
-        """A request with these headers was answered 401; whether it may be tried once more, with others."""
+        """A request with these headers was answered 401; whether it may be tried once more, with others. Told of the second
+        401, too, and may raise what there is to say of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import requests
@@ -22,7 +23,7 @@ from syncd.http import deadline, failures
 from syncd.http.connection import Connection
 from syncd.http.headers import CookieRules, Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
 from syncd.http.replies import ReplyRefused, Unreadable, bounded, read_json
-from syncd.publish.transport import Adapter, Session
+from syncd.publish.transport import Adapter
 
 LARGEST_REPLY = 64 * 1024 * 1024
 """Bytes: a 50,000-instance ImagingStudy in R5 has about 8 MB; anything far above is no answer to us (RULES S2)."""
@@ -143,8 +144,7 @@ class FhirHttp:
         self._longest = connection.longest
         self._on_call = on_call or (lambda outcome: None)
         self.media_type = _JSON
-        tls = connection.tls()
-        self._adapter = adapter or (lambda: Adapter(tls))
+        self._adapter = adapter or partial(Adapter, connection.tls())
         self._local = threading.local()
         self.before_write: Callable[[], None] = lambda: None
         """Asked immediately before every request that may change the server; what it raises, nothing is sent (RULES E4)."""
@@ -165,12 +165,13 @@ class FhirHttp:
         if resource is not None:
             data = json.dumps(resource, ensure_ascii=False, separators=(",", ":")).encode()
             sent["Content-Type"] = self.media_type
+        what = f"{method} {path.partition('/')[0].partition('?')[0]}"
         for once_more in (True, False):
+            sent |= self._credentials.headers()
             if writes:
                 self.before_write()
-            sent |= self._credentials.headers()
             until = deadline.of_request(self._longest)
-            with deadline.kept(until), self._translate_errors(f"{method} {path.partition('/')[0].partition('?')[0]}"):
+            with deadline.kept(until), errors_told(self.connection, what, on_call=self._on_call):
                 until.check()
                 with self._session().request(
                     method,
@@ -183,33 +184,9 @@ class FhirHttp:
                 ) as response:
                     reply = _reply(response)
             self._on_call(f"{reply.status // 100}xx")
-            if not (reply.status == requests.codes.unauthorized and once_more and self._credentials.refused()):
+            if reply.status != requests.codes.unauthorized or not (self._credentials.refused() and once_more):
                 break
         return reply
-
-    @contextmanager
-    def _translate_errors(self, what: str) -> Iterator[None]:
-        at = self.connection
-        try:
-            yield
-        except ReplyRefused as error:
-            self._on_call("broken")
-            raise failures.refused(at, what, error) from error
-        except (requests.exceptions.Timeout, ReadTimeoutError, TimeoutError) as error:
-            self._on_call("timeout")
-            if isinstance(error, requests.exceptions.ConnectTimeout):
-                raise failures.no_connection(at, in_time=False) from error
-            raise failures.too_late(at, what) from error
-        except (requests.exceptions.RequestException, HTTPError, OSError) as error:
-            tls = failures.tls_failure(at, error)
-            if tls is not None:
-                self._on_call("tls")
-                raise tls from error
-            if isinstance(error, requests.exceptions.ConnectionError):
-                self._on_call("unreachable")
-                raise failures.no_connection(at) from error
-            self._on_call("broken")
-            raise failures.broken(at, what) from error
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -218,7 +195,7 @@ class FhirHttp:
         return session
 
     def _new_session(self) -> requests.Session:
-        session = Session()
+        session = _Session()
         session.trust_env = False
         session.mount("http://", self._adapter())
         session.mount("https://", self._adapter())
@@ -226,6 +203,13 @@ class FhirHttp:
         session.cookies.set_policy(CookieRules())
         session.verify = self.connection.verify_tls
         return session
+
+
+class _Session(requests.Session):
+    """One that does not even look where a redirect leads: requests would read its body to the end before, whatever it is."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
 def _reply(response: requests.Response) -> Reply:
@@ -254,3 +238,28 @@ def _fits(value: Any, shape: Any) -> bool:
     if isinstance(shape, list):
         return isinstance(value, list) and all(_fits(each, shape[0]) for each in value)
     return isinstance(value, dict) and all(_fits(value[name], inner) for name, inner in shape.items() if name in value)
+
+
+@contextmanager
+def errors_told(at: Connection, what: str, *, on_call: Callable[[str], None] = lambda outcome: None) -> Iterator[None]:
+    """Turn whatever requests raises into an error that says who must act."""
+    try:
+        yield
+    except ReplyRefused as error:
+        on_call("broken")
+        raise failures.refused(at, what, error) from error
+    except (requests.exceptions.Timeout, ReadTimeoutError, TimeoutError) as error:
+        on_call("timeout")
+        if isinstance(error, requests.exceptions.ConnectTimeout):
+            raise failures.no_connection(at, in_time=False) from error
+        raise failures.too_late(at, what) from error
+    except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+        tls = failures.tls_failure(at, error)
+        if tls is not None:
+            on_call("tls")
+            raise tls from error
+        if isinstance(error, requests.exceptions.ConnectionError):
+            on_call("unreachable")
+            raise failures.no_connection(at) from error
+        on_call("broken")
+        raise failures.broken(at, what) from error

@@ -6,19 +6,11 @@ import socket
 import ssl
 from typing import Any
 
-import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from syncd.http.sockets import timed
-
-
-class Session(requests.Session):
-    """One that does not even look where a redirect leads: requests would read its body to the end before, whatever it is."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
 
 
 class _Plain(HTTPConnection):

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from syncd.settings.schema import ArchiveSettings, Settings
+from syncd.settings.schema import Settings
 from syncd.settings.values import Duration, Written, duration_text
 
 Path = tuple[str, ...]
@@ -132,10 +132,10 @@ def path_of(variable: str) -> Path | None:
         return tuple(name.split("__"))
     if name.startswith("archives__"):
         rest = name.removeprefix("archives__")
-        for leaf in ArchiveSettings.model_fields:
-            archive = rest.removesuffix(f"__{leaf}")
+        for path in (setting.path for setting in CATALOGUE if NAME in setting.path):
+            archive = rest.removesuffix("__" + "__".join(path[2:]))
             if archive and archive != rest and "__" not in archive:
-                return ("archives", archive, leaf)
+                return ("archives", archive, *path[2:])
     return None
 
 
@@ -214,8 +214,6 @@ CATALOGUE: tuple[Setting, ...] = tuple(_walk(Settings, ()))
 BY_PATH: dict[Path, Setting] = {setting.path: setting for setting in CATALOGUE}
 
 LATER: frozenset[Path] = frozenset(
-    _later("fhir", "bundle_entries bundle_instances")
-    | _later("fhir.auth", "token_url client_id client_secret private_key scope")
-    | _later("web", "show_patient thumbnails")
+    _later("fhir", "bundle_entries bundle_instances") | _later("web", "show_patient thumbnails")
 )
 """Settings that the contract names and this version does not have: refused, with that reason."""

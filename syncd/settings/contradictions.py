@@ -22,8 +22,20 @@ _NO = frozenset({"false", "f", "0", "no", "n", "off"})
 PROFILE_VERSIONS = {"eu": ("r4", "r5"), "mado": ("r4",)}
 """The FHIR versions in which each POLICY__PROFILE is written; what the server speaks is asked when it is there."""
 
-NEEDED_BY_KIND = {"none": (), "basic": ("username", "password"), "bearer": ("token",)}
-"""What each FHIR__AUTH__KIND needs; the others of these fields would never be used."""
+KINDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "none": (),
+    "basic": (("username",), ("password",)),
+    "bearer": (("token", "token_file"),),
+    "oauth2": (("client_id",), ("client_secret",), ("token_url",)),
+    "smart": (("client_id",), ("private_key_file", "private_key")),
+}
+"""What each AUTH__KIND needs: one of each group, the first where it is missing."""
+
+MAY_HAVE = {"oauth2": ("client_auth", "scope", "audience"), "smart": ("token_url", "key_id", "scope", "audience")}
+"""What each may have besides; whatever else is given of an AUTH block would never be used."""
+
+FOUND_BY_DISCOVERY = "token_url"
+"""A FHIR server says where tokens are given, an archive does not."""
 
 
 def contradictions(given: Mapping[Path, Given]) -> Iterator[Problem]:
@@ -78,33 +90,90 @@ def _tls(block: Path, *, given: Mapping[Path, Given]) -> Iterator[Problem]:
 
 
 def _archive_credentials(block: Path, *, given: Mapping[Path, Given]) -> Iterator[Problem]:
-    user, password, token = (given.get((*block, name)) for name in ("username", "password", "token"))
-    if token and (user or password):
-        other = user or password
-        yield _problem(token, f"excludes {other.name if other else ''}", advice="give a token, or a user name and password")
+    if (*block, "auth", "kind") in given:
+        kind = _word(given, (*block, "auth", "kind"))
+        yield from _missing_for_kind(block, kind=kind, given=given)
+        yield from _unused_by_kind(block, kind=kind, given=given)
         return
-    if user and not password:
-        yield missing_setting((*block, "password"), why=f"is missing: {user.name} needs it")
-    if password and not user:
-        yield missing_setting((*block, "username"), why=f"is missing: {password.name} needs it")
+    places = _auth_places(block)
+    tokens = [given[places[name]] for name in ("token", "token_file") if places[name] in given]
+    named = {name: given[(*block, name)] for name in ("username", "password") if (*block, name) in given}
+    if tokens and named:
+        other = next(iter(named.values()))
+        advice = "give a token, or a user name and password"
+        yield _problem(tokens[0], f"excludes {other.name}", advice=advice)
+        return
+    for name in {"username", "password"} - named.keys() if named else ():
+        yield missing_setting((*block, name), why=f"is missing: {next(iter(named.values())).name} needs it")
+    yield from _unused_by_kind(block, kind="bearer" if tokens else "basic" if named else "none", given=given)
 
 
 def _fhir_auth(given: Mapping[Path, Given]) -> Iterator[Problem]:
     block = ("fhir", "auth")
-    kind = _word(given, (*block, "kind")) or "none"
-    if kind not in NEEDED_BY_KIND:
-        return
-    for name in ("username", "password", "token"):
-        one = given.get((*block, name))
-        if one and name not in NEEDED_BY_KIND[kind]:
-            wanted = next(other for other, names in NEEDED_BY_KIND.items() if name in names)
-            advice = f"set {catalogue.variable_of((*block, 'kind'))} to {wanted}, or remove it"
-            yield _problem(one, f"is never used, for FHIR__AUTH__KIND is {kind}", advice=advice)
-        if not one and name in NEEDED_BY_KIND[kind]:
-            yield missing_setting((*block, name), why=f"is missing: FHIR__AUTH__KIND {kind} needs it")
+    by_token = any((*block, name) in given for name in ("token", "token_file"))
+    kind = _word(given, (*block, "kind")) or ("bearer" if by_token else "none")
+    yield from _missing_for_kind(("fhir",), kind=kind, given=given)
+    yield from _unused_by_kind(("fhir",), kind=kind, given=given)
     headers = given.get(("fhir", "headers"))
     if headers and kind != "none" and _has_authorization(headers.value):
         yield _problem(headers, f"sets Authorization, which FHIR__AUTH__KIND {kind} sets too", advice="keep one")
+
+
+def _auth_places(block: Path) -> dict[str, Path]:
+    """Where each setting of a server's authentication stands: an archive's name and password are older than its block."""
+    names = [path[-1] for path in catalogue.BY_PATH if path[:-1] == ("fhir", "auth")]
+    flat = ("username", "password", "token") if block[0] == "archives" else ()
+    found = {name: (*block, name) if name in flat else (*block, "auth", name) for name in names}
+    return {name: path for name, path in found.items() if catalogue.setting_at(path)}
+
+
+def _missing_for_kind(block: Path, *, kind: str, given: Mapping[Path, Given]) -> Iterator[Problem]:
+    places = _auth_places(block)
+    for group in KINDS[kind] if _is_kind(block, kind) else ():
+        if group[0] == FOUND_BY_DISCOVERY and block[0] == "fhir":
+            continue
+        if not any(places.get(name) in given for name in group):
+            yield missing_setting(places[group[0]], why=f"is missing: {_kind_setting(block)} {kind} needs it")
+
+
+def _unused_by_kind(block: Path, *, kind: str, given: Mapping[Path, Given]) -> Iterator[Problem]:
+    """What the kind would not use, or has twice."""
+    if not _is_kind(block, kind):
+        return
+    there = _auth_given(block, given=given)
+    for group in KINDS[kind]:
+        twice = [there[name] for name in group if name in there]
+        for one in twice[1:]:
+            yield _problem(one, f"excludes {twice[0].name}", advice="keep one")
+    for name in sorted(there.keys() - _used_by(kind)):
+        wanted = " or ".join(other for other in KINDS if name in _used_by(other))
+        advice = f"set {catalogue.variable_of((*block, 'auth', 'kind'))} to {wanted}, or remove it"
+        yield _problem(there[name], f"is never used, for {_kind_setting(block)} is {kind}", advice=advice)
+
+
+def _auth_given(block: Path, *, given: Mapping[Path, Given]) -> dict[str, Given]:
+    """What is given of a server's authentication; a setting at its default contradicts nothing."""
+    places = {name: path for name, path in _auth_places(block).items() if path in given and name != "kind"}
+    return {name: given[path] for name, path in places.items() if not _is_default(path, given)}
+
+
+def _is_kind(block: Path, kind: str) -> bool:
+    """Whether it is one that this server may have; another is told of where it stands."""
+    setting = catalogue.setting_at((*block, "auth", "kind"))
+    return setting is not None and kind in setting.choices
+
+
+def _is_default(path: Path, given: Mapping[Path, Given]) -> bool:
+    setting = catalogue.setting_at(path)
+    return setting is not None and _word(given, path) == setting.default_text != ""
+
+
+def _kind_setting(block: Path) -> str:
+    return "__".join((*block, "auth", "kind")).upper()
+
+
+def _used_by(kind: str) -> set[str]:
+    return {name for group in KINDS[kind] for name in group} | set(MAY_HAVE.get(kind, ()))
 
 
 def _has_authorization(headers: Any) -> bool:

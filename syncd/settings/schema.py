@@ -16,34 +16,29 @@ from syncd.settings.selecting import CharacterSet, HistoryText, Rate, Rules, Win
 from syncd.settings.values import (
     BadValue,
     Bind,
+    ClientName,
     DicomWebUrl,
     Duration,
+    EndpointUrl,
     Headers,
     Issuers,
+    KeyText,
     LedgerUrl,
     Oid,
     ReadableFile,
+    Scope,
     Secret,
     ServiceUrl,
     SystemUri,
     TimeZone,
     Token,
+    TokenFile,
     UserName,
     bind_address,
     lower_case,
 )
 
 DEFAULT_LEDGER = "ledger.db in $STATE_DIRECTORY, else in /var/lib/syncd if writable, else in ~/.local/state/syncd"
-
-LATER_WORDS = frozenset({"oauth2", "smart"})
-"""Words of the contract that no released version understands yet."""
-
-
-def _word(given: object) -> object:
-    word = lower_case(given)
-    if isinstance(word, str) and word in LATER_WORDS:
-        raise BadValue(f"is {word}, which is not supported yet by this version")
-    return word
 
 
 def _truth(given: object) -> object:
@@ -67,6 +62,34 @@ def _prefix(text: str) -> str:
 
 class _Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+ClientAuth = Annotated[Literal["auto", "basic", "post"], BeforeValidator(lower_case)]
+
+
+class ArchiveAuthSettings(_Block):
+    """How syncd proves to the archive, or the gateway before it, who it is, beyond user name, password and token."""
+
+    kind: Annotated[Literal["none", "basic", "bearer", "oauth2"], BeforeValidator(lower_case)] | None = Field(
+        default=None, json_schema_extra={"default_text": "by what else is set"}
+    )
+    """How to authenticate. Unset: `basic` with `username`, `bearer` with `token` or `token_file`, else `none`. `oauth2`
+    means client credentials: it needs `token_url`, `client_id` and `client_secret`."""
+    token_file: TokenFile | None = None
+    """File of the token for `bearer`, which another program renews; read again when it changes."""
+    token_url: EndpointUrl | None = Field(default=None, examples=["https://login.example.org/token"])
+    """Token endpoint of the authorization server, for `oauth2`."""
+    client_id: ClientName | None = None
+    """The name under which syncd is registered at the authorization server, for `oauth2`."""
+    client_secret: Secret | None = None
+    """The client's secret, for `oauth2`. Better in a secret file than here."""
+    client_auth: ClientAuth = "auto"
+    """Where the secret is sent: in the header (`basic`) or in the form (`post`); `auto`: in the header."""
+    scope: Scope | None = None
+    """Scopes to ask for, for `oauth2`; unset: none are named, and the server gives what it gives."""
+    audience: ClientName | None = None
+    """For whom the token shall be, where the authorization server must be told; sent as `audience`, an address as `resource`
+    too."""
 
 
 class ArchiveSettings(_Block):
@@ -135,19 +158,61 @@ class ArchiveSettings(_Block):
     """What the first import takes of what the archive holds already: `all`, studies `since:2020-01-31` by their StudyDate
     (those without a date too), or `none`. What arrives later is published however old it is, and so is an old study that
     changes. Another value lists the archive again."""
+    auth: ArchiveAuthSettings = Field(default_factory=ArchiveAuthSettings)
+
+    @property
+    def auth_kind(self) -> str:
+        """How syncd authenticates to it."""
+        by_token = "bearer" if self.token or self.auth.token_file else ""
+        return self.auth.kind or by_token or ("basic" if self.username else "none")
 
 
 class AuthSettings(_Block):
     """How syncd proves to the FHIR server who it is."""
 
-    kind: Annotated[Literal["none", "basic", "bearer"], BeforeValidator(_word)] = "none"
-    """How to authenticate: `basic` needs `username` and `password`, `bearer` needs `token`."""
+    kind: Annotated[Literal["none", "basic", "bearer", "oauth2", "smart"], BeforeValidator(lower_case)] | None = Field(
+        default=None, json_schema_extra={"default_text": "by what else is set"}
+    )
+    """How to authenticate. `basic` needs `username` and `password`, `bearer` needs `token` or `token_file`; `oauth2` means
+    client credentials, with `client_id` and `client_secret`; `smart` means SMART Backend Services, with `client_id` and
+    `private_key_file`. Unset: `bearer` where a token is given, else `none`. A client certificate goes with any of them."""
     username: UserName | None = None
     """User name for `basic`."""
     password: Secret | None = None
     """Password for `basic`. Better in a secret file than here."""
     token: Token | None = None
-    """Token for `bearer`. Better in a secret file than here."""
+    """Token for `bearer`. Better in a file than here."""
+    token_file: TokenFile | None = None
+    """File of the token for `bearer`, which another program renews; read again when it changes."""
+    token_url: EndpointUrl | None = Field(default=None, examples=["https://login.example.org/token"])
+    """Token endpoint, for `oauth2` and `smart`. Unset: what the FHIR server says in `.well-known/smart-configuration`."""
+    client_id: ClientName | None = None
+    """The name under which syncd is registered at the authorization server, for `oauth2` and `smart`."""
+    client_secret: Secret | None = None
+    """The client's secret, for `oauth2`. Better in a secret file than here."""
+    client_auth: ClientAuth = "auto"
+    """Where the secret is sent: in the header (`basic`) or in the form (`post`); `auto`: as the FHIR server's
+    `.well-known/smart-configuration` says, else in the header."""
+    private_key: KeyText | None = None
+    """The private key for `smart` as a text, where no file can be had: a JWK Set, a JWK or PEM."""
+    private_key_file: ReadableFile | None = None
+    """File of the private key for `smart`, as `syncd keys new` makes it (a JWK Set), or PEM; read again for each token. Its
+    first key signs: RS384 for RSA, ES384 for an EC key on P-384."""
+    key_id: ClientName | None = None
+    """`kid` of the key that signs, where it is not the first one, or of a PEM file. Unset: the key's own, else its
+    thumbprint."""
+    scope: Scope | None = None
+    """Scopes to ask for. Unset: for `smart`, system scopes for just the resources that these settings read and write, in the
+    words of SMART 2, or of SMART 1 where the server knows no other; for `oauth2`, none."""
+    audience: ClientName | None = None
+    """For `smart`: whom the signed assertion is for, where a server wants another than the token endpoint, as its issuer.
+    For `oauth2`: whom the token shall be for, where the server must be told; sent as `audience`, an address as `resource`
+    too."""
+
+    @property
+    def chosen_kind(self) -> str:
+        """How syncd authenticates."""
+        return self.kind or ("bearer" if self.token or self.token_file else "none")
 
 
 class FhirSettings(_Block):
@@ -155,9 +220,9 @@ class FhirSettings(_Block):
 
     url: ServiceUrl = Field(examples=["http://127.0.0.1:8080/fhir"])
     """Base URL of the FHIR server. Required."""
-    version: Annotated[Literal["auto", "dstu2", "r4", "r4b", "r5", "r6"], BeforeValidator(_word)] = "auto"
+    version: Annotated[Literal["auto", "dstu2", "r4", "r4b", "r5", "r6"], BeforeValidator(lower_case)] = "auto"
     """FHIR version to write. `auto` takes what the server says; a named one that it does not speak is refused."""
-    ids: Annotated[Literal["auto", "client", "server"], BeforeValidator(_word)] = "auto"
+    ids: Annotated[Literal["auto", "client", "server"], BeforeValidator(lower_case)] = "auto"
     """Who names our resources. `client`: syncd, by ids that follow from what they are; `server`: the server, by ids that the
     ledger keeps; `auto`: syncd, unless the server says or shows that it refuses such ids. DSTU2: by syncd only."""
     ca_file: ReadableFile | None = None

@@ -49,6 +49,9 @@ _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+LARGEST_TOKEN = 65_536
+"""Bytes of a file that holds one."""
+
 OUR_HEADERS = frozenset(
     {"accept", "cache-control", "connection", "content-encoding", "content-length", "content-type", "cookie", "host"}
     | {"if-match", "if-none-exist", "if-none-match", "prefer", "transfer-encoding", "x-correlation-id"}
@@ -104,6 +107,14 @@ def service_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def endpoint_url(text: str) -> str:
+    """An http or https address as it is to be asked: an authorization server compares it letter by letter."""
+    service_url(text.partition("?")[0])
+    if "#" in text or _NO_ADDRESS.search(text):
+        raise BadValue("has a fragment or a character that no address has")
+    return text
+
+
 def dicomweb_root(text: str) -> str:
     """The root of a DICOMweb service, to which clients add `/studies/…` (MAPPING I case 63)."""
     address = service_url(text)
@@ -151,6 +162,15 @@ def readable_file(path: Path) -> Path:
             return path
     except OSError as error:
         raise BadValue(f"names a file that cannot be read: {error.strerror}") from None
+
+
+def token_file(path: Path) -> Path:
+    """A file that holds a token now; it is read again whenever it changes."""
+    with readable_file(path).open("rb") as stream:
+        content = stream.read(LARGEST_TOKEN + 1)
+    if not re.fullmatch(rb"[!-~]+[\r\n]*", content) or len(content) > LARGEST_TOKEN:
+        raise BadValue("names a file that holds no token", "a token is one line of ASCII without blanks")
+    return path
 
 
 class LedgerAddress(str):
@@ -285,6 +305,20 @@ def user_name(text: str) -> str:
     return text
 
 
+def scope(text: str) -> str:
+    """Scopes as they are asked for, with blanks between them (RFC 6749 3.3)."""
+    if not all(re.fullmatch(r"[!#-\[\]-~]+", one) for one in text.split(" ")):
+        raise BadValue("holds a character that no scope has", "write scopes with one blank between them")
+    return text
+
+
+def client_name(text: str) -> str:
+    """A client identifier, an audience or a key's identifier: printable ASCII (RFC 6749 appendix A.1)."""
+    if not re.fullmatch(r"[ -~]+", text):
+        raise BadValue("holds a character outside printable ASCII")
+    return text
+
+
 def lower_case(given: Any) -> Any:
     """Words are compared without case: `INFO` is `info`."""
     return given.strip().lower() if isinstance(given, str) else given
@@ -305,12 +339,19 @@ def _bind_text(text: str) -> str:
 
 Duration = Annotated[float, BeforeValidator(seconds), Written(form="duration", example='"1s"')]
 ServiceUrl = Annotated[str, AfterValidator(service_url), Written(form="address", example='"https://pacs.example.org"')]
+EndpointUrl = Annotated[
+    str, AfterValidator(endpoint_url), Written(form="address", example='"https://login.example.org/token"')
+]
 DicomWebUrl = Annotated[
     str, AfterValidator(dicomweb_root), Written(form="address", example='"https://pacs.example.org/dicom-web"')
 ]
 SystemUri = Annotated[str, AfterValidator(absolute_uri), Written(form="URI", example='"urn:oid:2.999.1"')]
 Oid = Annotated[str, AfterValidator(oid), Written(form="OID", example='"2.999.1"')]
 TimeZone = Annotated[str, AfterValidator(time_zone), Written(form="IANA time zone", example='"Europe/Berlin"')]
+TokenFile = Annotated[Path, AfterValidator(token_file), Written(form="file", example='"/run/token"')]
+KeyText = Annotated[SecretStr, Written(form="secret", example='"…"')]
+Scope = Annotated[str, AfterValidator(scope), Written(form="text", example='"system/*.cruds"')]
+ClientName = Annotated[str, AfterValidator(client_name), Written(form="text", example='"syncd"')]
 ReadableFile = Annotated[Path, AfterValidator(readable_file), Written(form="file", example='"/etc/syncd/file.pem"')]
 Issuers = Annotated[
     dict[str, str],

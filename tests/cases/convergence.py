@@ -140,6 +140,18 @@ CONVERGENCE = (
         at("cli/commands/test_audit", "exactly_the_plan_that_was_shown_is_accepted"),
     ),
     _error(
+        "Tokens: the authorization server slow, dead, refusing; the token revoked, over, for somebody else; clocks apart",
+        at("auth/test_tokens", "many_threads_fetch_one_token", "a_token_is_fetched_once_and_renewed_before_it_ends"),
+        at("auth/test_tokens", "an_outage_is_not_noticed_while_the_token_holds", "a_failure_is_everybodys_for_a_second"),
+        at("auth/test_tokens", "a_clock_that_differs_is_tolerated_and_told", "an_assertion_serves_once"),
+        at("real/test_oauth", "a_refusal_pauses_the_target_and_names_the_setting", "a_slow_endpoint_is_an_outage"),
+        at("real/test_oauth", "a_dead_endpoint_is_an_outage_and_its_return_is_noticed"),
+        at("real/test_oauth", "a_token_that_is_over_is_replaced_within_the_request", "a_short_life_is_never_noticed"),
+        at("real/test_oauth", "a_token_for_somebody_else_is_told_with_its_audience"),
+        at("real/test_oauth", "keys_are_exchanged_without_a_refusal", "a_client_certificate_goes_with_a_token"),
+        at("real/test_oauth", "an_import_an_outage_and_an_audit", "an_archive_behind_a_gateway_takes_a_token"),
+    ),
+    _error(
         "Every kind of answer, on a scripted server",
         at("loop/workers/test_errors", "each_answer_has_its_consequence"),
         at("publish/test_answers", "every_status_has_its_meaning", "every_row_of_the_table_decides_something"),

@@ -106,6 +106,11 @@ WRITING = (
         at("loop/study/test_refusals", "after_a_reset_everything_is_back", "too_large_becomes_a_summary"),
         at("loop/fhir/test_inventory", "one_missing_study_starts_an_inventory_at_once"),
         at("real/test_server_away", "an_outage_loses_nothing_and_costs_no_study_an_attempt"),
+        at("auth/test_tokens", "a_server_in_trouble_is_an_outage_of_the_target", "a_refusal_pauses_and_names_the_setting"),
+        at(
+            "auth/test_credentials", "a_refused_token_is_replaced_once", "a_fresh_token_that_is_refused_tells_for_whom_it_is"
+        ),
+        at("real/test_oauth", "a_token_that_is_over_is_replaced_within_the_request", "an_import_an_outage_and_an_audit"),
     ),
     _rule(
         "C7",
@@ -248,6 +253,12 @@ WRITING = (
         at("settings/test_problems", "no_refusal_repeats_a_secret"),
         at("real/test_privacy", "neither_log_nor_page_names_a_patient_or_a_secret"),
         at("loop/study/test_what_is_kept", "of_a_published_study_no_word_is_kept", "nor_of_one_that_was_about_to_be_sent"),
+        at("auth/test_credentials", "nothing_prints_what_it_holds"),
+        at("cli/test_credentials", "nothing_secret_is_shown"),
+        at("real/test_oauth", "nothing_secret_was_ever_said"),
+        at("deploy/test_leaks", "what_is_said_fails_the_run"),
+        at("web/test_forged_lines", "no_field_ends_its_line_or_commands_a_terminal", "nor_does_any_text"),
+        at("cli/test_hostile_texts", "no_text_commands_the_terminal"),
     ),
     _rule(
         "S2",
@@ -262,6 +273,8 @@ WRITING = (
             "a_server_that_drips_a_byte_now_and_then_is_given_up",
             "a_turn_ends_within_a_request",
         ),
+        at("loop/workers/test_turns", "a_turn_that_takes_too_long_ends_and_costs_nobody_else_anything"),
+        at("http/test_any_answer", "a_server_may_answer_anything"),
         at(
             "http/test_replies",
             "what_nobody_can_trust_is_not_believed",
@@ -269,6 +282,7 @@ WRITING = (
             "a_text_of_too_many_values_is_refused_before_it_is_read",
         ),
         at("publish/test_http", "a_huge_reply_is_cut", "what_is_no_json_object_has_no_body"),
+        at("publish/test_asking", "an_answer_is_bounded", "a_redirect_is_not_followed", "a_slow_one_is_given_up"),
         at("publish/test_server", "an_id_is_checked_before_it_enters_a_url"),
         at("publish/test_bases", "a_page_never_climbs_out_of_the_base"),
         at("archive/reading/test_study_pass", "an_id_of_another_form_is_never_sent"),

@@ -16,9 +16,11 @@ LIBRARIES = frozenset(
     [
         "alembic",
         "apscheduler",
+        "cryptography",
         "fhir",
         "fhirclient",
         "httpx",
+        "joserfc",
         "prometheus_client",
         "psycopg",
         "pydantic",
@@ -71,7 +73,9 @@ def test_help_imports_the_terminal_and_nothing_else(tmp_path: Path) -> None:
     assert (code, imported) == (0, {"typer", "rich"})
 
 
-@pytest.mark.parametrize("command", ["run", "resync", "audit", "explain", "render", "check", "parked", "archive", "config"])
+@pytest.mark.parametrize(
+    "command", ["run", "resync", "audit", "explain", "render", "check", "parked", "archive", "config", "keys"]
+)
 def test_the_help_of_a_command_needs_nothing_that_it_works_with(tmp_path: Path, command: str) -> None:
     """docs/decisions/imports.md: the module of a command is imported by the help of every other one."""
     code, imported = _imported(command, "--help", folder=tmp_path)

@@ -1,38 +1,48 @@
-"""The packages of the second FHIR server: exact versions, held to their SHA-512, from no address."""
+"""The packages of servers that Node runs: exact versions, held to their SHA-512, from no address."""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts import set_up
-from scripts.set_up import MEDPLUM_LOCK
+from scripts.set_up import AUTHORIZATION_LOCK, MEDPLUM_LOCK
 from scripts.steps import carry_out
 
-LOCK = json.loads(MEDPLUM_LOCK.read_text(encoding="utf-8"))
-NAMED = json.loads(MEDPLUM_LOCK.with_name("package.json").read_text(encoding="utf-8"))
-INSTALLED = {name.removeprefix("node_modules/"): one for name, one in LOCK["packages"].items() if name}
+LOCKS = {file.parent.name: file for file in (MEDPLUM_LOCK, AUTHORIZATION_LOCK)}
 
 
-def test_the_lock_names_no_address() -> None:
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
+def test_the_lock_names_no_address(lock: Path) -> None:
     """npm takes each package from the registry that a machine is configured with; `npm install --package-lock-only
-    --omit-lockfile-registry-resolved` writes it so."""
-    text = MEDPLUM_LOCK.read_text(encoding="utf-8") + MEDPLUM_LOCK.with_name("package.json").read_text(encoding="utf-8")
+    --omit-lockfile-registry-resolved` writes it so, but for whom to thank for a package, which is taken out."""
+    text = lock.read_text(encoding="utf-8") + lock.with_name("package.json").read_text(encoding="utf-8")
     assert "://" not in text and "resolved" not in text
 
 
-def test_every_package_is_held_to_a_version_and_a_sha_512() -> None:
+@pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
+def test_every_package_is_held_to_a_version_and_a_sha_512(lock: Path) -> None:
     """`npm ci` refuses what does not fit, and a lock that does not fit package.json."""
-    assert {name: INSTALLED[name]["version"] for name in NAMED["dependencies"]} == NAMED["dependencies"]
-    assert all(re.fullmatch(r"\d+\.\d+\.\d+", one["version"]) for one in INSTALLED.values())
-    assert all(re.fullmatch(r"sha512-[\w+/]{86}==", one["integrity"]) for one in INSTALLED.values())
-    assert {one["license"] for one in INSTALLED.values()} <= {"Apache-2.0", "MIT"}
+    installed = {name.removeprefix("node_modules/"): one for name, one in _read(lock)["packages"].items() if name}
+    wanted = _read(lock.with_name("package.json"))["dependencies"]
+    assert {name: installed[name]["version"] for name in wanted} == wanted
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", one["version"]) for one in installed.values())
+    assert all(re.fullmatch(r"sha512-[\w+/]{86}==", one["integrity"]) for one in installed.values())
+    assert {one["license"] for one in installed.values()} <= {"Apache-2.0", "MIT", "ISC"}
 
 
-def test_they_are_installed_once_without_running_their_scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", LOCKS)
+def test_they_are_installed_once_without_running_their_scripts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """Set-up: a second run reuses; half an installation is begun anew."""
     ran: list[list[str]] = []
 
@@ -42,8 +52,8 @@ def test_they_are_installed_once_without_running_their_scripts(tmp_path: Path, m
 
     monkeypatch.setattr(set_up, "WORK", tmp_path)
     monkeypatch.setattr(set_up, "run", run)
-    (tmp_path / "medplum").mkdir()
-    (tmp_path / "medplum" / "half").touch()
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "half").touch()
     for _ in range(2):
-        assert carry_out(set_up._second_fhir_server())
+        assert carry_out({"medplum": set_up._second_fhir_server, "authorization": set_up._authorization_server}[name]())
     assert [command[:3] for command in ran] == [["npm", "ci", "--ignore-scripts"]]

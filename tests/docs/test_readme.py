@@ -19,9 +19,9 @@ from tests.docs import pages
 
 README = pages.ROOT / "README.md"
 HOSTS = {"127.0.0.1:8042", "127.0.0.1:18042", "127.0.0.1:18053", "127.0.0.1:18080"}
-HOSTS |= {"orthanc:8042", "fhir:8080", "pacs.example.org", "example.org", "www.w3.org", "dicom.nema.org", "nema.org"}
+HOSTS |= {"orthanc:8042", "fhir:8080", "pacs.example.org", "fhir.example.org", "example.org", "www.w3.org", "nema.org"}
 HOSTS |= {"snomed.info", "loinc.org", "radlex.org", "unitsofmeasure.org", "www.nlm.nih.gov", "ncicb.nci.nih.gov"}
-HOSTS |= {"hl7.org", "terminology.hl7.org", "www.cms.gov", "hl7.eu", "profiles.ihe.net"}
+HOSTS |= {"dicom.nema.org", "hl7.org", "terminology.hl7.org", "www.cms.gov", "hl7.eu", "profiles.ihe.net"}
 """Hosts that pages and pictures may name: this machine's, made-up ones, the name space of SVG, and those in the names of
 code systems and guides (docs/mapping.md, docs/profiles.md)."""
 SOMEBODYS = ("/home/", "/root/", "/tmp/", "/var/tmp/", f"{pages.ROOT}/")

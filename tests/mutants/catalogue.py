@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import following, living, publishing, saying, withdrawing
+from tests.mutants import following, knowing, living, publishing, saying, withdrawing
 from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -11,4 +11,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *publishing.MUTANTS,
     *living.MUTANTS,
     *withdrawing.MUTANTS,
+    *knowing.MUTANTS,
 )

@@ -432,10 +432,27 @@ MUTANTS = (
         noticed_by=("tests/loop/study/test_refusals.py", "tests/publish/test_server.py"),
     ),
     Mutant(
+        name="request-outlives-its-turn",
+        rule="S2",
+        breaks="a study whose servers answer each request late, but in time, holds a worker for hours",
+        edits=(Edit("syncd/http/deadline.py", "mine if turn is None or mine.at < turn.at else turn", "mine"),),
+        noticed_by=("tests/http/test_deadlines.py::test_the_end_of_a_turn_is_forgotten_with_it",),
+    ),
+    Mutant(
+        name="last-of-two-keys-believed",
+        rule="S2",
+        breaks="JSON that says a key twice is taken by its last word, which another reader may not have seen",
+        edits=(Edit("syncd/http/replies.py", "    if len(found) != len(pairs):\n", "    if not pairs and found:\n"),),
+        noticed_by=("tests/http/test_replies.py::test_what_nobody_can_trust_is_not_believed",),
+    ),
+    Mutant(
         name="redirects-followed",
         rule="S2",
         breaks="credentials and patients go wherever a server points to",
-        edits=(Edit("syncd/publish/http.py", "allow_redirects=False", "allow_redirects=True"),),
+        edits=(
+            Edit("syncd/publish/http.py", "allow_redirects=False", "allow_redirects=True"),
+            Edit("syncd/publish/http.py", "session = _Session()", "session = requests.Session()"),
+        ),
         noticed_by=("tests/publish/test_http.py::test_redirects_are_not_followed",),
     ),
     Mutant(

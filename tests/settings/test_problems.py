@@ -63,8 +63,44 @@ CONTRADICTIONS = [
     ({f"{ARCHIVE}PASSWORD": "p"}, f"{ARCHIVE}USERNAME (not set): is missing: {ARCHIVE}PASSWORD needs it"),
     ({f"{AUTH}KIND": "bearer"}, f"{AUTH}TOKEN (not set): is missing: FHIR__AUTH__KIND bearer needs it"),
     (
-        {f"{AUTH}TOKEN": "t"},
+        {f"{AUTH}TOKEN": "t", f"{AUTH}KIND": "none"},
         f"{AUTH}TOKEN (environment): is never used, for FHIR__AUTH__KIND is none; set {AUTH}KIND to bearer, or remove it",
+    ),
+    (
+        {f"{AUTH}TOKEN": "t", f"{AUTH}TOKEN_FILE": "{token}"},
+        f"{AUTH}TOKEN_FILE (environment): excludes {AUTH}TOKEN; keep one",
+    ),
+    (
+        {f"{AUTH}KIND": "oauth2", f"{AUTH}CLIENT_ID": "us"},
+        f"{AUTH}CLIENT_SECRET (not set): is missing: FHIR__AUTH__KIND oauth2 needs it",
+    ),
+    (
+        {f"{AUTH}KIND": "smart", f"{AUTH}CLIENT_ID": "us"},
+        f"{AUTH}PRIVATE_KEY_FILE (not set): is missing: FHIR__AUTH__KIND smart needs it",
+    ),
+    (
+        {f"{AUTH}KIND": "smart", f"{AUTH}CLIENT_ID": "u", f"{AUTH}PRIVATE_KEY": "k", f"{AUTH}PRIVATE_KEY_FILE": "{pem}"},
+        f"{AUTH}PRIVATE_KEY (environment): excludes {AUTH}PRIVATE_KEY_FILE; keep one",
+    ),
+    (
+        {f"{AUTH}SCOPE": "system/*.rs"},
+        f"{AUTH}SCOPE (environment): is never used, for FHIR__AUTH__KIND is none; set {AUTH}KIND to oauth2 or smart",
+    ),
+    (
+        {f"{ARCHIVE}AUTH__KIND": "oauth2", f"{ARCHIVE}AUTH__CLIENT_ID": "u", f"{ARCHIVE}AUTH__CLIENT_SECRET": "s"},
+        f"{ARCHIVE}AUTH__TOKEN_URL (not set): is missing: ARCHIVES__MAIN__AUTH__KIND oauth2 needs it",
+    ),
+    (
+        {f"{ARCHIVE}AUTH__KIND": "bearer", f"{ARCHIVE}AUTH__TOKEN_FILE": "{token}", f"{ARCHIVE}PASSWORD": "p"},
+        f"{ARCHIVE}PASSWORD (environment): is never used, for ARCHIVES__MAIN__AUTH__KIND is bearer; set",
+    ),
+    (
+        {f"{ARCHIVE}AUTH__TOKEN_FILE": "{token}", f"{ARCHIVE}USERNAME": "u"},
+        f"{ARCHIVE}AUTH__TOKEN_FILE (environment): excludes {ARCHIVE}USERNAME",
+    ),
+    (
+        {f"{ARCHIVE}AUTH__CLIENT_ID": "u"},
+        f"{ARCHIVE}AUTH__CLIENT_ID (environment): is never used, for ARCHIVES__MAIN__AUTH__KIND is none; set",
     ),
     (
         {f"{AUTH}KIND": "bearer", f"{AUTH}TOKEN": "t", "SYNCD_FHIR__HEADERS": '{"authorization": "x"}'},
@@ -99,7 +135,10 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, environ
     """docs/settings.md: what no single value can tell (RULES S3 for the token)."""
     pem = tmp_path / "some.pem"
     pem.write_text("-")
-    lines = problems({name: value.replace("{pem}", str(pem)) for name, value in environ.items()})
+    token = tmp_path / "token"
+    token.write_text("t\n")
+    files = {"{pem}": str(pem), "{token}": str(token)}
+    lines = problems({name: files.get(value, value) for name, value in environ.items()})
     assert len(lines) == 1
     assert lines[0].startswith(told)
 
@@ -116,6 +155,10 @@ def test_basic_needs_both_of_its_fields_and_names_both() -> None:
         {"SYNCD_WEB__BIND": "0.0.0.0:80", "SYNCD_WEB__TOKEN": "t"},
         {f"{AUTH}KIND": "BASIC", f"{AUTH}USERNAME": "u", f"{AUTH}PASSWORD": "p"},
         {f"{ARCHIVE}TOKEN": "t"},
+        {f"{ARCHIVE}TOKEN": "t", f"{ARCHIVE}AUTH__KIND": "bearer"},
+        {f"{AUTH}TOKEN": "t"},
+        {f"{AUTH}KIND": "oauth2", f"{AUTH}CLIENT_ID": "us", f"{AUTH}CLIENT_SECRET": "s", f"{AUTH}CLIENT_AUTH": "Post"},
+        {f"{AUTH}KIND": "smart", f"{AUTH}CLIENT_ID": "us", f"{AUTH}PRIVATE_KEY": "two\nlines", f"{AUTH}KEY_ID": "k"},
         {"SYNCD_POLICY__PROFILE": "mado", f"{ARCHIVE}RETRIEVE_LOCATION_UID": "2.999.1", "SYNCD_FHIR__VERSION": "R4"},
         {"SYNCD_POLICY__PROFILE": "eu", "SYNCD_FHIR__VERSION": "auto"},
         {"SYNCD_POLICY__PROFILE": "eu", "SYNCD_POLICY__SERVICE_REQUEST": "match"},
@@ -130,7 +173,7 @@ def test_settings_that_complete_each_other_are_accepted(environ: dict[str, str])
     assert list(load(environ={**ENOUGH, **environ}).archives) == ["main"]
 
 
-@pytest.mark.parametrize("name", ["FHIR__BUNDLE_ENTRIES", "FHIR__AUTH__CLIENT_SECRET", "WEB__THUMBNAILS"])
+@pytest.mark.parametrize("name", ["FHIR__BUNDLE_ENTRIES", "FHIR__BUNDLE_INSTANCES", "WEB__THUMBNAILS"])
 def test_a_setting_of_a_later_version_says_so(tmp_path: Path, name: str) -> None:
     """docs/settings.md: a setting exists only once it works."""
     told = "this version does not have this setting yet; remove it"

@@ -54,9 +54,9 @@ REFUSED = [
     ("FHIR__CONCURRENCY", "0", "`0` is out of range; use at least 1"),
     ("FHIR__CONCURRENCY", "four", "`four` cannot be used; write a whole number"),
     ("FHIR__VERIFY_TLS", "maybe", "`maybe` cannot be used; write true or false"),
-    ("FHIR__AUTH__KIND", "smart", "is smart, which is not supported yet by this version"),
+    ("FHIR__AUTH__KIND", "smat", "`smat` is none of none, basic, bearer, oauth2, smart; did you mean smart?"),
     ("FHIR__VERSION", "r44", "`r44` is none of auto, dstu2, r4, r4b, r5, r6; did you mean r4?"),
-    ("FHIR__AUTH__KIND", "oauth2", "is oauth2, which is not supported yet by this version"),
+    ("ARCHIVES__MAIN__AUTH__KIND", "smart", "`smart` is none of none, basic, bearer, oauth2"),
     ("FHIR__URL", "localhost:8080/fhir", "is no http or https address; begin it with http:// or https://"),
     ("FHIR__URL", "http:///fhir", "names no host; write it as https://host:port/path"),
     ("FHIR__URL", "http://h:99999/fhir", "is no address; write it as https://host:port/path"),
@@ -96,6 +96,12 @@ REFUSED = [
     ("ARCHIVES__MAIN__STUDY_ID_SYSTEM", "urn:uuid:1", "is no valid urn:uuid;"),
     ("ARCHIVES__MAIN__ISSUERS", '{"A": "1.2"}', "issuer 'A': is an OID, not a URI; write urn:oid:1.2"),
     ("ARCHIVES__MAIN__TOKEN", "two words", "holds a blank or a character outside ASCII"),
+    ("FHIR__AUTH__TOKEN_FILE", "/not/there", "names a file that cannot be read: No such file or directory"),
+    (
+        "FHIR__AUTH__TOKEN_FILE",
+        "/etc/passwd",
+        "names a file that holds no token; a token is one line of ASCII",
+    ),
 ]
 
 

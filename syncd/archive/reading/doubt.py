@@ -71,11 +71,18 @@ def _doubtful(
                 if isinstance(item, dict):
                     yield from _doubtful(item, texts, at=(*at, tag, number), named=named, decoded_by=decoded_by)
         elif tag in texts:
-            doubted = value is None or (isinstance(value, str) and _in_doubt(value, named, decoded_by))
-            yield from [(*at, tag)] if doubted else ()
-        elif tag in CODED_STRINGS:
-            doubted = value is None or (isinstance(value, str) and _is_dirty(value))
-            yield from [(*at, tag)] if doubted else ()
+            yield from [(*at, tag)] if _is_doubted(value, named, decoded_by) else ()
+        elif tag in CODED_STRINGS and _is_unclean(value):
+            yield (*at, tag)
+
+
+def _is_doubted(value: object, named: tuple[str, ...], decoded_by: tuple[str, ...]) -> bool:
+    """What is missing may have been a text; what is none is nobody's doubt."""
+    return value is None or (isinstance(value, str) and _in_doubt(value, named, decoded_by))
+
+
+def _is_unclean(value: object) -> bool:
+    return value is None or (isinstance(value, str) and _is_dirty(value))
 
 
 def _in_doubt(text: str, named: tuple[str, ...], decoded_by: tuple[str, ...]) -> bool:

@@ -113,7 +113,7 @@ class Calls:
         return bytes(response.content)
 
     def stream(self, path: str, *, what: str) -> Iterator[bytes]:
-        """The body of a GET as it arrives; the time that its reader takes is not counted."""
+        """The body of a GET as it arrives; what its reader does in between is held to no end of ours."""
         until = deadline.of_request(self._longest)
 
         def open_stream(orthanc: Any) -> httpx.Response:
@@ -154,6 +154,8 @@ class Calls:
                 self._on_call(DENIED)
                 response.close()
                 response = call(self._orthanc)
+                if response.status_code == httpx.codes.UNAUTHORIZED:
+                    self._credentials.refused()
         return response
 
     @contextmanager
@@ -204,6 +206,8 @@ class Calls:
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             self._on_call(DENIED)
             both = f"{self._at.setting('USERNAME')} and {self._at.setting('PASSWORD')}"
+            if self._at.authorization is not None:
+                both = f"{self._at.setting('AUTH__KIND')} and what it needs"
             raise self._unsuitable(f"refuses our credentials (HTTP {status}); set {both}")
         if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS) or status >= 500:
             self._on_call(BUSY)

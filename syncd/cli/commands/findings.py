@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
+from pathlib import Path
 
+from syncd.auth.credentials import Granted
 from syncd.cli.commands.rerender import describe_rerender
 from syncd.cli.exits import Exit, code_of
-from syncd.cli.wiring import site
+from syncd.cli.wiring import authorizations, site
 from syncd.errors import ConfigurationError, StudyError, SyncdError, Unsuitable
 from syncd.ledger.ledger import Ledger
 from syncd.loop import removed_archive
@@ -33,6 +36,10 @@ _now = time.time
 
 SKEW = 5.0
 """Seconds by which clocks may differ: both servers tell whole seconds, and an answer takes its time."""
+
+DAY = 86_400.0
+SOON = 30
+"""Days before a client certificate ends in which it is told."""
 
 NEEDED = frozenset({"ImagingStudy", "Patient"})
 """Besides the type of the sentinel: Endpoint, which DSTU2 does not have, or Basic."""
@@ -71,10 +78,16 @@ class Line:
 
 def find_all(settings: Settings) -> Iterator[Line]:
     """The lines, in the order in which an operator sets things up."""
-    chosen = site(settings)
+    who = authorizations(settings)
+    chosen = site(settings, known_as=who)
     yield Line(mark=Mark.OK, about="settings", text="all values are usable")
     yield from _warnings(settings)
+    yield from _certificate("SYNCD_FHIR__CLIENT_CERT", settings.fhir.client_cert)
+    for name, archive in settings.archives.items():
+        yield from _certificate(f"SYNCD_ARCHIVES__{name.upper()}__CLIENT_CERT", archive.client_cert)
     yield from _lines_or_error("hooks", _hooks)
+    for one in who.granted:
+        yield from _lines_or_error("tokens", partial(_tokens, one))
     for source in chosen.archives.values():
         yield from _lines_or_error("archive", partial(_archive, chosen, source))
     yield from _lines_or_error("FHIR server", lambda: _fhir(chosen))
@@ -125,11 +138,46 @@ def _archive_warnings(name: str, chosen: ArchiveSettings) -> Iterator[Line]:
         )
 
 
+def _certificate(setting: str, file: Path | None) -> Iterator[Line]:
+    """A line where a certificate of ours ends soon, or has ended."""
+    if file is None:
+        return
+    from syncd.auth.certificates import valid_until
+
+    left = valid_until(file) - _now()
+    if left < 0:
+        text = f"{setting}: {file} expired {-left / DAY:.1f} days ago: have a new one signed"
+        yield Line(mark=Mark.BAD, about="settings", text=text, code=Exit.UNREACHABLE)
+    elif left < SOON * DAY:
+        text = f"{setting}: {file} expires in {left / DAY:.1f} days"
+        yield Line(mark=Mark.WARNING, about="settings", text=text)
+
+
 def _hooks() -> Iterator[Line]:
     """One line, and none where there is no hook."""
     found = [f"{hook.name} ({hook.distribution})" for hook in load_hooks()]
     if found:
         yield Line(mark=Mark.OK, about="hooks", text=f"asked about every resource, in this order: {', '.join(found)}")
+
+
+def _tokens(granted: Granted) -> Iterator[Line]:
+    """What an authorization server gives us: for what we asked, what it granted, and for how long."""
+    fetched = granted.tokens.current()
+    token, of = fetched.token, f"for {granted.place.whose}, from {fetched.endpoint}: "
+    told = " ".join(token.granted or ()) or "nothing that it names"
+    asked = f"asked for {' '.join(fetched.asked)}" if fetched.asked else "asked for no scope by name"
+    given = "all of it granted" if fetched.asked and not fetched.missing else f"granted {told}"
+    lives = f"lives {token.lifetime:.0f} s" if math.isfinite(token.lifetime) else "it does not say how long it lives"
+    audience = f"; for {token.audience}" if token.audience else ""
+    yield Line(mark=Mark.OK, about="tokens", text=f"{of}{asked}: {given}; {lives}{audience}")
+    if fetched.missing:
+        text = f"{of}not granted: {' '.join(fetched.missing)}: have it allowed there, what needs it will be refused"
+        yield Line(mark=Mark.WARNING, about="tokens", text=text)
+    if not fetched.endpoint.startswith("https:"):
+        text = f"{of}not by https, so anybody on the way can read them"
+        yield Line(mark=Mark.WARNING, about="tokens", text=text)
+    if fetched.ahead is not None:
+        yield from _skew("tokens", _now() + fetched.ahead, of=of)
 
 
 def _archive(chosen: Site, source: Source) -> Iterator[Line]:

@@ -1,0 +1,106 @@
+"""Requests to whoever gives tokens for a server: small, bounded, and without the credentials of that server.
+
+They are made in the middle of another request, by the thread that needs the token, and never outlast its turn.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import requests
+
+from syncd.auth.exchange import Answer
+from syncd.auth.place import Place
+from syncd.http import deadline
+from syncd.http.connection import Connection
+from syncd.http.headers import common_headers
+from syncd.http.replies import Unreadable, bounded, read_json
+from syncd.publish.http import errors_told
+from syncd.publish.transport import Adapter
+
+LARGEST_ANSWER = 1024 * 1024
+"""Bytes; a token has a few thousand."""
+LONGEST_WAIT = 15.0
+"""Seconds for a whole answer, unless the server itself gets less: workers stand still meanwhile."""
+
+_PIECE = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class GiverConnection(Connection):
+    """An authorization server, reached as the server is for which it gives tokens: same authorities, same certificate."""
+
+    place: Place
+    timeout: float = LONGEST_WAIT
+
+    @property
+    def server(self) -> str:
+        return self.place.server
+
+    @property
+    def name_told(self) -> str:
+        return f"The authorization server of {self.place.whose}"
+
+    @property
+    def software(self) -> str:
+        return "it"
+
+    def setting(self, word: str) -> str:
+        if word == "URL":
+            return self.place.setting("TOKEN_URL")
+        return self.place.prefix.removesuffix("AUTH__") + word
+
+
+class Asking:
+    """`syncd.auth.exchange.Asked`, by requests; safe for several threads."""
+
+    def __init__(self, connection: GiverConnection) -> None:
+        self._at = connection
+        self._tls = connection.tls()
+        self._local = threading.local()
+
+    def __call__(
+        self, method: str, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str]
+    ) -> Answer:
+        # Before discovery has told where the giver is, the server itself is asked.
+        at = replace(self._at, url=url)
+        until = deadline.of_request(at.timeout)
+        with (
+            deadline.kept(until),
+            errors_told(at, "a request for a token" if method == "POST" else f"{method} {at.address}"),
+        ):
+            until.check()
+            with self._session().request(
+                method,
+                url,
+                data=dict(form) if form is not None else None,
+                headers={**common_headers(), **headers},
+                timeout=at.timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return _answer(response)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.trust_env = False
+            session.mount("http://", Adapter(self._tls))
+            session.mount("https://", Adapter(self._tls))
+            session.headers["Accept-Encoding"] = "identity"
+            session.verify = self._at.verify_tls
+        return session
+
+
+def _answer(response: requests.Response) -> Answer:
+    coding = response.headers.get("Content-Encoding", "")
+    chunks = bounded(response.raw.stream(_PIECE, decode_content=False), limit=LARGEST_ANSWER, coding=coding)
+    body = b"".join(chunks)
+    try:
+        parsed = read_json(body) if body and "json" in response.headers.get("Content-Type", "") else None
+    except Unreadable:
+        parsed = None
+    return Answer(status=response.status_code, headers=response.headers, body=parsed if isinstance(parsed, dict) else None)
