@@ -150,13 +150,20 @@ class Calls:
                 response = call(self._orthanc)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 response = call(self._orthanc)
-            if response.status_code == httpx.codes.UNAUTHORIZED and self._credentials.refused():
+            if self._is_refused(response):
                 self._on_call(DENIED)
                 response.close()
                 response = call(self._orthanc)
-                if response.status_code == httpx.codes.UNAUTHORIZED:
-                    self._credentials.refused()
+                self._is_refused(response)
         return response
+
+    def _is_refused(self, response: httpx.Response) -> bool:
+        """Whether other credentials may help. What is raised leaves no answer that holds its connection."""
+        try:
+            return response.status_code == httpx.codes.UNAUTHORIZED and self._credentials.refused()
+        except SyncdError:
+            response.close()
+            raise
 
     @contextmanager
     def _translate_errors(self, what: str) -> Iterator[None]:

@@ -188,6 +188,48 @@ def test_requests_carry_credentials_and_the_correlation_id() -> None:
     assert scripted.requests[0].headers["Accept-Encoding"] == "identity"
 
 
+class _Gone:
+    """Tokens of which the first, or the second as well, is refused, and there is no other."""
+
+    def __init__(self, *, at: int) -> None:
+        self._left = at
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": "Bearer x"}
+
+    def refused(self) -> bool:
+        self._left -= 1
+        if not self._left:
+            raise Unsuitable("no other token", server="main")
+        return True
+
+
+class _Held(httpx.SyncByteStream):
+    """An answer that takes a connection until it is closed."""
+
+    def __init__(self, held: set[_Held]) -> None:
+        self._held = held
+        held.add(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"no"
+
+    def close(self) -> None:
+        self._held.discard(self)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_no_connection_is_kept_of_a_stream_that_is_refused_for_good(at: int) -> None:
+    """There are sixteen of them: afterwards nobody could ask this archive any more, whatever became of the token."""
+    held: set[_Held] = set()
+    scripted = Scripted({"GET /studies": lambda request: httpx.Response(401, stream=_Held(held))})
+    connection = ArchiveConnection(name=ArchiveName("main"), url="http://orthanc.invalid/", authorization=_Gone(at=at))
+    with pytest.raises(Unsuitable, match="no other token"):
+        list(OrthancArchive(connection, transport=scripted).study_ids())
+    assert len(scripted.asked) == at
+    assert not held
+
+
 def test_a_token_is_sent_as_bearer() -> None:
     """docs/settings.md: `__TOKEN`."""
     scripted = Scripted({"GET /changes": answering(EMPTY_PAGE)})
