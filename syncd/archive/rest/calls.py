@@ -113,7 +113,8 @@ class Calls:
         return bytes(response.content)
 
     def stream(self, path: str, *, what: str) -> Iterator[bytes]:
-        """The body of a GET as it arrives; what its reader does in between is held to no end of ours."""
+        """The body of a GET as it arrives; what its reader does in between is held to no end of ours, nor does it count as
+        the archive's time."""
         until = deadline.of_request(self._longest)
 
         def open_stream(orthanc: Any) -> httpx.Response:
@@ -130,7 +131,9 @@ class Calls:
                     chunk = next(chunks, None)
                 if chunk is None:
                     break
+                handed_over = deadline.now()
                 yield chunk
+                until = until.later(by=deadline.now() - handed_over)
         self._on_call(OK)
 
     def not_orthanc(self, what: str) -> Unsuitable:

@@ -164,6 +164,27 @@ def test_a_reply_that_drips_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert now[0] < 40
 
 
+def test_what_the_reader_of_a_listing_does_meanwhile_is_not_the_archives_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES A8, S2: a million ids are written into the ledger as they come, and with a short TIMEOUT no sweep would end."""
+    now = [0.0]
+    ids = [f'"{number:08x}-00000000-00000000-00000000-00000000"' for number in range(50)]
+
+    def answered() -> Iterator[bytes]:
+        yield b"["
+        for each in ids:
+            now[0] += 0.1
+            yield each.encode() + b","
+        yield b'""]'
+
+    monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    orthanc, _ = archive({"GET /studies": lambda request: httpx.Response(200, content=answered())})
+    read = 0
+    for _ in orthanc.study_ids():
+        now[0] += 5.0
+        read += 1
+    assert read == len(ids)
+
+
 def test_redirects_and_the_environment_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES S2: credentials go to the configured address only."""
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
