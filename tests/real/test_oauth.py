@@ -43,11 +43,12 @@ from tests.authorization import AUDIENCE, Authorization, Known, is_installed
 from tests.authorization.guarded import GuardedArchive, GuardedServer
 from tests.authorization.papers import Papers, issue
 from tests.docs import pages
+from tests.planted import OAUTH_SECRET
 from tests.real.installation import Installation, study
 from tests.servers import Archive, FhirServer, wait_until
 from tests.settings.given import ENOUGH
 
-SECRET = "planted:secret with % & blanks"
+SECRET = OAUTH_SECRET
 SCOPES = system_scopes(needs(load(environ=ENOUGH), policy(load(environ=ENOUGH))))
 SENT = 3
 PLACE = Place()
