@@ -17,7 +17,7 @@ from syncd.auth.tokens import Grant, Tokens
 from syncd.errors import ConfigurationError, SyncdError
 from syncd.http.headers import Credentials
 from syncd.publish.asking import LONGEST_WAIT, Asking, GiverConnection
-from syncd.settings.schema import ArchiveAuthSettings, ArchiveSettings, AuthSettings, FhirSettings
+from syncd.settings.schema import ArchiveAuthSettings, ArchiveSettings, AuthSettings, FhirSettings, WebSettings
 
 _METHODS = {"auto": "", "basic": BASIC, "post": POST}
 
@@ -60,6 +60,14 @@ def of_archive(name: str, archive: ArchiveSettings) -> Credentials | None:
             grant = _grant(archive.auth, _secret_client(archive.auth, place), place)
             return Granted(Tokens(grant, ask=_asking(archive, place)), place=place)
     return None
+
+
+def of_web(web: WebSettings) -> Callable[[], str]:
+    """The token that our own pages ask for, as it is now; empty where none is set."""
+    if web.token_file is None:
+        token = web.token.get_secret_value() if web.token else ""
+        return lambda: token
+    return SecretFile(web.token_file, setting="TOKEN_FILE", place=Place(server="web", prefix="SYNCD_WEB__")).read
 
 
 def _grant(

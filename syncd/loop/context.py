@@ -7,15 +7,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from syncd.archive.interface import Archive
 from syncd.errors import ServerReset
 from syncd.ledger.ledger import Ledger
 from syncd.loop.hooks import Hook
 from syncd.loop.judged import Judged
+from syncd.loop.steps import Step, report_step
 from syncd.mapping.policy import MappingPolicy
 from syncd.model.ids import ArchiveName
+from syncd.model.work import Companion
+from syncd.plan.decide import Found
 from syncd.publish import sentinel
 from syncd.publish.server import FhirServer
 from syncd.selection.site import Selection
@@ -118,6 +121,35 @@ class Context:
             self.server, target.sentinel_id, installation_id=self.installation_id, fhir_version=self.fhir_version
         ):
             raise ServerReset()
+
+    @contextmanager
+    def hold_ours(
+        self,
+        resource: Mapping[str, Any],
+        *,
+        fresh: bool = False,
+        believed: Callable[[Companion], Companion | None] = lambda known: known,
+    ) -> Iterator[Companion | None]:
+        """Hold the lock of a resource that is wholly ours (Patient, Endpoint, machine, ourselves) for the block: two studies
+        do not write it at once. Gives what we wrote last, None where that does not count.
+
+        `believed`: what of the ledger's word counts. `fresh`: the server is asked whether it is still there; whoever needs
+        it writes it again."""
+        resource_type, resource_id = str(resource["resourceType"]), str(resource["id"])
+        with self.locks.hold(f"{resource_type}/{resource_id}"):
+            known = self.ledger.companions.find(resource_type, resource_id)
+            known = believed(known) if known is not None else None
+            if known is not None and fresh and not isinstance(self.server.read(resource_type, resource_id), Found):
+                known = None
+            yield known
+
+    def remember(self, kept: Companion, *, known: Companion | None, step: Step | None = None) -> None:
+        """Keep what is there now of such a resource, where that is not what was `known`; `step` is the moment before."""
+        if kept == known:
+            return
+        if step is not None:
+            report_step(step)
+        self.ledger.companions.save(kept)
 
     @property
     def installation_id(self) -> str:

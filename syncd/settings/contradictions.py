@@ -186,7 +186,10 @@ def _has_authorization(headers: Any) -> bool:
 
 def _web(given: Mapping[Path, Given]) -> Iterator[Problem]:
     bind = given.get(("web", "bind"))
-    if bind is None or not isinstance(bind.value, str) or ("web", "token") in given:
+    tokens = [given[path] for path in (("web", "token"), ("web", "token_file")) if path in given]
+    for one in tokens[1:]:
+        yield _problem(one, f"excludes {tokens[0].name}", advice="keep one")
+    if bind is None or not isinstance(bind.value, str) or tokens:
         return
     try:
         host, _port = bind_address(bind.value)

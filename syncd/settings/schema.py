@@ -364,9 +364,11 @@ class WebSettings(_Block):
     """Health, metrics and the status as JSON."""
 
     bind: Bind = "127.0.0.1:8053"
-    """Address and port to listen on; port 0 takes a free one. Another address than loopback needs `token`."""
+    """Address and port to listen on; port 0 takes a free one. Another address than loopback needs a token."""
     token: Token | None = None
     """Token that `/api/` asks for, sent as `Authorization: Bearer …`. Health and metrics never ask for it."""
+    token_file: TokenFile | None = None
+    """File of that token, in place of `token`; read again when it changes, so that it is replaced without a restart."""
 
     @property
     def host(self) -> str:

@@ -8,7 +8,7 @@ and never an exception's text.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import structlog
 from prometheus_client.exposition import choose_encoder
@@ -31,8 +31,9 @@ __all__ = ["allowed_hosts", "create_app"]
 log = structlog.get_logger(__name__)
 
 
-def create_app(facts: Facts, metrics: Metrics, *, token: str, allowed_hosts: Collection[str]) -> Starlette:
-    """The application. `token` is empty where none is set; the function of that name makes `allowed_hosts`."""
+def create_app(facts: Facts, metrics: Metrics, *, token: Callable[[], str], allowed_hosts: Collection[str]) -> Starlette:
+    """The application. `token` gives the one of now, empty where none is set; the function of that name makes
+    `allowed_hosts`."""
     metrics.follow(facts)
     pages = _Pages(facts, metrics, token=token)
     return Starlette(
@@ -50,7 +51,7 @@ def create_app(facts: Facts, metrics: Metrics, *, token: str, allowed_hosts: Col
 class _Pages:
     """Plain functions, run in worker threads, because the facts are read from a file."""
 
-    def __init__(self, facts: Facts, metrics: Metrics, *, token: str) -> None:
+    def __init__(self, facts: Facts, metrics: Metrics, *, token: Callable[[], str]) -> None:
         self._facts = facts
         self._metrics = metrics
         self._token = token
@@ -86,7 +87,7 @@ class _Pages:
         pause = self._wrong_tokens.pause(address)
         if pause:
             raise HTTPException(429, "too many wrong tokens", headers={"Retry-After": str(math.ceil(pause))})
-        if has_token(request.headers, token=self._token):
+        if has_token(request.headers, token=self._token()):
             return
         if "authorization" in request.headers and self._wrong_tokens.count(address):
             log.warning("web_tokens_refused", address=address)

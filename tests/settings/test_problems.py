@@ -106,6 +106,10 @@ CONTRADICTIONS = [
         {f"{AUTH}KIND": "bearer", f"{AUTH}TOKEN": "t", "SYNCD_FHIR__HEADERS": '{"authorization": "x"}'},
         "SYNCD_FHIR__HEADERS (environment): sets Authorization, which FHIR__AUTH__KIND bearer sets too; keep one",
     ),
+    (
+        {"SYNCD_WEB__TOKEN": "t", "SYNCD_WEB__TOKEN_FILE": "{token}"},
+        "SYNCD_WEB__TOKEN_FILE (environment): excludes SYNCD_WEB__TOKEN; keep one",
+    ),
     ({"SYNCD_WEB__BIND": "pacs:8053"}, "SYNCD_WEB__TOKEN (not set): is missing: SYNCD_WEB__BIND listens on another"),
     (
         {"SYNCD_POLICY__BODY_STRUCTURE": "yes", "SYNCD_FHIR__VERSION": "r4b"},
@@ -153,6 +157,7 @@ def test_basic_needs_both_of_its_fields_and_names_both() -> None:
     "environ",
     [
         {"SYNCD_WEB__BIND": "0.0.0.0:80", "SYNCD_WEB__TOKEN": "t"},
+        {"SYNCD_WEB__BIND": "0.0.0.0:80", "SYNCD_WEB__TOKEN_FILE": "{token}"},
         {f"{AUTH}KIND": "BASIC", f"{AUTH}USERNAME": "u", f"{AUTH}PASSWORD": "p"},
         {f"{ARCHIVE}TOKEN": "t"},
         {f"{ARCHIVE}TOKEN": "t", f"{ARCHIVE}AUTH__KIND": "bearer"},
@@ -168,9 +173,12 @@ def test_basic_needs_both_of_its_fields_and_names_both() -> None:
         {"SYNCD_POLICY__BODY_STRUCTURE": "off", "SYNCD_FHIR__VERSION": "r4"},
     ],
 )
-def test_settings_that_complete_each_other_are_accepted(environ: dict[str, str]) -> None:
+def test_settings_that_complete_each_other_are_accepted(tmp_path: Path, environ: dict[str, str]) -> None:
     """docs/settings.md: the other side of the contradictions."""
-    assert list(load(environ={**ENOUGH, **environ}).archives) == ["main"]
+    token = tmp_path / "token"
+    token.write_text("t\n")
+    given = {name: str(token) if value == "{token}" else value for name, value in environ.items()}
+    assert list(load(environ={**ENOUGH, **given}).archives) == ["main"]
 
 
 @pytest.mark.parametrize("name", ["FHIR__BUNDLE_ENTRIES", "FHIR__BUNDLE_INSTANCES", "WEB__THUMBNAILS"])

@@ -114,21 +114,23 @@ def test_other_programs_secrets_are_not_ours(empty_machine: Path) -> None:
 
 
 def test_a_variable_can_name_a_file(empty_machine: Path) -> None:
-    """docs/settings.md: `<VARIABLE>_FILE`, as strong as the environment; CA_FILE is a setting of its own."""
+    """docs/settings.md: `<VARIABLE>_FILE`, as strong as the environment; CA_FILE, TOKEN_FILE are settings themselves."""
     file = write(empty_machine / "token", text="abc\n")
-    environ = {**ENOUGH, "SYNCD_WEB__TOKEN_FILE": str(file), "SYNCD_FHIR__CA_FILE": str(file)}
-    settings = load(environ=environ)
-    assert settings.web.token is not None
-    assert settings.web.token.get_secret_value() == "abc"
+    who = {"SYNCD_FHIR__AUTH__KIND": "basic", "SYNCD_FHIR__AUTH__USERNAME": "syncd"}
+    named = {"SYNCD_FHIR__AUTH__PASSWORD_FILE": str(file), "SYNCD_FHIR__CA_FILE": str(file)}
+    settings = load(environ={**ENOUGH, **who, **named})
+    assert settings.fhir.auth.password is not None
+    assert settings.fhir.auth.password.get_secret_value() == "abc"
     assert settings.fhir.ca_file == file
-    assert settings.origins["web", "token"] == f"environment, file {file}"
+    assert settings.origins["fhir", "auth", "password"] == f"environment, file {file}"
 
 
 def test_a_value_given_twice_by_one_source_is_a_mistake(empty_machine: Path) -> None:
     """docs/settings.md: nobody can tell which of the two would win."""
     file = write(empty_machine / "token", text="abc\n")
-    lines = problems({"SYNCD_WEB__TOKEN_FILE": str(file), "SYNCD_WEB__TOKEN": "def"})
-    assert lines == [f"SYNCD_WEB__TOKEN_FILE (environment, file {file}): is given twice, also as SYNCD_WEB__TOKEN; keep one"]
+    variable = "SYNCD_ARCHIVES__MAIN__PASSWORD"
+    lines = problems({f"{variable}_FILE": str(file), variable: "def", "SYNCD_ARCHIVES__MAIN__USERNAME": "us"})
+    assert lines == [f"{variable}_FILE (environment, file {file}): is given twice, also as {variable}; keep one"]
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -93,11 +93,14 @@ class SetFacts:
 
 
 @contextmanager
-def served(facts: SetFacts, *, token: str = "", bind: str = "127.0.0.1:0", metrics: Metrics | None = None) -> Iterator[str]:
+def served(
+    facts: SetFacts, *, token: str | Callable[[], str] = "", bind: str = "127.0.0.1:0", metrics: Metrics | None = None
+) -> Iterator[str]:
     """The address of a web room on a free port."""
+    asked_for = token if callable(token) else lambda: token
     told = metrics or Metrics(version="1.2.3", clock=lambda: NOW)
     host = bind.rpartition(":")[0]
-    server = WebServer(create_app(facts, told, token=token, allowed_hosts=allowed_hosts(host)), bind)
+    server = WebServer(create_app(facts, told, token=asked_for, allowed_hosts=allowed_hosts(host)), bind)
     server.start()
     try:
         yield server.url

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from structlog.testing import capture_logs
 
+from syncd.cli.credentials import of_web
 from syncd.errors import LedgerUnavailable
+from syncd.settings.schema import WebSettings
 from syncd.web.failures import AT_MOST, WITHIN
 from syncd.web.guard import SECURITY_HEADERS, allowed_hosts
 from syncd.web.status import SHAPE
@@ -109,6 +112,22 @@ def test_the_api_asks_for_the_token_where_one_is_set(credential: str, status: in
         assert answer.status_code == status
         assert ("www-authenticate" in answer.headers) is (status == 401)
         assert WEB_TOKEN not in answer.text
+
+
+def test_the_token_is_replaced_without_a_restart(tmp_path: Path) -> None:
+    """RULES S3: the file's, as it is now; while it is being replaced, what it was."""
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    with served(SetFacts(), token=of_web(WebSettings(token_file=file))) as url:
+        assert [_asks(url, token) for token in ("first", "second")] == [200, 401]
+        file.unlink()
+        assert _asks(url, "first") == 200
+        file.write_text("second\n")
+        assert [_asks(url, token) for token in ("first", "second")] == [401, 200]
+
+
+def _asks(url: str, token: str) -> int:
+    return get(f"{url}/api/status", Authorization=f"Bearer {token}").status_code
 
 
 @pytest.mark.parametrize("page", ["livez", "readyz", "metrics"])

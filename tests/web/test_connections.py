@@ -78,7 +78,7 @@ def test_an_answer_must_be_taken_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
     """A stopped reader keeps what was made for it in memory: not for long."""
     monkeypatch.setattr(connections, "PATIENCE", 0.5)
     facts = SetFacts(reasons=("x" * 1000,) * 20_000)
-    server = WebServer(create_app(facts, Metrics(version="1"), token="", allowed_hosts=("127.0.0.1",)), "127.0.0.1:0")
+    server = WebServer(create_app(facts, Metrics(version="1"), token=str, allowed_hosts=("127.0.0.1",)), "127.0.0.1:0")
     server.start()
     assert server._server is not None
     open_ones = server._server.server_state.connections

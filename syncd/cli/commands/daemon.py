@@ -78,12 +78,12 @@ def _end(code: Exit) -> None:
 
 
 def _web(settings: Any, daemon: Daemon, metrics: Metrics) -> WebServer:
+    from syncd.cli.credentials import of_web
     from syncd.web.app import create_app
     from syncd.web.guard import allowed_hosts
     from syncd.web.server import WebServer
 
-    token = settings.web.token.get_secret_value() if settings.web.token else ""
-    application = create_app(daemon, metrics, token=token, allowed_hosts=allowed_hosts(settings.web.host))
+    application = create_app(daemon, metrics, token=of_web(settings.web), allowed_hosts=allowed_hosts(settings.web.host))
     web = WebServer(application, settings.web.bind)
     web.start()
     return web

@@ -15,7 +15,6 @@ from functools import partial
 import structlog
 
 from syncd.errors import ConfigurationError, StudyError
-from syncd.loop.companions.ours import hold_ours, remember
 from syncd.loop.context import Context
 from syncd.mapping.check.check import problems
 from syncd.mapping.dialects.statement import Json
@@ -116,7 +115,7 @@ def _keep_companion(resource: Json, *, context: Context, told: _Told) -> bool:
     """Whether the server holds the resource now."""
     if problems(resource, fhir_version=context.fhir_version):
         return False
-    with hold_ours(resource, context=context, fresh=told.fresh, believed=partial(_believe, resource, told)) as known:
+    with context.hold_ours(resource, fresh=told.fresh, believed=partial(_believe, resource, told)) as known:
         if known is not None and known.version == REFUSED:
             return False
         if known is not None and not told.is_of_study(known.source_key):
@@ -146,7 +145,7 @@ def _write(resource: Json, *, context: Context, known: Companion | None, told: _
         if reason == ParkedReason.FORBIDDEN:
             return False  # by permissions, which may be mended any time: the next study asks again
         kept = _refusal(resource, told)
-    remember(kept, known=known, context=context)
+    context.remember(kept, known=known)
     return kept.version != REFUSED
 
 

@@ -17,7 +17,6 @@ import structlog
 from syncd.errors import StudyError
 from syncd.ledger.studies.marks import NOWHERE
 from syncd.loop.companions.further_ids import add_identifiers, before_it
-from syncd.loop.companions.ours import hold_ours, remember
 from syncd.loop.context import Context
 from syncd.loop.steps import Step
 from syncd.mapping.resources.patient import replaced_patient, with_identifiers
@@ -66,7 +65,7 @@ def keep_own(wanted: Mapping[str, Any], *, context: Context, speaker: Speaker, a
 
     Raises `StudyError` (patient-mismatch) where it is another person's, and what `accept` raises."""
     reference = f"Patient/{wanted['id']}"
-    with hold_ours(wanted, context=context, believed=_in_use_again) as remembered:
+    with context.hold_ours(wanted, believed=_in_use_again) as remembered:
         context.judged.use(reference, speaker.study_uid)
         known, traits = _compare(wanted, remembered, context=context, fresh=speaker.fresh)
         if known is None:
@@ -132,7 +131,7 @@ def _keep(
             traits = frozenset()
     except ForeignResource as error:
         raise StudyError(ParkedReason.REFERENCE_REFUSED, "the id of our Patient is taken by another writer") from error
-    remember(kept, known=known, context=context, step=Step.PATIENT_SENT)
+    context.remember(kept, known=known, step=Step.PATIENT_SENT)
     context.judged.keep(f"Patient/{wanted['id']}", kept.version, patient_statement(wanted), traits)
 
 
@@ -261,7 +260,7 @@ def give_way(resource_id: str, *, to: str, context: Context, study_uid: str) -> 
 
     The marks come first: killed after them, whichever study comes next finds ours active still, and marks again. A server
     that refuses the change keeps an active Patient too many; the studies move all the same."""
-    with hold_ours({"resourceType": "Patient", "id": resource_id}, context=context):
+    with context.hold_ours({"resourceType": "Patient", "id": resource_id}):
         current = context.server.read("Patient", resource_id)
         if not isinstance(current, Found) or installation_of(current.resource) != context.installation_id:
             return
@@ -275,5 +274,5 @@ def give_way(resource_id: str, *, to: str, context: Context, study_uid: str) -> 
         except (StudyError, ForeignResource) as error:
             log.warning("patient_not_replaced", patient=resource_id, reason=str(error))
             return
-        remember(replace(kept, replaced_by=to), known=None, context=context, step=Step.PATIENT_SENT)
+        context.remember(replace(kept, replaced_by=to), known=None, step=Step.PATIENT_SENT)
         log.info("patient_replaced", patient=resource_id)

@@ -13,7 +13,6 @@ import structlog
 
 from syncd.errors import ConfigurationError, LedgerRefused, ServerReset, Transient, Unsuitable
 from syncd.ledger.ledger import Ledger
-from syncd.loop.companions.ours import hold_ours, remember
 from syncd.loop.context import Context
 from syncd.loop.steps import Step, report_step
 from syncd.mapping.dialects.registry import release
@@ -180,7 +179,7 @@ def keep_endpoints(context: Context, *, verify: bool = False) -> None:
 
 def _keep_endpoints(context: Context, *, verify: bool) -> None:
     for resource in endpoints(context.policy, fhir_version=context.fhir_version):
-        with hold_ours(resource, context=context, fresh=verify) as known:
+        with context.hold_ours(resource, fresh=verify) as known:
             try:
                 kept = keep(context.server, resource, known=known, installation_id=context.installation_id)
             except ForeignResource as error:
@@ -191,7 +190,7 @@ def _keep_endpoints(context: Context, *, verify: bool) -> None:
             except ServerReset:
                 # The sentinel tells whether more than this was lost; whoever asks for it next will know.
                 kept = keep(context.server, resource, known=None, installation_id=context.installation_id)
-            remember(kept, known=known, context=context, step=Step.ENDPOINT_SENT)
+            context.remember(kept, known=known, step=Step.ENDPOINT_SENT)
 
 
 def _first_target(server: FhirServer, *, installation_id: str, version: str, accept: bool) -> tuple[Target, bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from syncd.errors import ServerReset, StudyError, SyncdError, TargetPaused
-from syncd.loop.companions.ours import hold_ours, remember
 from syncd.loop.context import Context
 from syncd.loop.outbox.delivery import Refused
 from syncd.loop.steps import Step
@@ -69,9 +68,9 @@ def _has_device(context: Context, *, fresh: bool) -> bool:
     """Whether our Device is there to be named; written when it is first needed. `fresh`: ask the server for it."""
     wanted = device(context.policy, fhir_version=context.fhir_version)
     try:
-        with hold_ours(wanted, context=context, fresh=fresh) as known:
+        with context.hold_ours(wanted, fresh=fresh) as known:
             kept = keep(context.server, wanted, known=known, installation_id=context.installation_id)
-            remember(kept, known=known, context=context, step=Step.AGENT_SENT)
+            context.remember(kept, known=known, step=Step.AGENT_SENT)
     except (StudyError, ForeignResource):
         return False
     except (ServerReset, TargetPaused):
