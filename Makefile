@@ -3,7 +3,7 @@ PYTHON ?= python3
 export ONCE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long mutants bench house lock upgrade clean python
+.PHONY: help demo check test test-long mutants bench house sbom audit lock upgrade clean python
 
 help:
 	@echo 'make demo        real Orthanc, real HAPI and syncd between them; ONCE=1 compares both sides and ends'
@@ -13,6 +13,8 @@ help:
 	@echo 'make mutants     does a test notice each fault that is kept? ONLY=name tries one (about four minutes)'
 	@echo 'make bench       what a study costs, also to read, and how soon a new one is there beside 10,000 (two minutes)'
 	@echo 'make house       how the code is built: folders, functions, modules in numbers, beside their goals (NAMES=1: which names to change)'
+	@echo 'make sbom        sbom.cdx.json: what is installed with syncd, with hashes and licences (CycloneDX)'
+	@echo 'make audit       known weaknesses of it; exit 1: there are, 3: the advisory service could not be asked about all'
 	@echo 'make lock        requirements*.txt after a change in pyproject.toml (make upgrade: newest versions)'
 	@echo 'make clean       removes what was set up: .venv, .work and the built HAPI'
 	@echo 'Another Python than python3 (3.11 or newer): make PYTHON=python3.12 …'
@@ -45,6 +47,14 @@ bench: python
 house: python
 	@$(PYTHON) -m scripts.set_up check
 	@.venv/bin/python -m scripts.house $(if $(NAMES),--names)
+
+sbom: python
+	@$(PYTHON) -m scripts.set_up supply
+	@.venv/bin/python -m scripts.supply sbom
+
+audit: python
+	@$(PYTHON) -m scripts.set_up supply
+	@.venv/bin/python -m scripts.supply audit
 
 lock: python
 	@$(PYTHON) -m scripts.lock

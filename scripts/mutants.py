@@ -32,6 +32,9 @@ LONGEST = 120.0
 
 KILLED, SURVIVED, BROKEN, HUNG = "killed", "SURVIVED", "BROKEN", "HUNG"
 
+_UNUSED = ("cacheprovider", "xdist", "xdist.looponfail", "hypothesispytest", "anyio")
+"""Plugins that cost each mutant a third of a second and do nothing for one test."""
+
 _PASSED, _FAILED = 0, 1
 """pytest's exit codes; all others say that it could not test."""
 
@@ -118,8 +121,7 @@ def _pytest(tree: Path, nodes: Iterable[str], *, longest: float = LONGEST) -> Ra
         "-q",
         "--no-header",
         "--tb=line",
-        "-p",
-        "no:cacheprovider",
+        *(word for plugin in _UNUSED for word in ("-p", f"no:{plugin}")),
         "-m",
         "not real and not long and not machine",
     )

@@ -100,7 +100,7 @@ def _mutants() -> bool:
 
 
 def _real() -> bool:
-    """Against real servers, every FHIR version's own among them; in CI both versions of Orthanc must have been asked."""
+    """Against real servers, DSTU2's and R5's own among them; in CI both versions of Orthanc must have been asked."""
     elsewhere = ("--ignore=tests/crash", "--ignore=tests/faults")
     return _pytest("real", *BY_FILE, "-m", "real and not long", *elsewhere, *_both())
 

@@ -1,4 +1,4 @@
-"""Sets up what the demo, the checks and the tests need: `python3 -m scripts.set_up demo|check|test`.
+"""Sets up what the demo, the checks and the tests need: `python3 -m scripts.set_up demo|check|test|supply`.
 
 Every step looks first at what exists and uses it again; a step that fails names itself and what to do. Whoever runs it
 twice pays for it once. Only the standard library is imported: at the beginning there is nothing else.
@@ -24,6 +24,9 @@ from scripts.steps import ROOT, WORK, Step, StepFailed, carry_out, run
 
 VENV_DIRECTORY = ROOT / ".venv"
 PYTHON = VENV_DIRECTORY / "bin" / "python"
+PIP_INSTALL = ("-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check")
+SUPPLY_TOOLS = WORK / "audit"
+"""Where the programs of scripts/supply.py are: nothing that syncd or its tests import."""
 TRIXIE = WORK / "trixie"
 MEDPLUM_LOCK = ROOT / "tests" / "medplum" / "package-lock.json"
 AUTHORIZATION_LOCK = ROOT / "tests" / "authorization" / "package-lock.json"
@@ -70,10 +73,20 @@ def _test_steps() -> list[Step]:
         install("Node, for the second FHIR server", *NODE, optional=True),
         _second_fhir_server(),
         _authorization_server(),
+        _supply_tools(),
     ]
 
 
-STEPS: dict[str, Callable[[], list[Step]]] = {"demo": _demo_steps, "check": _check_steps, "test": _test_steps}
+def _supply_steps() -> list[Step]:
+    return [*_check_steps(), _supply_tools()]
+
+
+STEPS: dict[str, Callable[[], list[Step]]] = {
+    "demo": _demo_steps,
+    "check": _check_steps,
+    "test": _test_steps,
+    "supply": _supply_steps,
+}
 
 
 def _venv(lock: str) -> Step:
@@ -89,9 +102,8 @@ def _venv(lock: str) -> Step:
     def do() -> None:
         if not PYTHON.exists() or sys.version not in _read(stamp) + _read(larger):
             run([sys.executable, "-m", "venv", "--clear", str(VENV_DIRECTORY)])
-        pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-        run([*pip, "--require-hashes", "--requirement", lock])
-        run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."])
+        run([str(PYTHON), *PIP_INSTALL, "--require-hashes", "--requirement", lock])
+        run([str(PYTHON), *PIP_INSTALL, "--no-deps", "--no-build-isolation", "--editable", "."])
         stamp.write_text(wanted, encoding="utf-8")
 
     return Step(
@@ -99,6 +111,25 @@ def _venv(lock: str) -> Step:
         is_done=is_done,
         do=do,
         advice="is the package index reachable? `make clean` and try again; behind a proxy set HTTPS_PROXY",
+    )
+
+
+def _supply_tools() -> Step:
+    lock = ROOT / "requirements-audit.txt"
+    stamp = SUPPLY_TOOLS / ".installed"
+    wanted = _digest(lock) + sys.version
+
+    def do() -> None:
+        run([sys.executable, "-m", "venv", "--clear", str(SUPPLY_TOOLS)])
+        run([str(SUPPLY_TOOLS / "bin/python"), *PIP_INSTALL, "--require-hashes", "--no-deps", "--requirement", str(lock)])
+        stamp.write_text(wanted, encoding="utf-8")
+
+    return Step(
+        name="the programs of make sbom and make audit",
+        is_done=lambda: _read(stamp) == wanted,
+        do=do,
+        advice="their tests are skipped without them; is the package index reachable?",
+        optional=True,
     )
 
 

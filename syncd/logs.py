@@ -24,6 +24,7 @@ import structlog
 
 from syncd.errors import SyncdError
 from syncd.model.correlation import correlation_id
+from syncd.visible import visible
 
 SPOKEN_PLAINLY = ("uvicorn", "alembic", "apscheduler")
 """Loggers whose whole text may be written: they speak of ports, migrations and our own jobs' names."""
@@ -82,8 +83,8 @@ def exceptions_in_words(_logger: Any, _method: str, event: EventDict) -> EventDi
 
 
 def plain_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Write texts and numbers; of any other object its type only, because its `repr` may hold anything."""
-    return {key: _plain(value, depth=0) for key, value in event.items()}
+    """Write texts, made visible, and numbers; of any other object its type only: its `repr` may hold anything."""
+    return {visible(key): _plain(value, depth=0) for key, value in event.items()}
 
 
 def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -186,14 +187,14 @@ def _plain(value: Any, *, depth: int) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return str(value)
+        return visible(str(value))
     if isinstance(value, SyncdError):
-        return str(value)
+        return visible(str(value))
     if depth < _DEEPEST and isinstance(value, Mapping):
-        return {str(key): _plain(one, depth=depth + 1) for key, one in value.items()}
+        return {visible(str(key)): _plain(one, depth=depth + 1) for key, one in value.items()}
     if depth < _DEEPEST and isinstance(value, list | tuple | set | frozenset):
         return [_plain(one, depth=depth + 1) for one in value]
-    return str(value) if isinstance(value, Path) else type(value).__name__
+    return visible(str(value)) if isinstance(value, Path) else type(value).__name__
 
 
 def _strip_secrets(value: Any) -> Any:

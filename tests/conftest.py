@@ -1,7 +1,8 @@
 """Fixtures for real servers, and the honest end of a run: what was skipped and why, and which Orthancs were asked.
 
-Nothing heavy is imported here: a unit test pays for no server. The difficulty is a suite that passes because it ran
-nothing: with CI=true every skip fails the run, but those for want of a container engine.
+Nothing heavy is imported here: a unit test pays for no server. A run in which syncd says what was planted fails, whatever
+its tests say (tests/listening.py). The difficulty is a suite that passes because it ran nothing: with CI=true every skip
+fails the run, but those for want of a container engine.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.listening import Listener
 from tests.servers import (
     VERSIONS,
     Archive,
@@ -39,6 +41,9 @@ ALLOWED_IN_CI = "container engine"
 _skips: dict[str, str] = {}
 _seen_by_workers: dict[str, str] = {}
 """The Orthancs that pytest-xdist's workers talked to."""
+_leaks: list[str] = []
+"""What pytest-xdist's workers found that must not be said."""
+_listener = Listener()
 
 
 @pytest.fixture(scope="session", params=VERSIONS)
@@ -136,6 +141,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--both-orthancs", action="store_true", help="fail unless both versions of Orthanc were asked")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_listener)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     real = Path(__file__).parent / "real"
     for item in items:
@@ -174,12 +183,15 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    _seen_by_workers.update(getattr(node, "workeroutput", {}).get("orthancs", {}))
+    told = getattr(node, "workeroutput", {})
+    _seen_by_workers.update(told.get("orthancs", {}))
+    _leaks.extend(told.get("leaks", []))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    _listener.search("the end", [])
     if hasattr(session.config, "workeroutput"):  # a worker tells; the whole is judged where all is known
-        session.config.workeroutput["orthancs"] = versions_seen()
+        session.config.workeroutput.update(orthancs=versions_seen(), leaks=_listener.found)
         return
     if exitstatus == pytest.ExitCode.OK and _objections(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -210,7 +222,7 @@ def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 def _objections(config: pytest.Config) -> list[str]:
     """Why a run without a failed test is a failure all the same."""
-    objections = []
+    objections = [f"said, though no patient and no secret may be (RULES S1): {leak}" for leak in _listener.found + _leaks]
     if config.option.both_orthancs:
         series = {version.rsplit(".", 1)[0] for version in _orthancs()}
         objections += [f"no Orthanc {version} was asked" for version in VERSIONS if version.rsplit(".", 1)[0] not in series]

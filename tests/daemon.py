@@ -25,6 +25,7 @@ from syncd.errors import SyncdError
 from syncd.ledger.glance import glance
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.owner.glance import Glance
+from tests.listening import hear, hear_command, hear_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,6 +70,7 @@ class Syncd:
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = directory / "syncd.log"
+        hear_file(self.log)
         self.ledger_url = variables.get("SYNCD_LEDGER__URL", f"sqlite:///{directory}/ledger.db")
         self.variables = {
             "SYNCD_LEDGER__URL": self.ledger_url,
@@ -155,6 +157,8 @@ class Syncd:
     def heard(self, process: subprocess.Popen[bytes], out: bytes, err: bytes, *, expect: int | None = None) -> Ended:
         ended = Ended(code=process.returncode, out=out.decode(), err=err.decode())
         self.said += [ended.out, ended.err]
+        words = tuple(process.args)  # type: ignore[arg-type]
+        hear_command(words[words.index("syncd") + 1 :], ended.out + ended.err)
         told = f"exit {ended.code} instead of {expect}\n--- out\n{ended.out}\n--- err\n{ended.err}"
         assert expect is None or ended.code == expect, self._told(told)
         return ended
@@ -169,6 +173,7 @@ class Syncd:
         except (urllib.error.URLError, OSError):
             return Page(status=0, text="")
         self.said.append(page.text)
+        hear(path, page.text)
         return page
 
     def status(self) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from tests.planted import SAM
+
 SOP_CLASSES = {
     "CR": "1.2.840.10008.5.1.4.1.1.1",
     "CT": "1.2.840.10008.5.1.4.1.1.2",
@@ -74,7 +76,7 @@ def make_instance(
         "AccessionNumber": "",
         "Modality": modality,
         "StudyDescription": "Synthetic study",
-        "PatientName": "Synthetic^Sam",
+        "PatientName": SAM,
         "PatientID": patient_id,
         "PatientBirthDate": "",
         "PatientSex": "O",

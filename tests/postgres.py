@@ -22,10 +22,10 @@ from urllib.parse import quote
 import psycopg
 
 from deploy.native.process import ServerProcess
+from tests.planted import POSTGRES_PASSWORD
 from tests.servers import Unavailable
 
-ROLE, PASSWORD = "ledger", "p@ss: wörd/%41?"
-"""A password that breaks every address in which it is not escaped."""
+ROLE, PASSWORD = "ledger", POSTGRES_PASSWORD
 
 ENDS_WITHIN = 60_000
 """Milliseconds that a session may take to end, on a busy machine too."""

@@ -33,6 +33,7 @@ from deploy.native.servers import (
     installed_orthanc,
 )
 from tests import medplum
+from tests.planted import ORTHANC_PASSWORD
 
 VERSIONS = ("1.10.1", "1.12.7")
 """Both must be supported (docs/orthanc.md): Debian bookworm's, and trixie's in a chroot. Other patch levels are accepted."""
@@ -44,7 +45,7 @@ TRIXIE = Path(os.environ.get("TEST_TRIXIE", ROOT / ".work" / "trixie"))
 TELLING = ("Version", "ApiVersion", "DatabaseVersion", "Capabilities")
 """What the end of a run shows of `/system`."""
 
-USERNAME, PASSWORD = "syncd-test", "a password: with spaces"
+USERNAME, PASSWORD = "syncd-test", ORTHANC_PASSWORD
 """Authentication is on, so that credentials are exercised everywhere."""
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

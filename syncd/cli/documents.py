@@ -14,8 +14,7 @@ from typing import Any
 from syncd.loop.commands.audit import Audit
 from syncd.loop.commands.explain import Explanation
 from syncd.model.audit import Difference, DifferenceKind, Standing
-from syncd.model.overview import DoubtfulStudy
-from syncd.model.work import ParkedStudy, StudyRecord
+from syncd.model.work import DoubtfulStudy, ParkedStudy, StudyRecord
 from syncd.plan.decide import Absent, Current, Deleted, Found
 
 AUDIT = {

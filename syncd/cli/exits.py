@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 
 import typer
 
+from syncd.cli.lines import echo
 from syncd.errors import (
     ConfigurationError,
     LedgerRefused,
@@ -52,8 +52,8 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except SyncdError as error:
-        print(f"syncd: {error}", file=sys.stderr)
+        echo(f"syncd: {error}", err=True)
         raise typer.Exit(code_of(error)) from error
     except KeyboardInterrupt as error:
-        print("syncd: interrupted; what was done is kept, the next run goes on", file=sys.stderr)
+        echo("syncd: interrupted; what was done is kept, the next run goes on", err=True)
         raise typer.Exit(Exit.INTERRUPTED) from error

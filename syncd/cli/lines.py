@@ -12,8 +12,15 @@ from collections.abc import Iterator, Sequence
 import typer
 
 from syncd.model.clauses import heading_of
+from syncd.visible import visible
 
 GAP = "  "
+
+
+def echo(text: str, *, nl: bool = True, err: bool = False) -> None:
+    """Print a text of ours in which a study, a server or a setting may be quoted: none of them commands the terminal, and
+    JSON stays JSON."""
+    typer.echo("\n".join(map(visible, text.split("\n"))), nl=nl, err=err)
 
 
 def note_line(*, tag: str, rule: str, done: str, safety: bool) -> str:
@@ -25,7 +32,7 @@ def echo_rows(rows: Sequence[Sequence[str]], *, titles: Sequence[str] = ()) -> N
     """Print the rows. Under titles an empty cell is a dash, so that every line has as many columns."""
     told = [titles, *([cell or "-" for cell in row] for row in rows)] if titles else rows
     for line in align_rows(told):
-        typer.echo(line)
+        echo(line)
 
 
 def align_rows(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -81,14 +81,16 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def read_json(body: bytes, *, lenient: bool = False) -> Any:
-    """The value. `lenient`: bytes that are no UTF-8 count as characters that nobody knows, as an archive copies them from
-    its files. Raises `Unreadable` and `ReplyTooLong`."""
+    """The value. `lenient`: bytes that are no UTF-8 count as characters that nobody knows, and halves of characters stay: an
+    archive copies them from its files, and who reads those looks closer (RULES B11).
+
+    Raises `Unreadable` and `ReplyTooLong`."""
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise ReplyTooLong(f"is answered with more than {MAX_VALUES:,} values")
     try:
         text = body.decode("utf-8-sig", errors="replace" if lenient else "strict")
         value = json.loads(text, object_pairs_hook=_unique, parse_int=_whole, parse_float=_decimal, parse_constant=_constant)
-        if _SURROGATE.search(body):
+        if not lenient and _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise Unreadable("no UTF-8") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,7 +14,6 @@ from syncd.errors import ServerReset
 from syncd.ledger.ledger import Ledger
 from syncd.loop.hooks import Hook
 from syncd.loop.judged import Judged
-from syncd.loop.locks import Locks
 from syncd.mapping.policy import MappingPolicy
 from syncd.model.ids import ArchiveName
 from syncd.publish import sentinel
@@ -36,6 +37,31 @@ class Nobody:
 
     def count_notes(self, rules: Iterable[str], *, safety: Iterable[str] = ()) -> None:
         return None
+
+
+class Locks:
+    """One lock by name, for as long as somebody holds or wants it: two studies of one patient write that Patient in turn."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held: dict[str, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def hold(self, key: str) -> Iterator[None]:
+        """Hold the lock of `key` for the block."""
+        with self._guard:
+            lock, users = self._held.get(key, (threading.Lock(), 0))
+            self._held[key] = (lock, users + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                lock, users = self._held[key]
+                if users == 1:
+                    del self._held[key]
+                else:
+                    self._held[key] = (lock, users - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,6 @@
-"""What an operator sees of the work: of the whole, of single studies, and of the daemon.
+"""What the ledger and the daemon tell of how things stand, in numbers and words: for `status`, the metrics, the page.
 
-Times are seconds since the epoch (wall clock). Apart from the other nouns of the ledger, because a health check imports
-nothing else of them.
-"""
+Apart from the other nouns of the ledger, because a health check imports nothing else of them."""
 
 from __future__ import annotations
 
@@ -11,27 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from syncd.model.outbox import Queue
-from syncd.model.snapshot import Note
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoubtfulStudy:
-    """A published study with `safety` notes, and since when it has these."""
-
-    study_uid: str
-    notes: tuple[Note, ...]
-    since: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryLine:
-    """One decision of the past, for people."""
-
-    study_uid: str
-    at: float
-    decision: str
-    reason: str
-    correlation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

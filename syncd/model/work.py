@@ -15,6 +15,7 @@ from typing import Any
 
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
+from syncd.model.snapshot import Note
 from syncd.model.words import ArchiveState, BrakeState, Cause, ParkedReason, Priority
 
 LONGEST_STREAM = 600.0
@@ -300,3 +301,23 @@ class Brake:
     @property
     def state(self) -> BrakeState:
         return BrakeState.CLOSED if self.planned else BrakeState.OPEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtfulStudy:
+    """A published study with `safety` notes, and since when it has these."""
+
+    study_uid: str
+    notes: tuple[Note, ...]
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    """One decision of the past, for people."""
+
+    study_uid: str
+    at: float
+    decision: str
+    reason: str
+    correlation_id: str = ""

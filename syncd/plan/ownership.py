@@ -56,6 +56,12 @@ def join_owned(*held: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _union(name, held) for name in lists} | {"filled": {name: _union(name, filled) for name in names}}
 
 
+def own_identifiers(current: Resource, *, held: Mapping[str, Any]) -> list[Any]:
+    """Of the identifiers that the server's copy has, those that we wrote."""
+    ours = frozenset(held["identifier"])
+    return [item for item in current.get("identifier", []) if value_digest(item) in ours]
+
+
 def _union(name: str, held: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(item for one in held for item in one.get(name, ())))
 

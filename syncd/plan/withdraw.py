@@ -31,7 +31,7 @@ from syncd.plan.decide import (
 )
 from syncd.plan.elements import elements
 from syncd.plan.essence import essence
-from syncd.plan.ownership import installation_of, join_owned, merge_foreign
+from syncd.plan.ownership import installation_of, join_owned, merge_foreign, own_identifiers
 
 KEEP, DELETE = "keep", "delete"
 """Two of the words of POLICY__ON_DELETE and ON_DESELECT; the others are statuses."""
@@ -224,7 +224,7 @@ def _kept_back(asked: Asked, known: Known, remains: Remains) -> Park | None:
 def _remains(asked: Asked, known: Known, current: Found, *, status: str) -> Remains:
     record, intent = known.record, known.intent
     held = join_owned(record.owned if record else {}, intent.owned if intent else {})
-    goal = asked.cut_down(current.resource, status, held["identifier"])
+    goal = asked.cut_down(current.resource, status, own_identifiers(current.resource, held=held))
     return Remains(found=current, goal=goal, foreign=foreign_of(goal, known, current))
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import requests
@@ -143,8 +144,7 @@ class FhirHttp:
         self._longest = connection.longest
         self._on_call = on_call or (lambda outcome: None)
         self.media_type = _JSON
-        tls = connection.tls()
-        self._adapter = adapter or (lambda: Adapter(tls))
+        self._adapter = adapter or partial(Adapter, connection.tls())
         self._local = threading.local()
         self.before_write: Callable[[], None] = lambda: None
         """Asked immediately before every request that may change the server; what it raises, nothing is sent (RULES E4)."""
@@ -195,7 +195,7 @@ class FhirHttp:
         return session
 
     def _new_session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         session.mount("http://", self._adapter())
         session.mount("https://", self._adapter())
@@ -203,6 +203,13 @@ class FhirHttp:
         session.cookies.set_policy(CookieRules())
         session.verify = self.connection.verify_tls
         return session
+
+
+class _Session(requests.Session):
+    """One that does not even look where a redirect leads: requests would read its body to the end before, whatever it is."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
 def _reply(response: requests.Response) -> Reply:

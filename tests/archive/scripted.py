@@ -15,11 +15,12 @@ import httpx
 from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.rest.connection import ArchiveConnection
 from syncd.model.ids import ArchiveName, OrthancId
+from tests.planted import SCRIPTED_PASSWORD
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
 CONNECTION = ArchiveConnection(
-    name=ArchiveName("main"), url="http://orthanc.invalid/pacs", username="user", password="pass-1234", timeout=3
+    name=ArchiveName("main"), url="http://orthanc.invalid/pacs", username="user", password=SCRIPTED_PASSWORD, timeout=3
 )
 
 

@@ -256,6 +256,9 @@ WRITING = (
         at("auth/test_credentials", "nothing_prints_what_it_holds"),
         at("cli/test_credentials", "nothing_secret_is_shown"),
         at("real/test_oauth", "nothing_secret_was_ever_said"),
+        at("deploy/test_leaks", "what_is_said_fails_the_run"),
+        at("web/test_forged_lines", "no_field_ends_its_line_or_commands_a_terminal", "nor_does_any_text"),
+        at("cli/test_hostile_texts", "no_text_commands_the_terminal"),
     ),
     _rule(
         "S2",
@@ -270,6 +273,8 @@ WRITING = (
             "a_server_that_drips_a_byte_now_and_then_is_given_up",
             "a_turn_ends_within_a_request",
         ),
+        at("loop/workers/test_turns", "a_turn_that_takes_too_long_ends_and_costs_nobody_else_anything"),
+        at("http/test_any_answer", "a_server_may_answer_anything"),
         at(
             "http/test_replies",
             "what_nobody_can_trust_is_not_believed",

@@ -17,10 +17,12 @@ from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.rest.connection import ArchiveConnection
 from syncd.cli import wiring
 from syncd.cli.app import app
+from syncd.logs import exceptions_in_words, plain_values
 from syncd.publish.http import FhirHttp
 from syncd.settings import sources
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.http import Clock, HttpxTransport, RequestsAdapter
+from tests.listening import hear, hear_command
 from tests.loop.world import ShortOrthanc
 
 Syncd = Callable[..., Result]
@@ -81,8 +83,9 @@ def place(tmp_path: Path, empty_machine: None, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__PATIENT_ID_SYSTEM", "http://hospital.test/pid")
     monkeypatch.setenv("SYNCD_FHIR__URL", there.fhir.url)
     monkeypatch.setenv("SYNCD_LEDGER__URL", there.ledger_url)
-    with capture_logs():
+    with capture_logs() as events:
         yield there
+    hear("the log", str([plain_values(None, "", event) for event in map(partial(exceptions_in_words, None, ""), events)]))
 
 
 @pytest.fixture
@@ -91,6 +94,7 @@ def syncd() -> Syncd:
 
     def run(*words: str) -> Result:
         result = CliRunner().invoke(app, words)
+        hear_command(words, result.output)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
         return result
 

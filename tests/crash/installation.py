@@ -26,6 +26,7 @@ from syncd.ledger.ledger import Ledger
 from syncd.loop.steps import Step
 from syncd.model.ids import ArchiveName
 from syncd.model.work import Mark, MarkKind
+from tests.listening import hear, hear_file
 from tests.servers import Archive, FhirServer, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +101,7 @@ class Installation:
         if kill_at is not None and kill_at[0] in (Step.RETRACTION_CLAIMED, Step.DELETED):
             (self.folder / "only-corrections").touch()
         otherwise = {"SYNCD_POLICY__PROVENANCE": "corrections"} if self.only_corrections else {}
+        hear_file(self.folder / "log")
         with (self.folder / "log").open("ab") as log:
             process = self._start(command, otherwise=otherwise, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -131,6 +133,7 @@ class Installation:
     def status(self) -> tuple[int, dict[str, Any]]:
         """Exit code and document of `syncd status --json`, called in this process: another one would take a second."""
         said = CliRunner().invoke(app, ["status", "--json"], env=self.settings())
+        hear("`syncd status`", said.output)
         return said.exit_code, json.loads(said.stdout)
 
     def rows(self, query: str) -> list[dict[str, Any]]:

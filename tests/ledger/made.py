@@ -28,9 +28,8 @@ from syncd.model.outcome import (
     Unpublished,
     Waiting,
 )
-from syncd.model.overview import HistoryLine
 from syncd.model.words import ArchiveState, Decision, Priority
-from syncd.model.work import Copy, FeedPosition, Mark, MarkKind, ParkedStudy, PlannedRetraction, StudyRecord
+from syncd.model.work import Copy, FeedPosition, HistoryLine, Mark, MarkKind, ParkedStudy, PlannedRetraction, StudyRecord
 
 NOW = 1_700_000_000.0
 MAIN = ArchiveName("main")

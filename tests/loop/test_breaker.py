@@ -9,7 +9,7 @@ import pytest
 
 from syncd.errors import Unreachable
 from syncd.loop.breaker import LONGEST_PAUSE, CircuitBreaker
-from syncd.loop.locks import Locks
+from syncd.loop.context import Locks
 from syncd.model.words import TargetState
 from tests.fakes.http import Clock
 

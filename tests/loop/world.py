@@ -40,6 +40,7 @@ from tests.fakes.http import Clock, HttpxTransport, Request, RequestsAdapter, Re
 from tests.fakes.orthanc import FakeOrthanc
 from tests.fakes.orthanc_tags import tags_of
 from tests.ledger.made import claim_study
+from tests.planted import ARCHIVE_PASSWORD, FHIR_TOKEN, SAM
 
 MAIN, SECOND = ArchiveName("main"), ArchiveName("second")
 SETTLE = 30.0
@@ -119,7 +120,10 @@ class World:
 
     def new_archive(self, name: ArchiveName = MAIN) -> OrthancArchive:
         fake = self.fake(name)
-        return OrthancArchive(ArchiveConnection(name=name, url=fake.url), transport=HttpxTransport(fake))
+        return OrthancArchive(
+            ArchiveConnection(name=name, url=fake.url, username="syncd", password=ARCHIVE_PASSWORD),
+            transport=HttpxTransport(fake),
+        )
 
     def with_second(self, **chosen: Any) -> World:
         """The site with a second archive, SECOND, whose policy has `chosen`."""
@@ -141,7 +145,7 @@ class World:
         return Source(name=name, archive=self.archives[name], url=self.fake(name).url, settle_after=SETTLE)
 
     def new_server(self, url: str = "") -> FhirServer:
-        connection = FhirConnection(url=url or self.fhir.url)
+        connection = FhirConnection(url=url or self.fhir.url, auth_kind="bearer", token=FHIR_TOKEN)
         return FhirServer(FhirHttp(connection, adapter=lambda: RequestsAdapter(self.fhir)))
 
     @property
@@ -205,7 +209,7 @@ class World:
         **tags: Any,
     ) -> str:
         """Store one instance; returns the Orthanc id of its study."""
-        values = {"StudyDate": "20240102", "StudyTime": "030405", "PatientName": "Synthetic^Sam", **tags}
+        values = {"StudyDate": "20240102", "StudyTime": "030405", "PatientName": SAM, **tags}
         instance_id = self.fake(at).store(
             StudyInstanceUID=study,
             SeriesInstanceUID=f"{study}.{series}",

@@ -5,8 +5,85 @@ from __future__ import annotations
 from tests.mutants.mutant import Edit, Mutant
 
 _LOOP = "syncd/loop"
+_OUTBOX, _DISPATCHER = "syncd/ledger/studies/outbox.py", f"{_LOOP}/outbox/dispatcher.py"
 
 MUTANTS = (
+    Mutant(
+        name="outbox-overtakes",
+        rule="B8",
+        breaks="a later entry of a study, kind and sink is sent before an earlier one that waits",
+        edits=(Edit(_OUTBOX, 'outbox.c.due <= bindparam("now"), ~_OVERTAKES)', 'outbox.c.due <= bindparam("now"))'),),
+        noticed_by=(
+            "tests/ledger/studies/test_outbox.py::test_nothing_overtakes_within_study_kind_and_sink",
+            "tests/loop/outbox/test_dispatcher.py::test_nothing_overtakes_what_failed",
+        ),
+    ),
+    Mutant(
+        name="outbox-maker-overtakes",
+        rule="B8",
+        breaks="what a study was just written with is sent at once, whatever waits before it",
+        edits=(Edit(_DISPATCHER, " and entry.lane not in held\n", "\n"),),
+        noticed_by=(
+            "tests/loop/outbox/test_dispatcher.py"
+            "::test_what_the_fhir_server_is_owed_goes_at_once_unless_something_waits_before_it",
+        ),
+    ),
+    Mutant(
+        name="outbox-dead-sink-asked-by-all",
+        rule="B8",
+        breaks="every entry tries a receiver that is in trouble",
+        edits=(
+            Edit(f"{_LOOP}/outbox/breaker.py", "            if not self.is_due:\n                return False\n", ""),
+            Edit(
+                f"{_LOOP}/outbox/breaker.py",
+                "        return until is None or (self._prober is None and self._monotonic() >= until)\n",
+                "        return until is None or self._monotonic() >= 0.0\n",
+            ),
+        ),
+        noticed_by=("tests/loop/outbox/test_dispatcher.py::test_a_dead_receiver_holds_up_nobody_else",),
+    ),
+    Mutant(
+        name="outbox-settles-its-successor",
+        rule="B8",
+        breaks="an entry of the same key that came while the older one was sent counts as sent, too",
+        edits=(
+            Edit(
+                _OUTBOX,
+                '        del row["seq"]\n',
+                '        row["seq"] = before.seq if before is not None else None\n',
+            ),
+        ),
+        noticed_by=(
+            "tests/ledger/studies/test_outbox.py::test_a_newer_entry_of_the_same_key_is_not_settled_by_the_older_one",
+        ),
+    ),
+    Mutant(
+        name="outbox-at-most-once",
+        rule="B8",
+        breaks="an entry is settled before it is sent",
+        edits=(
+            Edit(
+                _DISPATCHER,
+                "            outlet.delivery.send(entry)\n",
+                "            self._context.ledger.outbox.settle(entry)\n            outlet.delivery.send(entry)\n",
+            ),
+        ),
+        noticed_by=("tests/loop/outbox/test_dispatcher.py::test_what_may_yet_succeed_is_put_off",),
+    ),
+    Mutant(
+        name="outbox-outage-counts",
+        rule="B8",
+        breaks="a receiver that is away costs its entries their attempts",
+        edits=(Edit(_DISPATCHER, "by=0 if isinstance(error, Unreachable) else 1", "by=1"),),
+        noticed_by=("tests/loop/outbox/test_dispatcher.py::test_what_may_yet_succeed_is_put_off",),
+    ),
+    Mutant(
+        name="outbox-gives-up-silently",
+        rule="B8",
+        breaks="what is given up leaves no line in the study's history",
+        edits=(Edit(_OUTBOX, "    tx.connection.execute(history.insert(), line)\n", ""),),
+        noticed_by=("tests/ledger/studies/test_outbox.py::test_what_was_given_up_is_told_and_kept_for_a_while",),
+    ),
     Mutant(
         name="one-image-speaks-for-a-series",
         rule="B9",
@@ -39,7 +116,7 @@ MUTANTS = (
         breaks="what the archive decoded by another character set is published as it is",
         edits=(
             Edit(
-                "syncd/archive/reading/instance_tags.py",
+                "syncd/archive/reading/doubt.py",
                 "    places = doubtful(tags, texts=TEXTS | (routes.texts - CODED_STRINGS))\n",
                 "    places: list[Place] = []\n",
             ),
@@ -78,7 +155,7 @@ MUTANTS = (
         breaks="texts above 256 bytes are not asked for",
         edits=(
             Edit(
-                "syncd/archive/reading/instance_tags.py",
+                "syncd/archive/reading/doubt.py",
                 "    return routes.tags(instance_id, whole=sorted({*WHOLE, *routes.texts}))\n",
                 "    return routes.tags(instance_id)\n",
             ),
@@ -355,10 +432,27 @@ MUTANTS = (
         noticed_by=("tests/loop/study/test_refusals.py", "tests/publish/test_server.py"),
     ),
     Mutant(
+        name="request-outlives-its-turn",
+        rule="S2",
+        breaks="a study whose servers answer each request late, but in time, holds a worker for hours",
+        edits=(Edit("syncd/http/deadline.py", "mine if turn is None or mine.at < turn.at else turn", "mine"),),
+        noticed_by=("tests/http/test_deadlines.py::test_the_end_of_a_turn_is_forgotten_with_it",),
+    ),
+    Mutant(
+        name="last-of-two-keys-believed",
+        rule="S2",
+        breaks="JSON that says a key twice is taken by its last word, which another reader may not have seen",
+        edits=(Edit("syncd/http/replies.py", "    if len(found) != len(pairs):\n", "    if not pairs and found:\n"),),
+        noticed_by=("tests/http/test_replies.py::test_what_nobody_can_trust_is_not_believed",),
+    ),
+    Mutant(
         name="redirects-followed",
         rule="S2",
         breaks="credentials and patients go wherever a server points to",
-        edits=(Edit("syncd/publish/http.py", "allow_redirects=False", "allow_redirects=True"),),
+        edits=(
+            Edit("syncd/publish/http.py", "allow_redirects=False", "allow_redirects=True"),
+            Edit("syncd/publish/http.py", "session = _Session()", "session = requests.Session()"),
+        ),
         noticed_by=("tests/publish/test_http.py::test_redirects_are_not_followed",),
     ),
     Mutant(

@@ -21,17 +21,11 @@ import pydicom
 from tests import oracle
 from tests.daemon import Syncd
 from tests.dicom import make_instance, make_study, uid
+from tests.planted import PATIENT
 from tests.proxy import Exchange, RecordingProxy
 from tests.servers import Archive, FhirServer
 
 TAG_SYSTEM = "urn:syncd:installation"
-
-PATIENT = {
-    "PatientName": "Quagmire^Zebulon^Xerxes",
-    "PatientBirthDate": "19370311",
-    "ReferringPhysicianName": "Whistlethwaite^Adalbert",
-}
-"""Words that stand in no log by chance."""
 
 _numbers = itertools.count(1)
 

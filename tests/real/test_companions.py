@@ -10,8 +10,9 @@ import pytest
 from syncd.mapping.check.check import problems
 from syncd.mapping.dialects.registry import release
 from tests.mapping.studies import POLICY, WANTED, beside, full_study
+from tests.planted import PATIENT
 from tests.real.conftest import Install
-from tests.real.installation import PATIENT, study
+from tests.real.installation import study
 from tests.servers import Archive, FhirServer
 
 pytestmark = pytest.mark.real

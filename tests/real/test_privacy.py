@@ -11,20 +11,19 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.planted import FHIR_PASSWORD, PATIENT
 from tests.proxy import Answer
-from tests.real.installation import PATIENT, Installation, study
+from tests.real.installation import Installation, study
 from tests.servers import Archive, FhirServer
-
-SECRET = "hunter2-of-the-fhir-server"
 
 
 def test_neither_log_nor_page_names_a_patient_or_a_secret(
     archive: Archive, hapi: FhirServer, install: Callable[..., Installation]
 ) -> None:
     """RULES S1: with a server that repeats the patient's data in its refusals, at the most talkative log level."""
-    auth = {"KIND": "basic", "USERNAME": "syncd", "PASSWORD": SECRET}
+    auth = {"KIND": "basic", "USERNAME": "syncd", "PASSWORD": FHIR_PASSWORD}
     site = install(archive, hapi, **{f"SYNCD_FHIR__AUTH__{name}": value for name, value in auth.items()})
-    site.sent_values.add(SECRET)
+    site.sent_values.add(FHIR_PASSWORD)
     refused, refused_files = study("refused in private")
     taken, taken_files = study("taken in private")
     odd, odd_files = study("odd", PatientBirthDate=b"19370311x", PatientSex=b"Quagmire", SeriesNumber=b"Zebulon")

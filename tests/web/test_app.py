@@ -15,11 +15,15 @@ from syncd.errors import LedgerUnavailable
 from syncd.web.failures import AT_MOST, WITHIN
 from syncd.web.guard import SECURITY_HEADERS, allowed_hosts
 from syncd.web.status import SHAPE
+from tests.listening import hear
+from tests.planted import WEB_TOKEN
 from tests.web.facts import SetFacts, served
 
 
 def get(url: str, **headers: str) -> requests.Response:
-    return requests.get(url, headers=headers, timeout=10)
+    answer = requests.get(url, headers=headers, timeout=10)
+    hear(url, answer.text)
+    return answer
 
 
 def test_livez_fails_only_when_a_restart_would_help() -> None:
@@ -88,29 +92,29 @@ def test_the_status_has_the_documented_shape() -> None:
 @pytest.mark.parametrize(
     "credential, status",
     [
-        ("Bearer s3cret", 200),
-        ("bearer s3cret", 200),
+        (f"Bearer {WEB_TOKEN}", 200),
+        (f"bearer {WEB_TOKEN}", 200),
         ("Bearer wrong", 401),
-        ("Bearer s3cret2", 401),
-        ("Basic s3cret", 401),
-        ("s3cret", 401),
+        (f"Bearer {WEB_TOKEN}2", 401),
+        (f"Basic {WEB_TOKEN}", 401),
+        (WEB_TOKEN, 401),
         ("Bearer", 401),
         ("", 401),
     ],
 )
 def test_the_api_asks_for_the_token_where_one_is_set(credential: str, status: int) -> None:
     """RULES S3; docs/operation.md, Health: `/api/…`: the token, where one is set."""
-    with served(SetFacts(), token="s3cret") as url:
+    with served(SetFacts(), token=WEB_TOKEN) as url:
         answer = get(f"{url}/api/status", Authorization=credential)
         assert answer.status_code == status
         assert ("www-authenticate" in answer.headers) is (status == 401)
-        assert "s3cret" not in answer.text
+        assert WEB_TOKEN not in answer.text
 
 
 @pytest.mark.parametrize("page", ["livez", "readyz", "metrics"])
 def test_health_and_metrics_need_no_credential(page: str) -> None:
     """docs/operation.md, Health: no credential."""
-    with served(SetFacts(), token="s3cret") as url:
+    with served(SetFacts(), token=WEB_TOKEN) as url:
         assert get(f"{url}/{page}").status_code == 200
 
 
@@ -140,7 +144,7 @@ def test_only_our_own_host_names_are_answered(host: str, status: int) -> None:
 def test_on_another_address_than_loopback_the_token_protects() -> None:
     """RULES S3: our names are not known there, and the token is required by the settings."""
     assert allowed_hosts("0.0.0.0") == ("*",)
-    with served(SetFacts(), bind="0.0.0.0:0", token="s3cret") as url:
+    with served(SetFacts(), bind="0.0.0.0:0", token=WEB_TOKEN) as url:
         assert get(f"{url}/livez", Host="syncd.hospital.example:8053").status_code == 200
         assert get(f"{url}/api/status", Host="syncd.hospital.example:8053").status_code == 401
 
@@ -193,11 +197,11 @@ def test_a_page_of_another_origin_may_not_ask(headers: Mapping[str, str], status
 
 def test_who_guesses_the_token_is_not_listened_to() -> None:
     """RULES S3: not even to the right one, else guessing would go on; told once, without what was guessed."""
-    with capture_logs() as logs, served(SetFacts(), token="s3cret") as url:
+    with capture_logs() as logs, served(SetFacts(), token=WEB_TOKEN) as url:
         assert get(f"{url}/api/status").status_code == 401, "nothing was guessed"
         guessed = [get(f"{url}/api/status", Authorization=f"Bearer {n}").status_code for n in range(AT_MOST)]
         assert guessed == [401] * AT_MOST
-        answer = get(f"{url}/api/status", Authorization="Bearer s3cret")
+        answer = get(f"{url}/api/status", Authorization=f"Bearer {WEB_TOKEN}")
         assert answer.status_code == 429
         assert 1 <= int(answer.headers["Retry-After"]) <= WITHIN
         assert get(f"{url}/livez").status_code == 200

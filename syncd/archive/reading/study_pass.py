@@ -11,7 +11,7 @@ from functools import cache, partial
 
 from syncd.archive.reading.agreement import read_series
 from syncd.archive.reading.chosen import is_document
-from syncd.archive.reading.instance_tags import mend_texts, whole_tags
+from syncd.archive.reading.doubt import mend_texts, whole_tags
 from syncd.archive.reading.neighbours import serves_others
 from syncd.archive.reading.reader import Reader, Unreadable
 from syncd.archive.rest.routes import Routes

@@ -113,7 +113,7 @@ class Calls:
         return bytes(response.content)
 
     def stream(self, path: str, *, what: str) -> Iterator[bytes]:
-        """The body of a GET as it arrives; the time that its reader takes is not counted."""
+        """The body of a GET as it arrives; what its reader does in between is held to no end of ours."""
         until = deadline.of_request(self._longest)
 
         def open_stream(orthanc: Any) -> httpx.Response:

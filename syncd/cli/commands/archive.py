@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syncd.cli.exits import Exit, exit_on_error
-from syncd.cli.lines import echo_rows
+from syncd.cli.lines import echo, echo_rows
 from syncd.errors import ConfigurationError, SyncdError
 from syncd.model.ids import ArchiveName
 from syncd.model.words import ArchiveState
@@ -65,10 +65,10 @@ def accept(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
             if position is None:
                 raise ConfigurationError(f"the ledger knows no archive {name!r}; it knows {', '.join(settings.archives)}")
             if position.state is not ArchiveState.PAUSED:
-                typer.echo(f"{name} is not paused; nothing to accept")
+                echo(f"{name} is not paused; nothing to accept")
                 raise typer.Exit(Exit.DONE)
             forgotten = ledger.archives.accept(ArchiveName(name))
-            typer.echo(f"{name} accepted: {forgotten} known copies forgotten, the archive is listed anew")
+            echo(f"{name} accepted: {forgotten} known copies forgotten, the archive is listed anew")
         finally:
             ledger.close()
 
@@ -92,8 +92,8 @@ def forget(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
             archive = ArchiveName(name)
             removed_archive.require_forgettable(ledger, archive, configured=settings.archives, now=time.time())
             dropped = ledger.archives.forget(archive)
-            typer.echo(f"{name} forgotten: {dropped} copies dropped, their studies are looked at again")
-            typer.echo(f"its Endpoints: {_endpoints(settings, ledger, beside=beside)}")
+            echo(f"{name} forgotten: {dropped} copies dropped, their studies are looked at again")
+            echo(f"its Endpoints: {_endpoints(settings, ledger, beside=beside)}")
         finally:
             ledger.close()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syncd.cli.exits import Exit, exit_on_error
-from syncd.cli.lines import echo_rows
+from syncd.cli.lines import echo, echo_rows
 from syncd.errors import ConfigurationError
 from syncd.model.ids import ArchiveName
 
@@ -171,14 +171,14 @@ def _accept(settings: Settings, archive: str | None, accepted: list[str], *, as_
         if unknown:
             raise ConfigurationError(f"no plan has the hash {unknown[0]} (any more): look at it again, nothing was accepted")
         if not plans:
-            typer.echo("No brake is closed; nothing waits to be accepted", err=True)
+            echo("No brake is closed; nothing waits to be accepted", err=True)
         for name, (uids, current) in plans.items():
             if current not in accepted:
                 _tell_plan(name, uids, current, err=as_json)
                 if not _ask_operator(name, uids):
                     continue
             number = brake.accept(ledger, ArchiveName(name), current)
-            typer.echo(f"{name}: {number} studies accepted; they are taken back by the daemon, or by --repair", err=as_json)
+            echo(f"{name}: {number} studies accepted; they are taken back by the daemon, or by --repair", err=as_json)
 
 
 def _ask_operator(name: str, uids: tuple[str, ...]) -> bool:
@@ -192,12 +192,12 @@ def _is_terminal() -> bool:
 
 
 def _tell_plan(name: str, uids: tuple[str, ...], current: str, *, err: bool = False) -> None:
-    typer.echo(f"{len(uids)} studies of archive {name} wait to be taken back:", err=err)
+    echo(f"{len(uids)} studies of archive {name} wait to be taken back:", err=err)
     for uid in uids[:_SHOWN]:
-        typer.echo(f"  {uid}", err=err)
+        echo(f"  {uid}", err=err)
     if len(uids) > _SHOWN:
-        typer.echo(f"  … and {len(uids) - _SHOWN} more", err=err)
-    typer.echo(f"  hash {current}", err=err)
+        echo(f"  … and {len(uids) - _SHOWN} more", err=err)
+    echo(f"  hash {current}", err=err)
 
 
 def _print_json(done: Audit, *, repaired: bool, plans: Plans) -> None:
@@ -205,12 +205,12 @@ def _print_json(done: Audit, *, repaired: bool, plans: Plans) -> None:
     from syncd.cli.documents import audit_head, difference_row
 
     head = json.dumps(audit_head(done, repaired=repaired, plans=plans), indent=2)
-    typer.echo(head.removesuffix("\n}") + ',\n  "differences": [', nl=False)
+    echo(head.removesuffix("\n}") + ',\n  "differences": [', nl=False)
     separator = "\n    "
     for one in done.staging.differences():
-        typer.echo(separator + json.dumps(difference_row(one)), nl=False)
+        echo(separator + json.dumps(difference_row(one)), nl=False)
         separator = ",\n    "
-    typer.echo("\n  ]\n}")
+    echo("\n  ]\n}")
 
 
 def _show(done: Audit, *, repaired: bool, plans: Plans) -> None:
@@ -220,28 +220,28 @@ def _show(done: Audit, *, repaired: bool, plans: Plans) -> None:
     report, counts = done.report, done.staging.counts()
     archives = ", ".join(f"{number} in {name}" for name, number in report.archived.items())
     how = "every element" if done.deep else "counts, status and version"
-    typer.echo(f"{archives}; {report.shown} ImagingStudies of ours. {report.studies} studies compared by {how}.")
+    echo(f"{archives}; {report.shown} ImagingStudies of ours. {report.studies} studies compared by {how}.")
     if report.reset:
-        typer.echo("The FHIR server lost what was published: `syncd audit --repair`, or the running daemon, restores it.")
+        echo("The FHIR server lost what was published: `syncd audit --repair`, or the running daemon, restores it.")
     for kind in DifferenceKind:
         if counts.get(kind):
             _show_kind(done, kind, counts[kind])
     if report.pending:
-        typer.echo(f"{report.pending} studies are being worked on; they are no difference.")
+        echo(f"{report.pending} studies are being worked on; they are no difference.")
     if repaired:
-        typer.echo(f"{report.repaired} differences repaired.")
+        echo(f"{report.repaired} differences repaired.")
     for name, (uids, current) in plans.items():
         _tell_plan(name, uids, current)
-        typer.echo(f"  meant? `syncd audit --repair --accept-retractions {current}`")
-    typer.echo("In sync." if in_sync(counts) else _advice(counts, repaired=repaired))
+        echo(f"  meant? `syncd audit --repair --accept-retractions {current}`")
+    echo("In sync." if in_sync(counts) else _advice(counts, repaired=repaired))
 
 
 def _show_kind(done: Audit, kind: DifferenceKind, number: int) -> None:
-    typer.echo(f"{number} {kind.value}")
+    echo(f"{number} {kind.value}")
     rows = [_row(one) for one in islice(done.staging.differences(kind), _SHOWN)]
     echo_rows(rows, titles=("StudyInstanceUID", "ImagingStudy", "why"))
     if number > _SHOWN:
-        typer.echo(f"… and {number - _SHOWN} more: `syncd audit --json` names them all")
+        echo(f"… and {number - _SHOWN} more: `syncd audit --json` names them all")
 
 
 def _row(one: Difference) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from syncd.cli.exits import Exit, exit_on_error
+from syncd.cli.lines import echo
 
 
 def check(context: typer.Context) -> None:
@@ -13,16 +14,13 @@ def check(context: typer.Context) -> None:
     Exit 0: everything is as it should be (warnings included). 2: settings. 3: a server cannot be reached or is not what
     it should be. 4: the ledger cannot be used.
     """
-    from rich.console import Console
-
     from syncd.cli.commands.findings import find_all
     from syncd.settings import load
 
     with exit_on_error():
         settings = load(config_file=context.obj)
-        console = Console(highlight=False, markup=False, soft_wrap=True)
         worst = Exit.DONE
         for line in find_all(settings):
-            console.print(f"{line.mark.value:5}{line.about:12}{line.text}")
+            echo(f"{line.mark.value:5}{line.about:12}{line.text}")
             worst = line.code if worst is Exit.DONE else worst
         raise typer.Exit(worst)

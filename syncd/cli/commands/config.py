@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syncd.cli.exits import exit_on_error
+from syncd.cli.lines import echo
 from syncd.errors import ConfigurationError
+from syncd.visible import visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,14 +38,14 @@ def show(
         settings = shown_settings(load(config_file=context.obj))
     if as_json:
         document = {"settings": [asdict(setting) for setting in settings]}
-        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     console = Console()
     if console.is_terminal:
         console.print(_table(settings))
         return
     for setting in settings:
-        typer.echo(f"{setting.variable} = {setting.value or '(unset)'}  # {setting.source}")
+        echo(f"{setting.variable} = {setting.value or '(unset)'}  # {setting.source}")
 
 
 @app.command()
@@ -55,11 +57,11 @@ def init(
     from syncd.settings.document import toml_template
 
     if str(file) == "-":
-        typer.echo(toml_template(), nl=False)
+        echo(toml_template(), nl=False)
         return
     with exit_on_error():
         _write(file, toml_template(), force=force)
-    typer.echo(f"{file} written: set the two addresses in it, then run `syncd check`")
+    echo(f"{file} written: set the two addresses in it, then run `syncd check`")
 
 
 def _write(file: Path, text: str, *, force: bool) -> None:
@@ -81,5 +83,5 @@ def _table(settings: tuple[ShownSetting, ...]) -> Table:
 
     table = Table("setting", "value", "source")
     for setting in settings:
-        table.add_row(setting.variable, escape(setting.value) or "[dim]unset[/dim]", escape(setting.source))
+        table.add_row(setting.variable, escape(visible(setting.value)) or "[dim]unset[/dim]", escape(setting.source))
     return table

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from syncd.cli.exits import Exit, exit_on_error
-from syncd.cli.lines import echo_rows, note_line
+from syncd.cli.lines import echo, echo_rows, note_line
 from syncd.model.clauses import with_titles
 
 
@@ -44,7 +44,7 @@ def explain(
             found = explain(site(settings), ledger, study)
         document = explain_document(found)
         if as_json:
-            typer.echo(json.dumps(document, indent=2))
+            echo(json.dumps(document, indent=2))
         else:
             _show(document)
         if document["not_asked"]:

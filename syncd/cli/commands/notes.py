@@ -11,10 +11,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import typer
-
 from syncd.cli.documents import doubt_row
-from syncd.cli.lines import echo_rows
+from syncd.cli.lines import echo, echo_rows
 from syncd.cli.oneshot import bar, open_to_read
 from syncd.ledger.ledger import Ledger
 from syncd.model.clauses import heading_of
@@ -48,13 +46,13 @@ def _pages(ledger: Ledger, *, archive: str | None, total: int) -> Iterator[list[
 
 def _print_json(pages: Iterator[list[dict[str, Any]]], *, outdated: int) -> None:
     """As one document, written as it is read."""
-    typer.echo(f'{{\n  "outdated": {outdated},\n  "studies": [', nl=False)
+    echo(f'{{\n  "outdated": {outdated},\n  "studies": [', nl=False)
     separator, number = "\n    ", 0
     for page in pages:
         for row in page:
-            typer.echo(separator + json.dumps(row), nl=False)
+            echo(separator + json.dumps(row), nl=False)
             separator, number = ",\n    ", number + 1
-    typer.echo(f'\n  ],\n  "number": {number}\n}}')
+    echo(f'\n  ],\n  "number": {number}\n}}')
 
 
 def _show(pages: Iterator[list[dict[str, Any]]], *, outdated: int) -> None:
@@ -67,15 +65,13 @@ def _show(pages: Iterator[list[dict[str, Any]]], *, outdated: int) -> None:
             titles = ()
         number += len(page)
     if outdated:
-        typer.echo(f"{outdated} published studies were rendered before today's version or settings: what may be in doubt of")
-        typer.echo("them is known when they are rendered again")
+        echo(f"{outdated} published studies were rendered before today's version or settings: what may be in doubt of")
+        echo("them is known when they are rendered again")
     if not number:
-        typer.echo("No published study has safety notes.")
+        echo("No published study has safety notes.")
         return
-    typer.echo(
-        f"{number} published studies are in doubt: correct the DICOM, and they leave this list when they are published."
-    )
-    typer.echo("`syncd explain STUDY` tells all of one; SYNCD_POLICY__VALUES=safe sets such studies aside.")
+    echo(f"{number} published studies are in doubt: correct the DICOM, and they leave this list when they are published.")
+    echo("`syncd explain STUDY` tells all of one; SYNCD_POLICY__VALUES=safe sets such studies aside.")
 
 
 def _line(row: dict[str, Any], note: dict[str, str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from syncd.cli.exits import Exit, exit_on_error
-from syncd.cli.lines import echo_rows
+from syncd.cli.lines import echo, echo_rows
 from syncd.errors import ConfigurationError
 from syncd.model.clauses import with_titles
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
@@ -66,15 +66,15 @@ def show(context: typer.Context, study: Study) -> None:
             (uid,) = _uids(ledger, settings, [study])
             entry = ledger.records.find_parked(uid)
         if entry is None:
-            typer.echo(f"{uid} is not parked")
+            echo(f"{uid} is not parked")
             raise typer.Exit(Exit.DONE)
-        typer.echo(f"{uid}  {entry.reason}  since {moment(entry.parked_at)}")
+        echo(f"{uid}  {entry.reason}  since {moment(entry.parked_at)}")
         if entry.detail:
-            typer.echo(with_titles(entry.detail))
+            echo(with_titles(entry.detail))
         if entry.target_version:
-            typer.echo(f"in the way: version {entry.target_version} of the ImagingStudy on the server")
+            echo(f"in the way: version {entry.target_version} of the ImagingStudy on the server")
         if entry.outcome is not None:
-            typer.echo(json.dumps(entry.outcome, indent=2, ensure_ascii=False))
+            echo(json.dumps(entry.outcome, indent=2, ensure_ascii=False))
         raise typer.Exit(Exit.WORK_LEFT)
 
 
@@ -107,17 +107,17 @@ def retry(
             chosen = _uids(ledger, settings, studies) if studies else _uids_to_retry(ledger, reason)
             asked = _still_parked(ledger, chosen)
             for uid in sorted(set(chosen) - set(asked)):
-                typer.echo(f"{uid} is not parked")
+                echo(f"{uid} is not parked")
             if asked:
                 _retry(settings, ledger, asked, beside=beside)
             left = _still_parked(ledger, asked)
             for known in ledger.overview.standing(left).values():
                 assert known.parked is not None  # noqa: S101 - chosen by that
-                typer.echo(f"{known.study_uid}  {known.parked.reason}  {with_titles(known.parked.detail)}".rstrip())
+                echo(f"{known.study_uid}  {known.parked.reason}  {with_titles(known.parked.detail)}".rstrip())
             waiting = sorted(ledger.marks.find_pending(asked) - set(left))
             for uid in waiting:
-                typer.echo(f"{uid}  waits: `syncd explain {uid}`")
-        typer.echo(f"{len(asked) - len(left) - len(waiting)} of {len(asked)} are dealt with")
+                echo(f"{uid}  waits: `syncd explain {uid}`")
+        echo(f"{len(asked) - len(left) - len(waiting)} of {len(asked)} are dealt with")
         raise typer.Exit(Exit.WORK_LEFT if left or waiting else Exit.DONE)
 
 
@@ -139,7 +139,7 @@ def drop(
         with open_to_read(settings) as ledger:
             dropped = {uid: ledger.parking.drop(uid) for uid in _uids(ledger, settings, studies)}
         for uid, done in dropped.items():
-            typer.echo(f"{uid} dropped until it changes" if done else f"{uid} is not parked")
+            echo(f"{uid} dropped until it changes" if done else f"{uid} is not parked")
         raise typer.Exit(Exit.DONE if all(dropped.values()) else Exit.WORK_LEFT)
 
 
@@ -172,7 +172,7 @@ def _list(context: typer.Context, reason: str | None, *, as_json: bool) -> None:
         with open_to_read(settings) as ledger:
             rows = parked_rows(_find_parked(ledger, reason))
         if as_json:
-            typer.echo(json.dumps(rows, indent=2))
+            echo(json.dumps(rows, indent=2))
         else:
             _show(rows)
         raise typer.Exit(Exit.WORK_LEFT if any(not one["dropped"] for one in rows) else Exit.DONE)
@@ -222,12 +222,12 @@ def _uid(ledger: Ledger, settings: Settings, study: str) -> str:
 
 def _show(rows: list[dict[str, Any]]) -> None:
     if not rows:
-        typer.echo("No study is parked.")
+        echo("No study is parked.")
         return
-    typer.echo(f"{len(rows)} parked")
+    echo(f"{len(rows)} parked")
     titles = ("StudyInstanceUID", "reason", "since", "archive", "StudyDate", "detail")
     echo_rows([_row(one) for one in rows], titles=titles)
-    typer.echo("`syncd parked show STUDY` tells what the server said, `syncd parked retry STUDY` sends it once more.")
+    echo("`syncd parked show STUDY` tells what the server said, `syncd parked retry STUDY` sends it once more.")
 
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:

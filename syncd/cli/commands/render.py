@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syncd.cli.exits import exit_on_error
-from syncd.cli.lines import note_line
+from syncd.cli.lines import echo, note_line
 from syncd.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def render(
         tell = _tell if with_notes else lambda note: None
         *beside, resource = render(site(load(config_file=context.obj)), study, version=fhir_version, tell=tell)
         shown = _bundle([*beside, resource]) if with_companions else resource
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
 def _bundle(resources: Sequence[dict[str, object]]) -> dict[str, object]:
@@ -52,4 +52,4 @@ def _bundle(resources: Sequence[dict[str, object]]) -> dict[str, object]:
 
 
 def _tell(note: Note) -> None:
-    typer.echo(note_line(**asdict(note)), err=True)
+    echo(note_line(**asdict(note)), err=True)

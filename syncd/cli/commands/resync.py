@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from syncd.cli.exits import Exit, exit_on_error
-from syncd.cli.lines import echo_rows
+from syncd.cli.lines import echo, echo_rows
 from syncd.errors import ConfigurationError
 from syncd.model.words import Decision
 
@@ -60,7 +60,7 @@ def resync(
             raise typer.Exit(_run_dry(settings, choice, as_json=as_json))
         report = _carry_out(settings, choice, accept_target=accept_target)
         if as_json:
-            typer.echo(json.dumps(_document(report), indent=2))
+            echo(json.dumps(_document(report), indent=2))
         else:
             _show(report)
         raise typer.Exit(Exit.DONE if report.in_sync else Exit.WORK_LEFT)
@@ -112,14 +112,14 @@ def _run_dry(settings: Settings, choice: Choice, *, as_json: bool) -> Exit:
             if as_json:
                 rows.append({"study": study_uid, "decision": decision.value, "reason": reason})
             else:
-                typer.echo(f"{decision.value:7} {study_uid}  {reason}")
+                echo(f"{decision.value:7} {study_uid}  {reason}")
         outdated = ledger.records.count_outdated(connect_dry(chosen, ledger).fingerprint)
         for text in describe_rerender(chosen, ledger, outdated=outdated):
-            typer.echo(text, err=as_json)
+            echo(text, err=as_json)
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
     else:
-        typer.echo(f"{changes} studies would be written, parked or waited for; nothing was sent")
+        echo(f"{changes} studies would be written, parked or waited for; nothing was sent")
     return Exit.WORK_LEFT if changes else Exit.DONE
 
 
@@ -147,15 +147,15 @@ def _document(report: Report) -> dict[str, Any]:
 
 def _show(report: Report) -> None:
     decided = ", ".join(f"{number} {word}" for word, number in sorted(report.decisions.items())) or "nothing to do"
-    typer.echo(f"{report.listed} studies in the archive, {report.marked} looked at: {decided}")
+    echo(f"{report.listed} studies in the archive, {report.marked} looked at: {decided}")
     for title, studies in (("parked", report.parked), ("waiting", report.waiting)):
         if studies:
-            typer.echo(f"{len(studies)} {title}")
+            echo(f"{len(studies)} {title}")
             echo_rows(sorted(studies.items())[:_SHOWN], titles=("StudyInstanceUID", "reason"))
             if len(studies) > _SHOWN:
-                typer.echo(f"… and {len(studies) - _SHOWN} more: `syncd resync --json` names them all")
+                echo(f"… and {len(studies) - _SHOWN} more: `syncd resync --json` names them all")
     for study in report.unknown:
-        typer.echo(f"the archive lists no study {study}")
+        echo(f"the archive lists no study {study}")
     if report.left:
-        typer.echo(f"{report.left} studies left")
-    typer.echo("In sync." if report.in_sync else "Not in sync yet: see above.")
+        echo(f"{report.left} studies left")
+    echo("In sync." if report.in_sync else "Not in sync yet: see above.")

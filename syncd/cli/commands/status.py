@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from syncd.cli.exits import Exit, exit_on_error
-from syncd.cli.lines import echo_rows
+from syncd.cli.lines import echo, echo_rows
 from syncd.model.words import ArchiveState, BrakeState, TargetState
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def status(
         settings = load(config_file=context.obj)
         document = glance(settings.ledger.url, _document)
         if as_json:
-            typer.echo(json.dumps(document, indent=2))
+            echo(json.dumps(document, indent=2))
         else:
             _show(document)
         raise typer.Exit(_code(document))

@@ -16,7 +16,8 @@ from syncd.ledger.owner.standing import find_standing
 from syncd.ledger.studies import corrections
 from syncd.ledger.studies.records import save_fact
 from syncd.model.audit import Standing
-from syncd.model.overview import Counts, FailingStudy, Heartbeat, HistoryLine
+from syncd.model.overview import Counts, FailingStudy, Heartbeat
+from syncd.model.work import HistoryLine
 
 T = TypeVar("T")
 

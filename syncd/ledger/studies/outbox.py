@@ -49,6 +49,7 @@ _DUE = (
 )
 # By its place, not by its key: the same may have been committed once more meanwhile, and that is another entry.
 _THIS = (outbox.c.seq == bindparam("this"), outbox.c.state == _WAITS)
+_IS = select(outbox.c.seq).where(*_THIS)
 _GONE = delete(outbox).where(*_THIS)
 _REPLACED = delete(outbox).where(outbox.c.seq == bindparam("this"))
 _PUT_OFF = update(outbox).where(*_THIS).values(attempts=bindparam("tries"), due=bindparam("until"), reason=bindparam("why"))
@@ -86,6 +87,10 @@ class Outbox:
         first one only."""
         wanted = {"of_kind": kind, "of_sink": sink, "now": now, "most": limit}
         return self._transactions.read(lambda connection: _nouns(connection.execute(_DUE, wanted)))
+
+    def waits(self, entry: OutboxEntry) -> bool:
+        """Whether it still is to be sent, as it is."""
+        return self._transactions.read(lambda connection: connection.execute(_IS, {"this": entry.seq}).first() is not None)
 
     def settle(self, entry: OutboxEntry) -> None:
         """The receiver has it."""

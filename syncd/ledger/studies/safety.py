@@ -16,10 +16,9 @@ from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.schema import safety_notes, upsert
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
-from syncd.model.overview import DoubtfulStudy
 from syncd.model.snapshot import Note
 from syncd.model.words import SHOWN
-from syncd.model.work import StudyRecord
+from syncd.model.work import DoubtfulStudy, StudyRecord
 
 TALLY = "safety"
 """How many studies have such notes; counted, so that nothing counts them (RULES E8)."""

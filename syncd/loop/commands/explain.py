@@ -20,10 +20,10 @@ from syncd.mapping.values.identity import resource_id
 from syncd.model.audit import Standing
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
 from syncd.model.outbox import EntryState, OutboxEntry
-from syncd.model.overview import HistoryLine
 from syncd.model.study.raw import StudyHeader
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import Decision
+from syncd.model.work import HistoryLine
 from syncd.plan.comparison import Comparison, compare
 from syncd.plan.decide import Current
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from syncd.errors import ConfigurationError, StudyError
+from syncd.loop.companions.ours import hold_ours, remember
 from syncd.loop.context import Context
 from syncd.mapping.check.check import problems
 from syncd.mapping.dialects.statement import Json
@@ -23,7 +25,6 @@ from syncd.mapping.values.identity import patient_key, source_key
 from syncd.model.snapshot import Note, StudySnapshot
 from syncd.model.words import ParkedReason
 from syncd.model.work import Companion
-from syncd.plan.decide import Found
 from syncd.plan.essence import digest
 from syncd.publish.own import ForeignResource, keep
 from syncd.publish.server import FhirServer
@@ -113,24 +114,24 @@ def _would_be_there(resource: Json, context: Context) -> bool:
 
 def _keep_companion(resource: Json, *, context: Context, told: _Told) -> bool:
     """Whether the server holds the resource now."""
-    resource_type, resource_id = str(resource["resourceType"]), str(resource["id"])
     if problems(resource, fhir_version=context.fhir_version):
         return False
-    with context.locks.hold(resource_id):
-        known = context.ledger.companions.find(resource_type, resource_id)
+    with hold_ours(resource, context=context, fresh=told.fresh, believed=partial(_believe, resource, told)) as known:
         if known is not None and known.version == REFUSED:
-            if known.digest == digest(resource) and not told.again:
-                return False
-            known = None
-        if known is not None and told.fresh and not isinstance(context.server.read(resource_type, resource_id), Found):
-            known = None  # lost on the server: whoever needs it writes it again
+            return False
         if known is not None and not told.is_of_study(known.source_key):
             # A copied study may still name the step of its original, which is another patient's.
-            if resource_type == "Procedure" and not told.is_of_patient(known.source_key):
+            if resource["resourceType"] == "Procedure" and not told.is_of_patient(known.source_key):
                 return False
             if told.key < known.source_key:
                 return True
         return _write(resource, context=context, known=known, told=told)
+
+
+def _believe(resource: Json, told: _Told, known: Companion) -> Companion | None:
+    """A refusal counts as long as the same would be sent, and nobody asks for another attempt."""
+    is_over = known.version == REFUSED and (known.digest != digest(resource) or told.again)
+    return None if is_over else known
 
 
 def _write(resource: Json, *, context: Context, known: Companion | None, told: _Told) -> bool:
@@ -145,8 +146,7 @@ def _write(resource: Json, *, context: Context, known: Companion | None, told: _
         if reason == ParkedReason.FORBIDDEN:
             return False  # by permissions, which may be mended any time: the next study asks again
         kept = _refusal(resource, told)
-    if kept != known:
-        context.ledger.companions.save(kept)
+    remember(kept, known=known, context=context)
     return kept.version != REFUSED
 
 

@@ -17,8 +17,9 @@ import structlog
 from syncd.errors import StudyError
 from syncd.ledger.studies.marks import NOWHERE
 from syncd.loop.companions.further_ids import add_identifiers, before_it
+from syncd.loop.companions.ours import hold_ours, remember
 from syncd.loop.context import Context
-from syncd.loop.steps import Step, report_step
+from syncd.loop.steps import Step
 from syncd.mapping.resources.patient import replaced_patient, with_identifiers
 from syncd.model.study.person import Said, Trait, are_two, differing_traits, learns
 from syncd.model.words import WITHDRAWN, ParkedReason, Priority
@@ -65,12 +66,9 @@ def keep_own(wanted: Mapping[str, Any], *, context: Context, speaker: Speaker, a
 
     Raises `StudyError` (patient-mismatch) where it is another person's, and what `accept` raises."""
     reference = f"Patient/{wanted['id']}"
-    with context.locks.hold(str(wanted["id"])):
+    with hold_ours(wanted, context=context, believed=_in_use_again) as remembered:
         context.judged.use(reference, speaker.study_uid)
-        known = context.ledger.companions.find("Patient", str(wanted["id"]))
-        if known is not None and known.replaced_by:
-            known = replace(known, source_key="", replaced_by="")  # nobody stands for it any more: it speaks again
-        known, traits = _compare(wanted, known, context=context, fresh=speaker.fresh)
+        known, traits = _compare(wanted, remembered, context=context, fresh=speaker.fresh)
         if known is None:
             _leave_it_to_others(reference, context=context, speaker=speaker)
         doubts = traits
@@ -83,6 +81,11 @@ def keep_own(wanted: Mapping[str, Any], *, context: Context, speaker: Speaker, a
         if not speaker.dry:
             _keep(wanted, context=context, speaker=speaker, known=known, traits=traits, doubts=doubts)
     return doubts
+
+
+def _in_use_again(known: Companion) -> Companion:
+    """One that gave way speaks again: nobody stands for it any more."""
+    return replace(known, source_key="", replaced_by="") if known.replaced_by else known
 
 
 def _compare(
@@ -129,9 +132,7 @@ def _keep(
             traits = frozenset()
     except ForeignResource as error:
         raise StudyError(ParkedReason.REFERENCE_REFUSED, "the id of our Patient is taken by another writer") from error
-    if kept != known:
-        report_step(Step.PATIENT_SENT)
-        context.ledger.companions.save(kept)
+    remember(kept, known=known, context=context, step=Step.PATIENT_SENT)
     context.judged.keep(f"Patient/{wanted['id']}", kept.version, patient_statement(wanted), traits)
 
 
@@ -260,7 +261,7 @@ def give_way(resource_id: str, *, to: str, context: Context, study_uid: str) -> 
 
     The marks come first: killed after them, whichever study comes next finds ours active still, and marks again. A server
     that refuses the change keeps an active Patient too many; the studies move all the same."""
-    with context.locks.hold(resource_id):
+    with hold_ours({"resourceType": "Patient", "id": resource_id}, context=context):
         current = context.server.read("Patient", resource_id)
         if not isinstance(current, Found) or installation_of(current.resource) != context.installation_id:
             return
@@ -274,6 +275,5 @@ def give_way(resource_id: str, *, to: str, context: Context, study_uid: str) -> 
         except (StudyError, ForeignResource) as error:
             log.warning("patient_not_replaced", patient=resource_id, reason=str(error))
             return
-        report_step(Step.PATIENT_SENT)
-        context.ledger.companions.save(replace(kept, replaced_by=to))
+        remember(replace(kept, replaced_by=to), known=None, context=context, step=Step.PATIENT_SENT)
         log.info("patient_replaced", patient=resource_id)

@@ -13,13 +13,13 @@ import structlog
 
 from syncd.errors import ConfigurationError, LedgerRefused, ServerReset, Transient, Unsuitable
 from syncd.ledger.ledger import Ledger
+from syncd.loop.companions.ours import hold_ours, remember
 from syncd.loop.context import Context
 from syncd.loop.steps import Step, report_step
 from syncd.mapping.dialects.registry import release
 from syncd.mapping.resources.endpoints import endpoints
 from syncd.mapping.resources.sentinel import sentinel_type
 from syncd.model.work import Target
-from syncd.plan.decide import Found
 from syncd.publish import sentinel
 from syncd.publish.assigned import ASSIGNED
 from syncd.publish.own import ForeignResource, keep
@@ -180,22 +180,18 @@ def keep_endpoints(context: Context, *, verify: bool = False) -> None:
 
 def _keep_endpoints(context: Context, *, verify: bool) -> None:
     for resource in endpoints(context.policy, fhir_version=context.fhir_version):
-        known = context.ledger.companions.find("Endpoint", str(resource["id"]))
-        if verify and not isinstance(context.server.read("Endpoint", str(resource["id"])), Found):
-            known = None
-        try:
-            kept = keep(context.server, resource, known=known, installation_id=context.installation_id)
-        except ForeignResource as error:
-            raise ConfigurationError(
-                f"Endpoint/{resource['id']} on the FHIR server belongs to another writer: "
-                "set SYNCD_POLICY__ENDPOINT_PREFIX so that our Endpoints get ids of their own"
-            ) from error
-        except ServerReset:
-            # The sentinel tells whether more than this was lost; whoever asks for it next will know.
-            kept = keep(context.server, resource, known=None, installation_id=context.installation_id)
-        if kept != known:
-            report_step(Step.ENDPOINT_SENT)
-            context.ledger.companions.save(kept)
+        with hold_ours(resource, context=context, fresh=verify) as known:
+            try:
+                kept = keep(context.server, resource, known=known, installation_id=context.installation_id)
+            except ForeignResource as error:
+                raise ConfigurationError(
+                    f"Endpoint/{resource['id']} on the FHIR server belongs to another writer: "
+                    "set SYNCD_POLICY__ENDPOINT_PREFIX so that our Endpoints get ids of their own"
+                ) from error
+            except ServerReset:
+                # The sentinel tells whether more than this was lost; whoever asks for it next will know.
+                kept = keep(context.server, resource, known=None, installation_id=context.installation_id)
+            remember(kept, known=known, context=context, step=Step.ENDPOINT_SENT)
 
 
 def _first_target(server: FhirServer, *, installation_id: str, version: str, accept: bool) -> tuple[Target, bool]:

@@ -22,7 +22,8 @@ class Breaker:
         self._guard = threading.Lock()
         self._open_until: float | None = None
         self._pause = FIRST_PAUSE
-        self._probing = False
+        self._prober: int | None = None
+        """The thread whose entry is the probe that is under way."""
 
     @property
     def is_closed(self) -> bool:
@@ -33,7 +34,7 @@ class Breaker:
     def is_due(self) -> bool:
         """Whether anything may be sent now."""
         until = self._open_until
-        return until is None or (not self._probing and self._monotonic() >= until)
+        return until is None or (self._prober is None and self._monotonic() >= until)
 
     def ask(self) -> bool:
         """Whether this one may be sent; where it is the probe, nobody else may until it has ended. Who was let through says
@@ -43,7 +44,7 @@ class Breaker:
                 return True
             if not self.is_due:
                 return False
-            self._probing = True
+            self._prober = threading.get_ident()
             return True
 
     def note_answer(self) -> None:
@@ -55,12 +56,13 @@ class Breaker:
         """It did not, or asked for a pause of `retry_after` seconds."""
         with self._guard:
             now = self._monotonic()
-            if self._probing or self._open_until is None:
+            if self._prober == threading.get_ident() or self._open_until is None:
                 pause = random.uniform(FIRST_PAUSE, self._pause)  # noqa: S311 - jitter, no secret
                 self._open_until = now + min(max(pause, retry_after), LONGEST_BACKOFF)
                 self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def note_end(self) -> None:
-        """The probe is over, however it ended: another one may follow."""
+        """It is over, however it ended: if it was the probe, another one may follow."""
         with self._guard:
-            self._probing = False
+            if self._prober == threading.get_ident():
+                self._prober = None

@@ -11,7 +11,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -61,6 +62,9 @@ class Dispatcher:
         }
         self.news = {sink: threading.Event() for _, sink in self._outlets if sink != FHIR}
         """For each receiver but the FHIR server: set when something new is owed to it."""
+        self._guard = threading.Lock()
+        self._in_flight: set[tuple[str, str, str]] = set()
+        """Lanes of which something is on its way."""
 
     def deliver(self, entries: Sequence[OutboxEntry]) -> None:
         """What one study was just committed with: sent to the FHIR server now, unless something earlier waits; announced
@@ -86,6 +90,8 @@ class Dispatcher:
         while done < AT_ONCE and outlet.breaker.is_due:
             due = self._find_due(outlet, most=AT_ONCE - done if outlet.breaker.is_closed else 1)
             for entry in due:
+                if entry.lane in self._in_flight:
+                    return done  # its maker is at it
                 if not (go_on() and self._send(entry, outlet)):
                     return done  # it may be the receiver's trouble: what else waits is for the probe to find out
                 done += 1
@@ -99,14 +105,28 @@ class Dispatcher:
 
     def _send(self, entry: OutboxEntry, outlet: _Outlet) -> bool:
         """Send it and settle it, put it off or give it up; returns whether it was dealt with for good."""
-        if not outlet.breaker.ask():
-            return False
-        token = correlation_id.set(entry.correlation_id)  # the receiver's logs name the write that it is about
+        with self._one_of_lane(entry) as may_send:
+            if not may_send or not outlet.breaker.ask():
+                return False
+            token = correlation_id.set(entry.correlation_id)  # the receiver's logs name the write that it is about
+            try:
+                # Its maker may have sent it since it was looked for, and a later one after it.
+                return not self._context.ledger.outbox.waits(entry) or self._attempt(entry, outlet)
+            finally:
+                correlation_id.reset(token)
+                outlet.breaker.note_end()
+
+    @contextmanager
+    def _one_of_lane(self, entry: OutboxEntry) -> Iterator[bool]:
+        """Whether nobody else sends something of its lane; nobody will for the block."""
+        with self._guard:
+            is_free = entry.lane not in self._in_flight
+            self._in_flight.add(entry.lane)
         try:
-            return self._attempt(entry, outlet)
+            yield is_free
         finally:
-            correlation_id.reset(token)
-            outlet.breaker.note_end()
+            if is_free:
+                self._in_flight.discard(entry.lane)
 
     def _attempt(self, entry: OutboxEntry, outlet: _Outlet) -> bool:
         breaker = outlet.breaker

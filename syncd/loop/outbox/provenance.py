@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from syncd.errors import ServerReset, StudyError, SyncdError, TargetPaused
+from syncd.loop.companions.ours import hold_ours, remember
 from syncd.loop.context import Context
 from syncd.loop.outbox.delivery import Refused
-from syncd.loop.steps import Step, report_step
+from syncd.loop.steps import Step
 from syncd.mapping.check.check import problems
 from syncd.mapping.resources.provenance import device, provenance
 from syncd.model.outbox import FHIR, OutboxEntry
 from syncd.model.provenance import PROVENANCE, OwedProvenance
 from syncd.model.words import ParkedReason
 from syncd.model.work import StudyRecord
-from syncd.plan.decide import Found
 from syncd.plan.provenance import provenance_owed
 from syncd.publish.own import ForeignResource, keep
 
@@ -68,22 +68,16 @@ def _put_provenance(context: Context, owed: OwedProvenance, *, fresh: bool) -> N
 def _has_device(context: Context, *, fresh: bool) -> bool:
     """Whether our Device is there to be named; written when it is first needed. `fresh`: ask the server for it."""
     wanted = device(context.policy, fhir_version=context.fhir_version)
-    resource_id = str(wanted["id"])
-    with context.locks.hold(f"Device/{resource_id}"):
-        known = context.ledger.companions.find("Device", resource_id)
-        try:
-            if known is not None and fresh and not isinstance(context.server.read("Device", resource_id), Found):
-                known = None
+    try:
+        with hold_ours(wanted, context=context, fresh=fresh) as known:
             kept = keep(context.server, wanted, known=known, installation_id=context.installation_id)
-        except (StudyError, ForeignResource):
-            return False
-        except (ServerReset, TargetPaused):
-            if _serves(context, "Device"):
-                raise
-            return False
-        if kept != known:
-            report_step(Step.AGENT_SENT)
-            context.ledger.companions.save(kept)
+            remember(kept, known=known, context=context, step=Step.AGENT_SENT)
+    except (StudyError, ForeignResource):
+        return False
+    except (ServerReset, TargetPaused):
+        if _serves(context, "Device"):
+            raise
+        return False
     return True
 
 

@@ -50,21 +50,21 @@ class Conclusion:
     trace: Trace = NOTHING
 
 
-def put_off(reason: str, *, until: float) -> Conclusion:
+def not_yet(reason: str, *, until: float) -> Conclusion:
     """Nothing is said yet."""
     waiting = Waiting(reason=reason, until=until)
     return Conclusion(ended=waiting, turn=next_turn(waiting))
 
 
-def keep_nothing(task: Task, draft: Draft) -> Conclusion:
+def nothing_to_show(task: Task, draft: Draft) -> Conclusion:
     """Everything is rejected, and nothing of it was published: it is never shown (MAPPING D.2)."""
     reason = "everything is rejected, and nothing was published"
     ended = Unpublished(reason=_told(draft, reason), retraction=Retraction.THERE)
     return _dealt_with(task, draft, ended, retraction=ended.retraction)
 
 
-def conclude(task: Task, draft: Draft, said: Result) -> Conclusion:
-    """The conclusion after `draft` was made, and not refused."""
+def conclusion_after(task: Task, draft: Draft, said: Result) -> Conclusion:
+    """The one after `draft` was said, and not refused."""
     if draft.status == "registered":  # the mark is never cleared while the study arrives (RULES A5, A6)
         due = task.context.clock() + task.settle_after
         return Conclusion(ended=said.ended, turn=NextTurn(due=due), selection=Selected(), trace=said.trace)

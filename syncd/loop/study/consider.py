@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from syncd.errors import StudyError
 from syncd.loop.study import rejections, selection
-from syncd.loop.study.conclusion import Conclusion, Draft, keep_nothing, put_off
+from syncd.loop.study.conclusion import Conclusion, Draft, not_yet, nothing_to_show
 from syncd.loop.study.publish import is_published
 from syncd.loop.study.read import Look, foremost, light, only_key_objects, require_one_patient, whole
 from syncd.loop.study.task import Task
@@ -62,7 +62,7 @@ def consider(task: Task, seen: Look) -> Conclusion | Draft:
     if not applied.nothing:
         return draft
     if not is_published(task, identity):
-        return keep_nothing(task, draft)
+        return nothing_to_show(task, draft)
     status = retracted_status(in_error=applied.in_error, fhir_version=task.context.fhir_version)
     return replace(draft, status=status)
 
@@ -71,20 +71,20 @@ def _announce(task: Task, seen: Look, identity: str) -> Conclusion | Draft:
     """Publish `registered` once; afterwards only the due time moves, and the mark is never cleared (RULES A5, A6)."""
     due = task.context.clock() + task.settle_after
     if task.record is not None and (not task.fresh or task.record.status != "registered"):
-        return put_off("still arriving", until=due)
+        return not_yet("still arriving", until=due)
     if not dialect(task.context.fhir_version).writes_registered:
-        return put_off("still arriving, and this FHIR version cannot say so", until=due)
+        return not_yet("still arriving, and this FHIR version cannot say so", until=due)
     raws = tuple(light(task, header) for header in foremost(task, seen.headers))
     if raws[0].is_blind:
-        return put_off("still arriving, and no file of it can be read so far", until=due)
+        return not_yet("still arriving, and no file of it can be read so far", until=due)
     excluded = selection.judge(task, raws, arriving=True)
     if excluded is not None and task.record is None:
-        return put_off(f"still arriving, and {excluded.reason} so far", until=due)
+        return not_yet(f"still arriving, and {excluded.reason} so far", until=due)
     announced = _foremost_of_one_patient(task, raws)
     if _is_nothing_left(task, seen, raws):
-        return put_off("nothing but rejected instances so far", until=due)
+        return not_yet("nothing but rejected instances so far", until=due)
     if all(only_key_objects(raw) for raw in raws):
-        return put_off("only key objects so far", until=due)
+        return not_yet("only key objects so far", until=due)
     return Draft(applied=rejections.Applied(snapshot=announced), raws=raws[:1], identity=identity, status="registered")
 
 

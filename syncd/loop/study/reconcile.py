@@ -12,7 +12,7 @@ from dataclasses import replace
 from syncd.errors import Conflict, CopyAway, StudyError, TornRead, Transient
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study import rejections
-from syncd.loop.study.conclusion import Conclusion, Draft, Result, conclude
+from syncd.loop.study.conclusion import Conclusion, Draft, Result, conclusion_after
 from syncd.loop.study.consider import consider
 from syncd.loop.study.read import Look, look
 from syncd.loop.study.retract import retraction_after, take_back_gone
@@ -94,7 +94,7 @@ def _outcome_of_gone(task: Task, seen: Look) -> Outcome:
 def _conclusion_of(task: Task, seen: Look, draft: Draft, *, said: Result) -> Conclusion:
     if said.refused:
         return _kept_back(task, seen, said.ended, trace=said.trace)
-    return conclude(task, draft, said)
+    return conclusion_after(task, draft, said)
 
 
 def _kept_back(task: Task, seen: Look, ended: Ended, *, trace: Trace = NOTHING) -> Conclusion:

@@ -12,8 +12,7 @@ import pytest
 from pydicom.datadict import dictionary_VR
 
 import syncd.snapshot
-from syncd.archive.reading.doubt import doubtful
-from syncd.archive.reading.instance_tags import LONGEST, MOST_ASKED
+from syncd.archive.reading.doubt import LONGEST, MOST_ASKED, doubtful
 from syncd.archive.reading.texts import CODED_STRINGS, SEQUENCES, TEXTS, WHOLE
 from syncd.errors import TornRead
 from syncd.model.study.raw import Undecoded

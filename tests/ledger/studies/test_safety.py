@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import event as happening
 
 from syncd.ledger.ledger import Ledger
-from syncd.model.overview import DoubtfulStudy
 from syncd.model.snapshot import Note
 from syncd.model.words import Decision, Tombstone
+from syncd.model.work import DoubtfulStudy
 from tests.ledger.made import NOW, Clock, done, mark, only, parked, publish, record, resync
 
 SIDE = Note(tag="0020,0060", rule="C.6", done="laterality omitted", safety=True)

@@ -13,7 +13,7 @@ from syncd.model.words import Decision
 from syncd.publish.assigned import KEY
 from tests.fakes.http import Request
 from tests.loop.companions.test_companions import KINDS, TAGS, WANTED
-from tests.loop.companions.test_provenance import correct, paid
+from tests.loop.outbox.test_provenance import correct, paid
 from tests.loop.retracting import back, deciding, shown, tombstone, vanish
 from tests.loop.world import STUDY, SYSTEM, World
 

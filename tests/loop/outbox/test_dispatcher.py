@@ -245,6 +245,23 @@ def test_what_the_fhir_server_is_owed_goes_at_once_unless_something_waits_before
     assert fhir.keys[2:] == [f"{STUDY}|3"]
 
 
+def test_what_its_maker_is_sending_is_not_sent_beside_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES B8: by an idle worker that finds it due meanwhile; nor again afterwards, from an older look at the ledger."""
+    fhir = Receiver()
+    register(monkeypatch, {FHIR: fhir})
+    world.published()
+    (entry,) = waiting(world, FHIR)
+    world.clock.advance(60.0)
+    sending = dispatcher(world)
+    looked: list[int] = []
+    fhir.answer = lambda entry: looked.append(sending.deliver_due(FHIR))
+    sending.deliver([entry])
+    assert (fhir.keys, looked) == ([entry.key], [0])
+    monkeypatch.setattr(world.ledger.outbox, "due", lambda *_, **__: [entry] if len(looked) == 1 else [])
+    looked.append(sending.deliver_due(FHIR))
+    assert fhir.keys == [entry.key]
+
+
 def test_a_slow_receiver_keeps_no_study_waiting(world: World, ris: Receiver, desk: Receiver) -> None:
     """RULES B8: each receiver has a thread of its own; the workers end without it where it takes too long."""
     begun, may_go_on = threading.Event(), threading.Event()

@@ -122,7 +122,7 @@ def test_a_tick_that_fails_is_told_once_and_recovers(daemon: Daemon, clockwork: 
     with capture_logs() as logs:
         _tick(clockwork, "intake")
         _tick(clockwork, "intake")
-        assert "no connection" in daemon.ready()[0]
+        assert "cannot be reached" in daemon.ready()[0]
         assert daemon.heartbeat().archives["main"]["reason"] == daemon.ready()[0]
         world.orthanc.away = False
         _tick(clockwork, "intake")
