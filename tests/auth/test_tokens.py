@@ -324,6 +324,25 @@ def test_a_clock_that_differs_is_tolerated_and_told(
     assert (told["event"], told["seconds_ahead"]) == ("authorization_clock_differs", ahead)
 
 
+def test_a_date_that_did_not_help_is_not_believed_for_ever(made: Callable[..., Tokens], time: Time) -> None:
+    """A gateway's own clock in `Date`, and a key that is registered later: what was refused for the key must not be dated
+    wrongly from then on."""
+
+    def judge() -> Answer:
+        said = dated(time.wall + 600.0)
+        if registered and _claims(giver.forms[-1], OLD)["exp"] - time.wall <= 300:
+            return Answer(status=200, headers=said, body=token_answer().body)
+        return error_answer("invalid_client", status=401, headers=said)
+
+    giver, registered = Giver(answers=[judge]), False
+    tokens = made(giver)
+    with pytest.raises(TargetPaused):
+        tokens.current()
+    registered = True
+    time.passes(60.0)
+    assert tokens.current().token.value == "token-1"
+
+
 def test_clocks_that_agree_are_no_reason_to_ask_twice(made: Callable[..., Tokens], time: Time) -> None:
     giver = Giver(answers=[lambda: error_answer("invalid_client", status=401, headers=dated(time.wall + 2))])
     with pytest.raises(TargetPaused):
