@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from syncd.loop.context import Context
-from syncd.loop.outbox.delivery import Delivery
+from syncd.loop.delivery import Delivery
 from syncd.loop.outbox.provenance import ProvenanceDelivery
 from syncd.mapping.resources.provenance import writes_provenance
 from syncd.model.correlation import correlation_id
 from syncd.model.outbox import FHIR, OutboxEntry
 from syncd.model.work import StudyRecord
 
-KINDS: tuple[Callable[[Context], Iterable[Delivery]], ...] = (lambda context: (ProvenanceDelivery(context),),)
+KINDS: tuple[Callable[[Context], Iterable[Delivery]], ...] = (
+    lambda context: (ProvenanceDelivery(context),),
+    lambda context: context.sinks,
+)
 """Each gives what it sends, one for each of its sinks; none where the site wants none."""
 
 
