@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from syncd.auth.scopes import LETTERS, Need
+from syncd.loop.outbox import kinds
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.resources.companions import types
-from syncd.mapping.resources.provenance import writes_provenance
 from syncd.mapping.resources.sentinel import sentinel_type
 from syncd.settings import Settings
 
@@ -33,11 +33,8 @@ def _needs(settings: Settings, policy: MappingPolicy) -> Iterator[tuple[str, str
     if chosen.patient != "logical":
         yield "Patient", KEPT if chosen.patient == "create" else "rs"
     companions = types(policy)
-    provenance = chosen.provenance != "off" and writes_provenance(version)
-    if provenance:
-        yield "Provenance", KEPT
-    if provenance and "Device" not in companions:  # our own, which the Provenance names
-        yield "Device", KEPT
+    owed = kinds.types(provenance=chosen.provenance, fhir_version=version)
+    yield from ((one, KEPT) for one in owed if one not in companions)
     yield from ((one, KEPT) for one in companions)
     if chosen.service_request == "match":
         yield "ServiceRequest", "rs"

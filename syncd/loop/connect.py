@@ -17,6 +17,7 @@ from syncd.loop.companions.assigned_ids import DryNames, LedgerNames
 from syncd.loop.companions.optional import require_sayable
 from syncd.loop.companions.target import attach, fhir_version, keep_endpoints
 from syncd.loop.context import Context, Nobody, Observer, Source
+from syncd.loop.delivery import Delivery
 from syncd.loop.hooks import Hook, fingerprint_with_hooks, load_hooks
 from syncd.loop.study import selection
 from syncd.mapping.fingerprint import fingerprint
@@ -49,6 +50,7 @@ class Site:
     concurrency: int = 4
     on_delete: str = "cancelled"
     provenance: str = "corrections"
+    sinks: tuple[Delivery, ...] = ()
     adopt: str = "registered"
     ids: str = "auto"
     selections: Mapping[ArchiveName, Selection] = field(default_factory=dict)
@@ -212,6 +214,7 @@ def _context(
         hooks=hooks,
         on_delete=site.on_delete,
         provenance=site.provenance if writes_provenance(version) else "off",
+        sinks=site.sinks,
         observer=observer or Nobody(),
         selections=site.selections,
         longest_turn=site.longest_turn,

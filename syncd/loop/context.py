@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from syncd.archive.interface import Archive
 from syncd.errors import ServerReset
 from syncd.ledger.ledger import Ledger
+from syncd.loop.delivery import Delivery
 from syncd.loop.hooks import Hook
 from syncd.loop.judged import Judged
 from syncd.loop.steps import Step, report_step
@@ -97,6 +98,8 @@ class Context:
     on_delete: str = "cancelled"
     provenance: str = "off"
     """POLICY__PROVENANCE: `corrections`, `all`, `off`; `off` also where the FHIR version has none that we write."""
+    sinks: tuple[Delivery, ...] = ()
+    """Receivers that the settings name, beside the FHIR server: what each is owed is sent by a thread of its own."""
     observer: Observer = field(default_factory=Nobody)
     longest_turn: float = 3600.0
     """Seconds after which a study's turn is ended, whatever it waits for."""

@@ -12,10 +12,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
+from syncd.mapping.dialects.registry import dialect
 from syncd.mapping.policy import MappingPolicy
 
 MAPPING_VERSION = 4
-"""Raised whenever the same snapshot and settings give another resource than before."""
+"""Raised whenever the same snapshot and settings give another resource than before, in every FHIR version; what one version
+says otherwise raises its dialect's `revision`, and no study of another one is rendered again for it."""
 
 
 def fingerprint(policy: MappingPolicy, *, fhir_version: str) -> str:
@@ -23,7 +25,7 @@ def fingerprint(policy: MappingPolicy, *, fhir_version: str) -> str:
     shaping = _plain(policy)
     if isinstance(shaping, dict) and not policy.further:
         del shaping["further"]  # a site with one archive keeps the fingerprint that it had before there could be several
-    said = {"mapping": MAPPING_VERSION, "fhir": fhir_version, "policy": shaping}
+    said = {"mapping": MAPPING_VERSION + dialect(fhir_version).revision, "fhir": fhir_version, "policy": shaping}
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -156,6 +156,23 @@ class PerformedStep:
     notes: tuple[Note, ...] = ()
 
 
+SERIES_TAGS = (
+    "0008,0021", "0008,0031",  # Series Date and Time
+    "0008,0060",  # Modality
+    "0008,0070", "0008,1010", "0008,1090",  # Manufacturer, Station Name, Model
+    "0008,0080",  # Institution Name
+    "0008,103e", "0018,1030",  # Series Description, Protocol Name
+    "0008,1050", "0008,1070",  # Performing Physician's Name, Operators' Name
+    "0008,0201",  # Timezone Offset From UTC
+    "0018,0015",  # Body Part Examined
+    "0018,1000", "0018,1002", "0018,1020",  # Device Serial Number, Device UID, Software Versions
+    "0020,0011",  # Series Number
+    "0020,0060",  # Laterality
+    "0040,0244", "0040,0245", "0040,0250", "0040,0251", "0040,0254",  # the performed step's start, end, description
+)  # fmt: skip
+"""The plain attributes that `SeriesFacts` is made of: said only where all images of the series agree (RULES B9)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesFacts:
     uid: str
@@ -214,6 +231,21 @@ class KeyObject:
     title: Code
     references: tuple[InstanceReference, ...] = ()
     identical: tuple[InstanceReference, ...] = ()
+
+
+STUDY_TAGS = (
+    "0008,0020",  # Study Date
+    "0008,0050",  # Accession Number
+    "0008,0090",  # Referring Physician's Name
+    "0008,1030",  # Study Description
+    "0008,1040",  # Institutional Department Name
+    "0008,1060",  # Name of Physician(s) Reading Study
+    "0020,0010",  # Study ID
+    "0032,1060",  # Requested Procedure Description
+    "0038,0010",  # Admission ID
+    "0040,0243",  # Performed Location
+)
+"""The same of `StudySnapshot`, the patient apart. What is read of a study without standing here is one image's word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from syncd.model.ids import StudyInstanceUID
-from syncd.model.snapshot import InstanceFacts, SeriesFacts, StudySnapshot
-from syncd.model.study.agreement import LISTED, PATIENT, STUDY
+from syncd.model.snapshot import STUDY_TAGS, InstanceFacts, SeriesFacts, StudySnapshot
+from syncd.model.study.agreement import LISTED, PATIENT
 from syncd.model.study.raw import RawInstance, RawStudy, Tags
 from syncd.model.study.reading import Reading
 from syncd.snapshot.instances.instances import instance_facts, is_encodable, note_series_left_out, order_instances
@@ -187,7 +187,9 @@ def _all_series(
 def _differing_instances(series: Iterable[SeriesReading]) -> list[Tags]:
     """Of all instances that were read, those that do not repeat what another says of orders and identifiers."""
     read = (tags for each in series for tags in _tags_of(each))
-    return list({repr(only(tags, wanted=(*PATIENT, *STUDY, *LISTED))): tags for tags in reversed(list(read))}.values())[::-1]
+    return list({repr(only(tags, wanted=(*PATIENT, *STUDY_TAGS, *LISTED))): tags for tags in reversed(list(read))}.values())[
+        ::-1
+    ]
 
 
 def _tags_of(series: SeriesReading) -> tuple[Tags, ...]:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from syncd.mapping import fingerprint as module
+from syncd.mapping.dialects.r5 import R5
+from syncd.mapping.dialects.registry import VERSIONS
 from syncd.mapping.fingerprint import fingerprint
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from tests.mapping.studies import POLICY, archive
@@ -39,6 +41,13 @@ def test_fhir_version_and_mapping_version_count(monkeypatch: pytest.MonkeyPatch)
     assert fingerprint(POLICY, fhir_version="r5") != before
     monkeypatch.setattr(module, "MAPPING_VERSION", module.MAPPING_VERSION + 1)
     assert fingerprint(POLICY, fhir_version="r4") != before
+
+
+def test_what_one_version_says_otherwise_renders_nothing_again_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES B3: R6 says what R5 says; R4 and DSTU2 do not."""
+    before = {version: fingerprint(POLICY, fhir_version=version) for version in VERSIONS}
+    monkeypatch.setattr(R5, "revision", R5.revision + 1)
+    assert [one for one in VERSIONS if fingerprint(POLICY, fhir_version=one) != before[one]] == ["r5", "r6"]
 
 
 def test_equal_settings_give_equal_fingerprints() -> None:

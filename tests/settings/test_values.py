@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.settings import load
+from syncd.settings import catalogue, load
 from syncd.settings.values import bind_address, duration_text, is_loopback, seconds
 from tests.settings.given import ENOUGH, problems
 
@@ -46,6 +46,13 @@ def test_a_printed_duration_is_read_back(milliseconds: int) -> None:
     assert seconds(duration_text(milliseconds / 1000)) == milliseconds / 1000
 
 
+def kinds_of(*block: str) -> str:
+    """The ways to authenticate, as the refusal lists them."""
+    setting = catalogue.setting_at((*block, "auth", "kind"))
+    assert setting is not None and "oauth2" in setting.choices
+    return ", ".join(setting.choices)
+
+
 REFUSED = [
     ("FHIR__TIMEOUT", "60", "has no unit; write 60s"),
     ("FHIR__TIMEOUT", "5m", "has the unknown unit m; write 5min"),
@@ -54,9 +61,9 @@ REFUSED = [
     ("FHIR__CONCURRENCY", "0", "`0` is out of range; use at least 1"),
     ("FHIR__CONCURRENCY", "four", "`four` cannot be used; write a whole number"),
     ("FHIR__VERIFY_TLS", "maybe", "`maybe` cannot be used; write true or false"),
-    ("FHIR__AUTH__KIND", "smat", "`smat` is none of none, basic, bearer, oauth2, smart; did you mean smart?"),
+    ("FHIR__AUTH__KIND", "smat", f"`smat` is none of {kinds_of('fhir')}; did you mean smart?"),
     ("FHIR__VERSION", "r44", "`r44` is none of auto, dstu2, r4, r4b, r5, r6; did you mean r4?"),
-    ("ARCHIVES__MAIN__AUTH__KIND", "smart", "`smart` is none of none, basic, bearer, oauth2"),
+    ("ARCHIVES__MAIN__AUTH__KIND", "smart", f"`smart` is none of {kinds_of('archives', 'main')}"),
     ("FHIR__URL", "localhost:8080/fhir", "is no http or https address; begin it with http:// or https://"),
     ("FHIR__URL", "http:///fhir", "names no host; write it as https://host:port/path"),
     ("FHIR__URL", "http://h:99999/fhir", "is no address; write it as https://host:port/path"),

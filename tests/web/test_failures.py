@@ -47,7 +47,7 @@ def test_one_subscriber_of_ipv6_is_one() -> None:
 
 
 def test_ipv4_behind_a_socket_of_both_families_is_not_one_subscriber() -> None:
-    """Bound to `::`, the daemon sees `::ffff:192.0.2.1`: all of IPv4 lies in one /64, which one guesser would lock out."""
+    """Bound to `::`, the daemon sees `::ffff:192.0.2.1`; as one /64, one guesser would lock out everybody."""
     wrong = WrongTokens()
     _fail(wrong, "::ffff:192.0.2.1")
     assert wrong.pause("::ffff:192.0.2.1")

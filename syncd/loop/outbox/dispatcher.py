@@ -19,8 +19,8 @@ import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, SyncdError, Unreachable
 from syncd.loop.context import Context
+from syncd.loop.delivery import Delivery, Refused
 from syncd.loop.outbox.breaker import Breaker
-from syncd.loop.outbox.delivery import Delivery, Refused
 from syncd.loop.outbox.kinds import deliveries
 from syncd.loop.steps import Step, report_step
 from syncd.model.correlation import correlation_id

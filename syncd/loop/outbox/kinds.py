@@ -6,14 +6,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from syncd.loop.context import Context
-from syncd.loop.outbox.delivery import Delivery
+from syncd.loop.delivery import Delivery
 from syncd.loop.outbox.provenance import ProvenanceDelivery
+from syncd.mapping.resources.provenance import writes_provenance
 from syncd.model.correlation import correlation_id
 from syncd.model.outbox import FHIR, OutboxEntry
 from syncd.model.work import StudyRecord
 
-KINDS: tuple[Callable[[Context], Iterable[Delivery]], ...] = (lambda context: (ProvenanceDelivery(context),),)
+KINDS: tuple[Callable[[Context], Iterable[Delivery]], ...] = (
+    lambda context: (ProvenanceDelivery(context),),
+    lambda context: context.sinks,
+)
 """Each gives what it sends, one for each of its sinks; none where the site wants none."""
+
+
+def types(*, provenance: str, fhir_version: str) -> tuple[str, ...]:
+    """Which resources these kinds keep on the FHIR server: what the credentials must allow. `provenance` is the site's
+    POLICY__PROVENANCE, whose Provenance names our own Device."""
+    return ("Provenance", "Device") if provenance != "off" and writes_provenance(fhir_version) else ()
+
 
 FIRST_DUE = 10.0
 """Seconds after the commit: until then what the FHIR server is owed is its maker's to send."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syncd.errors import ServerReset, StudyError, SyncdError, TargetPaused
 from syncd.loop.context import Context
-from syncd.loop.outbox.delivery import Refused
+from syncd.loop.delivery import Refused
 from syncd.loop.steps import Step
 from syncd.mapping.check.check import problems
 from syncd.mapping.resources.provenance import device, provenance

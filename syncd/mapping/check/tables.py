@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from syncd.mapping.check import dstu2, provenance, r4, r5_r6
+from syncd.mapping.check import dstu2, owed, r4, r5_r6
 from syncd.mapping.check.r4 import BINDINGS, Table
 from syncd.mapping.values.primitives import RULES, Rule
 
@@ -68,8 +68,8 @@ def _shapes(table: Table, *, further: Mapping[str, str] | None = None) -> Shapes
     )
 
 
-_R4 = _merge_tables(r4.R4, provenance.R4)
-_R5 = _merge_tables(_merge_tables(_R4, r5_r6.R5), provenance.R5)
+_R4 = _merge_tables(r4.R4, owed.R4)
+_R5 = _merge_tables(_merge_tables(_R4, r5_r6.R5), owed.R5)
 _R6 = _merge_tables(_R5, r5_r6.R6)
 
 SHAPES: Mapping[str, Shapes] = {
@@ -77,6 +77,6 @@ SHAPES: Mapping[str, Shapes] = {
     "r4": _shapes(_R4),
     "r4b": _shapes(_R4),
     "r5": _shapes(_R5),
-    "r6": _shapes(_R6, further={**r5_r6.R6_FURTHER, **provenance.R6_FURTHER}),
+    "r6": _shapes(_R6, further={**r5_r6.R6_FURTHER, **owed.R6_FURTHER}),
 }
 """FHIR version → its structures."""

@@ -40,6 +40,8 @@ class R4:
     """Whether an accession is an identifier of the study too, where the site does not say (MAPPING B)."""
     writes_registered = True
     """Whether a study that still arrives is announced (RULES A6)."""
+    revision = 0
+    """Raised whenever this version, and those made after it, say the same study otherwise than before (RULES B3)."""
     has_endpoints = True
     sentinel_type = "Endpoint"
     """The resource type by which a ledger knows its server again (RULES E3)."""

@@ -6,6 +6,8 @@ per image in many IODs (PS3.3 C.8.11.2, C.7.6.16.2.8, 10.5), so there each image
 
 from __future__ import annotations
 
+from syncd.model.snapshot import SERIES_TAGS, STUDY_TAGS
+
 LATERALITY = "0020,0060"
 IMAGE_LATERALITY = "0020,0062"
 BODY_PART = "0018,0015"
@@ -23,41 +25,13 @@ PATIENT = ("0010,0010", "0010,0020", "0010,0021", "0010,0030", "0010,0040")
 QUALIFIERS = "0010,0024"
 """Issuer of Patient ID Qualifiers Sequence, which says more of the issuer."""
 
-STUDY = (
-    "0008,0020",  # Study Date
-    "0008,0050",  # Accession Number
-    "0008,0090",  # Referring Physician's Name
-    "0008,1030",  # Study Description
-    "0008,1040",  # Institutional Department Name
-    "0008,1060",  # Name of Physician(s) Reading Study
-    "0020,0010",  # Study ID
-    "0032,1060",  # Requested Procedure Description
-    "0038,0010",  # Admission ID
-    "0040,0243",  # Performed Location
-)
-
-SERIES = (
-    "0008,0021", "0008,0031",  # Series Date and Time
-    "0008,0060",  # Modality
-    "0008,0070", "0008,1010", "0008,1090",  # Manufacturer, Station Name, Model
-    "0008,0080",  # Institution Name
-    "0008,103e", "0018,1030",  # Series Description, Protocol Name
-    "0008,1050", "0008,1070",  # Performing Physician's Name, Operators' Name
-    OFFSET,
-    BODY_PART,
-    "0018,1000", "0018,1002", "0018,1020",  # Device Serial Number, Device UID, Software Versions
-    "0020,0011",  # Series Number
-    LATERALITY,
-    "0040,0244", "0040,0245", "0040,0250", "0040,0251", "0040,0254",  # the performed step's start, end, description
-)  # fmt: skip
-
 PEOPLE = ("0008,1052", "0008,1072")
 """Performing Physician and Operator Identification Sequence."""
 
 OF_STUDY = ("0008,0096", "0008,1041", "0008,1062", "0038,0014")
 """Who the referrer and the readers are, what kind the department is, who issued the admission's number."""
 
-PLAIN = (*PATIENT, *STUDY, *SERIES, IMAGE_LATERALITY)
+PLAIN = (*PATIENT, *STUDY_TAGS, *SERIES_TAGS, IMAGE_LATERALITY)
 """What a list of shared values can tell: everything but sequences."""
 
 LISTED = (

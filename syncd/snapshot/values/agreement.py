@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-from syncd.model.study.agreement import BODY_PART, LATERALITY, OFFSET, PEOPLE, SERIES, STUDY
+from syncd.model.snapshot import SERIES_TAGS, STUDY_TAGS
+from syncd.model.study.agreement import BODY_PART, LATERALITY, OFFSET, PEOPLE
 from syncd.model.study.raw import RawSeries, Tags, Undecoded
 from syncd.model.study.reading import Reading
 from syncd.snapshot.notes import Notes
@@ -29,15 +30,25 @@ _TOGETHER = (
 )
 """Dates and times that mean nothing without each other."""
 
-_OF_STUDY = {
+_PARTNERS = {
     "0008,0090": ("0008,0096", False),  # Referring Physician's Name and Identification
     "0008,1060": ("0008,1062", False),  # Name and Identification of the physicians who read it
     "0008,1040": ("0008,1041", False),  # Institutional Department Name and Type
-    "0040,0243": ("", False),  # Performed Location
     "0038,0010": ("0038,0014", True),  # Admission ID and its issuer
 }
-"""What a study has one of, the sequence that goes with it, and whether it says whose the study is: then neither means
-anything without the other."""
+"""The sequence that goes with what a study has one of, and whether it says whose the study is: then neither means anything
+without the other."""
+
+_KEPT = frozenset(
+    {
+        "0008,0020",  # Study Date
+        "0008,0050",  # Accession Number
+        "0008,1030",  # Study Description
+        "0020,0010",  # Study ID
+        "0032,1060",  # Requested Procedure Description
+    }
+)
+"""Of the study's level: what the archive shows of it as a whole, and what may be said more than once."""
 
 _ZONED = ("0008,0031", "0040,0245", "0040,0251")
 """Times of a series, which say when only with their offset."""
@@ -57,7 +68,7 @@ def find_denied(series: RawSeries, *, expected: int, notes: Notes) -> frozenset[
     if expected <= 1:
         return frozenset()
     judge = _judge(series, expected=expected, reading=notes.reading)
-    why_not = {tag: why for tag in SERIES if tag != LATERALITY and has_value(tags.get(tag)) and (why := judge(tag))}
+    why_not = {tag: why for tag in SERIES_TAGS if tag != LATERALITY and has_value(tags.get(tag)) and (why := judge(tag))}
     if MODALITY in why_not:  # FHIR demands one (1..1)
         notes.add(MODALITY, rule=_RULE, done="modality differs within the series: that of the lowest image kept")
         del why_not[MODALITY]
@@ -82,7 +93,8 @@ def drop_denied(study: Tags, *, series: Iterable[RawSeries], notes: Notes) -> Ta
     What the archive shows of a study as a whole (its date and description) stays, and is noted elsewhere (MAPPING I-62)."""
     everywhere = list(series)
     gone: set[str] = set()
-    for tag, (partner, safety) in _OF_STUDY.items():
+    for tag in (each for each in STUDY_TAGS if each not in _KEPT):
+        partner, safety = _PARTNERS.get(tag, ("", False))
         differing = [each for each in (tag, partner) if each and _differs(each, study, everywhere, reading=notes.reading)]
         if differing:
             notes.add(differing[0], rule=_RULE, done="left out: the series differ", safety=safety)
@@ -112,7 +124,12 @@ def _differs(tag: str, study: Tags, series: Sequence[RawSeries], *, reading: Rea
     }
     return len(told) > 1 or any(
         _among_images(one, tag, reading=reading) in (_DIFFER, _UNREAD)
-        or (one.shared is not None and tag in STUDY and has_value(one.representative.get(tag)) and not _is_shared(one, tag))
+        or (
+            one.shared is not None
+            and tag in STUDY_TAGS
+            and has_value(one.representative.get(tag))
+            and not _is_shared(one, tag)
+        )
         for one in series
     )
 

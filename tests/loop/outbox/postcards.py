@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from syncd.loop.context import Context
+from syncd.loop.delivery import Delivery
 from syncd.loop.outbox import kinds
-from syncd.loop.outbox.delivery import Delivery
 from syncd.model.outbox import OutboxEntry
 from syncd.model.work import StudyRecord
 

@@ -11,9 +11,10 @@ import pytest
 from syncd.errors import LedgerUnavailable, Transient, Unreachable
 from syncd.ledger.ledger import Ledger
 from syncd.loop.breaker import LONGEST_PAUSE
+from syncd.loop.connect import connect
+from syncd.loop.delivery import Refused
 from syncd.loop.outbox.breaker import Breaker
 from syncd.loop.outbox.couriers import Couriers
-from syncd.loop.outbox.delivery import Refused
 from syncd.loop.outbox.dispatcher import ATTEMPTS, Dispatcher
 from syncd.model.correlation import correlation_id
 from syncd.model.outbox import FHIR, EntryState, OutboxEntry, Queue
@@ -367,6 +368,15 @@ def test_two_kinds_to_one_receiver_are_two_matters(world: World, monkeypatch: py
     three_changes(world)
     assert dispatcher(world).deliver_due(RIS) == 3
     assert (len(bad.asked), len(good.keys)) == (1, 3)
+
+
+def test_a_receiver_that_the_site_names_is_owed_and_sent_to(world: World) -> None:
+    """RULES B8: from the site to the context, without a kind of its own in the code."""
+    named = Receiver()
+    site = replace(world.site, sinks=(Postcards("ward", named),))
+    world._context = replace(connect(site, world.ledger), clock=world.clock)
+    three_changes(world)
+    assert dispatcher(world).deliver_due("ward") == len(named.keys) == 3
 
 
 def test_the_write_s_correlation_id_goes_with_it(world: World, ris: Receiver) -> None:

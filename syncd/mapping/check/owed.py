@@ -1,4 +1,4 @@
-"""Provenance, in the notation of `r4`: R4's, and what R5 changed (MAPPING J.2, J.5).
+"""What is sent after a study's write, in the notation of `r4`: R4's Provenance, and what R5 changed (MAPPING J.2, J.5).
 
 R6 is as R5 as far as syncd writes it, and closed; DSTU2 has none of it, and nothing is written there.
 """
