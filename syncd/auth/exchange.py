@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import email.utils
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from syncd.http.headers import moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +21,7 @@ class Answer:
     @property
     def date(self) -> float | None:
         """When the server says that it answered (RFC 9110 6.6.1), in seconds since the epoch."""
-        try:
-            return email.utils.parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
-        except ValueError:
-            return None
+        return moment(self.headers.get("Date", ""))
 
 
 class Asked(Protocol):

@@ -67,7 +67,9 @@ def of_web(web: WebSettings) -> Callable[[], str]:
     if web.token_file is None:
         token = web.token.get_secret_value() if web.token else ""
         return lambda: token
-    return SecretFile(web.token_file, setting="TOKEN_FILE", place=Place(server="web", prefix="SYNCD_WEB__")).read
+    file = SecretFile(web.token_file, setting="TOKEN_FILE", place=Place(server="web", prefix="SYNCD_WEB__"))
+    file.read()  # from here on it has been read: whoever asks is never told of its path
+    return file.read
 
 
 def _grant(

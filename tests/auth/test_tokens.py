@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -457,3 +458,20 @@ def test_the_audience_of_a_token_is_told_where_it_says_so(made: Callable[..., To
 def _claims(form: dict[str, str], key: Any, algorithm: str = "ES384") -> dict[str, Any]:
     keys = KeySet.import_key_set(public_set([key]))
     return dict(jwt.decode(form["client_assertion"], keys, algorithms=[algorithm]).claims)
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000"])
+def test_the_clock_of_an_answer_is_utc_whatever_it_says_of_its_zone(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 9110 5.6.7: a zone that says nothing is not this machine's."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert Answer(status=200, headers={"Date": f"Thu, 01 Jan 1970 00:01:40 {zone}"}).date == 100.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Thu, 01 Jan 0000 00:00:00 GMT"])
+def test_an_answer_without_a_clock_has_none(date: str) -> None:
+    assert Answer(status=200, headers={"Date": date}).date is None
