@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import email.utils
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any, Protocol
-
-from syncd.http.headers import moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,11 @@ class Answer:
     @property
     def date(self) -> float | None:
         """When the server says that it answered (RFC 9110 6.6.1), in seconds since the epoch."""
-        return moment(self.headers.get("Date", ""))
+        try:
+            found = email.utils.parsedate_to_datetime(self.headers.get("Date", ""))
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
 
 
 class Asked(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import math
 import threading
-import time
 from collections.abc import Callable
+from time import tzset
 from typing import Any
 
 import pytest
@@ -464,14 +464,14 @@ def _claims(form: dict[str, str], key: Any, algorithm: str = "ES384") -> dict[st
 def test_the_clock_of_an_answer_is_utc_whatever_it_says_of_its_zone(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 9110 5.6.7: a zone that says nothing is not this machine's."""
     monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
+    tzset()
     try:
         assert Answer(status=200, headers={"Date": f"Thu, 01 Jan 1970 00:01:40 {zone}"}).date == 100.0
     finally:
         monkeypatch.undo()
-        time.tzset()
+        tzset()
 
 
-@pytest.mark.parametrize("date", ["", "soon", "Thu, 01 Jan 0000 00:00:00 GMT"])
+@pytest.mark.parametrize("date", ["", "soon", "Thu, 99 Jan 1970 00:00:00 GMT"])
 def test_an_answer_without_a_clock_has_none(date: str) -> None:
     assert Answer(status=200, headers={"Date": date}).date is None
