@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 PATIENT = {
     "PatientName": "Quagmire^Zebulon^Xerxes",
@@ -30,6 +30,9 @@ ARCHIVE_PASSWORD = "planted-password-of-the-archive"
 FHIR_TOKEN = "planted-token-of-the-fhir-server"
 FHIR_PASSWORD = "hunter2-of-the-fhir-server"
 SCRIPTED_PASSWORD = "pass-1234"
+CLIENT_SECRET = "a secret: with spaces & signs"
+OAUTH_SECRET = "planted:secret with % & blanks"
+"""Each is escaped in a form, and again another way in `Basic` (RFC 6749 2.3.1)."""
 WEB_TOKEN = "s3cret-of-the-web-room"
 SECRETS = (
     ORTHANC_PASSWORD,
@@ -38,6 +41,8 @@ SECRETS = (
     FHIR_TOKEN,
     FHIR_PASSWORD,
     SCRIPTED_PASSWORD,
+    CLIENT_SECRET,
+    OAUTH_SECRET,
     WEB_TOKEN,
     "HUNTER2",
 )
@@ -82,7 +87,7 @@ def _forms() -> Iterator[tuple[str, str, re.Pattern[str], str]]:
     kinds = {"secret": SECRETS, "name": NAMES, "date of birth": DATES}
     for kind, values in kinds.items():
         for value in values:
-            for form in {value, quote(value, safe=""), json.dumps(value)[1:-1]}:
+            for form in {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]}:
                 yield kind, form, re.compile(rf"(?<![\w.]){re.escape(form)}(?![\w.])"), value
     for account in ACCOUNTS:
         form = base64.b64encode(account.encode()).decode()

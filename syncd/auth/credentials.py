@@ -1,6 +1,6 @@
 """Credentials that change while syncd runs: tokens in a file, and tokens of an authorization server.
 
-Each is asked for the headers of every request, by every worker thread, and told of a 401 (`syncd.http.credentials`). None
+Each is asked for the headers of every request, by every worker thread, and told of a 401 (`syncd.http.headers`). None
 says in its `repr` what it holds.
 """
 

@@ -58,8 +58,10 @@ class SigningKey:
 
 def new_key(algorithm: str = ES384) -> SigningKey:
     """A fresh pair; its `kid` is its thumbprint (RFC 7638), so that no two keys of a set share one."""
-    key: ECKey | RSAKey = ECKey.generate_key(CURVE) if algorithm == ES384 else RSAKey.generate_key(RSA_BITS)
-    return SigningKey(kid=key.thumbprint(), algorithm=algorithm, _key=key)
+    while True:
+        key: ECKey | RSAKey = ECKey.generate_key(CURVE) if algorithm == ES384 else RSAKey.generate_key(RSA_BITS)
+        if not key.thumbprint().startswith("-"):  # a command would take it for an option
+            return SigningKey(kid=key.thumbprint(), algorithm=algorithm, _key=key)
 
 
 def read_keys(text: str) -> tuple[SigningKey, ...]:

@@ -92,7 +92,7 @@ class Tokens:
         self._failed_at = -math.inf
         self._endpoint: Endpoint | None = None
         self._ahead = 0.0
-        """By how much assertions are dated ahead of our clock: what the server's `Date` was found to demand."""
+        """By how much assertions are dated ahead of our clock: what the server's `Date` demanded when that helped."""
         self._told: tuple[tuple[str, ...], bool] = ((), False)
 
     def current(self) -> Fetched:
@@ -148,9 +148,11 @@ class Tokens:
         endpoint = self._endpoint = self._endpoint or self._found_endpoint()
         asked = self._asked(endpoint)
         began = self._monotonic()
-        answer, ahead = self._ask_for_token(endpoint, asked)
-        if answer.status != 200 and not is_outage(answer) and self._learns_clock(ahead):
-            answer, ahead = self._ask_for_token(endpoint, asked)
+        answer, ahead = self._ask_for_token(endpoint, asked, by=self._ahead)
+        if ahead is not None and answer.status != 200 and not is_outage(answer) and self._is_dated_wrongly(ahead):
+            by = ahead
+            answer, ahead = self._ask_for_token(endpoint, asked, by=by)
+            self._ahead = by if answer.status == 200 else self._ahead
         told = Told(place=self._grant.place, endpoint=endpoint.url, scope=" ".join(asked), client_advice=self._advice(ahead))
         token = token_of(answer, told=told)
         fetched = Fetched(
@@ -183,10 +185,10 @@ class Tokens:
             return tuple(self._grant.scope.split())
         return system_scopes(self._grant.needs, first_version=knows_only_v1(endpoint.configuration))
 
-    def _ask_for_token(self, endpoint: Endpoint, asked: tuple[str, ...]) -> tuple[Answer, float | None]:
-        """The answer, and by how much its clock is ahead of ours."""
+    def _ask_for_token(self, endpoint: Endpoint, asked: tuple[str, ...], *, by: float) -> tuple[Answer, float | None]:
+        """The answer, and by how much its clock is ahead of ours. `by` is how much an assertion is dated ahead."""
         grant = self._grant
-        proof = grant.client.prove(endpoint.url, methods=endpoint.methods, now=self._clock() + self._ahead)
+        proof = grant.client.prove(endpoint.url, methods=endpoint.methods, now=self._clock() + by)
         form = {"grant_type": "client_credentials"}
         if asked:
             form["scope"] = " ".join(asked)
@@ -199,12 +201,9 @@ class Tokens:
         answer = self._ask("POST", endpoint.url, form={**form, **proof.form}, headers=headers)
         return answer, None if answer.date is None else answer.date - (began + self._clock()) / 2
 
-    def _learns_clock(self, ahead: float | None) -> bool:
-        """Whether the assertion was dated by another clock than the server's, which is believed from now on."""
-        if not self._grant.client.by_clock or ahead is None or abs(ahead - self._ahead) <= SKEW:
-            return False
-        self._ahead = ahead
-        return True
+    def _is_dated_wrongly(self, ahead: float) -> bool:
+        """Whether the assertion was dated by another clock than the server's; that one is believed if it helps."""
+        return self._grant.client.by_clock and abs(ahead - self._ahead) > SKEW
 
     def _advice(self, ahead: float | None) -> str:
         advice = self._grant.client.advice

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TURN = 60
 """A study's turn may take this many timeouts of the slower server: one hour with the settings' defaults. The largest studies
@@ -39,8 +39,17 @@ class Deadline:
         if self.is_over:
             raise OutOfTime(self.told)
 
+    def later(self, *, by: float) -> Deadline:
+        """The same for a request that stood still so long; a turn does not."""
+        return self if self.of_turn else replace(self, at=self.at + by)
+
 
 _deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+
+def now() -> float:
+    """The clock of all of these, in seconds."""
+    return time.monotonic()
 
 
 def of_request(seconds: float) -> Deadline:

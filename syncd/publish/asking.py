@@ -58,7 +58,8 @@ class Asking:
 
     def __init__(self, connection: GiverConnection) -> None:
         self._at = connection
-        self._tls = connection.tls()
+        # Tokens may come by https although the server itself is asked without TLS.
+        self._tls = replace(connection, url="https:").tls()
         self._local = threading.local()
 
     def __call__(

@@ -58,6 +58,8 @@ _SHAPE: dict[str, Any] = {
 otherwise is no FHIR server, whatever it says."""
 
 _SHAPE["entry"] = [{"fullUrl": str, "resource": _SHAPE, "search": {}}]
+_SHAPE_OF_BUNDLE = {name: shape for name, shape in _SHAPE.items() if name != "identifier"}
+"""A Bundle may have one identifier, not a list of them."""
 
 
 def media_type(fhir_version: str) -> str:
@@ -228,7 +230,8 @@ def _reply(response: requests.Response) -> Reply:
         return Reply(status=status, headers=headers, body=None, fault=str(error))
     if not isinstance(parsed, dict):
         return Reply(status=status, headers=headers, body=None)
-    fault = "" if _fits(parsed, _SHAPE) else "has not the form of FHIR"
+    shape = _SHAPE_OF_BUNDLE if parsed.get("resourceType") == "Bundle" else _SHAPE
+    fault = "" if _fits(parsed, shape) else "has not the form of FHIR"
     return Reply(status=status, headers=headers, body=None if fault else parsed, fault=fault)
 
 

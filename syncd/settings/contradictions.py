@@ -16,6 +16,8 @@ from syncd.settings.sources import Given, Problem
 from syncd.settings.values import BadValue, bind_address, is_loopback, json_mapping
 
 _ARCHIVE_NAME = re.compile(r"[a-z0-9_]{1,40}")
+FHIR = "fhir"
+"""What errors call the FHIR server (`syncd.errors`): an archive of that name would be blamed in its place."""
 _YES = frozenset({"true", "t", "1", "yes", "y", "on"})
 _NO = frozenset({"false", "f", "0", "no", "n", "off"})
 
@@ -71,10 +73,12 @@ def _number_of_archives(names: list[str]) -> Iterator[Problem]:
 
 
 def _archive_name(name: str, *, given: Mapping[Path, Given]) -> Iterator[Problem]:
-    if _ARCHIVE_NAME.fullmatch(name):
-        return
     first = next(one for path, one in given.items() if path[:2] == ("archives", name))
-    yield _problem(first, "the archive's name is not allowed", advice="use at most 40 lower-case letters, digits and _")
+    if not _ARCHIVE_NAME.fullmatch(name):
+        yield _problem(first, "the archive's name is not allowed", advice="use at most 40 lower-case letters, digits and _")
+    if name == FHIR:
+        advice = "give the archive another name"
+        yield _problem(first, "the archive's name is not allowed: it stands for the FHIR server", advice=advice)
 
 
 def _tls(block: Path, *, given: Mapping[Path, Given]) -> Iterator[Problem]:

@@ -39,7 +39,8 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         before = self.cycle
         super().data_received(data)
-        if self.cycle is not before:  # a request is here, and answering it is our turn
+        # A request is here, and answering it is our turn; but not before the answers to earlier ones are taken.
+        if self.cycle is not before and not self.flow.write_paused:
             self._expect_nothing()
 
     def on_response_complete(self) -> None:
@@ -53,7 +54,10 @@ class Connection(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._expect_nothing()
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_something()
+        else:
+            self._expect_nothing()
 
     @property
     def ends_at(self) -> float:

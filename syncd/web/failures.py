@@ -43,9 +43,12 @@ class WrongTokens:
 
 
 def _network(address: str) -> str:
-    """Who it is: an IPv4 address, or the /64 that one subscriber of IPv6 has all to himself (RFC 6177)."""
+    """Who it is: an IPv4 address, also as a socket for both families names it (`::ffff:192.0.2.1`), or the /64 that one
+    subscriber of IPv6 has all to himself (RFC 6177)."""
     try:
         known = ipaddress.ip_address(address)
     except ValueError:
         return address
-    return str(ipaddress.ip_network((known, 64), strict=False)) if known.version == 6 else str(known)
+    if known.version == 4:
+        return str(known)
+    return str(known.ipv4_mapped or ipaddress.ip_network((known, 64), strict=False))

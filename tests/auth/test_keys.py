@@ -26,6 +26,16 @@ def test_a_new_key_signs_what_its_public_half_verifies(algorithm: str, kind: str
     assert not PRIVATE_MEMBERS & one.keys()
 
 
+def test_no_kid_looks_like_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`syncd keys drop KID`: one thumbprint in 64 begins with a hyphen."""
+    keys = [ECKey.generate_key("P-384") for _ in range(2)]
+    thumbprints = iter(["-AAA", "AAA", "AAA"])
+    made = iter(keys)
+    monkeypatch.setattr(ECKey, "generate_key", lambda curve: next(made))
+    monkeypatch.setattr(ECKey, "thumbprint", lambda key: next(thumbprints))
+    assert new_key().kid == "AAA"
+
+
 def test_a_key_is_not_in_its_repr() -> None:
     key = new_key()
     assert repr(key) == f"SigningKey(kid={key.kid!r}, algorithm='ES384', has_name=True)"

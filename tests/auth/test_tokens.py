@@ -22,9 +22,9 @@ from syncd.auth.scopes import Need
 from syncd.auth.tokens import Grant, Tokens
 from syncd.errors import SyncdError, TargetPaused, Transient, Unreachable, Unsuitable
 from tests.auth.giver import BASE, CONFIGURATION, ENDPOINT, Giver, dated, error_answer, token_answer
+from tests.planted import CLIENT_SECRET
 
 NOW = 1_790_000_000.0
-SECRET = "a secret: with spaces & signs"
 OLD, NEW = new_key(), new_key("RS384")
 NEEDS = (Need(resource_type="ImagingStudy", rights="crus"), Need(resource_type="Patient", rights="rs"))
 FHIR = Place()
@@ -64,7 +64,7 @@ def _smart(**how: Any) -> Grant:
 
 
 def _with_secret(place: Place = FHIR, method: str = "") -> SecretClient:
-    return SecretClient(client_id="syncd & co", secret=lambda: SECRET, place=place, method=method)
+    return SecretClient(client_id="syncd & co", secret=lambda: CLIENT_SECRET, place=place, method=method)
 
 
 def test_a_smart_request_is_what_backend_services_says(made: Callable[..., Tokens]) -> None:
@@ -139,7 +139,7 @@ def test_a_secret_goes_where_the_server_takes_it(
         assert not {"client_id", "client_secret"} & form.keys()
     else:
         assert "Authorization" not in headers
-        assert (form["client_id"], form["client_secret"]) == ("syncd & co", SECRET)
+        assert (form["client_id"], form["client_secret"]) == ("syncd & co", CLIENT_SECRET)
 
 
 def test_an_archive_is_asked_for_nothing_but_what_is_set(made: Callable[..., Tokens]) -> None:
@@ -322,6 +322,25 @@ def test_a_clock_that_differs_is_tolerated_and_told(
     assert len(giver.forms) == 3
     (told,) = log_output.entries
     assert (told["event"], told["seconds_ahead"]) == ("authorization_clock_differs", ahead)
+
+
+def test_a_date_that_did_not_help_is_not_believed_for_ever(made: Callable[..., Tokens], time: Time) -> None:
+    """A gateway's own clock in `Date`, and a key that is registered later: what was refused for the key must not be dated
+    wrongly from then on."""
+
+    def judge() -> Answer:
+        said = dated(time.wall + 600.0)
+        if registered and _claims(giver.forms[-1], OLD)["exp"] - time.wall <= 300:
+            return Answer(status=200, headers=said, body=token_answer().body)
+        return error_answer("invalid_client", status=401, headers=said)
+
+    giver, registered = Giver(answers=[judge]), False
+    tokens = made(giver)
+    with pytest.raises(TargetPaused):
+        tokens.current()
+    registered = True
+    time.passes(60.0)
+    assert tokens.current().token.value == "token-1"
 
 
 def test_clocks_that_agree_are_no_reason_to_ask_twice(made: Callable[..., Tokens], time: Time) -> None:

@@ -82,3 +82,13 @@ def test_its_certificate_is_verified_as_the_servers(papers: Papers) -> None:
         with with_hint:
             _ask(port, scheme="https", place=ARCHIVE)
         assert getattr(_ask(port, scheme="https", ca_file=str(papers.ca)), "status", 0) == 200
+
+
+def test_the_systems_authorities_count_although_the_server_itself_speaks_no_tls(
+    papers: Papers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A FHIR server or Orthanc by http in the house, tokens from a cloud by https."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(papers.ca))
+    with answering(at_once(_whole(b"{}")), tls=papers.server()) as port:
+        asking = Asking(GiverConnection(url="http://fhir.test/r4", place=Place()))
+        assert asking("GET", f"https://127.0.0.1:{port}/token", headers={}).status == 200

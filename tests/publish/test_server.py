@@ -145,6 +145,13 @@ def test_a_search_answers_matches_only() -> None:
     assert [one["id"] for one in server(fake).search("Patient", {})] == ["a", "b"]
 
 
+def test_a_bundle_may_have_an_identifier_of_its_own() -> None:
+    """FHIR R4 2.36: one, where most resources have several; it is none of ours."""
+    entries = [{"resource": {"resourceType": "Patient", "id": "a"}}]
+    named = {"resourceType": "Bundle", "type": "searchset", "identifier": {"value": "urn:uuid:1"}, "entry": entries}
+    assert [one["id"] for one in server(Scripted(fhir(named))).search("Patient", {})] == ["a"]
+
+
 def test_pages_that_lead_back_are_not_read_for_ever() -> None:
     """RULES S2: a server whose `next` names a page that was read already is in trouble."""
     fake = Scripted(bundle({"resourceType": "Patient", "id": "a"}, next_link="http://fake.invalid/fhir/Patient?page=2"))

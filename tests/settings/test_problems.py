@@ -56,6 +56,10 @@ def test_nothing_set_names_both_servers() -> None:
 
 
 CONTRADICTIONS = [
+    (
+        {"SYNCD_ARCHIVES__FHIR__URL": "http://127.0.0.1:8042"},
+        "SYNCD_ARCHIVES__FHIR__URL (environment): the archive's name is not allowed: it stands for the FHIR server",
+    ),
     ({f"{ARCHIVE}CLIENT_CERT": "{pem}"}, f"{ARCHIVE}CLIENT_KEY (not set): is missing: {ARCHIVE}CLIENT_CERT needs it"),
     ({"SYNCD_FHIR__CLIENT_KEY": "{pem}"}, "SYNCD_FHIR__CLIENT_CERT (not set): is missing: SYNCD_FHIR__CLIENT_KEY needs it"),
     ({f"{ARCHIVE}CA_FILE": "{pem}", f"{ARCHIVE}VERIFY_TLS": "no"}, f"{ARCHIVE}CA_FILE (environment): is of no use"),

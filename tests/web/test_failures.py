@@ -46,6 +46,16 @@ def test_one_subscriber_of_ipv6_is_one() -> None:
     assert not wrong.pause("2001:db8:0:1::1")
 
 
+def test_ipv4_behind_a_socket_of_both_families_is_not_one_subscriber() -> None:
+    """Bound to `::`, the daemon sees `::ffff:192.0.2.1`; as one /64, one guesser would lock out everybody."""
+    wrong = WrongTokens()
+    _fail(wrong, "::ffff:192.0.2.1")
+    assert wrong.pause("::ffff:192.0.2.1")
+    assert wrong.pause("192.0.2.1")
+    assert not wrong.pause("::ffff:192.0.2.2")
+    assert not wrong.pause("::1")
+
+
 def test_a_million_addresses_take_no_more_memory_than_a_thousand() -> None:
     """Those that failed last are remembered."""
     wrong = WrongTokens()

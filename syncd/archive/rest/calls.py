@@ -113,7 +113,8 @@ class Calls:
         return bytes(response.content)
 
     def stream(self, path: str, *, what: str) -> Iterator[bytes]:
-        """The body of a GET as it arrives; what its reader does in between is held to no end of ours."""
+        """The body of a GET as it arrives; what its reader does in between is held to no end of ours, nor does it count as
+        the archive's time."""
         until = deadline.of_request(self._longest)
 
         def open_stream(orthanc: Any) -> httpx.Response:
@@ -130,7 +131,9 @@ class Calls:
                     chunk = next(chunks, None)
                 if chunk is None:
                     break
+                handed_over = deadline.now()
                 yield chunk
+                until = until.later(by=deadline.now() - handed_over)
         self._on_call(OK)
 
     def not_orthanc(self, what: str) -> Unsuitable:
@@ -150,13 +153,20 @@ class Calls:
                 response = call(self._orthanc)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 response = call(self._orthanc)
-            if response.status_code == httpx.codes.UNAUTHORIZED and self._credentials.refused():
+            if self._is_refused(response):
                 self._on_call(DENIED)
                 response.close()
                 response = call(self._orthanc)
-                if response.status_code == httpx.codes.UNAUTHORIZED:
-                    self._credentials.refused()
+                self._is_refused(response)
         return response
+
+    def _is_refused(self, response: httpx.Response) -> bool:
+        """Whether other credentials may help. What is raised leaves no answer that holds its connection."""
+        try:
+            return response.status_code == httpx.codes.UNAUTHORIZED and self._credentials.refused()
+        except SyncdError:
+            response.close()
+            raise
 
     @contextmanager
     def _translate_errors(self, what: str) -> Iterator[None]:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from syncd.cli.exits import exit_on_error
+from syncd.cli.lines import echo
 from syncd.errors import ConfigurationError
 
 app = typer.Typer(
@@ -42,11 +43,11 @@ def new(
         present = read_key_file(place) if place.exists() else ()
         made = new_key(algorithm.value)
         write_key_file(place, [*present, made])
-    typer.echo(f"{place}: key {made.kid} ({made.algorithm}) made")
+    echo(f"{place}: key {made.kid} ({made.algorithm}) made")
     if present:
-        typer.echo(f"{present[0].kid} goes on signing. Register what `syncd keys show` prints, then drop that one")
+        echo(f"{present[0].kid} goes on signing. Register what `syncd keys show` prints, then drop that one")
     else:
-        typer.echo("register what `syncd keys show` prints")
+        echo("register what `syncd keys show` prints")
 
 
 @app.command()
@@ -57,7 +58,7 @@ def show(context: typer.Context, file: Annotated[Path | None, typer.Argument(hel
 
     with exit_on_error():
         document = public_set(read_key_file(_place(context, file)))
-    typer.echo(json.dumps(document, indent=2))
+    echo(json.dumps(document, indent=2))
 
 
 @app.command()
@@ -78,7 +79,7 @@ def drop(
         if not kept:
             raise ConfigurationError(f"{kid} is the only key of {place}: make the next one first, by `syncd keys new`")
         write_key_file(place, kept)
-    typer.echo(f"{place}: key {kid} dropped, {kept[0].kid} signs")
+    echo(f"{place}: key {kid} dropped, {kept[0].kid} signs")
 
 
 def _place(context: typer.Context, file: Path | None) -> Path:

@@ -28,7 +28,8 @@ class Couriers:
     @property
     def is_idle(self) -> bool:
         """Whether nobody sends, and nothing was announced that nobody looked for yet."""
-        return not self._at_work and not any(news.is_set() for news in self._dispatcher.news.values())
+        # In this order: whoever is at work said so before he took note of the news.
+        return not any(news.is_set() for news in self._dispatcher.news.values()) and not self._at_work
 
     def start(self) -> None:
         """Look for everything that is due, and for what is announced from now on. Once only."""

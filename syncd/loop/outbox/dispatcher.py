@@ -89,13 +89,12 @@ class Dispatcher:
         done = 0
         while done < AT_ONCE and outlet.breaker.is_due:
             due = self._find_due(outlet, most=AT_ONCE - done if outlet.breaker.is_closed else 1)
-            for entry in due:
-                if entry.lane in self._in_flight:
-                    return done  # its maker is at it
+            free = [entry for entry in due if entry.lane not in self._in_flight]  # the makers of the others are at it
+            for entry in free:
                 if not (go_on() and self._send(entry, outlet)):
                     return done  # it may be the receiver's trouble: what else waits is for the probe to find out
                 done += 1
-            if not due:
+            if not free:
                 break
         return done
 

@@ -164,6 +164,27 @@ def test_a_reply_that_drips_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert now[0] < 40
 
 
+def test_what_the_reader_of_a_listing_does_meanwhile_is_not_the_archives_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES A8, S2: a million ids are written into the ledger as they come, and with a short TIMEOUT no sweep would end."""
+    now = [0.0]
+    ids = [f'"{number:08x}-00000000-00000000-00000000-00000000"' for number in range(50)]
+
+    def answered() -> Iterator[bytes]:
+        yield b"["
+        for each in ids:
+            now[0] += 0.1
+            yield each.encode() + b","
+        yield b'""]'
+
+    monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    orthanc, _ = archive({"GET /studies": lambda request: httpx.Response(200, content=answered())})
+    read = 0
+    for _ in orthanc.study_ids():
+        now[0] += 5.0
+        read += 1
+    assert read == len(ids)
+
+
 def test_redirects_and_the_environment_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES S2: credentials go to the configured address only."""
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
@@ -186,6 +207,48 @@ def test_requests_carry_credentials_and_the_correlation_id() -> None:
     assert [each.headers.get("X-Correlation-ID") for each in scripted.requests] == [None, "0f8e"]
     assert scripted.requests[0].headers["Authorization"].startswith("Basic ")
     assert scripted.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+class _Gone:
+    """Tokens of which the first, or the second as well, is refused, and there is no other."""
+
+    def __init__(self, *, at: int) -> None:
+        self._left = at
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": "Bearer x"}
+
+    def refused(self) -> bool:
+        self._left -= 1
+        if not self._left:
+            raise Unsuitable("no other token", server="main")
+        return True
+
+
+class _Held(httpx.SyncByteStream):
+    """An answer that takes a connection until it is closed."""
+
+    def __init__(self, held: set[_Held]) -> None:
+        self._held = held
+        held.add(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"no"
+
+    def close(self) -> None:
+        self._held.discard(self)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_no_connection_is_kept_of_a_stream_that_is_refused_for_good(at: int) -> None:
+    """There are sixteen of them: afterwards nobody could ask this archive any more, whatever became of the token."""
+    held: set[_Held] = set()
+    scripted = Scripted({"GET /studies": lambda request: httpx.Response(401, stream=_Held(held))})
+    connection = ArchiveConnection(name=ArchiveName("main"), url="http://orthanc.invalid/", authorization=_Gone(at=at))
+    with pytest.raises(Unsuitable, match="no other token"):
+        list(OrthancArchive(connection, transport=scripted).study_ids())
+    assert len(scripted.asked) == at
+    assert not held
 
 
 def test_a_token_is_sent_as_bearer() -> None:

@@ -14,6 +14,7 @@ from syncd.errors import Transient
 from syncd.feed.follow import LATE_WINDOW, OVERLAP
 from syncd.loop.archives import listing as inventory
 from syncd.model.ids import OrthancId
+from syncd.model.outcome import NextTurn, Silent
 from syncd.model.words import ArchiveState, Priority
 from syncd.model.work import FeedPosition
 from tests.fakes.http import Request, Response
@@ -132,7 +133,7 @@ def test_an_announced_study_that_became_stable_unnoticed_is_found(world: World) 
     assert not outcome.done
     claim = claim_study(world.ledger, STUDY)
     assert claim is not None
-    world.ledger.outcomes.commit(replace(outcome, generation=claim.row.generation, done=True, record=None))
+    world.ledger.outcomes.commit(replace(outcome, generation=claim.row.generation, ended=Silent(), turn=NextTurn()))
     world.orthanc.restart()
     assert world.sweep() == 1
 

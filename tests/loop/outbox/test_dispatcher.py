@@ -14,6 +14,7 @@ from syncd.loop.breaker import LONGEST_PAUSE
 from syncd.loop.connect import connect
 from syncd.loop.delivery import Refused
 from syncd.loop.outbox.breaker import Breaker
+from syncd.loop.outbox.couriers import Couriers
 from syncd.loop.outbox.dispatcher import ATTEMPTS, Dispatcher
 from syncd.model.correlation import correlation_id
 from syncd.model.outbox import FHIR, EntryState, OutboxEntry, Queue
@@ -263,6 +264,21 @@ def test_what_its_maker_is_sending_is_not_sent_beside_it(world: World, monkeypat
     assert fhir.keys == [entry.key]
 
 
+def test_a_maker_that_is_slow_holds_up_no_other_study(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES B8: what is due of others goes meanwhile, though its own has been due for longest."""
+    fhir = Receiver()
+    register(monkeypatch, {FHIR: fhir})
+    world.published()
+    (entry,) = waiting(world, FHIR)
+    world.clock.advance(1.0)
+    world.published(OTHER)
+    world.clock.advance(60.0)
+    sending = dispatcher(world)
+    fhir.answer = lambda sent: None if sent.study_uid == OTHER else sending.deliver_due(FHIR) and None
+    sending.deliver([entry])
+    assert fhir.keys == [f"{OTHER}|1", f"{STUDY}|1"]
+
+
 def test_a_slow_receiver_keeps_no_study_waiting(world: World, ris: Receiver, desk: Receiver) -> None:
     """RULES B8: each receiver has a thread of its own; the workers end without it where it takes too long."""
     begun, may_go_on = threading.Event(), threading.Event()
@@ -307,6 +323,26 @@ def test_a_one_shot_run_sends_what_is_owed(world: World, ris: Receiver, desk: Re
     assert [outcome.decision for outcome in world.work()] == ["Create"]
     assert (desk.keys, ris.asked) == ([f"{STUDY}|1"], [f"{STUDY}|1"])
     assert len(waiting(world)) == 1
+
+
+def test_a_thread_that_just_takes_note_of_the_news_is_not_idle(world: World) -> None:
+    """A one-shot run would end between the two, and leave what is owed to the next one."""
+    couriers = Couriers(dispatcher(world))
+    news = couriers._dispatcher.news[RIS]
+    news.set()
+
+    class Begins(set[str]):
+        """The thread begins the moment after somebody has looked."""
+
+        def __len__(self) -> int:
+            found = super().__len__()
+            if news.is_set():
+                self.add(RIS)
+                news.clear()
+            return found
+
+    couriers._at_work = Begins()
+    assert not couriers.is_idle
 
 
 def test_a_kind_that_nobody_sends_any_more_is_in_nobodys_way(
