@@ -81,7 +81,6 @@ CLAUSES: Mapping[str, str] = {
     "C.1-8": "An offset that cannot be",
     "C.1-9": "Not in the calendar",
     "C.1-10": "Birth dates",
-    "C.1-11": "DT values",
     "C.1-13": "Ranges and wildcards",
     "C.2": "Names",
     "C.3": "Text",

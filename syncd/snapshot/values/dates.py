@@ -1,4 +1,4 @@
-"""Dates and times: DA, TM, DT and the offset (0008,0201) become a `Moment` (MAPPING C.1).
+"""Dates and times: DA, TM and the offset (0008,0201) become a `Moment` (MAPPING C.1).
 
 Half a value is worth keeping and a wrong one is worth nothing: a date without a usable time is a date, a time without a
 date is nothing, and a date that no calendar has is nothing either. No zone is guessed here: where (0008,0201) is
@@ -18,7 +18,6 @@ from syncd.snapshot.values.text import clean
 _DA = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})|([0-9]{4})\.([0-9]{2})\.([0-9]{2})")
 _TM = re.compile(r"([0-9]{2})(?:(:?)([0-9]{2})(?:\2([0-9]{2})(?:\.([0-9]{1,6}))?)?)?")
 _OFFSET = re.compile(r"([+-])([0-9]{2})([0-9]{2})")
-_DT = re.compile(r"([0-9]{4})([0-9]{2})?([0-9]{2})?([0-9]{2}(?:[0-9]{2}(?:[0-9]{2}(?:\.[0-9]{1,6})?)?)?)?([+-][0-9]{4})?")
 _BIRTH = re.compile(r"([0-9]{4})\.?([0-9]{2})?\.?([0-9]{2})?")
 
 _FURTHEST_WEST = -(13 * 60 + 59)
@@ -88,26 +87,6 @@ def moment(date_text: str, *, time_text: str = "", offset_text: str = "", note: 
         return None
     clock = time(time_text, note=note)
     return Moment(date=day, time=clock, offset=offset(offset_text, note=note) if clock else "")
-
-
-def moment_of_dt(text: str, *, offset_text: str = "", note: Noting = note_nothing) -> Moment | None:
-    """A DT: as many components as are known; its own offset wins over (0008,0201) (C.1-11)."""
-    value = _first(text, note=note)
-    if not value:
-        return None
-    match = _DT.fullmatch(value)
-    if match is None:
-        note("C.1-11", "date and time omitted: not a DT value")
-        return None
-    year, month, day, clock, own_offset = match.groups()
-    if not _in_calendar(year, month=month or "01", day=day or "01"):
-        note("C.1-9", "date omitted: not in the calendar")
-        return None
-    if clock is None:
-        return Moment(date="-".join(part for part in (year, month, day) if part))
-    at = time(clock, note=note)
-    zone = offset(own_offset or "", note=note) or offset(offset_text, note=note)
-    return Moment(date=f"{year}-{month}-{day}", time=at, offset=zone if at else "")
 
 
 def birth_date(text: str, *, note: Noting = note_nothing) -> str:

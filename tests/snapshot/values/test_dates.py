@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncd.model.snapshot import Moment
-from syncd.snapshot.values.dates import birth_date, date, moment, moment_of_dt, offset, sort_digits, time
+from syncd.snapshot.values.dates import birth_date, date, moment, offset, sort_digits, time
 from tests.snapshot.studies import Heard
 
 
@@ -114,26 +114,6 @@ def test_a_clamped_leap_second_says_so() -> None:
     heard = Heard()
     moment("20161231", time_text="235960.500000", offset_text="+0000", note=heard)
     assert heard.said == [("C.1-4", "leap_second_clamped")]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2026", Moment(date="2026")),
-        ("202603", Moment(date="2026-03")),
-        ("20260301", Moment(date="2026-03-01")),
-        ("2026030109", Moment(date="2026-03-01")),
-        ("20260301091500.5", Moment(date="2026-03-01", time="09:15:00.5", offset="+02:00")),
-        ("20260301091500-0500", Moment(date="2026-03-01", time="09:15:00", offset="-05:00")),
-        ("20260230", None),
-        ("20261301", None),
-        ("2026-03-01", None),
-        ("", None),
-    ],
-)
-def test_a_dt_keeps_what_is_known_and_its_own_offset_wins(text: str, expected: Moment | None) -> None:
-    """MAPPING C.1-11; the instance's (0008,0201) is +0200."""
-    assert moment_of_dt(text, offset_text="+0200") == expected
 
 
 @pytest.mark.parametrize(
