@@ -7,10 +7,10 @@ export ONCE
 
 help:
 	@echo 'make demo        real Orthanc, real HAPI and syncd between them; ONCE=1 compares both sides and ends'
-	@echo 'make check       style, types, import contracts, unit tests (about five minutes)'
+	@echo 'make check       style, types, import contracts, unit tests (about four minutes)'
 	@echo 'make test        check, and the suites on real servers'
 	@echo 'make test-long   test, the rows of real servers that it leaves out, and the longer versions'
-	@echo 'make mutants     does a test notice each fault that is kept? ONLY=name tries one (about four minutes)'
+	@echo 'make mutants     does a test notice each fault that is kept? ONLY=name tries one (about three minutes)'
 	@echo 'make bench       what a study costs, also to read, and how soon a new one is there beside 10,000 (two minutes)'
 	@echo 'make house       how the code is built: folders, functions, modules in numbers, beside their goals (NAMES=1: which names to change)'
 	@echo 'make sbom        sbom.cdx.json: what is installed with syncd, with hashes and licences (CycloneDX)'

@@ -171,13 +171,13 @@ def _closing(done: list[Timed]) -> int:
     return 0 if all(one.passed for one in done) else 1
 
 
-CHECK = Part("check", _check, 5)
+CHECK = Part("check", _check, 4)
 REAL = [
-    Part("machine", _machine, 4),
-    Part("stories", _stories, 5),
-    Part("mutants", _mutants, 4),
-    Part("real", _real, 10),
-    Part("faults", _faults, 4),
+    Part("machine", _machine, 3),
+    Part("stories", _stories, 4),
+    Part("mutants", _mutants, 3),
+    Part("real", _real, 12),
+    Part("faults", _faults, 5),
 ]
 SUITES = {
     "check": [Part("set-up", _set_up("check"), 3), CHECK],

@@ -68,7 +68,7 @@ class Mortal(World):
         workers = self.workers()
         workers._pool.shutdown()
         workers._pool = Inline()  # type: ignore[assignment]
-        workers._rest = lambda: None  # type: ignore[method-assign]
+        workers._rest = lambda seen: None  # type: ignore[method-assign]
         workers.run(until_idle=True)
 
     def _changed(self, what: str) -> None:

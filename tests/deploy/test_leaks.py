@@ -11,6 +11,8 @@ import pytest
 
 from tests.planted import DATES, FHIR_TOKEN, NAMES, ORTHANC_PASSWORD, SECRETS, find_planted
 
+pytestmark = pytest.mark.machine
+
 ROOT = Path(__file__).parents[2]
 SAID = {
     "printed": "print('born ' + planted.DATES[0])",

@@ -28,6 +28,8 @@ from tests.archive.scripted import STUDY, instance, orthanc_id, study, system
 from tests.fakes.http import Response
 from tests.publish.scripted import Scripted, http
 
+pytestmark = pytest.mark.machine
+
 EXAMPLES, LONG = 60, 1000
 """Answers to each call, and how many in `make test-long`."""
 UNHURRIED: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}

@@ -23,11 +23,11 @@ def work_until(workers: Workers, stop: Callable[[], bool]) -> None:
     """Work until `stop` says so at a rest of the workers."""
     rest = workers._rest
 
-    def resting() -> None:
+    def resting(seen: int) -> None:
         if stop():
             workers._stopping = True
         else:
-            rest()
+            rest(seen)
 
     workers._rest = resting  # type: ignore[method-assign]
     workers.run()

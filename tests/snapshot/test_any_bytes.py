@@ -6,6 +6,7 @@ import json
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from syncd.snapshot.instances.instances import is_encodable
 from syncd.snapshot.values.text import clean
 from tests.snapshot.salad import shuffled, studies
 from tests.snapshot.studies import ARCHIVE, MG, STUDY
+
+pytestmark = pytest.mark.machine
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no finding
 

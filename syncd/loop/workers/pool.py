@@ -68,6 +68,8 @@ class Workers:
         self._turn = Attempt(context, fhir=fhir, archives=archives, dispatcher=self._dispatcher, on_outcome=on_outcome)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="reconcile")
         self._changed = threading.Condition()
+        self._changes = 0
+        """How often there was reason to look; whoever looked before the last of them must not rest."""
         self._in_flight = 0
         self._stopping = False
         self._held: list[Task] = []
@@ -83,6 +85,7 @@ class Workers:
     def wake(self) -> None:
         """Something may be due now."""
         with self._changed:
+            self._changes += 1
             self._changed.notify_all()
 
     def run(self, *, until_idle: bool = False) -> None:
@@ -91,25 +94,25 @@ class Workers:
         What lies in an archive whose breaker is open waits; the others' studies go on (RULES C8)."""
         self._couriers.start()
         while not self._stopping:
+            seen = self._changes
             try:
                 readable = self._archives.usable() if self._fhir.ask() else frozenset()
                 self._put_back_held(readable)
-                if not readable:
-                    if until_idle and self._is_settled():
-                        return
-                    self._rest()
-                elif not self._advance(readable) and until_idle and self._is_settled() and not self._due_soon(readable):
+                if readable and self._advance(readable):
+                    continue
+                if until_idle and self._is_settled() and not (readable and self._due_soon(readable)):
                     return
+                self._rest(seen)
             except LedgerUnavailable as error:
                 if until_idle:
                     raise
                 log.error("ledger_unavailable", reason=str(error))
-                self._rest()
+                self._rest(seen)
             except Exception as error:
                 if until_idle:
                     raise
                 log.error("dispatch_failed", error=type(error).__name__, where=places(error))
-                self._rest()
+                self._rest(seen)
 
     def stop(self, *, grace: float) -> None:
         """Claim nothing more; what runs ends within `grace` seconds, what has not begun goes back."""
@@ -123,15 +126,12 @@ class Workers:
         self._couriers.stop(grace=max(0.0, deadline - time.monotonic()))
 
     def _advance(self, readable: frozenset[ArchiveName]) -> bool:
-        """One step: claim, look up, hand out. Returns whether there was anything to do; rests if not."""
+        """One step: claim, look up, hand out. Returns whether there was anything to do."""
         claims = self._claim(readable)
         if claims:
             self._hold(claims)
         handed_out = self._hand_out()
-        if claims or handed_out or self._dispatcher.deliver_due(FHIR):
-            return True
-        self._rest()
-        return bool(self._held) or bool(self._owed)
+        return bool(claims or handed_out or self._dispatcher.deliver_due(FHIR))
 
     def _claim(self, readable: frozenset[ArchiveName]) -> list[Claim]:
         owed = tuple(self._owed)
@@ -190,6 +190,7 @@ class Workers:
             if not settled:
                 self._owed.add(study_uid)
             self._in_flight -= 1
+            self._changes += 1
             self._changed.notify_all()
 
     def _put_back_held(self, readable: frozenset[ArchiveName]) -> None:
@@ -206,9 +207,10 @@ class Workers:
             self._context.ledger.claims.release(*owed)
             self._owed.difference_update(owed)
 
-    def _rest(self) -> None:
+    def _rest(self, seen: int) -> None:
+        """Wait until there is reason to look, unless there was one since `seen`: nobody wakes us twice for it."""
         with self._changed:
-            if not self._stopping:
+            if not self._stopping and self._changes == seen:
                 self._changed.wait(_IDLE_WAIT)
 
     def _is_settled(self) -> bool:

@@ -219,7 +219,7 @@ def test_a_one_shot_run_ends_although_one_study_fails_alone(world: World, monkey
     workers = world.workers()
     world.fhir.rules.append(lambda request: Response(status=500) if puts()(request) else None)
     # Time passes while it is waited for, not while the study is under way.
-    monkeypatch.setattr(workers, "_rest", lambda: world.clock.advance(1.0) if workers._is_settled() else None)
+    monkeypatch.setattr(workers, "_rest", lambda seen: world.clock.advance(1.0) if workers._is_settled() else None)
     workers.run(until_idle=True)
     workers.stop(grace=5.0)
     row = world.ledger.marks.find(STUDY)

@@ -7,6 +7,7 @@ import pytest
 from syncd.loop.breaker import FIRST_PAUSE, LONGEST_PAUSE, CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import probe
 from syncd.loop.outbox.dispatcher import Dispatcher
+from syncd.loop.workers import pool as room
 from syncd.loop.workers.attempt import Attempt
 from syncd.loop.workers.pool import ATTEMPTS
 from syncd.model.outcome import Outcome
@@ -274,3 +275,24 @@ def test_a_study_whose_every_write_is_answered_404_pays_itself(ready: World) -> 
 def _as_if_created(request: Request) -> Response:
     headers = {"ETag": 'W/"1"', "Location": f"{request.path}/_history/1"}
     return Response(status=201, headers=headers, body=request.body)
+
+
+def test_a_reason_to_look_that_came_after_the_look_is_not_slept_over(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES A9: a mark, or the end of a study, between the question to the ledger and the rest; nobody tells it twice."""
+    monkeypatch.setattr(room, "_IDLE_WAIT", 3600.0)
+    workers = ready.workers()
+    workers._in_flight = 1
+    for news in (workers.wake, lambda: workers._end(STUDY, None)):
+        seen = workers._changes
+        news()
+        workers._rest(seen)
+    workers.stop(grace=1.0)
+
+
+def test_a_one_shot_run_ends_with_its_last_study(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """README.md: where nothing is left to wait for, nobody waits."""
+    monkeypatch.setattr(room, "_IDLE_WAIT", 3600.0)
+    workers = ready.workers()
+    workers.run(until_idle=True)
+    workers.stop(grace=1.0)
+    assert len(ready.writes()) == 2
