@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import requests
 
+from syncd.auth import discovery
 from syncd.auth.exchange import Answer
 from syncd.auth.place import Place
 from syncd.http import deadline
@@ -34,6 +35,8 @@ class GiverConnection(Connection):
 
     place: Place
     timeout: float = LONGEST_WAIT
+    discovering: bool = False
+    """The server itself is asked, who gives tokens for it: then its own address is to be looked at."""
 
     @property
     def server(self) -> str:
@@ -41,14 +44,15 @@ class GiverConnection(Connection):
 
     @property
     def name_told(self) -> str:
-        return f"The authorization server of {self.place.whose}"
+        whose = self.place.whose
+        return f"{whose[0].upper()}{whose[1:]}" if self.discovering else f"The authorization server of {whose}"
 
     @property
     def software(self) -> str:
         return "it"
 
     def setting(self, word: str) -> str:
-        if word == "URL":
+        if word == "URL" and not self.discovering:
             return self.place.setting("TOKEN_URL")
         return self.place.prefix.removesuffix("AUTH__") + word
 
@@ -65,8 +69,7 @@ class Asking:
     def __call__(
         self, method: str, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str]
     ) -> Answer:
-        # Before discovery has told where the giver is, the server itself is asked.
-        at = replace(self._at, url=url)
+        at = replace(self._at, url=url, discovering=url.endswith(discovery.PATH))
         until = deadline.of_request(at.timeout)
         with (
             deadline.kept(until),

@@ -65,6 +65,13 @@ def test_nobody_there_is_told_by_the_setting_of_its_server(place: Place | None, 
     assert "planted" not in repr(raised.value.__cause__)
 
 
+def test_a_server_that_cannot_say_who_gives_its_tokens_is_told_as_that_server() -> None:
+    """SMART 2.2, Conformance: nobody else was asked yet."""
+    at = GiverConnection(url="http://127.0.0.1:1/fhir", place=Place())
+    with pytest.raises(Unreachable, match=r"^The FHIR server cannot be reached .* SYNCD_FHIR__URL right"):
+        Asking(at)("GET", f"{at.url}/.well-known/smart-configuration", headers={})
+
+
 def test_a_slow_one_is_given_up() -> None:
     """Within one timeout as a whole, however its bytes drip."""
 
