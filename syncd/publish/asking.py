@@ -5,9 +5,9 @@ They are made in the middle of another request, by the thread that needs the tok
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import requests
 
@@ -17,16 +17,14 @@ from syncd.auth.place import Place
 from syncd.http import deadline
 from syncd.http.connection import Connection
 from syncd.http.headers import common_headers
-from syncd.http.replies import Unreadable, bounded, read_json
+from syncd.http.replies import Unreadable
 from syncd.publish.http import errors_told
-from syncd.publish.transport import Adapter
+from syncd.publish.transport import Adapter, Sessions, json_of
 
 LARGEST_ANSWER = 1024 * 1024
 """Bytes; a token has a few thousand."""
 LONGEST_WAIT = 15.0
 """Seconds for a whole answer, unless the server itself gets less: workers stand still meanwhile."""
-
-_PIECE = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -63,8 +61,8 @@ class Asking:
     def __init__(self, connection: GiverConnection) -> None:
         self._at = connection
         # Tokens may come by https although the server itself is asked without TLS.
-        self._tls = replace(connection, url="https:").tls()
-        self._local = threading.local()
+        tls = replace(connection, url="https:").tls()
+        self._sessions = Sessions(partial(Adapter, tls), verify=connection.verify_tls)
 
     def __call__(
         self, method: str, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str]
@@ -76,7 +74,7 @@ class Asking:
             errors_told(at, "a request for a token" if method == "POST" else f"{method} {at.address}"),
         ):
             until.check()
-            with self._session().request(
+            with self._sessions.mine().request(
                 method,
                 url,
                 data=dict(form) if form is not None else None,
@@ -87,24 +85,10 @@ class Asking:
             ) as response:
                 return _answer(response)
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.trust_env = False
-            session.mount("http://", Adapter(self._tls))
-            session.mount("https://", Adapter(self._tls))
-            session.headers["Accept-Encoding"] = "identity"
-            session.verify = self._at.verify_tls
-        return session
-
 
 def _answer(response: requests.Response) -> Answer:
-    coding = response.headers.get("Content-Encoding", "")
-    chunks = bounded(response.raw.stream(_PIECE, decode_content=False), limit=LARGEST_ANSWER, coding=coding)
-    body = b"".join(chunks)
     try:
-        parsed = read_json(body) if body and "json" in response.headers.get("Content-Type", "") else None
+        parsed = json_of(response, limit=LARGEST_ANSWER)
     except Unreadable:
         parsed = None
     return Answer(status=response.status_code, headers=response.headers, body=parsed if isinstance(parsed, dict) else None)

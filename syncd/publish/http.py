@@ -8,7 +8,6 @@ from guessing (RULES C5).
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,14 +20,12 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from syncd.http import deadline, failures
 from syncd.http.connection import Connection
-from syncd.http.headers import CookieRules, Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
-from syncd.http.replies import ReplyRefused, Unreadable, bounded, read_json
-from syncd.publish.transport import Adapter
+from syncd.http.headers import Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
+from syncd.http.replies import ReplyRefused, Unreadable
+from syncd.publish.transport import Adapter, Sessions, json_of
 
 LARGEST_REPLY = 64 * 1024 * 1024
 """Bytes: a 50,000-instance ImagingStudy in R5 has about 8 MB; anything far above is no answer to us (RULES S2)."""
-
-_PIECE = 65_536
 
 _JSON = "application/fhir+json"
 _JSON_DSTU2 = "application/json+fhir"
@@ -146,8 +143,8 @@ class FhirHttp:
         self._longest = connection.longest
         self._on_call = on_call or (lambda outcome: None)
         self.media_type = _JSON
-        self._adapter = adapter or partial(Adapter, connection.tls())
-        self._local = threading.local()
+        sent_by = adapter or partial(Adapter, connection.tls())
+        self._sessions = Sessions(sent_by, verify=connection.verify_tls, coding="gzip")
         self.before_write: Callable[[], None] = lambda: None
         """Asked immediately before every request that may change the server; what it raises, nothing is sent (RULES E4)."""
 
@@ -175,7 +172,7 @@ class FhirHttp:
             until = deadline.of_request(self._longest)
             with deadline.kept(until), errors_told(self.connection, what, on_call=self._on_call):
                 until.check()
-                with self._session().request(
+                with self._sessions.mine().request(
                     method,
                     self.base_url + path if path[:1] in ("", "?") else f"{self.base_url}/{path}",
                     data=data,
@@ -190,42 +187,12 @@ class FhirHttp:
                 break
         return reply
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = self._new_session()
-        return session
-
-    def _new_session(self) -> requests.Session:
-        session = _Session()
-        session.trust_env = False
-        session.mount("http://", self._adapter())
-        session.mount("https://", self._adapter())
-        session.headers["Accept-Encoding"] = "gzip"
-        session.cookies.set_policy(CookieRules())
-        session.verify = self.connection.verify_tls
-        return session
-
-
-class _Session(requests.Session):
-    """One that does not even look where a redirect leads: requests would read its body to the end before, whatever it is."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
 
 def _reply(response: requests.Response) -> Reply:
     """The answer, read to its end."""
     status, headers = response.status_code, response.headers
-    chunks = bounded(
-        response.raw.stream(_PIECE, decode_content=False),
-        limit=LARGEST_REPLY,
-        coding=headers.get("Content-Encoding", ""),
-        packed=True,
-    )
     try:
-        body = b"".join(chunks)
-        parsed = read_json(body) if body and "json" in headers.get("Content-Type", "") else None
+        parsed = json_of(response, limit=LARGEST_REPLY, packed=True)
     except Unreadable as error:
         return Reply(status=status, headers=headers, body=None, fault=str(error))
     if not isinstance(parsed, dict):

@@ -451,7 +451,7 @@ MUTANTS = (
         breaks="credentials and patients go wherever a server points to",
         edits=(
             Edit("syncd/publish/http.py", "allow_redirects=False", "allow_redirects=True"),
-            Edit("syncd/publish/http.py", "session = _Session()", "session = requests.Session()"),
+            Edit("syncd/publish/transport.py", "session = _Session()", "session = requests.Session()"),
         ),
         noticed_by=("tests/publish/test_http.py::test_redirects_are_not_followed",),
     ),

@@ -48,6 +48,13 @@ def test_a_redirect_is_not_followed() -> None:
         assert getattr(_ask(port), "status", 0) == 307
 
 
+def test_what_comes_with_a_redirect_is_bounded_as_well() -> None:
+    """RULES S2: requests alone reads it to its end, whatever it is, although it is not followed."""
+    head = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\n"
+    with answering(at_once(_whole(b"x" * (LARGEST_ANSWER + 1), head=head))) as port, pytest.raises(Unsuitable):
+        _ask(port)
+
+
 def test_an_answer_is_bounded() -> None:
     """RULES S2."""
     with answering(at_once(_whole(b'{"a": "' + b"x" * LARGEST_ANSWER + b'"}'))) as port, pytest.raises(Unsuitable):
