@@ -8,7 +8,6 @@ up, counted and said; what may yet succeed is put off.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, SyncdError, Unreachable
+from syncd.loop.backoff import pause_after
 from syncd.loop.context import Context
 from syncd.loop.delivery import Delivery, Refused
 from syncd.loop.outbox.breaker import Breaker
@@ -34,9 +34,6 @@ RULE = "RULES B8"
 
 AT_ONCE = 20
 """Entries of a kind sent before anybody looks for something else."""
-
-SHORTEST_BACKOFF = 1.0
-"""Seconds before the second attempt at least; up to twice as long each time, by chance (full jitter, RULES C6)."""
 
 ATTEMPTS = 20
 """Failures with growing pauses; afterwards one attempt a day, as with a study (RULES C6)."""
@@ -167,8 +164,7 @@ class Dispatcher:
 def _pause(attempts: int) -> float:
     if attempts >= ATTEMPTS:
         return _DAY
-    longest = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2.0 ** max(attempts, 1))
-    return random.uniform(SHORTEST_BACKOFF, longest)  # noqa: S311 - jitter, no secret
+    return pause_after(max(attempts, 1))
 
 
 def _about(entry: OutboxEntry) -> dict[str, str]:

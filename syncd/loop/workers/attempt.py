@@ -7,7 +7,6 @@ and costs no study an attempt; one bad study backs off alone (RULES C6).
 from __future__ import annotations
 
 import math
-import random
 import time
 import traceback
 import uuid
@@ -18,6 +17,7 @@ import structlog
 
 from syncd.errors import LedgerRefused, LedgerUnavailable, ServerReset, StudyError, SyncdError, TargetPaused, Transient
 from syncd.http import deadline
+from syncd.loop.backoff import pause_after
 from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import restore
 from syncd.loop.context import Context
@@ -36,9 +36,6 @@ from syncd.model.words import Decision, ParkedReason, TargetState
 from syncd.model.work import ATTEMPTS, LONGEST_BACKOFF
 
 log = structlog.get_logger(__name__)
-
-SHORTEST_BACKOFF = 1.0
-"""Seconds before the second attempt at least; up to twice as long each time, by chance (full jitter, RULES C6)."""
 
 _LATELY = 300.0
 """Seconds within which another study's write shows that we may write at all."""
@@ -253,9 +250,8 @@ class Attempt:
             self._failures.forget(task.study_uid)
             detail = f"{ATTEMPTS} attempts failed; the last: {error}"
             return task.outcome(task.park(StudyError(ParkedReason.SERVER_ERROR, detail)))
-        longest = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2.0 ** min(failure.tries, 20))
         asked = getattr(error, "retry_after", None) or 0.0
-        pause = max(random.uniform(SHORTEST_BACKOFF, longest), asked)  # noqa: S311 - jitter, no secret
+        pause = max(pause_after(failure.tries), asked)
         until = self._context.clock() + min(pause, LONGEST_BACKOFF)
         return task.back_off(f"try {failure.tries} failed: {error}", until=until, attempts=failure.attempts)
 
