@@ -13,14 +13,14 @@ from typing import Any
 
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study import brake
-from syncd.loop.study.send import is_adopted, owed_for, refusal, send, what_is_known
+from syncd.loop.study.send import intent_of, is_adopted, owed_for, refusal, send, what_is_known
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import Weighed
 from syncd.mapping.values.identity import resource_id
 from syncd.model.outcome import Confirmed, Silent, Waiting
 from syncd.model.snapshot import Note
 from syncd.model.words import WITHDRAWN, Cause, Decision, Tombstone
-from syncd.model.work import MarkKind, StudyRecord
+from syncd.model.work import Intent, MarkKind, StudyRecord
 from syncd.plan.decide import (
     Absent,
     Current,
@@ -63,14 +63,26 @@ def weigh(task: Task, goal: Wanted) -> Weighed:
     return Weighed(goal=goal, current=current, action=action)
 
 
-def publish(task: Task, weighed: Weighed, *, status: str, kept: Kept) -> Confirmed | Waiting | Silent:
-    """Do it, and say what became of the study, of which `status` is said. What takes something back asks the brake first
-    (RULES D3).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """All is decided, and nothing was sent: `write` goes out once the ledger holds `intent`. `decision` is what it comes to
+    for the study."""
 
-    Raises what `FhirServer.put` raises; a `StudyError` then names the refused digest."""
-    goal, action = weighed.goal, weighed.action
-    match action:
-        case Park():
+    task: Task
+    weighed: Weighed
+    write: Write
+    decision: Decision
+    kept: Kept
+    intent: Intent
+
+
+def prepare(task: Task, weighed: Weighed, *, status: str, kept: Kept) -> Confirmed | Waiting | Silent | Ready:
+    """What became of the study, of which `status` is said, or what is to be sent of it. What takes something back asks the
+    brake first (RULES D3).
+
+    Raises `StudyError` for what parks it."""
+    match weighed.action:
+        case Park() as action:
             raise refusal(action)
         case Wait(reason=reason):
             return Waiting(reason=reason, until=task.context.clock() + task.settle_after)
@@ -78,45 +90,56 @@ def publish(task: Task, weighed: Weighed, *, status: str, kept: Kept) -> Confirm
             return Silent()
         case NeedRead():
             raise AssertionError("a decision made with the server's copy at hand asks for no other")
-        case Skip():
+        case Skip() as action:
             return _skip(task, weighed, action, kept)
-        case Write():
-            held = brake.hold(task, cause=Cause.REJECTED) if takes_back(status, task.record) else None
-            if held is not None:
-                return held
-            decision = action.decision
-            if decision is Decision.UPDATE and takes_back(status, task.record):
-                decision = Decision.RETRACT
-            if task.dry:
-                return Confirmed(decision=decision, reason=action.reason, record=None, noted=kept.noted)
-            intended_at = task.context.clock()
-            written = send(
-                task,
-                goal,
-                action.resource,
-                expected_version=action.expected_version,
-                updates=action.decision is Decision.UPDATE,
-                intended_at=intended_at,
-                adopted=action.adopted,
-            )
-            record = _record(
-                task,
-                goal,
-                kept.facts,
-                confirmed=written,
-                foreign=action.foreign,
-                at=task.context.clock(),
-                adopted=action.adopted,
-            )
-            return Confirmed(
-                decision=decision,
-                reason=action.reason,
-                record=record,
-                corrected=action.corrects,
-                owed=owed_for(task, record, intended_at=intended_at),
-                noted=kept.noted,
-                safety=kept.safety,
-            )
+        case Write() as action:
+            return _ready(task, weighed, action, status=status, kept=kept)
+
+
+def _ready(task: Task, weighed: Weighed, write: Write, *, status: str, kept: Kept) -> Confirmed | Waiting | Ready:
+    takes = takes_back(status, task.record)
+    held = brake.hold(task, cause=Cause.REJECTED) if takes else None
+    if held is not None:
+        return held
+    decision = Decision.RETRACT if takes and write.decision is Decision.UPDATE else write.decision
+    if task.dry:
+        return Confirmed(decision=decision, reason=write.reason, record=None, noted=kept.noted)
+    intent = intent_of(
+        task,
+        weighed.goal,
+        expected_version=write.expected_version,
+        intended_at=task.context.clock(),
+        adopted=write.adopted,
+    )
+    return Ready(task=task, weighed=weighed, write=write, decision=decision, kept=kept, intent=intent)
+
+
+def transmit(ready: Ready) -> Written:
+    """The one request. Raises what `send` raises."""
+    return send(ready.task, ready.intent, ready.write.resource, updates=ready.write.decision is Decision.UPDATE)
+
+
+def confirm(ready: Ready, written: Written) -> Confirmed:
+    """What is kept once the server confirmed it."""
+    task, write, kept = ready.task, ready.write, ready.kept
+    record = _record(
+        task,
+        ready.weighed.goal,
+        kept.facts,
+        confirmed=written,
+        foreign=write.foreign,
+        at=task.context.clock(),
+        adopted=write.adopted,
+    )
+    return Confirmed(
+        decision=ready.decision,
+        reason=write.reason,
+        record=record,
+        corrected=write.corrects,
+        owed=owed_for(task, record, intended_at=ready.intent.created_at),
+        noted=kept.noted,
+        safety=kept.safety,
+    )
 
 
 def is_published(task: Task, own_id: str) -> bool:

@@ -7,7 +7,7 @@ newer write would itself be a lost update (RULES C4).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from syncd.errors import Conflict, CopyAway, StudyError, TornRead, Transient
 from syncd.loop.steps import Step, report_step
@@ -16,7 +16,7 @@ from syncd.loop.study.conclusion import Conclusion, Draft, Result, conclusion_af
 from syncd.loop.study.consider import consider
 from syncd.loop.study.read import Look, look
 from syncd.loop.study.retract import retraction_after, take_back_gone
-from syncd.loop.study.say import say
+from syncd.loop.study.say import Sendable, prepare, say, transmit
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import NOTHING, Trace, Turn
 from syncd.model.outcome import Confirmed, Ended, NextTurn, Outcome, SeenCopies, Selected, next_turn
@@ -25,6 +25,23 @@ from syncd.model.work import ATTEMPTS, Copy
 
 CONFLICTS = 5
 """Passes, of which each but the first follows a 409/412, before it counts as a transient failure (RULES C4)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafted:
+    """A study of which is known what FHIR is to say, and not yet of whom."""
+
+    task: Task
+    seen: Look
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A study of which only the write is left."""
+
+    drafted: Drafted
+    sendable: Sendable
 
 
 def reconcile(task: Task) -> Turn:
@@ -36,12 +53,69 @@ def reconcile(task: Task) -> Turn:
     report_step(Step.CLAIMED)
     for _ in range(CONFLICTS):
         try:
-            return _pass(task)
+            step = drafted_of(task)
+            return step if isinstance(step, Turn) else _say(step)
         except Conflict:
             task = task.again()
-        except TornRead as error:
-            return Turn(outcome=_outcome_of_torn(task, error))
     raise Transient("Somebody else writes this ImagingStudy again and again", server="fhir")
+
+
+def drafted_of(task: Task) -> Turn | Drafted:
+    """The first half of a pass: the archive is read. A torn read is the study's turn. Raises `Conflict` and what is not the
+    study's own."""
+    try:
+        seen = look(task)
+        if not seen.headers:
+            return Turn(outcome=_outcome_of_gone(task, seen))
+        try:
+            found = consider(task, seen)
+        except StudyError as error:
+            return _turn(task, seen, _kept_back(task, seen, task.park(error)))
+    except TornRead as error:
+        return Turn(outcome=_outcome_of_torn(task, error))
+    if isinstance(found, Conclusion):
+        return _turn(task, seen, found)
+    return Drafted(task=task, seen=seen, draft=found)
+
+
+def prepared_of(drafted: Drafted) -> Turn | Prepared:
+    """The second half without its write. Raises `Conflict` and what is not the study's own."""
+    try:
+        step = prepare(drafted.task, drafted.draft)
+    except StudyError as error:
+        return _refused(drafted, error)
+    return _ended(drafted, step)
+
+
+def transmitted(prepared: Prepared) -> Turn | Prepared:
+    """The write, whose intent the ledger holds by now; after a refusal that is a question there may be another one."""
+    return _ended(prepared.drafted, transmit(prepared.sendable))
+
+
+def _say(drafted: Drafted) -> Turn:
+    try:
+        said = say(drafted.task, drafted.draft)
+    except StudyError as error:
+        return _refused(drafted, error)
+    return _turn_of(drafted, said)
+
+
+def _ended(drafted: Drafted, step: Result | Sendable) -> Turn | Prepared:
+    return Prepared(drafted=drafted, sendable=step) if isinstance(step, Sendable) else _turn_of(drafted, step)
+
+
+def _turn_of(drafted: Drafted, said: Result) -> Turn:
+    task, seen = drafted.task, drafted.seen
+    if said.refused:
+        conclusion = _kept_back(task, seen, said.ended, trace=said.trace)
+    else:
+        conclusion = conclusion_after(task, drafted.draft, said)
+    return _turn(task, seen, conclusion)
+
+
+def _refused(drafted: Drafted, error: StudyError) -> Turn:
+    task, seen = drafted.task, drafted.seen
+    return _turn(task, seen, _kept_back(task, seen, task.park(error)))
 
 
 def _outcome_of_torn(task: Task, error: TornRead) -> Outcome:
@@ -56,15 +130,7 @@ def _outcome_of_torn(task: Task, error: TornRead) -> Outcome:
     return task.back_off(str(error), until=now + task.settle_after, attempts=attempts)
 
 
-def _pass(task: Task) -> Turn:
-    seen = look(task)
-    if not seen.headers:
-        return Turn(outcome=_outcome_of_gone(task, seen))
-    try:
-        found = consider(task, seen)
-        conclusion = found if isinstance(found, Conclusion) else _conclusion_of(task, seen, found, said=say(task, found))
-    except StudyError as error:
-        conclusion = _kept_back(task, seen, task.park(error))
+def _turn(task: Task, seen: Look, conclusion: Conclusion) -> Turn:
     copies = SeenCopies(found=_copies_with_counts(seen, conclusion.ended), gone=seen.gone)
     outcome = task.outcome(
         conclusion.ended,
@@ -89,12 +155,6 @@ def _outcome_of_gone(task: Task, seen: Look) -> Outcome:
         copies=SeenCopies(gone=seen.gone if over else ()),
         retraction=retraction_after(ended),
     )
-
-
-def _conclusion_of(task: Task, seen: Look, draft: Draft, *, said: Result) -> Conclusion:
-    if said.refused:
-        return _kept_back(task, seen, said.ended, trace=said.trace)
-    return conclusion_after(task, draft, said)
 
 
 def _kept_back(task: Task, seen: Look, ended: Ended, *, trace: Trace = NOTHING) -> Conclusion:

@@ -17,7 +17,7 @@ from syncd.errors import StudyError, TornRead
 from syncd.loop.context import Context
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study import brake
-from syncd.loop.study.send import is_adopted, owed_for, refusal, send, what_is_known
+from syncd.loop.study.send import intent_of, is_adopted, owed_for, refusal, send, what_is_known
 from syncd.loop.study.task import Task
 from syncd.mapping.check.check import problems
 from syncd.mapping.resources.retracted import remains, retracted_status
@@ -149,8 +149,10 @@ def _carry_out(task: Task, action: Withdraw | Delete, *, cause: Cause, still: St
 
 
 def _send(task: Task, remains: Remains, *, intended_at: float) -> StudyRecord:
-    version = remains.found.version
-    written = send(task, remains.goal, remains.resource, expected_version=version, updates=True, intended_at=intended_at)
+    intent = intent_of(task, remains.goal, expected_version=remains.found.version, intended_at=intended_at)
+    task.context.ledger.claims.save_intent(intent)
+    report_step(Step.INTENT_SAVED)
+    written = send(task, intent, remains.resource, updates=True)
     return _confirmed_tombstone(task, remains, version=written.version, last_updated=written.last_updated)
 
 

@@ -6,26 +6,54 @@ Two answers of the server are a question back, and each is answered once: withou
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from syncd.errors import StudyError
 from syncd.loop.companions import orders
 from syncd.loop.companions.target import keep_endpoints
+from syncd.loop.steps import Step, report_step
 from syncd.loop.strictness import doubts, odd, require_plain, rules
-from syncd.loop.study import rejections
+from syncd.loop.study import publish, rejections
 from syncd.loop.study.conclusion import Draft, Result
-from syncd.loop.study.publish import Kept, publish, weigh
+from syncd.loop.study.publish import Kept, Ready
 from syncd.loop.study.read import require_one_person
 from syncd.loop.study.render import Rendered, facts_of, render, write_companions
 from syncd.loop.study.task import Task
-from syncd.loop.study.trace import Trace
+from syncd.loop.study.trace import Trace, Weighed
 from syncd.model.snapshot import Note
 from syncd.model.words import WITHDRAWN, ParkedReason
 
 
-def say(task: Task, draft: Draft) -> Result:
-    """Make the server say it. Raises `StudyError` (patient-mismatch) for a study of two people, `Conflict`, and what is not
-    the study's own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saying:
+    """A draft on its way: how it is said this time, what was odd of the study, and what was seen so far."""
+
+    task: Task
+    draft: Draft
+    found: tuple[Note, ...]
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sendable:
+    """What is to be sent of a draft, once the ledger knows that it will be."""
+
+    saying: Saying
+    ready: Ready
+
+    @property
+    def task(self) -> Task:
+        return self.saying.task
+
+    def require_current(self) -> None:
+        """Raise `Conflict` when other studies' rejection notes came or went since it was mapped (RULES B7)."""
+        if self.saying.draft.status != "registered":
+            rejections.require_unchanged(self.task, self.saying.draft.applied)
+
+
+def prepare(task: Task, draft: Draft) -> Result | Sendable:
+    """All that precedes the write. Raises `StudyError` (patient-mismatch) for a study of two people, `Conflict`, and what is
+    not the study's own."""
     context, status = task.context, draft.status
     task = replace(task, summary=task.summary or _is_known_too_large(task))
     if status not in WITHDRAWN:
@@ -35,22 +63,73 @@ def say(task: Task, draft: Draft) -> Result:
     found = odd(snapshot, policy=context.policy, fhir_version=context.fhir_version) if status == "available" else ()
     instances = sum(len(raw.instances) for raw in draft.raws)
     trace = Trace(instances=instances, rejected=draft.applied.rejected, notes=found)
+    saying = Saying(task=task, draft=draft, found=found, trace=trace)
     try:
         require_plain(found, policy=context.policy)
-        while True:
-            rendered = render(task, draft)
-            if status != "registered":
-                rejections.require_unchanged(task, draft.applied)
-            try:
-                rendered = write_companions(task, draft, rendered)
-                weighed = weigh(task, rendered.goal)
-                trace = replace(trace, weighed=weighed)
-                kept = _what_to_remember(task, draft, rendered, found)
-                return Result(ended=publish(task, weighed, status=status, kept=kept), trace=trace)
-            except StudyError as error:
-                task = _answer(task, error, status=status)
     except StudyError as error:
-        return Result(ended=task.park(error), trace=trace, refused=True)
+        return _refused(saying, error)
+    return _go_on(saying)
+
+
+def say(task: Task, draft: Draft) -> Result:
+    """Make the server say it, this one by itself. Raises what `prepare` and `require_unchanged` raise, and what is not the
+    study's own."""
+    step = prepare(task, draft)
+    while isinstance(step, Sendable):
+        step.require_current()
+        task.context.ledger.claims.save_intent(step.ready.intent)
+        report_step(Step.INTENT_SAVED)
+        step = transmit(step)
+    return step
+
+
+def transmit(sendable: Sendable) -> Result | Sendable:
+    """Send it, now that its intent is kept: how the study ended, or how else it is to be said."""
+    try:
+        written = publish.transmit(sendable.ready)
+    except StudyError as error:
+        return answer(sendable, error)
+    return Result(ended=publish.confirm(sendable.ready, written), trace=sendable.saying.trace)
+
+
+def answer(sendable: Sendable, error: StudyError) -> Result | Sendable:
+    """After the server refused it for `error`."""
+    try:
+        return _go_on(_otherwise(sendable.saying, error))
+    except StudyError as final:
+        return _refused(sendable.saying, final)
+
+
+def _go_on(saying: Saying) -> Result | Sendable:
+    while True:
+        try:
+            rendered = write_companions(saying.task, saying.draft, render(saying.task, saying.draft))
+            weighed = publish.weigh(saying.task, rendered.goal)
+            saying = replace(saying, trace=replace(saying.trace, weighed=weighed))
+            return _decided(saying, weighed, rendered)
+        except StudyError as error:
+            try:
+                saying = _otherwise(saying, error)
+            except StudyError as final:
+                return _refused(saying, final)
+
+
+def _decided(saying: Saying, weighed: Weighed, rendered: Rendered) -> Result | Sendable:
+    task, draft = saying.task, saying.draft
+    kept = _what_to_remember(task, draft, rendered, saying.found)
+    ready = publish.prepare(task, weighed, status=draft.status, kept=kept)
+    if isinstance(ready, Ready):
+        return Sendable(saying=saying, ready=ready)
+    return Result(ended=ready, trace=saying.trace)
+
+
+def _refused(saying: Saying, error: StudyError) -> Result:
+    return Result(ended=saying.task.park(error), trace=saying.trace, refused=True)
+
+
+def _otherwise(saying: Saying, error: StudyError) -> Saying:
+    """How it is said after the server's `error`. Raises that where it is no question, or was answered already."""
+    return replace(saying, task=_answer(saying.task, error, status=saying.draft.status))
 
 
 def _is_known_too_large(task: Task) -> bool:

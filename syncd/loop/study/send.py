@@ -59,43 +59,36 @@ def is_adopted(task: Task, kept_id: str) -> bool:
     return kept_id != resource_id(task.study_uid, bad_uid=task.context.policy.bad_uid)
 
 
-def send(
-    task: Task,
-    goal: Wanted,
-    resource: Mapping[str, Any],
-    *,
-    expected_version: str,
-    updates: bool,
-    intended_at: float,
-    adopted: bool = False,
-) -> Written:
-    """Send `resource`, which is `goal` with what others wrote, under the version that it replaces; `adopted`: by this very
-    write another writer's resource becomes ours.
+def intent_of(task: Task, goal: Wanted, *, expected_version: str, intended_at: float, adopted: bool = False) -> Intent:
+    """What is kept before `goal` is sent under the version that it replaces; `adopted`: by this very write another writer's
+    resource becomes ours."""
+    before = task.claim.intent
+    kept_id = str(goal.resource["id"])
+    owned = owned_values(goal.resource, earlier=before.owned if before else None, fhir_version=goal.fhir_version)
+    return Intent(
+        study_uid=task.study_uid,
+        resource_id=kept_id,
+        digest=goal.digest,
+        expected_version=expected_version,
+        owned={**owned, "status": goal.status, **({ADOPTED: True} if adopted or is_adopted(task, kept_id) else {})},
+        created_at=intended_at,
+    )
+
+
+def send(task: Task, intent: Intent, resource: Mapping[str, Any], *, updates: bool) -> Written:
+    """Send `resource`, which is what is intended with what others wrote. The intent is in the ledger by now.
 
     Raises what `FhirServer.put` does, a `StudyError` with the digest of what was refused, and `ServerReset` where an update
     had to create."""
-    context, before = task.context, task.claim.intent
-    kept_id = str(goal.resource["id"])
-    owned = owned_values(goal.resource, earlier=before.owned if before else None, fhir_version=goal.fhir_version)
-    context.ledger.claims.save_intent(
-        Intent(
-            study_uid=task.study_uid,
-            resource_id=kept_id,
-            digest=goal.digest,
-            expected_version=expected_version,
-            owned={**owned, "status": goal.status, **({ADOPTED: True} if adopted or is_adopted(task, kept_id) else {})},
-            created_at=intended_at,
-        )
-    )
-    report_step(Step.INTENT_SAVED)
+    server = task.context.server
     try:
-        written = context.server.put(resource, expected_version=expected_version)
+        written = server.put(resource, expected_version=intent.expected_version)
     except StudyError as error:
-        error.digest = goal.digest
+        error.digest = intent.digest
         raise
     except Conflict:
-        if expected_version == CREATE_ONLY and isinstance(context.server.read("ImagingStudy", kept_id), Absent):
-            context.server.refused_creations += 1
+        if intent.expected_version == CREATE_ONLY and isinstance(server.read("ImagingStudy", intent.resource_id), Absent):
+            server.refused_creations += 1
         raise
     report_step(Step.SENT)
     if updates and written.created:
