@@ -382,9 +382,12 @@ def _upsert_statement(dialect: str, table: Table, names: Sequence[str]) -> Execu
     keys = [column.name for column in table.primary_key]
     changed = [name for name in names if name not in keys]
     insert = _INSERT[dialect](table).values({name: bindparam(name) for name in names})
-    if not changed:
-        return insert.on_conflict_do_nothing(index_elements=keys)
-    return insert.on_conflict_do_update(index_elements=keys, set_={name: insert.excluded[name] for name in changed})
+    said: Executable = (
+        insert.on_conflict_do_update(index_elements=keys, set_={name: insert.excluded[name] for name in changed})
+        if changed
+        else insert.on_conflict_do_nothing(index_elements=keys)
+    )
+    return said
 
 
 _INSERT: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}

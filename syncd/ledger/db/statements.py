@@ -14,7 +14,21 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ARRAY, Boolean, Column, Connection, CursorResult, Dialect, Executable, Text, TypeDecorator, bindparam
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
+    Connection,
+    CursorResult,
+    Dialect,
+    Executable,
+    FromClause,
+    Text,
+    TypeDecorator,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -54,13 +68,23 @@ class among(FunctionElement[Any]):  # noqa: N801 - reads as the operator that it
 @compiles(among, "sqlite")
 def _among_json(element: among, compiler: SQLCompiler, **more: Any) -> str:
     column, keys = element.clauses
-    return f"{compiler.process(column, **more)} IN (SELECT value FROM json_each({compiler.process(keys, **more)}))"
+    listed = f"(SELECT value FROM json_each({compiler.process(keys, **more)}))"  # noqa: S608 - made of names, no values
+    return f"{compiler.process(column, **more)} IN {listed}"
 
 
 @compiles(among, "postgresql")
 def _among_array(element: among, compiler: SQLCompiler, **more: Any) -> str:
     column, keys = element.clauses
     return f"{compiler.process(column, **more)} = ANY({compiler.process(keys, **more)})"
+
+
+def listed(name: str, dialect: str) -> FromClause:
+    """The keys given as `name`, as a table with the column `key`: a join that begins with it has a row for each of them."""
+    keys = bindparam(name, type_=Keys())
+    if dialect == "postgresql":
+        return func.unnest(keys).table_valued("key", name=name).render_derived()
+    each = func.json_each(keys).table_valued("value")
+    return select(each.c.value.label("key")).subquery(name)
 
 
 class Statement:
@@ -87,6 +111,10 @@ class Statement:
         if not decoders:
             return [tuple(row) for row in found]
         return [_decode(list(row), decoders) for row in found]
+
+    def text(self, connection: Connection) -> str:
+        """What the driver is given, for a person who asks the database how it would carry it out."""
+        return self._prepared_for(connection.dialect).text
 
     def _prepared_for(self, dialect: Dialect) -> _Prepared:
         prepared = self._prepared.get(dialect.name)
