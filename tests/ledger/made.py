@@ -12,7 +12,8 @@ from syncd.ledger.db.rows import to_noun
 from syncd.ledger.db.schema import copies, dirty, history, records, retraction_plan
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.ledger import Claim, Ledger
-from syncd.ledger.studies import claims as work
+from syncd.ledger.studies import due
+from syncd.ledger.studies.claims import claim_rows
 from syncd.ledger.studies.retractions import find_plans
 from syncd.model.change import Change
 from syncd.model.ids import ArchiveName, OrthancId
@@ -168,8 +169,8 @@ def claim_study(ledger: Ledger, study_uid: str) -> Claim | None:
     epoch = ledger._transactions.require_epoch()
 
     def change(tx: Transaction) -> list[Claim]:
-        rows = tx.connection.execute(select(dirty).where(dirty.c.study_uid == study_uid, _is_unclaimed(epoch))).all()
-        return work._claim_rows(tx, rows, epoch=epoch)
+        wanted = select(*due.COLUMNS).where(dirty.c.study_uid == study_uid, _is_unclaimed(epoch))
+        return claim_rows(tx, tx.connection.execute(wanted).all(), epoch=epoch, now=ledger._transactions.now())
 
     found = ledger.claims.handed_out.run_claim(ledger._transactions.own, epoch=epoch, change=change)
     return found[0] if found else None

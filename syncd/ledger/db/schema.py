@@ -9,8 +9,8 @@ this schema; a test holds the two equal.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -27,10 +27,13 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    bindparam,
     false,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+
+from syncd.ledger.db.statements import Statement
 
 
 class CanonicalJson(TypeDecorator[Any]):
@@ -42,7 +45,7 @@ class CanonicalJson(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+        return _encode(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
@@ -54,6 +57,8 @@ def _plain(value: object) -> Any:
         return dict(value)
     raise TypeError(f"{type(value).__name__} cannot be kept in the ledger")
 
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode
 
 metadata = MetaData()
 
@@ -362,24 +367,27 @@ listed = Table(
 
 def upsert(connection: Connection, table: Table, *, rows: Iterable[Mapping[str, Any]]) -> None:
     """Insert `rows`, or update those whose primary key exists. All rows name the same columns; others keep their value."""
-    values = [dict(row) for row in rows]
+    values = list(rows)
     if values:
-        connection.execute(_upsert_statement(connection.dialect.name, table, tuple(values[0])), values)
+        upsert_of(table, tuple(values[0])).run_many(connection, values)
 
 
-@lru_cache(maxsize=64)
+@cache
+def upsert_of(table: Table, names: Sequence[str]) -> Statement:
+    """The statement that `upsert` runs for rows of these columns."""
+    return Statement(lambda dialect: _upsert_statement(dialect, table, names))
+
+
 def _upsert_statement(dialect: str, table: Table, names: Sequence[str]) -> Executable:
-    # Kept, because SQLAlchemy spends more time on building the statement than SQLite on carrying it out.
     keys = [column.name for column in table.primary_key]
     changed = [name for name in names if name not in keys]
-    if dialect == "postgresql":
-        insert_pg = postgresql.insert(table)
-        if not changed:
-            return insert_pg.on_conflict_do_nothing(index_elements=keys)
-        return insert_pg.on_conflict_do_update(
-            index_elements=keys, set_={name: insert_pg.excluded[name] for name in changed}
-        )
-    insert = sqlite.insert(table)
-    if not changed:
-        return insert.on_conflict_do_nothing(index_elements=keys)
-    return insert.on_conflict_do_update(index_elements=keys, set_={name: insert.excluded[name] for name in changed})
+    insert = _INSERT[dialect](table).values({name: bindparam(name) for name in names})
+    said: Executable = (
+        insert.on_conflict_do_update(index_elements=keys, set_={name: insert.excluded[name] for name in changed})
+        if changed
+        else insert.on_conflict_do_nothing(index_elements=keys)
+    )
+    return said
+
+
+_INSERT: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}

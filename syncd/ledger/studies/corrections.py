@@ -6,11 +6,12 @@ correction is remembered for a week, element by element, in the transaction of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from syncd.ledger.db.schema import corrections, upsert
+from syncd.ledger.db.statements import Statement, among
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.model.work import CONTEST_WINDOW, MOST_CORRECTIONS
@@ -28,24 +29,30 @@ class Corrections:
     def find_fought_over(self, study_uid: str) -> frozenset[str]:
         """Elements of the study that were corrected so often lately that they are not corrected again (RULES C4)."""
         now = self._transactions.now()
-        return self._transactions.read(lambda connection: _find_fought_over(connection, study_uid, now=now))
+        found = self._transactions.read(lambda connection: find_fought_over(connection, [study_uid], now=now))
+        return found.get(study_uid, frozenset())
 
 
-def keep(tx: Transaction, study_uid: str, elements: Iterable[str], *, now: float) -> None:
-    """Remember that these elements were corrected now."""
-    rows = [{"study_uid": study_uid, "element": element, "at": now} for element in elements]
+def keep(tx: Transaction, corrected: Iterable[tuple[str, str]], *, now: float) -> None:
+    """Remember that these elements, each with its study's UID before it, were corrected now."""
+    rows = [{"study_uid": study_uid, "element": element, "at": now} for study_uid, element in corrected]
     upsert(tx.connection, corrections, rows=rows)
 
 
-def _find_fought_over(connection: Connection, study_uid: str, *, now: float) -> frozenset[str]:
-    """Elements that were corrected as often as they ever are."""
-    wanted = (
-        select(corrections.c.element)
-        .where(corrections.c.study_uid == study_uid, corrections.c.at > now - CONTEST_WINDOW)
-        .group_by(corrections.c.element)
-        .having(func.count() >= MOST_CORRECTIONS)
-    )
-    return frozenset(connection.execute(wanted).scalars())
+_FOUGHT_OVER = Statement(
+    select(corrections.c.study_uid, corrections.c.element)
+    .where(among(corrections.c.study_uid, "uids"), corrections.c.at > bindparam("since"))
+    .group_by(corrections.c.study_uid, corrections.c.element)
+    .having(func.count() >= MOST_CORRECTIONS)
+)
+
+
+def find_fought_over(connection: Connection, study_uids: Collection[str], *, now: float) -> dict[str, frozenset[str]]:
+    """By study, the elements that were corrected as often as they ever are; studies without any are left out."""
+    found: dict[str, frozenset[str]] = {}
+    for study_uid, element in _FOUGHT_OVER.rows(connection, {"uids": study_uids, "since": now - CONTEST_WINDOW}):
+        found[study_uid] = found.get(study_uid, frozenset()) | {element}
+    return found
 
 
 def forget(tx: Transaction, study_uid: str) -> None:

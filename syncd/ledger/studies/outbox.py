@@ -9,13 +9,14 @@ What is given up leaves a line in its study's history, for people, and stays for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
 
-from syncd.ledger.db.rows import to_noun, to_row
+from syncd.ledger.db.rows import field_names, to_noun, to_row
 from syncd.ledger.db.schema import history, outbox
+from syncd.ledger.db.statements import Statement, among
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.model.outbox import EntryState, OutboxEntry
@@ -31,7 +32,10 @@ TALLIES = ("outbox", "outbox-given-up")
 
 _WAITS, _GIVEN_UP = EntryState.WAITING.value, EntryState.GIVEN_UP.value
 
-_OF_STUDY = select(outbox).where(outbox.c.study_uid == bindparam("uid")).order_by(outbox.c.seq)
+_NAMES = field_names(OutboxEntry)
+_OF_STUDIES = Statement(
+    select(*(outbox.c[name] for name in _NAMES)).where(among(outbox.c.study_uid, "uids")).order_by(outbox.c.seq)
+)
 _earlier = outbox.alias("earlier")
 _OVERTAKES = exists().where(
     _earlier.c.study_uid == outbox.c.study_uid,
@@ -51,7 +55,8 @@ _DUE = (
 _THIS = (outbox.c.seq == bindparam("this"), outbox.c.state == _WAITS)
 _IS = select(outbox.c.seq).where(*_THIS)
 _GONE = delete(outbox).where(*_THIS)
-_REPLACED = delete(outbox).where(outbox.c.seq == bindparam("this"))
+_REPLACED = Statement(delete(outbox).where(outbox.c.seq == bindparam("this")))
+_OWED = Statement(insert(outbox).values({name: bindparam(name) for name in _NAMES if name != "seq"}))
 _PUT_OFF = update(outbox).where(*_THIS).values(attempts=bindparam("tries"), due=bindparam("until"), reason=bindparam("why"))
 _BEHIND = (
     update(outbox)
@@ -79,7 +84,7 @@ class Outbox:
 
     def of_study(self, study_uid: str, *, state: EntryState = EntryState.WAITING) -> list[OutboxEntry]:
         """What waits, or was given up, of a study, in the order in which it was owed."""
-        found = self._transactions.read(lambda connection: _of_study(connection, study_uid))
+        found = self._transactions.read(lambda connection: _of_studies(connection, [study_uid]))
         return [entry for entry in found if entry.state is state]
 
     def due(self, kind: str, sink: str, *, limit: int, now: float) -> list[OutboxEntry]:
@@ -106,26 +111,29 @@ class Outbox:
         self._transactions.own(lambda tx: _give_up(tx, entry, reason, now=now))
 
 
-def keep(tx: Transaction, entries: Sequence[OutboxEntry]) -> None:
-    """Owed from the transaction that keeps the record on. All are of one study. What waits already, word for word, stays
-    as it is; the same with other words takes its place, behind all others of its lane."""
+def keep(tx: Transaction, entries: Iterable[OutboxEntry]) -> None:
+    """Owed from the transaction that keeps the record on. What waits already, word for word, stays as it is; the same with
+    other words takes its place, behind all others of its lane."""
     wanted = {(*entry.lane, entry.key): entry for entry in entries}
     if not wanted:
         return
-    known = {(*one.lane, one.key): one for one in _of_study(tx.connection, entries[0].study_uid)}
+    known = {(*one.lane, one.key): one for one in _of_studies(tx.connection, {one.study_uid for one in wanted.values()})}
+    replaced, fresh = [], []
     for key, entry in wanted.items():
         before = known.pop(key, None)
         if before is not None and _says_the_same(before, entry):
             continue
         if before is not None:
-            tx.connection.execute(_REPLACED, {"this": before.seq})
+            replaced.append({"this": before.seq})
             _count(tx, before, by=-1)
         # What waits before it is due no later, which keeps it out of the way of whoever looks for what is due.
         earlier = (one.due for one in known.values() if one.lane == entry.lane and one.state is EntryState.WAITING)
         row = {**to_row(entry), "state": entry.state.value, "due": max(entry.due, *earlier, 0.0)}
         del row["seq"]
-        tx.connection.execute(outbox.insert(), row)
+        fresh.append(row)
         _count(tx, entry, by=1)
+    _REPLACED.run_many(tx.connection, replaced)
+    _OWED.run_many(tx.connection, fresh)
 
 
 def _says_the_same(before: OutboxEntry, entry: OutboxEntry) -> bool:
@@ -175,8 +183,10 @@ def _count(tx: Transaction, entry: OutboxEntry, *, by: int) -> None:
     tx.count(TALLIES[entry.state is EntryState.GIVEN_UP], word=f"{entry.kind}/{entry.sink}", by=by)
 
 
-def _of_study(connection: Connection, study_uid: str) -> list[OutboxEntry]:
-    return _nouns(connection.execute(_OF_STUDY, {"uid": study_uid}))
+def _of_studies(connection: Connection, study_uids: Collection[str]) -> list[OutboxEntry]:
+    """In the order in which it was owed."""
+    rows = (dict(zip(_NAMES, row, strict=True)) for row in _OF_STUDIES.rows(connection, {"uids": study_uids}))
+    return [OutboxEntry(**{**row, "state": EntryState(row["state"])}) for row in rows]
 
 
 def _nouns(rows: Iterable[Row[Any]]) -> list[OutboxEntry]:

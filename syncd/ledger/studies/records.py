@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
 
-from syncd.ledger.db.rows import slices, to_noun, to_row
+from syncd.ledger.db.rows import Nouns, slices, to_noun, to_row
 from syncd.ledger.db.schema import assigned_ids, companions, copies, dirty, facts, parked, records, unselected, upsert
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
@@ -85,20 +85,25 @@ class Companions:
         self._transactions.own(lambda tx: upsert(tx.connection, assigned_ids, rows=[row]))
 
 
+_DOORS: dict[type, Nouns[Any]] = {}
+
+
+def nouns_of(kind: type[T], table: Table) -> Nouns[T]:
+    """The door to the rows of `table`, of which a study has one at most; a kind of noun has one table."""
+    if kind not in _DOORS:
+        _DOORS[kind] = Nouns(kind, table)
+    return _DOORS[kind]
+
+
 def find_row(connection: Connection, kind: type[T], table: Table, study_uid: str) -> T | None:
     """The study's row of `table`, as `kind`."""
-    row = connection.execute(select(table).where(table.c.study_uid == study_uid)).one_or_none()
-    return None if row is None else to_noun(kind, row)
+    return next(iter(nouns_of(kind, table).of(connection, [study_uid])), None)
 
 
 def several(connection: Connection, kind: type[T], table: Table, study_uids: Iterable[str]) -> dict[str, T]:
     """The rows of these studies, by UID."""
-    wanted = select(table).where(table.c.study_uid.in_(bindparam("uids", expanding=True)))
-    return {
-        row.study_uid: to_noun(kind, row)
-        for uids in slices(study_uids)
-        for row in connection.execute(wanted, {"uids": uids})
-    }
+    found: list[Any] = nouns_of(kind, table).of(connection, list(study_uids))
+    return {one.study_uid: one for one in found}
 
 
 def find_page(connection: Connection, kind: type[T], table: Table, *, after: str, limit: int) -> list[T]:
@@ -107,13 +112,14 @@ def find_page(connection: Connection, kind: type[T], table: Table, *, after: str
     return [to_noun(kind, row) for row in connection.execute(rows)]
 
 
+_COPIES = Nouns(Copy, copies, order=("archive", "orthanc_id"))
+
+
 def copies_of(connection: Connection, study_uids: Iterable[str]) -> dict[str, tuple[Copy, ...]]:
     """Every known copy of these studies, by UID, in the order of archive and Orthanc id."""
     found: dict[str, tuple[Copy, ...]] = {}
-    for uids in slices(study_uids):
-        held = select(copies).where(copies.c.study_uid.in_(uids)).order_by(copies.c.archive, copies.c.orthanc_id)
-        for row in connection.execute(held):
-            found[row.study_uid] = (*found.get(row.study_uid, ()), to_noun(Copy, row))
+    for copy in _COPIES.of(connection, list(study_uids)):
+        found[copy.study_uid] = (*found.get(copy.study_uid, ()), copy)
     return found
 
 

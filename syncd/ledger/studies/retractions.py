@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -130,32 +130,35 @@ def _plan(tx: Transaction, study_uids: Sequence[str], *, archive: ArchiveName, c
     return len(fresh)
 
 
-def settle(tx: Transaction, outcome: Outcome, *, sent: bool) -> None:
-    """What became of the study's plan and claim. `sent`: something was on its way, and its reply may have been lost; then
-    what was claimed is not paid back, for the study may have been taken back for a moment."""
-    if outcome.retraction is Retraction.UNTOLD:
-        return
-    waiting = _PLAN.study_uid == outcome.study_uid
-    claimed = (_CHARGES.study_uid == outcome.study_uid) & ~_CHARGES.done
-    if outcome.retraction is Retraction.THERE:
-        waiting, claimed = waiting & (_PLAN.cause == Cause.GONE.value), claimed & (_CHARGES.cause == Cause.GONE.value)
-    _unplan(tx, waiting)
-    if outcome.retraction is Retraction.DONE or sent:
-        tx.connection.execute(update(retraction_charges).where(claimed).values(done=True))
-    else:
-        _uncharge(tx, claimed)
+def settle(tx: Transaction, told: Iterable[Outcome], *, sent: Collection[str]) -> None:
+    """What became of the plans and claims of these studies. Of those in `sent` something was on its way, and its reply may
+    have been lost; then what was claimed is not paid back, for the study may have been taken back for a moment."""
+    alike: dict[tuple[bool, bool], list[str]] = {}
+    for outcome in told:
+        if outcome.retraction is not Retraction.UNTOLD:
+            paid = outcome.retraction is Retraction.DONE or outcome.study_uid in sent
+            alike.setdefault((outcome.retraction is Retraction.THERE, paid), []).append(outcome.study_uid)
+    for (there, paid), uids in alike.items():
+        causes = [Cause.GONE] if there else list(Cause)
+        waiting = _PLAN.study_uid.in_(uids) & _PLAN.cause.in_(causes)
+        claimed = _CHARGES.study_uid.in_(uids) & _CHARGES.cause.in_(causes) & ~_CHARGES.done
+        _unplan(tx, waiting)
+        if paid:
+            tx.connection.execute(update(retraction_charges).where(claimed).values(done=True))
+        else:
+            _uncharge(tx, claimed)
 
 
-def count_record(tx: Transaction, record: StudyRecord, *, archive: str | None, retracted: str | None) -> None:
-    """A record was written; before, it was of `archive` and `retracted` (None: there was none)."""
-    was = archive if retracted == "" else None
-    now = record.archive if not record.retracted else None
-    if was == now:
-        return
-    if was is not None:
-        _move(tx, ArchiveName(was), published=-1)
-    if now is not None:
-        _move(tx, ArchiveName(now), published=1)
+def count_records(tx: Transaction, written: Iterable[tuple[StudyRecord, str | None, str | None]]) -> None:
+    """Records were written; before, each was of the archive and `retracted` as what follows it (None: there was none)."""
+    shown: Counter[str] = Counter()
+    for record, archive, retracted in written:
+        if archive is not None and not retracted:
+            shown[archive] -= 1
+        if not record.retracted:
+            shown[record.archive] += 1
+    for name, number in shown.items():
+        _move(tx, ArchiveName(name), published=number)
 
 
 def _show_plan(connection: Connection, archive: ArchiveName) -> tuple[tuple[str, ...], str]:

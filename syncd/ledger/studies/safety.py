@@ -7,13 +7,14 @@ nothing where nothing changed, because a publication reads what is kept along wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.schema import safety_notes, upsert
+from syncd.ledger.db.statements import Statement, among
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.model.snapshot import Note
@@ -29,7 +30,7 @@ _PAGE = (
     .order_by(safety_notes.c.study_uid)
     .limit(bindparam("most"))
 )
-_NONE = delete(safety_notes).where(safety_notes.c.study_uid == bindparam("uid"))
+_NONE = Statement(delete(safety_notes).where(among(safety_notes.c.study_uid, "uids")))
 
 
 class SafetyNotes:
@@ -43,23 +44,26 @@ class SafetyNotes:
         return self._transactions.read(lambda connection: _page(connection, after=after, limit=limit))
 
 
-def keep(
-    tx: Transaction, record: StudyRecord, doubts: Sequence[Note] | None, *, before: Sequence[Any] | None, now: float
-) -> None:
-    """Make what is kept of the study `doubts` (None: nothing is known of them); `before` is what was kept until now (None:
-    nothing). Nothing is in doubt of what `record` says is not shown any more."""
-    if record.retracted not in SHOWN:
-        doubts = ()
-    if doubts is None:
-        return
-    rows = [_row(note) for note in doubts]
-    if rows == (before or []):
-        return
-    tx.count(TALLY, by=bool(rows) - bool(before))
-    if rows:
-        upsert(tx.connection, safety_notes, rows=[{"study_uid": record.study_uid, "notes": rows, "since": now}])
-    else:
-        tx.connection.execute(_NONE, {"uid": record.study_uid})
+Told = tuple[StudyRecord, Sequence[Note] | None, Sequence[Any] | None]
+"""A record, what is in doubt of it (None: nothing is known of that), and what was kept of it until now (None: nothing)."""
+
+
+def keep(tx: Transaction, told: Iterable[Told], *, now: float) -> None:
+    """Make what is kept of each study its doubts. Nothing is in doubt of what its record says is not shown any more."""
+    noted, settled = [], []
+    for record, doubts, before in told:
+        known = doubts if record.retracted in SHOWN else ()
+        rows = [_row(note) for note in known or ()]
+        if known is None or rows == (before or []):
+            continue
+        tx.count(TALLY, by=bool(rows) - bool(before))
+        if rows:
+            noted.append({"study_uid": record.study_uid, "notes": rows, "since": now})
+        else:
+            settled.append(record.study_uid)
+    upsert(tx.connection, safety_notes, rows=noted)
+    if settled:
+        _NONE.run(tx.connection, {"uids": settled})
 
 
 def _page(connection: Connection, *, after: str, limit: int) -> list[DoubtfulStudy]:

@@ -8,7 +8,7 @@ import pytest
 
 from syncd.ledger.inventories import archives as room
 from syncd.ledger.ledger import Ledger
-from syncd.ledger.studies.claims import WORTH, Passed
+from syncd.ledger.studies.due import WORTH, Passed
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.words import Priority
 from syncd.model.work import Mark

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from syncd.ledger.ledger import Ledger
-from syncd.ledger.studies import claims as work
-from syncd.ledger.studies import unselected
+from syncd.ledger.studies import due, unselected
 from syncd.model.ids import OrthancId
 from syncd.model.words import Decision, Priority
 from syncd.model.work import Intent
@@ -304,7 +303,7 @@ def test_only_what_was_published_under_another_fingerprint_is_outdated(ledger: L
 def test_no_claim_sorts_what_waits(file_ledger: Ledger) -> None:
     """RULES A9, E8: the index gives the order, also of a million old studies."""
     values = {"level": 2, "now": NOW, "epoch": 1, "most": 5, "after_due": 0.0, "after_uid": "", "after_date": ""}
-    for statement in (work._DUE, work._NEWEST, work._DUE_WITHIN, work._NEWEST_WITHIN):
+    for statement in (due._DUE, due._NEWEST, due._DUE_WITHIN, due._NEWEST_WITHIN):
         told = _plan(file_ledger, statement, {**values, "within": ["a", "b"]})
         assert "USING INDEX dirty_by" in told
         assert "TEMP B-TREE" not in told

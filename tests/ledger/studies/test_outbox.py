@@ -227,8 +227,10 @@ def test_a_dead_sink_with_many_entries_is_in_nobodys_way(file_ledger: Ledger) ->
     assert due(file_ledger, sink="dead", limit=2) == ["k0", "k1"]
     wanted = room._DUE.params(of_kind="Provenance", of_sink="dead", now=200.0).limit(1)
     assert_by_index(file_ledger, wanted)
-    assert_by_index(file_ledger, room._OF_STUDY.params(uid="9.7").order_by(None))
     with file_ledger._readers.connect() as connection:
+        of_study = room._OF_STUDIES.text(connection)
+        (step, *_) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {of_study}", ('["9.7"]',))
+        assert step.detail == "SEARCH outbox USING INDEX outbox_by_lane (study_uid=?)"
         text = str(wanted.compile(connection, compile_kwargs={"literal_binds": True}))
         plan = " ".join(row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
     assert "outbox_by_due (state=? AND kind=? AND sink=? AND due<?)" in plan
