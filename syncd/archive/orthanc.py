@@ -16,13 +16,15 @@ from syncd.archive.inventory import ids_in, list_studies, unpack_id
 from syncd.archive.reading.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID
 from syncd.archive.reading.neighbours import serves_others
 from syncd.archive.reading.reader import Unreadable
+from syncd.archive.reading.shared_pass import shared_pass
 from syncd.archive.reading.study_pass import Uncounted, reader_of, study_pass
 from syncd.archive.rest.answers import Malformed, SeriesEntry
 from syncd.archive.rest.calls import MAX_REPLY, Calls
 from syncd.archive.rest.connection import ArchiveConnection
 from syncd.archive.rest.listings import Listings, NoPlugin
 from syncd.archive.rest.routes import Routes
-from syncd.errors import StudyError, TornRead, Transient
+from syncd.archive.rest.shared import SharedRoutes
+from syncd.errors import StudyError, TornRead, Transient, Unsuitable
 from syncd.http.failures import ReplyTooLarge
 from syncd.model.change import ChangePage
 from syncd.model.ids import OrthancId, is_orthanc_id, is_uid
@@ -60,6 +62,7 @@ class OrthancArchive:
         self._name = connection.name
         self._listings = Listings(calls)
         self._routes = Routes(calls, archive=connection.name, texts=texts)
+        self._shared = SharedRoutes(calls, archive=connection.name)
         self._unreadable = Unreadable()
         self._extended_find: bool | None = None
 
@@ -147,6 +150,16 @@ class OrthancArchive:
             raise TornRead(f"study {orthanc_id}: the archive no longer counts its instances") from error
         except ReplyTooLarge as error:
             raise StudyError(ParkedReason.TOO_LARGE, "the archive's answer about it exceeds syncd's limit") from error
+
+    def read_studies(self, orthanc_ids: Sequence[OrthancId]) -> Mapping[OrthancId, RawStudy]:
+        """As `read_study` of those that can be read together. Calls: headers, counts, instances, counts, headers, and what
+        each study needs between them."""
+        counts = self._header_counts()
+        try:
+            return shared_pass(self._routes, self._shared, orthanc_ids, counts=counts, unreadable=self._unreadable)
+        except Unsuitable:
+            self._extended_find = None  # another version may answer now
+            raise
 
     def serves_others(self, but: Collection[OrthancId]) -> bool | None:
         """Whether the instances of another study, and a file of it, can be read; None if there is no other (RULES C6)."""

@@ -10,9 +10,11 @@ import pytest
 from tests.contracts.archive import ArchiveUnderTest
 from tests.contracts.orthanc_contract import FeedContract, archive
 from tests.contracts.orthanc_reading import FIND_LIMIT, ReadingContract
+from tests.contracts.orthanc_together import TogetherContract
 from tests.fakes.http import Clock, HttpxTransport, Response, listening
 from tests.fakes.orthanc import VERSIONS, FakeOrthanc
 from tests.fakes.orthanc_find import Limits
+from tests.loop.world import ShortOrthanc
 
 __all__ = ["archive"]
 
@@ -27,7 +29,7 @@ class FakeUnderTest:
     def __init__(self, version: str, *, overwrites: bool = False) -> None:
         self._clock = Clock()
         limits = Limits(instances=FIND_LIMIT, results=FIND_LIMIT)
-        self.fake = FakeOrthanc(version, clock=self._clock, credentials=_CREDENTIALS, limits=limits, overwrites=overwrites)
+        self.fake = ShortOrthanc(version, clock=self._clock, credentials=_CREDENTIALS, limits=limits, overwrites=overwrites)
         self.version = version
         self._siblings: list[FakeUnderTest] = []
         self._door = listening(self.fake)
@@ -65,6 +67,10 @@ class TestTheFeed(FeedContract):
 
 class TestReading(ReadingContract):
     """docs/orthanc.md's calls on the fake."""
+
+
+class TestReadingTogether(TogetherContract):
+    """Shared reads of the fake."""
 
 
 def test_an_instance_can_be_stored_without_dicom() -> None:

@@ -12,6 +12,7 @@ from deploy.native.servers import Orthanc
 from tests.contracts.archive import ArchiveUnderTest
 from tests.contracts.orthanc_contract import FeedContract, archive
 from tests.contracts.orthanc_reading import FIND_LIMIT, ReadingContract
+from tests.contracts.orthanc_together import TogetherContract
 from tests.servers import PASSWORD, USERNAME, VERSIONS, Archive, Unavailable, start_orthanc
 
 __all__ = ["archive"]
@@ -86,3 +87,7 @@ class TestTheFeed(FeedContract):
 
 class TestReading(ReadingContract):
     """docs/orthanc.md's calls on the real ones."""
+
+
+class TestReadingTogether(TogetherContract):
+    """Shared reads of the real ones."""

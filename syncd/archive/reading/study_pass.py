@@ -6,7 +6,8 @@ study's own header and counts at the end, and whatever does not fit is a `TornRe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 from syncd.archive.reading.agreement import read_series
@@ -31,28 +32,38 @@ def study_pass(routes: Routes, orthanc_id: OrthancId, *, counts: bool, unreadabl
     Raises `StudyGone`, `TornRead` and `Uncounted`."""
     before, expected = _header(routes, orthanc_id, counts=counts)
     found = _found_instances(routes, orthanc_id, expected=expected) if counts else routes.bulk_instances(orthanc_id)
-    instances = tuple(sorted(found, key=lambda each: each.orthanc_id))
-    if not instances or {each.series_id for each in instances} != set(before.series_ids):
-        raise TornRead(f"study {orthanc_id}: its series and its instances do not fit")
-    reader = reader_of(routes, orthanc_id, counts=lambda: counts, unreadable=unreadable, last_update=before.last_update)
-    main_tags = cache(lambda: {each.orthanc_id: each.tags for each in routes.series(orthanc_id)})
-    series = tuple(
-        read_series(each, routes=routes, members=members, reader=reader, main_tags=main_tags, finds=counts)
-        for each, members in _by_series(before.series_ids, instances).items()
-    )
-    documents = _documents(instances, reader)
+    raw = read_content(routes, before, found, counts=counts, unreadable=unreadable)
     counted = None if counts else routes.statistics(orthanc_id)
     after, number = _header(routes, orthanc_id, counts=counts)
-    if len(instances) != (number if counts else counted):
+    if len(raw.instances) != (number if counts else counted):
         raise TornRead(f"study {orthanc_id}: the number of instances changed while it was read")
     if (after.last_update, after.series_ids) != (before.last_update, before.series_ids):
         raise TornRead(f"study {orthanc_id}: it changed while it was read")
+    return replace(raw, header=after)
+
+
+def read_content(
+    routes: Routes, header: StudyHeader, found: Iterable[RawInstance], *, counts: bool, unreadable: Unreadable
+) -> RawStudy:
+    """The study that the header and the instances found are of, by calls of its own: nobody has counted yet whether they
+    are all. Raises `StudyGone` and `TornRead`."""
+    instances = tuple(sorted(found, key=lambda each: each.orthanc_id))
+    if not instances or {each.series_id for each in instances} != set(header.series_ids):
+        raise TornRead(f"study {header.orthanc_id}: its series and its instances do not fit")
+    reader = reader_of(
+        routes, header.orthanc_id, counts=lambda: counts, unreadable=unreadable, last_update=header.last_update
+    )
+    main_tags = cache(lambda: {each.orthanc_id: each.tags for each in routes.series(header.orthanc_id)})
+    series = tuple(
+        read_series(each, routes=routes, members=members, reader=reader, main_tags=main_tags, finds=counts)
+        for each, members in _by_series(header.series_ids, instances).items()
+    )
     return RawStudy(
-        header=after,
+        header=header,
         series=series,
         instances=instances,
-        documents=documents,
-        read_started_at=before.last_update,
+        documents=_documents(instances, reader),
+        read_started_at=header.last_update,
         unread=reader.unread,
     )
 

@@ -174,13 +174,9 @@ def counted_studies(value: Any) -> int:
     return count
 
 
-def instances_of_series(series: Iterable[Mapping[str, Any]]) -> dict[OrthancId, int]:
-    """How many instances each study has, from all its series."""
-    counted: dict[OrthancId, int] = {}
-    for each in series:
-        study = an_id(each.get("ParentStudy"))
-        counted[study] = counted.get(study, 0) + len(_ids(each.get("Instances")))
-    return counted
+def counted_series(series: Mapping[str, Any]) -> tuple[OrthancId, int]:
+    """The study of a series, and how many instances the series lists."""
+    return an_id(series.get("ParentStudy")), len(_ids(series.get("Instances")))
 
 
 def raw_instance(instance: Mapping[str, Any]) -> RawInstance:

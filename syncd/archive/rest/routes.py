@@ -19,6 +19,9 @@ from syncd.model.study.raw import RawInstance, StudyHeader, Tags
 FIND_PAGE = 10_000
 """Instances per page of a find: 8 MB each. The site's LimitFindInstances may cut it lower."""
 
+FOUND = {"ResponseContent": ["MainDicomTags", "Metadata", "Parent"]}
+"""What a find of instances is asked to answer."""
+
 _TAG = re.compile("[0-9a-f]{4},[0-9a-f]{4}")
 
 _CONTENT = "GET /instances/{id}/content"
@@ -145,7 +148,7 @@ class Routes:
 
     def find_instances(self, orthanc_id: OrthancId, *, since: int) -> list[RawInstance]:
         """`POST /tools/find`: a page of a study's instances (1.12.5 and later)."""
-        asked = {"ParentStudy": orthanc_id, "ResponseContent": ["MainDicomTags", "Metadata", "Parent"]}
+        asked = {"ParentStudy": orthanc_id, **FOUND}
         return self._calls.find("Instance", asked, since=since, limit=FIND_PAGE, read=answers.raw_instance)
 
     def _of_series(self, series_id: OrthancId, kind: str, *, more: str = "", read: Callable[[Any], Noun]) -> Noun:
