@@ -35,6 +35,7 @@ class Step(StrEnum):
     MAPPED = "mapped"
     DECIDED = "decided"
     INTENT_SAVED = "intent-saved"
+    INTENTS_WITHDRAWN = "intents-withdrawn"
     SENT = "sent"
     COMMITTED = "committed"
     RETRACTION_CLAIMED = "retraction-claimed"

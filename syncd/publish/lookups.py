@@ -6,7 +6,7 @@ A search may be a minute old and may find what is gone; a hit is only a hint. Pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from syncd.plan.decide import Found
@@ -75,13 +75,31 @@ def study_named(resource: Mapping[str, Any]) -> str:
     return next((uid.removeprefix("urn:oid:") for uid in _uid_values(resource) if uid), "")
 
 
-def patients(server: FhirServer, *, system: str, value: str) -> tuple[Mapping[str, Any], ...]:
-    """Active Patients that carry exactly (`system`, `value`), `replaced-by` links followed (RULES B4)."""
+def patient_hits(server: FhirServer, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """For each (system, value) the ids of Patients that may carry it, by one search for `BATCH` of them; only hints (C9)."""
+    found: dict[tuple[str, str], dict[str, None]] = {pair: {} for pair in sorted(wanted)}
+    pairs = list(found)
+    for start in range(0, len(pairs), BATCH):
+        tokens = ",".join(token(system, value) for system, value in pairs[start : start + BATCH])
+        for resource in server.search("Patient", {"identifier": tokens, "_elements": "identifier"}):
+            for item in resource.get("identifier", ()):
+                carried = found.get((str(item.get("system")), str(item.get("value"))))
+                if carried is not None:
+                    carried[str(resource.get("id", ""))] = None
+    return {pair: tuple(ids) for pair, ids in found.items()}
+
+
+def patients(
+    server: FhirServer, *, system: str, value: str, hits: Sequence[str] | None = None
+) -> tuple[Mapping[str, Any], ...]:
+    """Active Patients that carry exactly (`system`, `value`), `replaced-by` links followed (RULES B4). `hits` are ids that a
+    search gave, None where none was made."""
     confirmed: dict[str, Mapping[str, Any]] = {}
-    hits = [
-        str(resource.get("id", ""))
-        for resource in server.search("Patient", {"identifier": token(system, value), "_elements": "identifier"})
-    ]
+    if hits is None:
+        hits = [
+            str(resource.get("id", ""))
+            for resource in server.search("Patient", {"identifier": token(system, value), "_elements": "identifier"})
+        ]
     for resource_id in dict.fromkeys(hits):
         current = server.read("Patient", resource_id)
         if not isinstance(current, Found) or not carries(current.resource, system, value):

@@ -8,9 +8,10 @@ every study moves over, ours gives way to it, and stays so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from syncd.errors import StudyError
@@ -42,10 +43,25 @@ class Subject:
     named: bool = False
 
 
+def searched(snapshot: StudySnapshot, *, context: Context) -> tuple[str, str] | None:
+    """The (system, value) under which somebody else's Patient is searched for; None where none is."""
+    key = patient_key(snapshot, policy=context.policy)
+    if context.policy.patient == "logical" or not key.system or key.unidentified:
+        return None
+    return key.system, key.value
+
+
 def resolve(
-    snapshot: StudySnapshot, *, context: Context, record: StudyRecord | None, fresh: bool, dry: bool = False
+    snapshot: StudySnapshot,
+    *,
+    context: Context,
+    record: StudyRecord | None,
+    fresh: bool,
+    dry: bool = False,
+    found: Mapping[tuple[str, str], Sequence[str]] = MappingProxyType({}),
 ) -> Subject:
     """Who the study's subject is. `fresh`: ask the server again whatever the record remembers; `dry`: write nothing.
+    `found`: ids of Patients by (system, value), where they were searched for already.
 
     Raises `StudyError` (patient-ambiguous, patient-mismatch, reference-refused, and what the site does not want to be
     published in doubt)."""
@@ -61,6 +77,7 @@ def resolve(
         wanted=described,
         known=context.ledger.companions.find("Patient", key.resource_id),
         speaker=Speaker(study_uid=snapshot.study_uid, key=spoken_by, fresh=fresh, dry=dry),
+        hits=found.get((key.system, key.value)),
     )
     return (
         (None if fresh else _recall_subject(asked, record))
@@ -80,6 +97,7 @@ class _Asked:
     wanted: Mapping[str, Any]
     known: Companion | None
     speaker: Speaker
+    hits: Sequence[str] | None = None
 
     @property
     def own(self) -> str:
@@ -124,7 +142,7 @@ def _look_up_subject(asked: _Asked) -> Subject | None:
     key, context = asked.key, asked.context
     if not key.system or key.unidentified:
         return None
-    candidates = patients(context.server, system=key.system, value=key.value)
+    candidates = patients(context.server, system=key.system, value=key.value, hits=asked.hits)
     match choose(candidates, asked.wanted, own_id=key.resource_id):
         case UsePatient(resource_id=resource_id):
             literal = f"Patient/{resource_id}"

@@ -71,11 +71,11 @@ def look(task: Task) -> Look:
     """`GET /studies/{id}` of each known copy; where one answers 404, its archive is asked by StudyInstanceUID, and where
     none is left, every archive is: the study may have moved. Before the first publication every archive that can be asked
     is, too: the one whose inventory comes last may hold most of it."""
-    at, known = task.context.clock(), task.claim.copies
-    headers, missing = [], []
+    at = task.shared.at if task.shared else task.context.clock()
+    known, headers, missing = task.claim.copies, [], []
     for copy in known:
         try:
-            headers.append(_holder(task, copy).study(copy.orthanc_id))
+            headers.append(_header(task, copy))
         except StudyGone:
             missing.append(copy)
     lost = {copy.archive for copy in missing}
@@ -110,7 +110,7 @@ def whole(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudySnapshot, 
     read, and what `require_one_patient` raises.
     """
     context = task.context
-    raws = tuple(_consistent(header, context=context) for header in headers)
+    raws = tuple(_find_shared(task, header) or _consistent(header, context=context) for header in headers)
     report_step(Step.SNAPSHOT_READ)
     snapshots = tuple(build(raw, reading=context.policy.reading) for raw in raws)
     try:
@@ -167,6 +167,16 @@ def foremost(task: Task, headers: tuple[StudyHeader, ...]) -> tuple[StudyHeader,
 def only_key_objects(raw: RawStudy) -> bool:
     """Whether nothing but key object series is there yet: no reason to announce a study (RULES A6)."""
     return all(series.tags.get("0008,0060") == "KO" for series in raw.series)
+
+
+def _header(task: Task, copy: Copy) -> StudyHeader:
+    shared = _find_shared(task, copy)
+    return shared.header if shared is not None else _holder(task, copy).study(copy.orthanc_id)
+
+
+def _find_shared(task: Task, copy: Copy | StudyHeader) -> RawStudy | None:
+    """The copy as a call for many studies read it."""
+    return task.shared.raws.get((copy.archive, copy.orthanc_id)) if task.shared is not None else None
 
 
 def _holder(task: Task, copy: Copy) -> Archive:

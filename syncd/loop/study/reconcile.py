@@ -7,6 +7,7 @@ newer write would itself be a lost update (RULES C4).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from syncd.errors import Conflict, CopyAway, StudyError, TornRead, Transient
@@ -16,12 +17,13 @@ from syncd.loop.study.conclusion import Conclusion, Draft, Result, conclusion_af
 from syncd.loop.study.consider import consider
 from syncd.loop.study.read import Look, look
 from syncd.loop.study.retract import retraction_after, take_back_gone
-from syncd.loop.study.say import Sendable, prepare, say, transmit
+from syncd.loop.study.say import Sendable, prepare, say, send_on, transmit
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import NOTHING, Trace, Turn
 from syncd.model.outcome import Confirmed, Ended, NextTurn, Outcome, SeenCopies, Selected, next_turn
+from syncd.model.study.rejection import Rejection
 from syncd.model.words import ParkedReason
-from syncd.model.work import ATTEMPTS, Copy
+from syncd.model.work import ATTEMPTS, Copy, Intent
 
 CONFLICTS = 5
 """Passes, of which each but the first follows a 409/412, before it counts as a transient failure (RULES C4)."""
@@ -35,6 +37,11 @@ class Drafted:
     seen: Look
     draft: Draft
 
+    def with_patients(self, found: Mapping[tuple[str, str], tuple[str, ...]]) -> Drafted:
+        """The same, where Patients were searched for: ids by (system, value)."""
+        shared = self.task.shared
+        return self if shared is None else replace(self, task=replace(self.task, shared=replace(shared, patients=found)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -42,6 +49,14 @@ class Prepared:
 
     drafted: Drafted
     sendable: Sendable
+
+    @property
+    def intent(self) -> Intent:
+        return self.sendable.intent
+
+    def is_current(self, concerning: Iterable[Rejection]) -> bool:
+        """As `Sendable.is_current`."""
+        return self.sendable.is_current(concerning)
 
 
 def reconcile(task: Task) -> Turn:
@@ -87,6 +102,11 @@ def prepared_of(drafted: Drafted) -> Turn | Prepared:
     return _ended(drafted, step)
 
 
+def finished(prepared: Prepared) -> Turn:
+    """The rest by itself: its intent, the write, and whatever a refusal that is a question turns it into."""
+    return _turn_of(prepared.drafted, send_on(prepared.sendable))
+
+
 def transmitted(prepared: Prepared) -> Turn | Prepared:
     """The write, whose intent the ledger holds by now; after a refusal that is a question there may be another one."""
     return _ended(prepared.drafted, transmit(prepared.sendable))
@@ -110,12 +130,12 @@ def _turn_of(drafted: Drafted, said: Result) -> Turn:
         conclusion = _kept_back(task, seen, said.ended, trace=said.trace)
     else:
         conclusion = conclusion_after(task, drafted.draft, said)
-    return _turn(task, seen, conclusion)
+    return _turn(task, seen, conclusion, told=drafted.draft.applied.own)
 
 
 def _refused(drafted: Drafted, error: StudyError) -> Turn:
     task, seen = drafted.task, drafted.seen
-    return _turn(task, seen, _kept_back(task, seen, task.park(error)))
+    return _turn(task, seen, _kept_back(task, seen, task.park(error)), told=drafted.draft.applied.own)
 
 
 def _outcome_of_torn(task: Task, error: TornRead) -> Outcome:
@@ -130,11 +150,11 @@ def _outcome_of_torn(task: Task, error: TornRead) -> Outcome:
     return task.back_off(str(error), until=now + task.settle_after, attempts=attempts)
 
 
-def _turn(task: Task, seen: Look, conclusion: Conclusion) -> Turn:
+def _turn(task: Task, seen: Look, conclusion: Conclusion, *, told: frozenset[Rejection] | None = None) -> Turn:
     copies = SeenCopies(found=_copies_with_counts(seen, conclusion.ended), gone=seen.gone)
     outcome = task.outcome(
         conclusion.ended,
-        turn=rejections.within_grace(task, conclusion.turn),
+        turn=rejections.within_grace(task, conclusion.turn, told=told),
         selection=conclusion.selection,
         copies=copies,
         retraction=conclusion.retraction,

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from syncd.errors import Conflict
 from syncd.loop.context import Context
 from syncd.loop.study.task import Task
 from syncd.mapping.values.identity import patient_key
@@ -28,6 +27,8 @@ class Applied(Left):
     holds it."""
 
     others: frozenset[Rejection] = frozenset()
+    own: frozenset[Rejection] | None = None
+    """What counts of its own notes; None: they were not read."""
     replaces: tuple[str, ...] = ()
     """Published studies of the same patient that its own notes reject as wrong worklist entries (MAPPING I case 39)."""
 
@@ -35,14 +36,14 @@ class Applied(Left):
 def may_concern(task: Task, raw: RawStudy) -> bool:
     """Whether rejection can matter to a study of which only the headers were read."""
     has_key_objects = any(series.tags.get("0008,0060") == "KO" for series in raw.series)
-    return has_key_objects or bool(task.context.ledger.rejections.find_concerning(task.study_uid))
+    return has_key_objects or bool(task.claim.concerning)
 
 
 def apply_rejections(task: Task, snapshot: StudySnapshot) -> Applied:
     """Remember what the notes of the study say now, and apply all that are known to it."""
     context = task.context
     patient = patient_key(snapshot, policy=context.policy).resource_id
-    known = context.ledger.rejections.find_concerning(task.study_uid)
+    known = task.claim.concerning
     unread = frozenset(snapshot.unread_key_objects)
     told = _remember_notes(task, known, rejections_in(snapshot, patient=patient), unread=unread)
     others = _others(task, known)
@@ -53,6 +54,7 @@ def apply_rejections(task: Task, snapshot: StudySnapshot) -> Applied:
         nothing=left.nothing,
         in_error=left.in_error,
         others=others,
+        own=frozenset(told),
         replaces=_find_replaced(task, told),
     )
 
@@ -65,27 +67,26 @@ def remember_of_copies(task: Task, copies: Sequence[StudySnapshot]) -> None:
         for one in rejections_in(copy, patient=patient_key(copy, policy=task.context.policy).resource_id):
             said.setdefault((one.note_uid, one.target_uid), one)
     unread = frozenset(uid for copy in copies for uid in copy.unread_key_objects)
-    _remember_notes(
-        task, task.context.ledger.rejections.find_concerning(task.study_uid), tuple(said.values()), unread=unread
-    )
+    _remember_notes(task, task.claim.concerning, tuple(said.values()), unread=unread)
 
 
 def none_found(task: Task) -> None:
     """The archive holds no copy of the study, hence none of its notes."""
-    _remember_notes(task, task.context.ledger.rejections.find_concerning(task.study_uid), ())
+    _remember_notes(task, task.claim.concerning, ())
 
 
-def require_unchanged(task: Task, seen: Applied) -> None:
-    """Raise `Conflict` when another study's note came or went since: what was mapped may show what it rejects."""
-    if _others(task, task.context.ledger.rejections.find_concerning(task.study_uid)) != seen.others:
-        raise Conflict("The rejection notes of this study changed meanwhile")
+def is_unchanged(task: Task, seen: Applied, now: Iterable[Rejection]) -> bool:
+    """Whether no other study's note came or went since: what was mapped may show what it rejects. `now`: all that concern
+    the study at this moment."""
+    return seen.own is None or _others(task, now) == seen.others
 
 
-def within_grace(task: Task, turn: NextTurn) -> NextTurn:
-    """The study stays in the dirty set until the grace of every missing note is over.
+def within_grace(task: Task, turn: NextTurn, *, told: frozenset[Rejection] | None = None) -> NextTurn:
+    """The study stays in the dirty set until the grace of every missing note is over. `told`: what counts of its own notes,
+    where this turn read them.
 
     One that was over before this turn and is still remembered waits for what kept the notes from being applied."""
-    own = _own(task, task.context.ledger.rejections.find_concerning(task.study_uid))
+    own = told if told is not None else _own(task, task.context.ledger.rejections.find_concerning(task.study_uid))
     ends = [one.first_missing_at + task.context.revoke_grace for one in own if one.first_missing_at]
     due = min((end for end in ends if end > task.context.clock()), default=None)
     return turn if due is None else turn.by(due)

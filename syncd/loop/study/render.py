@@ -109,7 +109,14 @@ def _find_subject(task: Task, draft: Draft) -> patient.Subject:
     """Whose the study is. A doubt about that keeps nothing back from being withdrawn (RULES B7)."""
     record, snapshot = task.record, draft.applied.snapshot
     try:
-        return patient.resolve(snapshot, context=task.context, record=record, fresh=task.resolves, dry=task.dry)
+        return patient.resolve(
+            snapshot,
+            context=task.context,
+            record=record,
+            fresh=task.resolves,
+            dry=task.dry,
+            found=task.shared.patients if task.shared is not None else {},
+        )
     except StudyError as error:
         if draft.status in WITHDRAWN and record is not None and record.subject and error.reason in _WHOSE:
             return patient.Subject(reference={"reference": record.subject})

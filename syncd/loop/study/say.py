@@ -6,9 +6,10 @@ Two answers of the server are a question back, and each is answered once: withou
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from syncd.errors import StudyError
+from syncd.errors import Conflict, StudyError
 from syncd.loop.companions import orders
 from syncd.loop.companions.target import keep_endpoints
 from syncd.loop.steps import Step, report_step
@@ -21,7 +22,9 @@ from syncd.loop.study.render import Rendered, facts_of, render, write_companions
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import Trace, Weighed
 from syncd.model.snapshot import Note
+from syncd.model.study.rejection import Rejection
 from syncd.model.words import WITHDRAWN, ParkedReason
+from syncd.model.work import Intent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +48,13 @@ class Sendable:
     def task(self) -> Task:
         return self.saying.task
 
-    def require_current(self) -> None:
-        """Raise `Conflict` when other studies' rejection notes came or went since it was mapped (RULES B7)."""
-        if self.saying.draft.status != "registered":
-            rejections.require_unchanged(self.task, self.saying.draft.applied)
+    @property
+    def intent(self) -> Intent:
+        return self.ready.intent
+
+    def is_current(self, concerning: Iterable[Rejection]) -> bool:
+        """Whether the rejection notes that concern it now are those by which it was mapped (RULES B7)."""
+        return rejections.is_unchanged(self.task, self.saying.draft.applied, concerning)
 
 
 def prepare(task: Task, draft: Draft) -> Result | Sendable:
@@ -72,13 +78,23 @@ def prepare(task: Task, draft: Draft) -> Result | Sendable:
 
 
 def say(task: Task, draft: Draft) -> Result:
-    """Make the server say it, this one by itself. Raises what `prepare` and `require_unchanged` raise, and what is not the
-    study's own."""
+    """Make the server say it, this one by itself. Raises what `prepare` raises, `Conflict`, and what is not the study's
+    own."""
     step = prepare(task, draft)
+    return send_on(step) if isinstance(step, Sendable) else step
+
+
+def send_on(sendable: Sendable) -> Result:
+    """Send it by itself, and what it is turned into by a refusal that is a question. Raises `Conflict` where the rejection
+    notes changed since, and what `transmit` raises."""
+    step: Result | Sendable = sendable
     while isinstance(step, Sendable):
-        step.require_current()
-        task.context.ledger.claims.save_intent(step.ready.intent)
+        claims = step.task.context.ledger.claims
+        concerning = claims.save_intent(step.intent)
         report_step(Step.INTENT_SAVED)
+        if not step.is_current(concerning):
+            claims.withdraw_intents({step.task.study_uid: step.task.claim.intent})
+            raise Conflict("The rejection notes of this study changed meanwhile")
         step = transmit(step)
     return step
 
@@ -146,7 +162,7 @@ def _answer(task: Task, error: StudyError, *, status: str) -> Task:
     if error.reason == ParkedReason.REFERENCE_REFUSED and not task.unresolved:
         task.context.check_sentinel()
         keep_endpoints(task.context, verify=True)
-        return replace(task, unresolved=True)
+        return replace(task, unresolved=True, shared=None)
     raise error
 
 

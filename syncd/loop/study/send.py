@@ -38,7 +38,7 @@ def what_is_known(task: Task, current: Current | None, *, read_fhir: bool) -> Kn
         base_url=context.server.base_url,
         endpoints=[one["reference"] for one in endpoint_references(context.policy, fhir_version=context.fhir_version)],
         adopt=context.adopt,
-        fought_over=context.ledger.corrections.find_fought_over(task.study_uid) if remembers else (),
+        fought_over=task.claim.fought_over if remembers else (),
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from syncd.errors import StudyError
 from syncd.ledger.ledger import Claim
 from syncd.loop.context import Context
-from syncd.model.ids import ArchiveName
+from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.outcome import (
     NO_COPIES,
     Ended,
@@ -22,6 +23,7 @@ from syncd.model.outcome import (
     next_turn,
 )
 from syncd.model.selection import UnselectedStudy
+from syncd.model.study.raw import RawStudy
 from syncd.model.words import ParkedReason
 from syncd.model.work import ParkedStudy, StudyRecord
 
@@ -32,9 +34,20 @@ _ASK_AGAIN = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What was read of a backlog's studies by calls that they share: every copy of this one, asked for `at` that time
+    (seconds since the epoch), and, once they were searched for, ids of the Patients under each (system, value)."""
+
+    raws: Mapping[tuple[ArchiveName, OrthancId], RawStudy]
+    at: float
+    patients: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """`hits` are ids that a batched first look found, None where none was made. `reread`: after a conflict the server
-    is read whatever the ledger says. `away`: archives that must not be asked now (their breaker is open). `dry`: decide, and
+    is read whatever the ledger says. `away`: archives that must not be asked now (their breaker is open). `shared`: what was
+    asked for it and its neighbours together. `dry`: decide, and
     write nothing. `summary`: without instances (MAPPING F.6). `unresolved`: the server refused a reference, so what the
     study refers to is looked up anew (RULES B4)."""
 
@@ -43,6 +56,7 @@ class Task:
     away: frozenset[ArchiveName] = frozenset()
     hits: frozenset[str] | None = None
     reread: bool = False
+    shared: Shared | None = None
     dry: bool = False
     summary: bool = False
     unresolved: bool = False
@@ -85,9 +99,12 @@ class Task:
         """The same study after a conflict: what the ledger says now, and a fresh look at the server (RULES C4)."""
         ledger = self.context.ledger
         claim = replace(
-            self.claim, record=ledger.records.find(self.study_uid), intent=ledger.claims.find_intent(self.study_uid)
+            self.claim,
+            record=ledger.records.find(self.study_uid),
+            intent=ledger.claims.find_intent(self.study_uid),
+            concerning=ledger.rejections.find_concerning(self.study_uid),
         )
-        return replace(self, claim=claim, hits=None, reread=True)
+        return replace(self, claim=claim, hits=None, reread=True, shared=None)
 
     def outcome(
         self,

@@ -10,8 +10,9 @@ import math
 import time
 import traceback
 import uuid
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -41,6 +42,15 @@ _LATELY = 300.0
 """Seconds within which another study's write shows that we may write at all."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """When a turn began, by the monotonic clock and in seconds since the epoch, and the id that its requests carry."""
+
+    correlation: str
+    monotonic: float
+    at: float
+
+
 class Attempt:
     """Takes one task after the other, from any thread. `on_outcome` hears every committed outcome."""
 
@@ -64,24 +74,34 @@ class Attempt:
         self._failures = Failures()
         self._neighbours = Neighbours()
 
-    def take(self, task: Task) -> bool:
-        """Reconcile and commit; returns whether the claim is settled, else it must be given back."""
-        correlation = str(uuid.uuid4())
-        token = correlation_id.set(correlation)
+    def take(self, task: Task, *, again: bool = False) -> bool:
+        """Reconcile and commit; returns whether the claim is settled, else it must be given back. `again`: after a
+        conflict."""
+        begun = self.begin()
+        with self.attend(task, begun):
+            try:
+                with deadline.turn(self._context.longest_turn):
+                    turn = reconcile(task.again() if again else task)
+            except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
+                outcome = self.after_failure(task, error, begun)
+            else:
+                outcome = self.after_turn(task, turn.outcome)
+            return outcome is not None and self.settle([(outcome, begun)])[task.study_uid]
+
+    def begin(self) -> Begun:
+        """A turn that begins now."""
+        return Begun(correlation=str(uuid.uuid4()), monotonic=time.monotonic(), at=self._context.clock())
+
+    @contextmanager
+    def attend(self, task: Task, begun: Begun) -> Iterator[None]:
+        """While the study is under way: both servers and the log are told its correlation id, and others may wait for it."""
+        token = correlation_id.set(begun.correlation)
         try:
             with (
-                structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=correlation),
+                structlog.contextvars.bound_contextvars(study_uid=task.study_uid, correlation_id=begun.correlation),
                 self._neighbours.attend(task.study_uid),
             ):
-                began, at = time.monotonic(), self._context.clock()
-                try:
-                    with deadline.turn(self._context.longest_turn):
-                        turn = reconcile(task)
-                except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose the study
-                    outcome = self._after_failure(task, error, began=began)
-                else:
-                    outcome = self._after_turn(task, turn.outcome)
-                return outcome is not None and self._settle(outcome, correlation=correlation, began=began, at=at)
+                yield
         finally:
             correlation_id.reset(token)
 
@@ -104,22 +124,35 @@ class Attempt:
             return True
         return False
 
-    def _settle(self, outcome: Outcome, *, correlation: str, began: float, at: float) -> bool:
-        """Commit it and tell everybody; whether the ledger took it. The turn began at `at`, by both clocks.
+    def settle(self, ended: Sequence[tuple[Outcome, Begun]]) -> dict[str, bool]:
+        """Commit them together and tell everybody; by study, whether the ledger took it.
 
-        The clock may show less than then (RULES E5): it was set back, and what is to be done in a minute must not wait for
-        an hour. One set forward makes it due, which is early enough."""
-        back = max(0.0, at - self._context.clock())
-        outcome = replace(outcome, turn=outcome.turn.set_back(back), correlation_id=correlation)
-        if not self._commit(outcome):
-            return False
-        self._context.observer.count_decision(outcome.decision, time.monotonic() - began)
+        The clock may show less than when a turn began (RULES E5): it was set back, and what is to be done in a minute must
+        not wait for an hour. One set forward makes it due, which is early enough."""
+        now = self._context.clock()
+        timed = [
+            (replace(one, turn=one.turn.set_back(max(0.0, begun.at - now)), correlation_id=begun.correlation), begun)
+            for one, begun in ended
+        ]
+        kept = self._commit([outcome for outcome, _ in timed])
+        for outcome, begun in timed:
+            if kept[outcome.study_uid]:
+                self._tell(outcome, begun)
+        return kept
+
+    def _tell(self, outcome: Outcome, begun: Begun) -> None:
+        self._context.observer.count_decision(outcome.decision, time.monotonic() - begun.monotonic)
         noted, doubts = _said_oddly(outcome)
         self._context.observer.count_notes(noted, safety=rules(doubts))
-        log.info("study_decided", decision=outcome.decision.value, reason=outcome.reason)
+        log.info(
+            "study_decided",
+            study_uid=outcome.study_uid,
+            correlation_id=begun.correlation,
+            decision=outcome.decision.value,
+            reason=outcome.reason,
+        )
         self._on_outcome(outcome)
         self._deliver(outcome)
-        return True
 
     def _deliver(self, outcome: Outcome) -> None:
         """What this write owes, at once; whatever becomes of it, the study is settled (RULES B8)."""
@@ -129,11 +162,11 @@ class Attempt:
             except (LedgerUnavailable, LedgerRefused) as error:
                 log.error("delivery_failed", error=str(error))
 
-    def _after_failure(self, task: Task, error: Exception, *, began: float) -> Outcome | None:
+    def after_failure(self, task: Task, error: Exception, begun: Begun) -> Outcome | None:
         """Whose failure it was: the outcome, or None when the study is not to blame and simply goes back."""
         match error:
             case ServerReset():
-                return self._after_reset(task, began)
+                return self._after_reset(task, begun.monotonic)
             case LedgerUnavailable() | LedgerRefused():
                 log.error("study_put_back", error=str(error))
                 return None
@@ -144,7 +177,7 @@ class Attempt:
                 log.error("study_failed_unexpectedly", error=type(error).__name__, where=places(error))
                 return self._back_off(task, Transient(type(error).__name__))
 
-    def _after_turn(self, task: Task, outcome: Outcome) -> Outcome | None:
+    def after_turn(self, task: Task, outcome: Outcome) -> Outcome | None:
         """What it tells of the servers; None when the study is not to blame after all."""
         self._met_reset.discard(task.study_uid)
         if outcome.parked is not None and outcome.parked.reason == ParkedReason.FORBIDDEN and not _was_forbidden(task):
@@ -204,17 +237,18 @@ class Attempt:
         """That of the archive which failed, else the FHIR server's."""
         return self._archives.of(getattr(error, "server", "")) or self._fhir
 
-    def _commit(self, outcome: Outcome) -> bool:
+    def _commit(self, outcomes: Sequence[Outcome]) -> dict[str, bool]:
+        """By study, whether the ledger took it; whatever it says, no claim leaks."""
         try:
-            self._context.ledger.outcomes.commit(outcome)
-        except (LedgerUnavailable, LedgerRefused) as error:
-            log.error("study_put_back", error=str(error))
-            return False
-        except Exception as error:  # noqa: BLE001 - whatever the ledger's library says, the claim must not leak
-            log.error("study_put_back", error=type(error).__name__, where=places(error))
-            return False
+            endings = self._context.ledger.outcomes.commit_many(outcomes)
+        except Exception as error:  # noqa: BLE001 - whatever the ledger's library says
+            _log_put_back(error)
+            return {one.study_uid: False for one in outcomes}
+        for ending in endings.values():
+            if isinstance(ending, Exception):
+                _log_put_back(ending)
         report_step(Step.COMMITTED)
-        return True
+        return {uid: not isinstance(ending, Exception) for uid, ending in endings.items()}
 
     def _after_reset(self, task: Task, began: float) -> Outcome | None:
         """Everything is restored, once: who meets the same again, when nothing is believed that was not read, has a trouble
@@ -254,6 +288,14 @@ class Attempt:
         pause = max(pause_after(failure.tries), asked)
         until = self._context.clock() + min(pause, LONGEST_BACKOFF)
         return task.back_off(f"try {failure.tries} failed: {error}", until=until, attempts=failure.attempts)
+
+
+def _log_put_back(error: Exception) -> None:
+    """Its words only where they are our own: others may hold a patient's data (RULES S1)."""
+    if isinstance(error, LedgerUnavailable | LedgerRefused):
+        log.error("study_put_back", error=str(error))
+    else:
+        log.error("study_put_back", error=type(error).__name__, where=places(error))
 
 
 def _said_oddly(outcome: Outcome) -> tuple[tuple[str, ...], tuple[Note, ...]]:

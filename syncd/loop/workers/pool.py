@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 
 import structlog
 
@@ -24,6 +26,7 @@ from syncd.loop.outbox.couriers import Couriers
 from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.study.task import Task
 from syncd.loop.workers.attempt import Attempt, places
+from syncd.loop.workers.batch import MOST_TOGETHER, Batches, is_plain
 from syncd.loop.workers.rate import Pace
 from syncd.mapping.values.identity import resource_id
 from syncd.model.ids import ArchiveName
@@ -40,8 +43,11 @@ log = structlog.get_logger(__name__)
 _IDLE_WAIT = 0.5
 """Seconds after which the ledger is asked anew although nobody woke us: another process may have marked something."""
 
-_MOST_HELD = 2 * BATCH
+_MOST_HELD = 3 * BATCH
 """Claimed studies that wait here for a thread; a restart repeats their lookup, nothing more."""
+
+_LONGEST_BATCH = 3.0
+"""Seconds that a batch may take, by those before it: what was read may be so old when it is written."""
 
 
 class Workers:
@@ -66,13 +72,24 @@ class Workers:
         self._dispatcher = Dispatcher(context)
         self._couriers = Couriers(self._dispatcher)
         self._turn = Attempt(context, fhir=fhir, archives=archives, dispatcher=self._dispatcher, on_outcome=on_outcome)
+        self._batches = Batches(context, attempt=self._turn, is_halted=self._is_halted, meanwhile=self._let_pass)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="reconcile")
         self._changed = threading.Condition()
         self._changes = 0
         """How often there was reason to look; whoever looked before the last of them must not rest."""
+        self._news = 0
+        """How often something may have been marked."""
         self._in_flight = 0
+        self._looked_for = -1
+        """The last change after which the ledger was asked for more."""
+        self._jobs: list[int] = []
+        """The priority of what each busy thread works on."""
+        self._seconds = 0.0
+        """What a study of the last batches took."""
         self._stopping = False
         self._held: list[Task] = []
+        self._urgent: deque[Task] = deque()
+        """What may pass the batches that are under way."""
         self._owed: set[str] = set()
         self._stubborn: set[str] = set()
         """The study, at most one, that failed often and is held or under way."""
@@ -86,6 +103,7 @@ class Workers:
         """Something may be due now."""
         with self._changed:
             self._changes += 1
+            self._news += 1
             self._changed.notify_all()
 
     def run(self, *, until_idle: bool = False) -> None:
@@ -120,6 +138,8 @@ class Workers:
         self._pool.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + grace
         with self._changed:
+            self._in_flight -= len(self._urgent)
+            self._urgent.clear()
             self._changed.notify_all()
             while self._in_flight and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
@@ -138,11 +158,10 @@ class Workers:
         if owed:  # claims that could not be given back, or whose study is not to blame
             self._context.ledger.claims.release(*owed)
             self._owed.difference_update(owed)
-        if len(self._held) >= _MOST_HELD or self._in_flight > self._concurrency:
+        limit = self._wanted()
+        if not limit:
             return []
-        # A whole batch when nothing is held; else only a few, in case something more urgent has come. Of those that fail
-        # again and again one at a time, so that they never occupy every thread (RULES C6).
-        limit = self._concurrency if self._held else BATCH
+        # Of those that fail again and again one at a time, so that they never occupy every thread (RULES C6).
         claims = self._context.ledger.claims.take(
             limit,
             now=self._context.clock(),
@@ -153,6 +172,15 @@ class Workers:
         self._pace.took(sum(claim.row.priority == Priority.BACKFILL for claim in claims))
         self._stubborn.update(one.row.study_uid for one in claims if one.row.attempts > OWN_ATTEMPTS)
         return claims
+
+    def _wanted(self) -> int:
+        """How many studies to ask for: a whole batch while few are held; else only a few, in case something more urgent has
+        come."""
+        few = len(self._held) <= BATCH and len(self._jobs) <= self._concurrency
+        news, self._looked_for = self._news != self._looked_for, self._news
+        if few:
+            return BATCH
+        return self._concurrency if news and len(self._held) < _MOST_HELD else 0
 
     def _hold(self, claims: Sequence[Claim]) -> None:
         """Look the claims up, and hold them in the order of work."""
@@ -172,24 +200,91 @@ class Workers:
 
     def _hand_out(self) -> int:
         handed_out = 0
-        while self._held and self._in_flight <= self._concurrency and not self._stopping:
-            task = replace(self._held.pop(0), away=self._archives.tripped())
+        self._take_back_urgent()
+        while self._held and len(self._jobs) <= self._concurrency and not self._stopping:
+            group = self._next_group()
             with self._changed:
-                self._in_flight += 1
+                self._in_flight += len(group)
+                self._jobs.append(_priority(group[0]))
             try:
-                self._pool.submit(self._turn.take, task).add_done_callback(partial(self._end, task.study_uid))
+                self._pool.submit(self._work, group).add_done_callback(partial(self._end, group))
             except RuntimeError:  # the pool was shut down meanwhile
-                self._end(task.study_uid, None)
-            handed_out += 1
-        return handed_out
+                self._end(group, None)
+            handed_out += len(group)
+        return handed_out + self._pass_on()
 
-    def _end(self, study_uid: str, future: Future[bool] | None) -> None:
-        settled = future is not None and not future.cancelled() and future.exception() is None and future.result()
+    def _next_group(self) -> list[Task]:
+        """The most urgent study, and in a backlog others like it."""
+        alike = list(takewhile(partial(_is_like, self._held[0]), self._held))
+        size = 1
+        if len(alike) > self._concurrency:
+            size = min(MOST_TOGETHER, -(-len(alike) // self._concurrency))
+            if self._seconds:
+                size = min(size, max(1, int(_LONGEST_BATCH / self._seconds)))
+        away = self._archives.tripped()
+        group, self._held[:size] = [replace(task, away=away) for task in self._held[:size]], []
+        return group
+
+    def _work(self, group: Sequence[Task]) -> dict[str, bool]:
+        if len(group) == 1:
+            settled = {group[0].study_uid: self._turn.take(group[0])}
+        else:
+            began = time.monotonic()
+            settled = self._batches.take(group)
+            self._seconds = (time.monotonic() - began) / len(group)
+        self._let_pass()
+        return settled
+
+    def _pass_on(self) -> int:
+        """What is more urgent than a batch under way does not wait for its end (RULES A9)."""
+        if len(self._jobs) <= self._concurrency:
+            return 0
         with self._changed:
-            self._stubborn.discard(study_uid)
-            if not settled:
-                self._owed.add(study_uid)
-            self._in_flight -= 1
+            least = max(self._jobs, default=0)
+            urgent = [task for task in self._held[: self._concurrency] if _priority(task) < least]
+            del self._held[: len(urgent)]
+            self._in_flight += len(urgent)
+            self._urgent.extend(replace(task, away=self._archives.tripped()) for task in urgent)
+        return len(urgent)
+
+    def _take_back_urgent(self) -> None:
+        """Where a thread is free, nobody has to be passed."""
+        with self._changed:
+            if len(self._jobs) <= self._concurrency:
+                self._in_flight -= len(self._urgent)
+                self._held[:0] = self._urgent
+                self._urgent.clear()
+
+    def _let_pass(self) -> None:
+        while not self._stopping:
+            with self._changed:
+                if not self._urgent:
+                    return
+                task = self._urgent.popleft()
+            settled = False
+            try:
+                settled = self._turn.take(task)
+            finally:
+                self._close({task.study_uid: settled})
+
+    def _is_halted(self) -> bool:
+        return self._stopping or not self._fhir.is_closed
+
+    def _end(self, group: Sequence[Task], future: Future[dict[str, bool]] | None) -> None:
+        """A thread is done with its studies, or never began."""
+        ran = future is not None and not future.cancelled() and future.exception() is None
+        settled = future.result() if ran and future is not None else {}
+        with self._changed:
+            self._jobs.remove(_priority(group[0]))
+        self._close({task.study_uid: settled.get(task.study_uid, False) for task in group})
+
+    def _close(self, settled: Mapping[str, bool]) -> None:
+        with self._changed:
+            for study_uid, is_settled in settled.items():
+                self._stubborn.discard(study_uid)
+                if not is_settled:
+                    self._owed.add(study_uid)
+            self._in_flight -= len(settled)
             self._changes += 1
             self._changed.notify_all()
 
@@ -210,8 +305,8 @@ class Workers:
     def _rest(self, seen: int) -> None:
         """Wait until there is reason to look, unless there was one since `seen`: nobody wakes us twice for it."""
         with self._changed:
-            if not self._stopping and self._changes == seen:
-                self._changed.wait(_IDLE_WAIT)
+            if not self._stopping and self._changes == seen and not self._changed.wait(_IDLE_WAIT):
+                self._news += 1
 
     def _is_settled(self) -> bool:
         with self._changed:
@@ -240,6 +335,15 @@ class Workers:
                 except StudyError:
                     continue  # reconcile parks it
         return imaging_studies(self._context.server, ids, fhir_version=self._context.fhir_version) if ids else {}
+
+
+def _priority(task: Task) -> int:
+    return task.claim.row.priority
+
+
+def _is_like(first: Task, other: Task) -> bool:
+    """Whether they may be done together: as urgent as each other, and nothing was wrong with either."""
+    return _priority(first) == _priority(other) and is_plain(first) and is_plain(other)
 
 
 def _order(task: Task) -> tuple[int, int, float]:
