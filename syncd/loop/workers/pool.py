@@ -7,6 +7,7 @@ threads are under way (RULES A9, C2).
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -201,7 +202,7 @@ class Workers:
     def _hand_out(self) -> int:
         handed_out = 0
         self._take_back_urgent()
-        while self._held and len(self._jobs) <= self._concurrency and not self._stopping:
+        while self._held and self._has_room() and not self._stopping:
             group = self._next_group()
             with self._changed:
                 self._in_flight += len(group)
@@ -218,7 +219,8 @@ class Workers:
         alike = list(takewhile(partial(_is_like, self._held[0]), self._held))
         size = 1
         if len(alike) > self._concurrency:
-            size = min(MOST_TOGETHER, -(-len(alike) // self._concurrency))
+            free = self._concurrency - len(self._jobs)
+            size = min(MOST_TOGETHER, math.ceil(len(alike) / (free or self._concurrency)))
             if self._seconds:
                 size = min(size, max(1, int(_LONGEST_BATCH / self._seconds)))
         away = self._archives.tripped()
@@ -235,12 +237,17 @@ class Workers:
         self._let_pass()
         return settled
 
+    def _has_room(self) -> bool:
+        """Whether a thread is free; or the next one that is may go on at once with what nobody needs to be passed for."""
+        busy = len(self._jobs)
+        return busy < self._concurrency or (busy == self._concurrency and _priority(self._held[0]) >= max(self._jobs))
+
     def _pass_on(self) -> int:
         """What is more urgent than a batch under way does not wait for its end (RULES A9)."""
-        if len(self._jobs) <= self._concurrency:
+        if len(self._jobs) < self._concurrency:
             return 0
         with self._changed:
-            least = max(self._jobs, default=0)
+            least = max(self._jobs)
             urgent = [task for task in self._held[: self._concurrency] if _priority(task) < least]
             del self._held[: len(urgent)]
             self._in_flight += len(urgent)
@@ -250,7 +257,7 @@ class Workers:
     def _take_back_urgent(self) -> None:
         """Where a thread is free, nobody has to be passed."""
         with self._changed:
-            if len(self._jobs) <= self._concurrency:
+            if len(self._jobs) < self._concurrency:
                 self._in_flight -= len(self._urgent)
                 self._held[:0] = self._urgent
                 self._urgent.clear()

@@ -56,7 +56,7 @@ def test_nor_of_one_that_was_about_to_be_sent(world: World, monkeypatch: pytest.
         if step is Step.INTENT_SAVED:
             raise Killed
 
-    monkeypatch.setattr("syncd.loop.study.send.report_step", die)
+    monkeypatch.setattr("syncd.loop.study.say.report_step", die)
     with pytest.raises(Killed):
         world.published(STUDY, **SAID)
     kept = _kept(world)

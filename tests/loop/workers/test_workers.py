@@ -282,7 +282,7 @@ def test_a_reason_to_look_that_came_after_the_look_is_not_slept_over(ready: Worl
     monkeypatch.setattr(room, "_IDLE_WAIT", 3600.0)
     workers = ready.workers()
     workers._in_flight = 1
-    for news in (workers.wake, lambda: workers._end(STUDY, None)):
+    for news in (workers.wake, lambda: workers._close({STUDY: False})):
         seen = workers._changes
         news()
         workers._rest(seen)

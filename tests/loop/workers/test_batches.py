@@ -1,0 +1,266 @@
+"""A backlog goes in batches: what they share is counted here, and what leaves them (RULES A7, A9, C2, C5, C6, C7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from syncd.loop import steps
+from syncd.loop.steps import Step
+from syncd.mapping.values.identity import patient_key
+from syncd.model.ids import OrthancId
+from syncd.model.study.rejection import Rejection
+from syncd.model.words import Decision, Priority, TargetState
+from syncd.snapshot.build import build
+from tests.fakes.http import Request, Response
+from tests.loop.hands import work_until, workers_of
+from tests.loop.rejecting import SAFETY
+from tests.loop.world import World, puts, refused
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+MANY = 40
+STUDIES = tuple(f"1.2.276.{100 + number}" for number in range(MANY))
+
+
+@pytest.fixture
+def backlog(world: World) -> World:
+    """Forty small studies of forty patients, stable and marked; nothing of them was asked for yet."""
+    for number, study in enumerate(STUDIES):
+        world.store(study, PatientID=f"P{number}")
+    world.settle()
+    world.poll()
+    world.connect()
+    world.orthanc.requests.clear()
+    world.fhir.requests.clear()
+    return world
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """What is sent to the ledger's database; a COMMIT, too."""
+    said: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    def hear_commit(_connection: object) -> None:
+        said.append("COMMIT")
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    event.listen(Engine, "commit", hear_commit)
+    try:
+        yield said
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+        event.remove(Engine, "commit", hear_commit)
+
+
+def _due(world: World) -> int:
+    return world.ledger.overview.counts(world.clock()).due
+
+
+def _published(world: World) -> set[str]:
+    return {study for study in STUDIES if world.ledger.records.find(study) is not None}
+
+
+def test_a_backlog_shares_its_calls(backlog: World) -> None:
+    """RULES A7, B4, C2: what one study costs alone, its batch asks for once; each is written by one request."""
+    outcomes = backlog.work()
+    assert {one.study_uid: one.decision for one in outcomes} == dict.fromkeys(STUDIES, Decision.CREATE)
+    assert len(backlog.writes()) == MANY
+    archive = [one for one in backlog.orthanc.requests if "/tags" not in one.path and one.path != "/system"]
+    assert len(archive) <= 2 * 6, [one.path for one in archive]
+    assert len([one for one in backlog.orthanc.requests if "/tags" in one.path]) == MANY
+    assert len(backlog.asked("/Patient/_search")) == 2
+    assert len(backlog.asked("/ImagingStudy/_search")) == 2
+    assert [one for one in backlog.fhir.requests if one.method == "GET" and "/metadata" not in one.path] == []
+
+
+def test_a_backlog_shares_statements_and_transactions(backlog: World, statements: list[str]) -> None:
+    """docs/decisions/ledger-writes.md: four statements and a fifth of a transaction for each study, its Patient included."""
+    backlog.work()
+    commits = statements.count("COMMIT")
+    told = [one for one in statements if one != "COMMIT"]
+    by_table: dict[str, int] = {}
+    for one in told:
+        by_table[" ".join(one.split())[:70]] = by_table.get(" ".join(one.split())[:70], 0) + 1
+    assert commits <= 0.2 * MANY, commits
+    assert len(told) <= 4 * MANY, sorted(by_table.items(), key=lambda pair: -pair[1])[:12]
+
+
+def test_a_study_that_is_alone_has_calls_of_its_own(world: World) -> None:
+    """RULES A9: what arrives waits for nobody to share with."""
+    world.store(STUDIES[0])
+    world.settle()
+    world.poll()
+    world.orthanc.requests.clear()
+    world.work()
+    assert [one for one in world.orthanc.requests if one.path.startswith("/studies/")]
+    assert [one for one in world.orthanc.requests if one.path == "/tools/bulk-content"] == []
+
+
+def test_intents_are_kept_before_the_first_write_and_outcomes_together(backlog: World) -> None:
+    """RULES C5: kill -9 in between leaves intents, and nothing that nobody knows of."""
+    seen: list[Step] = []
+    steps.observe(seen.append)
+    try:
+        backlog.work()
+    finally:
+        steps.observe(None)
+    first = seen.index(Step.SENT)
+    assert seen.index(Step.INTENT_SAVED) < first
+    assert seen.count(Step.INTENT_SAVED) == seen.count(Step.COMMITTED) == 2
+    assert seen.count(Step.SENT) == MANY
+
+
+def test_what_is_not_sent_when_the_server_goes_away_claims_nothing(backlog: World) -> None:
+    """RULES C6, C7: an outage in the middle costs nobody an attempt, and no intent stays of what was never sent."""
+    tried: list[str] = []
+
+    def away(request: Request) -> Response | None:
+        if puts()(request):
+            tried.append(request.path.rpartition("/")[2])
+            backlog.fhir.away = len(tried) > MANY // 2
+        return None
+
+    backlog.fhir.rules.append(away)
+    workers = backlog.workers()
+    workers.run(until_idle=True)
+    assert workers._fhir.state is TargetState.OPEN
+    rows = {study: backlog.ledger.marks.find(study) for study in STUDIES}
+    assert all(row is None or row.attempts == 0 for row in rows.values())
+    intended = {study for study in STUDIES if backlog.ledger.claims.find_intent(study)}
+    assert len(intended) <= 2, "one of each thread, whose request found nobody"
+    assert 0 < len(_published(backlog)) < MANY
+    backlog.fhir.rules.clear()
+    backlog.fhir.away = False
+    workers._fhir._next_probe = 0.0
+    workers.run(until_idle=True)
+    workers.stop(grace=1.0)
+    assert _published(backlog) == set(STUDIES)
+    assert all(one["meta"]["versionId"] == "1" for one in backlog.fhir.resources("ImagingStudy"))
+
+
+def test_a_conflict_leaves_the_batch_and_begins_again(backlog: World) -> None:
+    """RULES C4: the others are kept; who met another writer looks again."""
+    one = STUDIES[7]
+
+    def quicker(request: Request) -> Response | None:
+        if puts(resource_id=one)(request):
+            backlog.fhir.rules.clear()
+            backlog.put({"resourceType": "ImagingStudy", "id": one, "status": "available", "subject": {"display": "Else"}})
+        return None
+
+    backlog.fhir.rules.append(quicker)
+    outcomes = {outcome.study_uid: outcome for outcome in backlog.work()}
+    assert outcomes.keys() == set(STUDIES)
+    assert outcomes[one].parked is not None and outcomes[one].parked.reason == "foreign-imagingstudy"
+    assert _published(backlog) == set(STUDIES) - {one}
+
+
+def test_a_refused_study_is_parked_and_its_neighbours_are_not(backlog: World) -> None:
+    """RULES C6: a 422 is one study's, and sent once."""
+    one = STUDIES[3]
+    backlog.fhir.rules.append(lambda request: refused(422) if puts(resource_id=one)(request) else None)
+    outcomes = {outcome.study_uid: outcome for outcome in backlog.work()}
+    assert outcomes[one].parked is not None
+    assert _published(backlog) == set(STUDIES) - {one}
+    assert len([request for request in backlog.writes() if request.path.endswith(f"/{one}")]) == 1
+
+
+def test_a_study_that_is_too_large_is_said_without_instances(backlog: World) -> None:
+    """RULES C6: 413 is a question back; the answer has an intent of its own."""
+    one, asked = STUDIES[5], []
+
+    def too_large(request: Request) -> Response | None:
+        if puts(resource_id=one)(request) and not asked:
+            asked.append(request)
+            return refused(413)
+        return None
+
+    backlog.fhir.rules.append(too_large)
+    backlog.work()
+    assert _published(backlog) == set(STUDIES)
+    assert "series" in backlog.study(one) and "instance" not in backlog.study(one)["series"][0]
+
+
+def test_a_403_is_judged_after_the_others(backlog: World) -> None:
+    """RULES C6: the first of a batch is refused and all the others succeed: it is the study's own."""
+    first = STUDIES[0]
+    backlog.fhir.rules.append(lambda request: refused(403) if puts(resource_id=first)(request) else None)
+    workers = workers_of(backlog, concurrency=1)
+    work_until(workers, lambda: _due(backlog) == 0)
+    workers.stop(grace=1.0)
+    parked = backlog.ledger.records.find_parked(first)
+    assert parked is not None and parked.reason == "forbidden"
+    assert _published(backlog) == set(STUDIES) - {first}
+
+
+def test_notes_that_change_after_the_mapping_stop_the_write(backlog: World) -> None:
+    """RULES B7: what another study's note rejects meanwhile is not shown; the question is asked with the intents."""
+    one, told = STUDIES[9], []
+    image = f"{one}.1.1"
+    (key,) = {
+        patient_key(build(raw, reading=backlog.policy.reading), policy=backlog.policy).resource_id
+        for raw in backlog.archive.read_studies(backlog.archive.lookup(one)).values()
+    }
+
+    def reject(step: Step) -> None:
+        if step is Step.DECIDED and not told:
+            told.append(step)
+            said = Rejection(
+                note_uid="1.9.1", source_uid="1.9", target_uid=one, title=SAFETY, patient=key, instances=(image,)
+            )
+            backlog.ledger.rejections.keep("1.9", [said])
+
+    steps.observe(reject)
+    try:
+        workers = workers_of(backlog, concurrency=1)
+        work_until(workers, lambda: _due(backlog) == 0)
+        workers.stop(grace=1.0)
+    finally:
+        steps.observe(None)
+    assert told
+    assert _published(backlog) == set(STUDIES) - {one}
+    assert not [request for request in backlog.writes() if request.path.endswith(f"/{one}")]
+    assert backlog.ledger.claims.find_intent(one) is None
+
+
+def test_what_arrives_passes_a_batch_under_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES A9: between two studies of a batch of old ones, whatever is urgent has its turn."""
+    for study in STUDIES:
+        orthanc_id = world.store(study)
+        world.mark(study, priority=Priority.BACKFILL, orthanc_id=orthanc_id)
+    world.settle()
+    world.connect()
+    urgent, order = "1.2.276.999", list[str]()
+    workers = workers_of(world, concurrency=1, on_outcome=lambda outcome: order.append(outcome.study_uid))
+
+    def arrive(request: Request) -> Response | None:
+        if puts()(request):
+            world.fhir.rules.clear()
+            world.mark(urgent, priority=Priority.FEED, orthanc_id=OrthancId(world.store(urgent)))
+            world.settle()
+            workers.wake()
+            with workers._changed:
+                assert workers._changed.wait_for(lambda: workers._urgent, timeout=20.0)
+        return None
+
+    world.fhir.rules.append(arrive)
+    work_until(workers, lambda: _due(world) == 0)
+    workers.stop(grace=1.0)
+    assert order[0] == urgent
+    assert set(order) == {urgent, *STUDIES}
+
+
+def test_what_cannot_be_read_together_is_read_by_itself(backlog: World) -> None:
+    """RULES A7: an image that came meanwhile leaves its study out of the shared read, and spoils nobody's."""
+    one = STUDIES[11]
+    backlog.store(one, instance=2, PatientID="P11")
+    outcomes = {outcome.study_uid: outcome for outcome in backlog.work()}
+    assert _published(backlog) == set(STUDIES)
+    assert outcomes[one].record is not None and outcomes[one].record.status == "registered"
