@@ -66,16 +66,39 @@ facts = Table("facts", metadata, Column("name", Text, primary_key=True), Column(
 """Single values: target, installation, heartbeat."""
 
 sequences = Table("sequences", metadata, Column("name", Text, primary_key=True), Column("value", BigInteger, nullable=False))
-"""`generation` (RULES E1) and `epoch` (RULES E4)."""
+"""`generation` (RULES E1) and `epoch` (RULES E4). Each is a row of its own: whoever must know that nobody took the ledger
+over holds that of the epoch, alone or with others, and does not wait for who draws a generation."""
+
+ANYBODY = 0
+"""The member that a row names which is no single member's: of a ledger that one process owns, all of them."""
+
+members = Table(
+    "members",
+    metadata,
+    Column("member", BigInteger, primary_key=True, autoincrement=False),
+    Column("token", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("joined", Double, nullable=False),
+    Column("says", CanonicalJson, nullable=False),
+)
+"""Who shares the ledger (RULES N3): empty where one process owns it. A member's number comes from the sequence of epochs and
+is what its claims, intents and tallies carry; the token tells it from another that was given the same number after a
+failover that lost some. `says` is what it tells of itself, in place of the one heartbeat."""
 
 tallies = Table(
     "tallies",
     metadata,
     Column("kind", Text, primary_key=True),
     Column("word", Text, primary_key=True),
+    Column("member", BigInteger, primary_key=True, autoincrement=False),
     Column("number", BigInteger, nullable=False),
 )
-"""How many rows are where, moved by the transaction that moves the row (RULES E8: nothing counts a million rows)."""
+"""How many rows are where, moved by the transaction that moves the row (RULES E8: nothing counts a million rows). A number
+is the sum of its members' rows, of which each moves its own, below 0 too, so that none waits for another's commit."""
 
 feeds = Table(
     "feeds",
@@ -125,7 +148,8 @@ dirty = Table(
     Index("dirty_by_age", "first_marked"),
     Index("dirty_stubborn", "due", sqlite_where=STUBBORN, postgresql_where=STUBBORN),
 )
-"""`claim_epoch` is the epoch of the owner that works on the row; a claim of an older epoch is void."""
+"""`claim_epoch` is the epoch of the owner that works on the row, or the number of that member: an owner is the only member
+there is. A claim of one that does not live is void."""
 
 UNTOLD = text("tags_digest IS NULL")
 """Copies that nobody has read yet, or that an older version read: few, and sought in every sweep (RULES A8)."""
@@ -186,7 +210,9 @@ intents = Table(
     Column("expected_version", Text, nullable=False),
     Column("owned", CanonicalJson, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("member", BigInteger, nullable=False, server_default="0"),
 )
+"""`member`: whose it is, as `dirty.claim_epoch`; that of a dead one is read before anything else is sent (RULES C5)."""
 
 parked = Table(
     "parked",
@@ -250,11 +276,11 @@ brakes = Table(
     "brakes",
     metadata,
     Column("archive", Text, primary_key=True),
-    Column("published", BigInteger, nullable=False),
     Column("spent", BigInteger, nullable=False),
     Column("planned", BigInteger, nullable=False),
 )
-"""The numbers of RULES D3, moved by the transaction that moves the row that they count."""
+"""The numbers of RULES D3, moved by the transaction that moves the row that they count: one budget for all. How many studies
+of an archive are shown is a tally, for every publication moves it."""
 
 retraction_charges = Table(
     "retraction_charges",
@@ -381,7 +407,7 @@ def upsert_of(table: Table, names: Sequence[str]) -> Statement:
 def _upsert_statement(dialect: str, table: Table, names: Sequence[str]) -> Executable:
     keys = [column.name for column in table.primary_key]
     changed = [name for name in names if name not in keys]
-    insert = _INSERT[dialect](table).values({name: bindparam(name) for name in names})
+    insert = insert_of(dialect)(table).values({name: bindparam(name) for name in names})
     said: Executable = (
         insert.on_conflict_do_update(index_elements=keys, set_={name: insert.excluded[name] for name in changed})
         if changed
@@ -390,4 +416,6 @@ def _upsert_statement(dialect: str, table: Table, names: Sequence[str]) -> Execu
     return said
 
 
-_INSERT: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+def insert_of(dialect: str) -> Callable[[Table], Any]:
+    """INSERT as the dialect spells what is to be done where the row is there already."""
+    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect]

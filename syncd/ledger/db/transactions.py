@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table
 
 from syncd.errors import LedgerRefused, LedgerUnavailable
 from syncd.ledger.db.errors import translate_errors
+from syncd.ledger.db.riders import Riders
+from syncd.ledger.db.statements import Values
 from syncd.ledger.db.writer import Transaction, Writer
 
 T = TypeVar("T")
@@ -44,7 +46,9 @@ class Transactions:
 
     All raise `LedgerUnavailable` while the database does not answer, and once the ledger is closed."""
 
-    def __init__(self, *, readers: Engine, writer: Writer, owner: Owner, clock: Callable[[], float]) -> None:
+    def __init__(self, *, readers: Engine, writer: Writer, owner: Owner, riders: Riders, clock: Callable[[], float]) -> None:
+        self.riders = riders
+        """What waits for the owner's next transaction."""
         self._readers = readers
         self._writer = writer
         self._owner = owner
@@ -70,6 +74,14 @@ class Transactions:
         """The same for the owner alone. Raises `LedgerRefused` for a guest."""
         self._owner.require()
         return self.write(change)
+
+    def ride(self, table: Table, row: Values) -> None:
+        """Let the row be written with the next transaction, or soon without one. Raises `LedgerRefused` for a guest."""
+        self._owner.require()
+        if self._closed:
+            raise LedgerUnavailable("the ledger is closed")
+        self.riders.put(table, row)
+        self._writer.remind()
 
     def now(self) -> float:
         """Seconds since the epoch, by the ledger's clock."""

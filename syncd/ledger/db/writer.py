@@ -12,18 +12,25 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, select
+from sqlalchemy import Connection, Engine, Executable, bindparam
 from sqlalchemy.exc import DBAPIError
 
 from syncd.errors import LedgerUnavailable
 from syncd.ledger.db.errors import meaning_of, speechless, translate_errors
-from syncd.ledger.db.schema import tallies
+from syncd.ledger.db.riders import Riders
+from syncd.ledger.db.schema import ANYBODY, insert_of, tallies
+from syncd.ledger.db.statements import Statement
+
+LONGEST_WAIT = 1.0
+"""Seconds that a rider waits for somebody else's transaction."""
 
 LARGEST_GROUP = 256
 """Functions in one transaction at most, so that nobody waits long for the others."""
@@ -49,13 +56,19 @@ class _Job:
     future: Future[Any]
 
 
-class Writer:
-    """`guard` is asked at the beginning of each transaction and raises when this process may not write any more."""
+class _Reminder(Enum):
+    RIDERS = "riders"
 
-    def __init__(self, engine: Engine, *, guard: Callable[[Connection], None]) -> None:
+
+class Writer:
+    """`guard` is asked at the beginning of each transaction and raises when this process may not write any more; then the
+    `riders` are written, who leave when it is committed."""
+
+    def __init__(self, engine: Engine, *, guard: Callable[[Connection], None], riders: Riders) -> None:
         self._engine = engine
         self._guard = guard
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._riders = riders
+        self._jobs: queue.SimpleQueue[_Job | _Reminder | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self._connection = engine.connect()
@@ -72,8 +85,12 @@ class Writer:
         result: T = job.future.result()
         return result
 
+    def remind(self) -> None:
+        """There are riders: let them go alone if nobody writes within `LONGEST_WAIT`."""
+        self._jobs.put(_Reminder.RIDERS)
+
     def close(self) -> None:
-        """Carry out what is queued, then end the thread."""
+        """Carry out what is queued, riders too, then end the thread."""
         with self._closing:
             if self._closed:
                 return
@@ -85,21 +102,25 @@ class Writer:
     def _loop(self) -> None:
         while True:
             group, last = self._next_group()
-            if group:
+            if group or self._riders:
                 self._commit(group)
             if last:
                 return
 
     def _next_group(self) -> tuple[list[_Job], bool]:
         group: list[_Job] = []
+        until: float | None = None
         while len(group) < LARGEST_GROUP:
             try:
-                job = self._jobs.get(block=not group)
+                job = self._jobs.get(block=not group, timeout=None if until is None else max(0.0, until - time.monotonic()))
             except queue.Empty:
                 break
             if job is None:
                 return group, True
-            group.append(job)
+            if isinstance(job, _Job):
+                group.append(job)
+            elif until is None:
+                until = time.monotonic() + LONGEST_WAIT
         return group, False
 
     def _commit(self, group: list[_Job], *, again: bool = False) -> None:
@@ -129,6 +150,7 @@ class Writer:
         try:
             with self._connection.begin():
                 self._guard(self._connection)
+                boarded = self._riders.board(self._connection)
                 moved: Counter[tuple[str, str]] = Counter()
                 endings = [self._carry_out(job, alone=len(group) == 1, moved=moved) for job in group]
                 _write_tallies(self._connection, moved)
@@ -137,6 +159,7 @@ class Writer:
             if complete and error.connection_invalidated:
                 raise _AnswerLost from error
             raise
+        self._riders.arrive(boarded)
         return endings
 
     def _carry_out(self, job: _Job, *, alone: bool, moved: Counter[tuple[str, str]]) -> Any:
@@ -178,21 +201,21 @@ def _is_cut(error: BaseException) -> bool:
     return isinstance(error.__cause__, DBAPIError) and error.__cause__.connection_invalidated
 
 
-_ADD = (
-    tallies.update()
-    .where(tallies.c.kind == bindparam("k"), tallies.c.word == bindparam("w"))
-    .values(number=tallies.c.number + bindparam("by"))
-)
-_INSERT = tallies.insert()
-_KNOWN = select(tallies.c.kind, tallies.c.word)
+_TALLY = {"kind": bindparam("kind"), "word": bindparam("word"), "member": ANYBODY, "number": bindparam("by")}
+
+
+def _add(dialect: str) -> Executable:
+    inserted = insert_of(dialect)(tallies).values(_TALLY)
+    keys = [column.name for column in tallies.primary_key]
+    said: Executable = inserted.on_conflict_do_update(
+        index_elements=keys, set_={"number": tallies.c.number + inserted.excluded.number}
+    )
+    return said
+
+
+_ADD = Statement(_add)
 
 
 def _write_tallies(connection: Connection, moved: Counter[tuple[str, str]]) -> None:
-    changes = {key: by for key, by in moved.items() if by}
-    if not changes:
-        return
-    known = {(row.kind, row.word) for row in connection.execute(_KNOWN)}
-    fresh = [{"kind": kind, "word": word, "number": 0} for kind, word in changes if (kind, word) not in known]
-    if fresh:
-        connection.execute(_INSERT, fresh)
-    connection.execute(_ADD, [{"k": kind, "w": word, "by": by} for (kind, word), by in changes.items()])
+    changes = [{"kind": kind, "word": word, "by": by} for (kind, word), by in moved.items() if by]
+    _ADD.run_many(connection, changes)

@@ -29,6 +29,9 @@ FROM levels WHERE priority IS NOT NULL
 """
 """Each priority that pending rows have is one step in the index, and so are those of them that are due."""
 
+_TALLIES = "SELECT kind, word, CAST(sum(number) AS BIGINT) FROM tallies GROUP BY kind, word"
+"""A number is the sum of its members'."""
+
 _FAILING = """
 SELECT study_uid, attempts, first_marked, due,
     (SELECT reason FROM history WHERE history.study_uid = dirty.study_uid ORDER BY id DESC LIMIT 1)
@@ -44,7 +47,7 @@ class Glance:
 
     def counts(self, now: float) -> Counts:
         """Rows being worked on count as dirty and due."""
-        numbers = {(kind, word): n for kind, word, n in self.ask("SELECT kind, word, number FROM tallies", {}) if n}
+        numbers = {(kind, word): n for kind, word, n in self.ask(_TALLIES, {}) if n}
         due: dict[int, int] = dict(self.ask(_DUE, {"now": now}))
         ((oldest,),) = self.ask("SELECT min(first_marked) FROM dirty", {})
         outdated, held = self._count_outdated(numbers)

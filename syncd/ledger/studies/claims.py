@@ -98,15 +98,15 @@ def _release_others(tx: Transaction, *, but: Collection[str], epoch: int) -> Non
     _RELEASE_OTHERS.run(tx.connection, {"uids": but, "epoch": epoch})
 
 
-def _save_intents(tx: Transaction, many: Sequence[Intent]) -> dict[str, tuple[Rejection, ...]]:
-    _INTENTS.keep(tx.connection, many)
+def _save_intents(tx: Transaction, many: Sequence[Intent], *, member: int) -> dict[str, tuple[Rejection, ...]]:
+    _INTENTS.keep(tx.connection, many, member=member)
     return find_concerning(tx.connection, [one.study_uid for one in many])
 
 
-def _withdraw_intents(tx: Transaction, before: Mapping[str, Intent | None]) -> None:
+def _withdraw_intents(tx: Transaction, before: Mapping[str, Intent | None], *, member: int) -> None:
     if none_stood := [uid for uid, intent in before.items() if intent is None]:
         _WITHDRAW.run(tx.connection, {"uids": none_stood})
-    _INTENTS.keep(tx.connection, [intent for intent in before.values() if intent is not None])
+    _INTENTS.keep(tx.connection, [intent for intent in before.values() if intent is not None], member=member)
 
 
 class Claims:
@@ -163,7 +163,8 @@ class Claims:
         """Keep what is about to be sent, of each study one, before the first of them is sent (RULES C3). Returns what
         rejection notes say of each of these studies at this moment: of a study that was mapped from other words, nothing
         may be sent."""
-        return self._transactions.own(lambda tx: _save_intents(tx, many))
+        member = self._transactions.require_epoch()
+        return self._transactions.own(lambda tx: _save_intents(tx, many, member=member))
 
     def save_intent(self, intent: Intent) -> tuple[Rejection, ...]:
         """The same of one study."""
@@ -171,7 +172,8 @@ class Claims:
 
     def withdraw_intents(self, before: Mapping[str, Intent | None]) -> None:
         """Of what was saved and never sent: put back what stood there `before`, by study. None: nothing did."""
-        self._transactions.own(lambda tx: _withdraw_intents(tx, before))
+        member = self._transactions.require_epoch()
+        self._transactions.own(lambda tx: _withdraw_intents(tx, before, member=member))
 
     def find_intent(self, study_uid: str) -> Intent | None:
         return self._transactions.read(lambda connection: find_row(connection, Intent, intents, study_uid))

@@ -217,7 +217,7 @@ def _keep_records(tx: Transaction, turns: Sequence[_Turn], *, now: float) -> Non
             tx.count("published", word=before.status, by=-1)
         tx.count("published", word=record.status, by=1)
         rendering.count_record(tx, record, before=before.fingerprint)
-    retractions.count_records(tx, ((record, before.archive, before.retracted) for _, record, before in confirmed))
+        retractions.count_record(tx, record, archive=before.archive, retracted=before.retracted)
     corrections.keep(
         tx, ((record.study_uid, element) for ended, record, _ in confirmed for element in ended.corrected), now=now
     )

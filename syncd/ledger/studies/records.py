@@ -1,4 +1,4 @@
-"""What was published and what is known of it: records, copies, parked studies, our companions, single facts.
+"""What was published and what is known of it: records, copies, parked studies, single facts.
 
 Reads take keys or a page that begins after a key, never "all" (RULES E6, E8): a million studies pass through in slices,
 and no reader holds a transaction open while its caller works.
@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
 
-from syncd.ledger.db.rows import Nouns, slices, to_noun, to_row
+from syncd.ledger.db.rows import Nouns, slices, to_noun
 from syncd.ledger.db.schema import assigned_ids, companions, copies, dirty, facts, parked, records, unselected, upsert
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies import corrections
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.study.dates import plain_date
-from syncd.model.work import Companion, Copy, ParkedStudy, StudyRecord
+from syncd.model.work import Copy, ParkedStudy, StudyRecord
 
 T = TypeVar("T")
 
@@ -58,31 +58,6 @@ class Records:
     def sample_copies(self, archive: ArchiveName, size: int) -> list[Copy]:
         """Up to `size` copies of published studies, spread over the ledger (RULES A4)."""
         return self._transactions.read(lambda connection: _sample_copies(connection, archive, size))
-
-
-class Companions:
-    """`ledger.companions`: each method one transaction or one short read."""
-
-    def __init__(self, transactions: Transactions) -> None:
-        self._transactions = transactions
-
-    def find(self, resource_type: str, resource_id: str) -> Companion | None:
-        return self._transactions.read(lambda connection: _find_companion(connection, resource_type, resource_id))
-
-    def save(self, companion: Companion) -> None:
-        self._transactions.own(lambda tx: upsert(tx.connection, companions, rows=[to_row(companion)]))
-
-    def assigned_id(self, resource_type: str, own_id: str) -> str | None:
-        """The id that a server which insists on its own gave to ours (RULES C1)."""
-        return self._transactions.read(lambda connection: _assigned_id(connection, resource_type, own_id))
-
-    def own_id(self, resource_type: str, assigned_id: str) -> str | None:
-        """Which of our ids the server's stands for."""
-        return self._transactions.read(lambda connection: _own_id(connection, resource_type, assigned_id))
-
-    def keep_assigned(self, resource_type: str, own_id: str, assigned_id: str) -> None:
-        row = {"resource_type": resource_type, "own_id": own_id, "assigned_id": assigned_id}
-        self._transactions.own(lambda tx: upsert(tx.connection, assigned_ids, rows=[row]))
 
 
 _DOORS: dict[type, Nouns[Any]] = {}
@@ -213,22 +188,6 @@ def forget_companions(tx: Transaction) -> None:
     tx.connection.execute(delete(assigned_ids))
     tx.connection.execute(update(parked).where(~parked.c.dropped).values(digest="", target_version=""))
     corrections.forget_all(tx)
-
-
-def _find_companion(connection: Connection, resource_type: str, resource_id: str) -> Companion | None:
-    wanted = (companions.c.resource_type == resource_type) & (companions.c.resource_id == resource_id)
-    row = connection.execute(select(companions).where(wanted)).one_or_none()
-    return None if row is None else to_noun(Companion, row)
-
-
-def _assigned_id(connection: Connection, resource_type: str, own_id: str) -> str | None:
-    wanted = (assigned_ids.c.resource_type == resource_type) & (assigned_ids.c.own_id == own_id)
-    return connection.execute(select(assigned_ids.c.assigned_id).where(wanted)).scalar_one_or_none()
-
-
-def _own_id(connection: Connection, resource_type: str, assigned: str) -> str | None:
-    wanted = (assigned_ids.c.resource_type == resource_type) & (assigned_ids.c.assigned_id == assigned)
-    return connection.execute(select(assigned_ids.c.own_id).where(wanted)).scalars().first()
 
 
 def fact(connection: Connection, name: str) -> Any:

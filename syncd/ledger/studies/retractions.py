@@ -16,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exists, func, select, update
 
-from syncd.ledger.db.rows import slices, to_noun
-from syncd.ledger.db.schema import brakes, copies, records, retraction_charges, retraction_plan, upsert
+from syncd.ledger.db.rows import slices
+from syncd.ledger.db.schema import brakes, copies, records, retraction_charges, retraction_plan, tallies, upsert
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.marks import MARKED_AT_ONCE, mark
@@ -30,6 +30,10 @@ from syncd.model.work import BUDGET_WINDOW, Brake, Mark, MarkKind, PlannedRetrac
 CHANGED = -1
 """What `accept` answers when the plan is not the one that was shown."""
 
+TALLY = "shown"
+"""How many studies published from an archive are shown, the word being its name."""
+
+_SHOWN = select(func.sum(tallies.c.number)).where(tallies.c.kind == TALLY, tallies.c.word == bindparam("archive"))
 _CHARGES = retraction_charges.c
 _PLAN = retraction_plan.c
 
@@ -85,12 +89,12 @@ class Retractions:
 
 def _brake(connection: Connection, archive: ArchiveName, *, now: float) -> Brake:
     """The archive's numbers as they are at `now`, also if nobody wrote since the last charge expired."""
+    published = int(connection.execute(_SHOWN, {"archive": archive}).scalar() or 0)
     row = connection.execute(select(brakes).where(brakes.c.archive == archive)).one_or_none()
     if row is None:
-        return Brake(archive=archive)
-    kept = to_noun(Brake, row)
+        return Brake(archive=archive, published=published)
     expired = connection.execute(select(func.count()).where(_is_expired(archive, now), ~_CHARGES.accepted)).scalar_one()
-    return Brake(archive=archive, published=kept.published, spent=kept.spent - expired, planned=kept.planned)
+    return Brake(archive=archive, published=published, spent=row.spent - expired, planned=row.planned)
 
 
 def _claim(tx: Transaction, study_uid: str, *, archive: ArchiveName, cause: Cause, now: float) -> bool:
@@ -149,16 +153,12 @@ def settle(tx: Transaction, told: Iterable[Outcome], *, sent: Collection[str]) -
             _uncharge(tx, claimed)
 
 
-def count_records(tx: Transaction, written: Iterable[tuple[StudyRecord, str | None, str | None]]) -> None:
-    """Records were written; before, each was of the archive and `retracted` as what follows it (None: there was none)."""
-    shown: Counter[str] = Counter()
-    for record, archive, retracted in written:
-        if archive is not None and not retracted:
-            shown[archive] -= 1
-        if not record.retracted:
-            shown[record.archive] += 1
-    for name, number in shown.items():
-        _move(tx, ArchiveName(name), published=number)
+def count_record(tx: Transaction, record: StudyRecord, *, archive: str | None, retracted: str | None) -> None:
+    """A record was written; before, it was of `archive` and `retracted` (None: there was none)."""
+    if archive is not None and not retracted:
+        tx.count(TALLY, word=archive, by=-1)
+    if not record.retracted:
+        tx.count(TALLY, word=record.archive, by=1)
 
 
 def _show_plan(connection: Connection, archive: ArchiveName) -> tuple[tuple[str, ...], str]:
@@ -266,8 +266,8 @@ def _unplan(tx: Transaction, which: ColumnElement[bool]) -> None:
             _move(tx, ArchiveName(name), planned=-number)
 
 
-def _move(tx: Transaction, archive: ArchiveName, *, published: int = 0, spent: int = 0, planned: int = 0) -> None:
-    by = {"published": published, "spent": spent, "planned": planned}
+def _move(tx: Transaction, archive: ArchiveName, *, spent: int = 0, planned: int = 0) -> None:
+    by = {"spent": spent, "planned": planned}
     moved = {brakes.c[name]: brakes.c[name] + number for name, number in by.items() if number}
     if moved and not tx.connection.execute(update(brakes).where(brakes.c.archive == archive).values(moved)).rowcount:
         upsert(tx.connection, brakes, rows=[{"archive": archive, **by}])
