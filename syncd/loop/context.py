@@ -147,12 +147,15 @@ class Context:
             yield known
 
     def remember(self, kept: Companion, *, known: Companion | None, step: Step | None = None) -> None:
-        """Keep what is there now of such a resource, where that is not what was `known`; `step` is the moment before."""
+        """Keep what is there now of such a resource, where that is not what was `known`; `step` is the moment before.
+
+        A Patient goes into the ledger with the next transaction, at the latest with the intent of the study that needs it:
+        killed before, the next pass finds it by its id."""
         if kept == known:
             return
         if step is not None:
             report_step(step)
-        self.ledger.companions.save(kept)
+        self.ledger.companions.save(kept, later=kept.resource_type == "Patient")
 
     @property
     def installation_id(self) -> str:

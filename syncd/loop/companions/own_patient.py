@@ -22,7 +22,7 @@ from syncd.loop.steps import Step
 from syncd.mapping.resources.patient import replaced_patient, with_identifiers
 from syncd.model.study.person import Said, Trait, are_two, differing_traits, learns
 from syncd.model.words import WITHDRAWN, ParkedReason, Priority
-from syncd.model.work import Companion, Mark, MarkKind
+from syncd.model.work import Companion, Mark, MarkKind, ParkedStudy
 from syncd.plan.decide import Found
 from syncd.plan.elements import elements
 from syncd.plan.essence import digest
@@ -50,11 +50,12 @@ _LESS = ("!", "-")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaker:
-    """The study that would use our Patient, and its key among the others (RULES B4). `fresh`: what is remembered is looked
-    for on the server; `dry`: write nothing."""
+    """The study that would use our Patient, and its key among the others (RULES B4). `parked`: why it was not published
+    so far; `fresh`: what is remembered is looked for on the server; `dry`: write nothing."""
 
     study_uid: str
     key: str
+    parked: ParkedStudy | None = None
     fresh: bool = False
     dry: bool = False
 
@@ -178,7 +179,7 @@ def _is_void(known: Companion | None) -> bool:
 
 def _leave_it_to_others(reference: str, *, context: Context, speaker: Speaker) -> None:
     """Our Patient is not there, so nothing can be compared: a study that was another person's waits for its users."""
-    parked = context.ledger.records.find_parked(speaker.study_uid)
+    parked = speaker.parked
     if parked is not None and parked.disputes_patient:
         other = context.ledger.references.find_study_under(reference, but=speaker.study_uid)
         if other and parked.reason == ParkedReason.PATIENT_MISMATCH:

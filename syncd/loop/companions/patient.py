@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -25,7 +25,7 @@ from syncd.mapping.values.identity import patient_key, source_key
 from syncd.model.snapshot import Note, StudySnapshot
 from syncd.model.study.person import Trait, are_two, differing_traits
 from syncd.model.words import ParkedReason
-from syncd.model.work import NAMED, Companion, StudyRecord
+from syncd.model.work import NAMED, Companion, ParkedStudy, StudyRecord
 from syncd.plan.decide import Found
 from syncd.plan.subject import RefusePatient, UsePatient, choose, patient_statement
 from syncd.publish.lookups import carries, follow_replaced_by, is_in_use, patients
@@ -58,10 +58,11 @@ def resolve(
     record: StudyRecord | None,
     fresh: bool,
     dry: bool = False,
+    parked: ParkedStudy | None = None,
     found: Mapping[tuple[str, str], Sequence[str]] = MappingProxyType({}),
 ) -> Subject:
     """Who the study's subject is. `fresh`: ask the server again whatever the record remembers; `dry`: write nothing.
-    `found`: ids of Patients by (system, value), where they were searched for already.
+    `parked`: why it was not published so far; `found`: ids of Patients by (system, value), where they were searched for.
 
     Raises `StudyError` (patient-ambiguous, patient-mismatch, reference-refused, and what the site does not want to be
     published in doubt)."""
@@ -75,8 +76,7 @@ def resolve(
         snapshot=snapshot,
         key=key,
         wanted=described,
-        known=context.ledger.companions.find("Patient", key.resource_id),
-        speaker=Speaker(study_uid=snapshot.study_uid, key=spoken_by, fresh=fresh, dry=dry),
+        speaker=Speaker(study_uid=snapshot.study_uid, key=spoken_by, parked=parked, fresh=fresh, dry=dry),
         hits=found.get((key.system, key.value)),
     )
     return (
@@ -87,21 +87,25 @@ def resolve(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """One question: whose the study is. `wanted` is the Patient that it describes, `known` what we wrote of it."""
+    """One question: whose the study is. `wanted` is the Patient that it describes."""
 
     context: Context
     snapshot: StudySnapshot
     key: PatientKey
     wanted: Mapping[str, Any]
-    known: Companion | None
     speaker: Speaker
     hits: Sequence[str] | None = None
 
     @property
     def own(self) -> str:
         return f"Patient/{self.key.resource_id}"
+
+    @cached_property
+    def known(self) -> Companion | None:
+        """What we wrote of that Patient."""
+        return self.context.ledger.companions.find("Patient", self.key.resource_id)
 
     def accept(self, literal: str, traits: frozenset[Trait]) -> None:
         require_plain(_notes(traits), policy=self.context.policy, unlike=literal)

@@ -115,6 +115,7 @@ def _find_subject(task: Task, draft: Draft) -> patient.Subject:
             record=record,
             fresh=task.resolves,
             dry=task.dry,
+            parked=task.claim.parked,
             found=task.shared.patients if task.shared is not None else {},
         )
     except StudyError as error:

@@ -31,6 +31,7 @@ from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.outcome import Outcome
 from syncd.model.study.raw import RawStudy
 from syncd.model.words import ParkedReason
+from syncd.model.work import Intent
 from syncd.publish.lookups import patient_hits
 
 log = structlog.get_logger(__name__)
@@ -93,10 +94,8 @@ class _Run:
         members = [_Member(task=task, begun=self._attempt.begin()) for task in self._read(tasks)]
         drafted = self._each([(member, member.task) for member in members], drafted_of)
         prepared = self._each(self._find_patients(drafted), prepared_of)
-        try:
-            self._send(prepared)
-        finally:
-            self._keep()
+        self._send(prepared)
+        self._keep()
         self._judge_forbidden()
         for task, again in self._alone:
             if self._halts():
@@ -208,23 +207,30 @@ class _Run:
             return
         report_step(Step.INTENT_SAVED)
         unsent = {member.task.study_uid: member.task.claim.intent for member, _ in prepared}
+        for member, one in prepared:
+            uid = member.task.study_uid
+            if not one.is_current(concerning[uid]):
+                self._alone.append((member.task, True))
+                continue
+            self._meanwhile()
+            if self._halts():
+                break
+            del unsent[uid]
+            other = self._advance(member, partial(transmitted, one))
+            if other is not None:
+                self._advance(member, partial(finished, other))
+        if unsent:
+            self._withdraw(unsent)
+
+    def _withdraw(self, unsent: Mapping[str, Intent | None]) -> None:
+        """What was intended and not sent claims nothing; where that cannot be kept, the next turn reads FHIR first."""
         try:
-            for member, one in prepared:
-                uid = member.task.study_uid
-                if not one.is_current(concerning[uid]):
-                    self._alone.append((member.task, True))
-                    continue
-                if self._halts():
-                    break
-                self._meanwhile()
-                del unsent[uid]
-                other = self._advance(member, partial(transmitted, one))
-                if other is not None:
-                    self._advance(member, partial(finished, other))
-        finally:
-            if unsent:
-                claims.withdraw_intents(unsent)
-                report_step(Step.INTENTS_WITHDRAWN)
+            self._context.ledger.claims.withdraw_intents(unsent)
+        except (LedgerUnavailable, LedgerRefused) as error:
+            log.error("study_put_back", error=str(error))
+            self._gave_up = True
+            return
+        report_step(Step.INTENTS_WITHDRAWN)
 
     def _keep(self) -> None:
         self.settled |= self._attempt.settle(self._ended) if self._ended else {}
