@@ -48,6 +48,8 @@ def reference_of(text: str, *, base_url: str = "") -> str:
 
 
 def _normal(value: object, base: str) -> object:
+    if isinstance(value, str):  # most values are; whether something is a Mapping is asked slowly
+        return value
     if isinstance(value, Mapping):
         return {
             name: reference_of(item, base_url=base) if name == "reference" and isinstance(item, str) else _normal(item, base)

@@ -198,9 +198,13 @@ def _tags_of(series: SeriesReading) -> tuple[Tags, ...]:
 
 
 def _images_read(series: Iterable[SeriesReading]) -> Mapping[str, Tags]:
-    """The same by SOPInstanceUID."""
-    read = [tags for each in series for tags in _tags_of(each)]
-    return {clean(tags.get(SOP_INSTANCE_UID)): tags for tags in sorted(read, key=repr)}
+    """The same by SOPInstanceUID; of two of one UID always the same one, however they come."""
+    read: dict[str, Tags] = {}
+    for tags in (tags for each in series for tags in _tags_of(each)):
+        uid = clean(tags.get(SOP_INSTANCE_UID))
+        if uid not in read or repr(read[uid]) < repr(tags):
+            read[uid] = tags
+    return read
 
 
 def _image(raw: RawInstance, read: Mapping[str, Tags]) -> Tags:

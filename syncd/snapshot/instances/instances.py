@@ -48,8 +48,8 @@ def instance_facts(
     if not is_encodable(uid):
         notes.count(SOP_INSTANCE_UID, rule=UNENCODABLE, done="instances left out")
         return None
-    full = Tagset(document or {}, notes)
-    sop_class = clean(raw.sop_class_uid) or full.text(SOP_CLASS_UID)
+    full = Tagset(document, notes) if document else None
+    sop_class = clean(raw.sop_class_uid) or (full.text(SOP_CLASS_UID) if full else "")
     if not sop_class:
         notes.count(SOP_CLASS_UID, rule="A.3", done="SOP class missing")
     number = tags.raw(INSTANCE_NUMBER)
@@ -59,22 +59,23 @@ def instance_facts(
         uid=uid,
         sop_class=sop_class,
         number=unsigned_int(number, note=notes.counter_for(INSTANCE_NUMBER)),
-        title=_title(full, sop_class=sop_class) or _image_title(tags, Tagset(image or {}, notes), sop_class=sop_class),
+        title=(_title(full, sop_class=sop_class) if full else "") or _image_title(tags, image, sop_class=sop_class),
         frames=number_of_frames(tags.raw(_NUMBER_OF_FRAMES), note=notes.counter_for(_NUMBER_OF_FRAMES)),
-        modality=_other_modality(image or {}, sop_class=sop_class, series=series_modality),
+        modality=_other_modality(image, sop_class=sop_class, series=series_modality),
     )
 
 
-def _other_modality(image: Tags, *, sop_class: str, series: str) -> str:
+def _other_modality(image: Tags | None, *, sop_class: str, series: str) -> str:
     """Its own token, or what its SOP Class fixes, where that is not what its series says (MAPPING C.7)."""
-    own = token(clean(image.get(MODALITY)))
+    own = clean(image.get(MODALITY)) if image else ""
+    own = own if own == series else token(own)
     return own if series and own not in ("", series) else other_modality(sop_class, than=series)
 
 
 def order_instances(instances: Iterable[InstanceFacts], *, notes: Notes) -> tuple[InstanceFacts, ...]:
     """The instances of one series by number (none last) and UID; a UID that comes twice is kept once and noted."""
     by_uid: dict[str, InstanceFacts] = {}
-    for each in sorted(instances, key=_order):
+    for each in _in_order(list(instances)):
         if each.uid in by_uid:
             notes.count(SOP_INSTANCE_UID, rule="A.3", done="duplicate SOPInstanceUID: kept once")
         by_uid.setdefault(each.uid, each)
@@ -88,8 +89,15 @@ def note_series_left_out(*, instances: int, notes: Notes) -> None:
         notes.count(SERIES_INSTANCE_UID, rule=UNENCODABLE, done="instances left out with their series")
 
 
-def _order(instance: InstanceFacts) -> tuple[bool, int, str, str]:
-    return (instance.number is None, instance.number or 0, instance.uid, repr(instance))
+def _in_order(instances: list[InstanceFacts]) -> list[InstanceFacts]:
+    """By number and UID, and only where that does not tell them apart by all that they say."""
+    if len({each.uid for each in instances}) < len(instances):
+        instances.sort(key=repr)
+    return sorted(instances, key=_order)
+
+
+def _order(instance: InstanceFacts) -> tuple[bool, int, str]:
+    return (instance.number is None, instance.number or 0, instance.uid)
 
 
 def _title(document: Tagset, *, sop_class: str) -> str:
@@ -102,14 +110,14 @@ def _title(document: Tagset, *, sop_class: str) -> str:
     return concept.meaning if concept is not None else ""
 
 
-def _image_title(main: Tagset, full: Tagset, *, sop_class: str) -> str:
+def _image_title(main: Tagset, image: Tags | None, *, sop_class: str) -> str:
     """Image Type as it stands, where the site wants it: `ORIGINAL\\PRIMARY\\AXIAL` (MAPPING A.3).
 
     An archive gives it with every instance only if it is one of its main tags (Orthanc: ExtraMainDicomTags).
     """
     if not main.notes.reading.title_from_image_type or title_tag(sop_class):
         return ""
-    title = main.text(_IMAGE_TYPE) or full.text(_IMAGE_TYPE)
+    title = main.text(_IMAGE_TYPE) or Tagset(image or {}, main.notes).text(_IMAGE_TYPE)
     if not title:
         main.notes.count(_IMAGE_TYPE, rule="A.3 title", done="no title: the archive gives no image type")
     return title

@@ -7,6 +7,7 @@ hanging protocols may come from anything. Only the fixed ones, and those where p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 KEY_OBJECT_SELECTION = STORAGE + "88.59"
@@ -95,6 +96,7 @@ _ALIKE = (
 """Modalities whose objects borrow each other's SOP Classes: one in a series of the other is no contradiction."""
 
 
+@lru_cache(maxsize=1024)
 def other_modality(sop_class: str, *, than: str) -> str:
     """The modality that a SOP Class leaves no doubt of, where that is another one than the series says (`than`): an
     RTSTRUCT in a series of CT. Empty where the class fixes none, or the series says none."""
@@ -115,6 +117,7 @@ _TITLED: tuple[tuple[str, str], ...] = (
 )
 
 
+@lru_cache(maxsize=1024)
 def title_tag(sop_class: str) -> str:
     """The attribute that names a document of this SOP Class (MAPPING A.3); empty for images, which have no title."""
     return next((tag for family, tag in _TITLED if sop_class.startswith(family)), "")

@@ -27,6 +27,8 @@ _IDENTIFIER_TYPE_CODE = "0040,0035"
 
 def issuer(qualifiers: Tagset, *, local: str = "") -> Issuer | None:
     """The assigning authority in one item of an issuer sequence, with the plain issuer text beside it."""
+    if not qualifiers.tags:
+        return Issuer(local=local) if local else None
     found = Issuer(
         local=local or qualifiers.text(_LOCAL_NAMESPACE),
         universal_id=qualifiers.text(_UNIVERSAL_ID),
@@ -35,25 +37,20 @@ def issuer(qualifiers: Tagset, *, local: str = "") -> Issuer | None:
     return found if found.local or found.universal_id else None
 
 
-def patient_ids(patient: Tagset, *, everywhere: Sequence[Tagset] = ()) -> tuple[IssuedId, ...]:
-    """PatientID first, then those of (0010,1002), also of the levels `everywhere` in the study that are under the same
-    PatientID (RULES B9); none at all where PatientID is missing or blank."""
+def patient_ids(patient: Tagset, *, everywhere: Sequence[Tagset] = ()) -> tuple[tuple[IssuedId, ...], tuple[str, ...]]:
+    """The patient's identifiers, and the values of (0010,1000) that are none of these, each once.
+
+    PatientID first, then those of (0010,1002), also of the levels `everywhere` in the study that are under the same
+    PatientID (RULES B9); where PatientID is missing or blank, none but (0010,1000) of `patient`."""
     primary = _patient_id(patient)
-    if primary is None:
-        return ()
-    levels = (patient, *(level for level in everywhere if _is_of(level, primary)))
-    others = (_patient_id(item) for level in levels for item in level.items(_OTHER_PATIENT_IDS))
-    return tuple(dict.fromkeys([primary, *(other for other in others if other is not None)]))
-
-
-def retired_ids(patient: Tagset, *, everywhere: Sequence[Tagset] = ()) -> tuple[str, ...]:
-    """The values of (0010,1000), each once, of the same levels; none where they are those of the patient's known
-    identifiers."""
-    ids = patient_ids(patient, everywhere=everywhere)
+    levels = (patient, *(level for level in everywhere if primary and _is_of(level, primary)))
+    ids: tuple[IssuedId, ...] = ()
+    if primary is not None:
+        others = (_patient_id(item) for level in levels for item in level.items(_OTHER_PATIENT_IDS))
+        ids = tuple(dict.fromkeys([primary, *(other for other in others if other is not None)]))
     known = {one.value for one in ids}
-    levels = (patient, *(level for level in everywhere if ids and _is_of(level, ids[0])))
     told = (one for level in levels for one in values(level.raw(_RETIRED_PATIENT_IDS)))
-    return tuple(one for one in dict.fromkeys(told) if one not in known)
+    return ids, tuple(one for one in dict.fromkeys(told) if one not in known)
 
 
 def _is_of(level: Tagset, patient: IssuedId) -> bool:

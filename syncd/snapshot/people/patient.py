@@ -10,7 +10,7 @@ from syncd.model.study.agreement import PATIENT, QUALIFIERS
 from syncd.model.study.raw import RawSeries, Tags
 from syncd.model.study.reading import Reading
 from syncd.snapshot.notes import Notes
-from syncd.snapshot.people.issuers import patient_ids, retired_ids
+from syncd.snapshot.people.issuers import patient_ids
 from syncd.snapshot.values.agreement import is_spoilt_alike
 from syncd.snapshot.values.dates import birth_date
 from syncd.snapshot.values.names import person_name, person_names
@@ -30,12 +30,13 @@ def patient_facts(patient: Tagset, *, everywhere: Sequence[Tagset] = ()) -> Pati
     """What the study says about its patient; `everywhere` in it further identifiers may stand."""
     official = person_name(patient.raw(PATIENT_NAME), note=patient.at(PATIENT_NAME))
     others = person_names(patient.raw(_OTHER_PATIENT_NAMES), note=patient.at(_OTHER_PATIENT_NAMES))
+    ids, retired = patient_ids(patient, everywhere=everywhere)
     return PatientFacts(
-        ids=patient_ids(patient, everywhere=everywhere),
+        ids=ids,
         names=tuple(dict.fromkeys([*([official] if official else []), *others])),
         gender=_gender(patient),
         birth_date=birth_date(patient.raw(_BIRTH_DATE), note=patient.at(_BIRTH_DATE)),
-        retired_ids=retired_ids(patient, everywhere=everywhere),
+        retired_ids=retired,
     )
 
 

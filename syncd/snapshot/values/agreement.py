@@ -16,7 +16,7 @@ from syncd.model.study.raw import RawSeries, Tags, Undecoded
 from syncd.model.study.reading import Reading
 from syncd.snapshot.notes import Notes
 from syncd.snapshot.values.decoding import decode
-from syncd.snapshot.values.tags import MODALITY, Tagset, has_value, overlay
+from syncd.snapshot.values.tags import MODALITY, SEQUENCE, Tagset, has_value, overlay
 from syncd.snapshot.values.text import clean, values
 
 _RULE = "RULES B9"
@@ -111,9 +111,10 @@ def is_spoilt_alike(tag: str, *, series: RawSeries) -> bool:
     """Whether the archive dropped what it cannot decode of a text, and may have dropped another thing of another image's: of
     a long series only the representative's text was read raw (RULES B11)."""
     own = series.representative.get(tag)
+    if not isinstance(own, Undecoded) or own.value.isascii():
+        return False
     others = [image.get(tag) for image in series.images] or [(series.shared or {}).get(tag)]
-    spoilt = any(isinstance(other, str) and other.isascii() for other in others)
-    return spoilt and isinstance(own, Undecoded) and not own.value.isascii()
+    return any(isinstance(other, str) and other.isascii() for other in others)
 
 
 def _differs(tag: str, study: Tags, series: Sequence[RawSeries], *, reading: Reading) -> bool:
@@ -136,8 +137,10 @@ def _differs(tag: str, study: Tags, series: Sequence[RawSeries], *, reading: Rea
 
 def _comparable_value(tag: str, tags: Tags, *, reading: Reading) -> Hashable:
     value = tags.get(tag)
-    if isinstance(value, list | tuple):
+    if isinstance(value, SEQUENCE):
         return _comparable(value, reading=reading)
+    if not value:
+        return ""
     return Tagset(tags, Notes(reading)).text(tag)
 
 
@@ -180,7 +183,7 @@ def _comparable(value: object, *, reading: Reading) -> Hashable:
         value = decode(value, reading=reading).text or value.value
     if isinstance(value, str):
         return values(value) or clean(value)
-    if isinstance(value, list | tuple):
+    if isinstance(value, SEQUENCE):
         items = (item for item in value if isinstance(item, Mapping))
         return tuple(
             tuple(sorted((tag, repr(_comparable(one, reading=reading))) for tag, one in item.items())) for item in items

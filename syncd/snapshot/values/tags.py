@@ -36,6 +36,9 @@ INSTANCE_NUMBER = "0020,0013"
 
 _DEFAULT_REPERTOIRE = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
 
+SEQUENCE = (list, tuple)
+"""What a sequence of items comes as."""
+
 UNREADABLE = "left out: there is a text, and the archive does not give it"
 
 _SAFETY = frozenset({
@@ -57,6 +60,9 @@ class Tagset:
 
     def raw(self, tag: str) -> str:
         """The text of `tag` as it came; empty if it has none, or if what it says cannot be shown (RULES B11)."""
+        plain = self.tags.get(tag, "")
+        if isinstance(plain, str) and plain.isascii():  # no set reads ASCII otherwise
+            return plain
         value = self._as_doubted(tag)
         if isinstance(value, Undecoded):
             decoded = decode(value, reading=self.notes.reading)
@@ -83,7 +89,7 @@ class Tagset:
     def items(self, tag: str) -> tuple[Tagset, ...]:
         """The items of a sequence, in its order."""
         value = self.tags.get(tag)
-        if not isinstance(value, list | tuple):
+        if not value or not isinstance(value, SEQUENCE):
             return ()
         return tuple(Tagset(item, self.notes, self.root or self.tags) for item in value if isinstance(item, Mapping))
 
@@ -114,9 +120,11 @@ class Tagset:
 
 def has_value(value: object) -> bool:
     """Whether a tag's value says anything: text that is more than blanks, or a sequence with items."""
+    if not value:
+        return False
     if isinstance(value, Undecoded):
         return bool(value.value.strip(b" \0"))
-    return bool(value) if isinstance(value, list | tuple) else bool(clean(value))
+    return bool(value) if isinstance(value, SEQUENCE) else bool(clean(value))
 
 
 def overlay(upper: Tags, *, lower: Tags) -> Tags:

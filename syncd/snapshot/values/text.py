@@ -22,6 +22,8 @@ def clean(value: object) -> str:
     """The text of a value, empty if there is none or if it is not text (a sequence, a value that was too long)."""
     if not isinstance(value, str):
         return ""
+    if value.isprintable():  # most texts are: none of what is taken away counts as printable
+        return value.strip()
     return _SURROGATES.sub(_REPLACEMENT, _CONTROLS.sub("", value)).strip()
 
 
