@@ -45,6 +45,50 @@ Noun = TypeVar("Noun")
 _ASKING_FOR_PATIENCE = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 
 
+class Door:
+    """Requests below an archive's root, by pyorthanc's client: no redirects, no compression, and nothing of the environment
+    (proxies, .netrc)."""
+
+    def __init__(self, connection: ArchiveConnection, transport: httpx.BaseTransport, credentials: Credentials) -> None:
+        def complete(request: httpx.Request) -> None:
+            request.headers.update({**common_headers(), **credentials.headers()})
+
+        self._root = connection.url.rstrip("/")
+        self._orthanc: Any = Orthanc(
+            self._root,
+            return_raw_response=True,
+            transport=transport,
+            timeout=connection.timeout,
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            trust_env=False,
+            follow_redirects=False,
+            event_hooks={"request": [complete]},
+            cookies=CookieJar(policy=CookieRules()),
+        )
+
+    def get(self, path: str, *, params: Mapping[str, object] | None = None) -> httpx.Response:
+        """`path` begins with a slash; it may bring a query of its own, which is sent as it is."""
+        answered: httpx.Response = self._orthanc.get(self._root + path, params=params)
+        return answered
+
+    def post(self, path: str, *, json: object = None, content: bytes | None = None) -> httpx.Response:
+        """`json` as a body, or `content` as it is."""
+        answered: httpx.Response = self._orthanc.post(self._root + path, json=json, content=content)
+        return answered
+
+    def open(self, path: str) -> httpx.Response:
+        """A GET whose body is not read yet."""
+        opened: httpx.Response = self._orthanc.send(self._orthanc.build_request("GET", self._root + path), stream=True)
+        return opened
+
+    def close(self) -> None:
+        self._orthanc.close()
+
+
+Call = Callable[[Door], httpx.Response]
+"""A request by the archive's door, for instance `lambda http: http.get("/system")`."""
+
+
 class Calls:
     """The HTTP client of one archive. `ask` is safe to be called by several threads at once."""
 
@@ -61,12 +105,10 @@ class Calls:
         self._longest = connection.longest
         self._on_call = on_call or (lambda outcome: None)
         inner = transport or TimedTransport(tls=connection.tls(), connections=CONNECTIONS, keepalive=KEEPALIVE)
-        self._orthanc = _client(connection, BoundedTransport(inner, limit=max_reply), self._credentials)
+        self._door = Door(connection, BoundedTransport(inner, limit=max_reply), self._credentials)
 
-    def ask(
-        self, call: Callable[[Any], Any], read: Callable[[Any], Noun], *, what: str, absent: SyncdError | None = None
-    ) -> Noun:
-        """What `read` makes of the JSON that `call` (given the pyorthanc client) is answered. A 404 raises `absent` where it
+    def ask(self, call: Call, read: Callable[[Any], Noun], *, what: str, absent: SyncdError | None = None) -> Noun:
+        """What `read` makes of the JSON that `call` (given the archive's door) is answered. A 404 raises `absent` where it
         is expected.
 
         `what` names the route in messages, e.g. `GET /changes`.
@@ -85,7 +127,7 @@ class Calls:
         """`POST /tools/find`: a page of what fits."""
         body = {"Level": level, "Query": {}, "Short": True, "Since": since, "Limit": limit, **asked}
         return self.ask(
-            lambda orthanc: orthanc.post_tools_find(json=body),
+            lambda http: http.post("/tools/find", json=body),
             lambda value: [read(each) for each in objects(value)],
             what="POST /tools/find",
         )
@@ -96,7 +138,7 @@ class Calls:
         """`POST /tools/bulk-content`: all of that level that belongs to these resources."""
         body = {"Resources": list(ids), "Level": level, "Metadata": metadata, "Short": True}
         return self.ask(
-            lambda orthanc: orthanc.post_tools_bulk_content(json=body),
+            lambda http: http.post("/tools/bulk-content", json=body),
             lambda value: [read(each) for each in objects(value)],
             what="POST /tools/bulk-content",
         )
@@ -107,7 +149,7 @@ class Calls:
 
     def content(self, path: str, *, what: str, absent: SyncdError) -> bytes:
         """The bytes of a GET as they are; a 404 raises `absent`."""
-        response = self._send(lambda orthanc: orthanc.get(orthanc.url + path), what=what)
+        response = self._send(lambda http: http.get(path), what=what)
         self._judge(response, what=what, absent=absent)
         self._on_call(OK)
         return bytes(response.content)
@@ -117,11 +159,7 @@ class Calls:
         the archive's time."""
         until = deadline.of_request(self._longest)
 
-        def open_stream(orthanc: Any) -> httpx.Response:
-            opened: httpx.Response = orthanc.send(orthanc.build_request("GET", orthanc.url + path), stream=True)
-            return opened
-
-        response = self._send(open_stream, what=what)
+        response = self._send(lambda http: http.open(path), what=what)
         with closing(response):
             self._judge(response, what=what, absent=None)
             chunks = iter(response.iter_bytes())
@@ -142,21 +180,21 @@ class Calls:
         return self._unsuitable(f"{what} is not answered as Orthanc does; {hint}")
 
     def close(self) -> None:
-        self._orthanc.close()
+        self._door.close()
 
-    def _send(self, call: Callable[[Any], httpx.Response], *, what: str) -> httpx.Response:
+    def _send(self, call: Call, *, what: str) -> httpx.Response:
         """The response, whatever its status. Sent once more where it was lost, and where other credentials may help."""
         until = deadline.of_request(self._longest)
         with deadline.kept(until), self._translate_errors(what):
             until.check()
             try:
-                response = call(self._orthanc)
+                response = call(self._door)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                response = call(self._orthanc)
+                response = call(self._door)
             if self._is_refused(response):
                 self._on_call(DENIED)
                 response.close()
-                response = call(self._orthanc)
+                response = call(self._door)
                 self._is_refused(response)
         return response
 
@@ -247,22 +285,3 @@ class Calls:
             raise failures.refused(self._at, what, error) from error
         self._on_call(OK)
         return value
-
-
-def _client(connection: ArchiveConnection, transport: httpx.BaseTransport, credentials: Credentials) -> Any:
-    """pyorthanc's client: no redirects, no compression, and nothing from the environment (proxies, .netrc)."""
-
-    def complete(request: httpx.Request) -> None:
-        request.headers.update({**common_headers(), **credentials.headers()})
-
-    return Orthanc(
-        connection.url.rstrip("/"),
-        return_raw_response=True,
-        transport=transport,
-        timeout=connection.timeout,
-        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-        trust_env=False,
-        follow_redirects=False,
-        event_hooks={"request": [complete]},
-        cookies=CookieJar(policy=CookieRules()),
-    )
