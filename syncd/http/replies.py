@@ -80,7 +80,7 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise Unreadable("packed, and broken off")
 
 
-def read_json(body: bytes, *, lenient: bool = False) -> Any:
+def read_json(body: bytes | bytearray, *, lenient: bool = False) -> Any:
     """The value. `lenient`: bytes that are no UTF-8 count as characters that nobody knows, and halves of characters stay: an
     archive copies them from its files, and who reads those looks closer (RULES B11).
 
