@@ -209,7 +209,7 @@ def _head(request: Request) -> bytes:
     """First line and headers. Raises `NotSendable` for what would be more than one line."""
     first, body = f"{request.method} {request.target}", request.body
     fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-    if not _TARGET.fullmatch(first) or not _FIELDS.fullmatch(fields):
+    if not _TARGET.fullmatch(first) or not _FIELDS.fullmatch(fields) or fields.count("\n") != len(request.headers):
         raise NotSendable
     sized = f"Content-Length: {len(body)}\r\n" if body or request.method != "GET" else ""
     try:

@@ -18,7 +18,7 @@ from syncd.archive.rest.connection import ArchiveConnection
 from syncd.cli import wiring
 from syncd.cli.app import app
 from syncd.logs import exceptions_in_words, plain_values
-from syncd.publish.http import FhirHttp
+from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.settings import sources
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.http import Clock, FakeTransport
@@ -76,7 +76,9 @@ def place(tmp_path: Path, empty_machine: None, monkeypatch: pytest.MonkeyPatch) 
         fake = there.second if connection.name == "second" else there.orthanc
         return OrthancArchive(connection, transport=FakeTransport(fake), **more)
 
-    http = partial(FhirHttp, transport=FakeTransport(there.fhir))
+    def http(connection: FhirConnection, **more: Any) -> FhirHttp:
+        return FhirHttp(connection, transport=FakeTransport(there.fhir), **more)
+
     monkeypatch.setattr(wiring, "OrthancArchive", archive)
     monkeypatch.setattr(wiring, "FhirHttp", http)
     monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__URL", there.orthanc.url)
