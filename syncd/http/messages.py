@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 _AS_IT_IS = "!$%&'()*+,/:;=?@[]~"
@@ -104,6 +104,9 @@ class Headers(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return self._said[name.lower()]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._said.get(name.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._said)

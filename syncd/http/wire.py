@@ -219,22 +219,26 @@ def _head(request: Request) -> bytes:
 
 
 def _fields(lines: list[bytes]) -> Headers:
-    """Those of these lines. One that goes on in the next line is as RFC 9112 5.2 says."""
+    """Those of these lines."""
     headers = Headers()
-    unfolded: list[str] = []
-    for line in lines:
-        text = line.decode("latin-1")
-        if text[:1] in (" ", "\t") and unfolded:
-            unfolded[-1] += " " + text.strip()
-        else:
-            unfolded.append(text)
-    for text in unfolded:
-        name, colon, value = text.partition(":")
+    for line in _unfolded(lines) if any(line[:1] in (b" ", b"\t") for line in lines) else lines:
+        name, colon, value = line.decode("latin-1").partition(":")
         name = name.strip().lower()
         if not colon or not name:
             raise Lost("no header")
         headers.add(name, value.strip())
     return headers
+
+
+def _unfolded(lines: list[bytes]) -> list[bytes]:
+    """A line that begins with a blank goes on with the one before (RFC 9112 5.2)."""
+    whole: list[bytes] = []
+    for line in lines:
+        if line[:1] in (b" ", b"\t") and whole:
+            whole[-1] += b" " + line.strip()
+        else:
+            whole.append(line)
+    return whole
 
 
 def _length(said: str) -> int:

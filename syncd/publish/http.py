@@ -205,8 +205,11 @@ def _fits(value: Any, shape: Any) -> bool:
     if shape is str:
         return isinstance(value, str)
     if isinstance(shape, list):
-        return isinstance(value, list) and all(_fits(each, shape[0]) for each in value)
-    return isinstance(value, dict) and all(_fits(value[name], inner) for name, inner in shape.items() if name in value)
+        (inner,) = shape
+        if not isinstance(value, list):
+            return False
+        return all(_fits(each, inner) for each in value) if inner else set(map(type, value)) <= {dict}
+    return isinstance(value, dict) and all(_fits(inner, shape[name]) for name, inner in value.items() if name in shape)
 
 
 @contextmanager
