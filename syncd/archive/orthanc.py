@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import httpx
-
 from syncd.archive.inventory import ids_in, list_studies, unpack_id
 from syncd.archive.reading.chosen import KEY_OBJECT, MODALITY, SOP_CLASS_UID
 from syncd.archive.reading.neighbours import serves_others
@@ -26,6 +24,7 @@ from syncd.archive.rest.routes import Routes
 from syncd.archive.rest.shared import SharedRoutes
 from syncd.errors import StudyError, TornRead, Transient, Unsuitable
 from syncd.http.failures import ReplyTooLarge
+from syncd.http.messages import Transport
 from syncd.model.change import ChangePage
 from syncd.model.ids import OrthancId, is_orthanc_id, is_uid
 from syncd.model.study.raw import ArchiveInfo, RawInstance, RawSeries, RawStudy, StudyHeader, StudyListing
@@ -53,7 +52,7 @@ class OrthancArchive:
         self,
         connection: ArchiveConnection,
         *,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
         on_call: Callable[[str], None] | None = None,
         max_reply: int = MAX_REPLY,
         texts: Collection[str] = (),

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from syncd.errors import ConfigurationError
 from syncd.http.headers import Credentials, Fixed, basic, bearer
-from syncd.http.sockets import TimedTlsSocket
 
 LONGEST = 10
 """A request may take this many timeouts as a whole, from its connection to the last byte of its answer. Each pause may
@@ -95,7 +94,6 @@ class Connection(ABC):
         except (OSError, ssl.SSLError) as error:
             raise ConfigurationError(f"{self.setting('CA_FILE')}: not a readable PEM file of certificates") from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.sslsocket_class = TimedTlsSocket
         if not self.verify_tls:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -12,33 +12,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
-from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Protocol
-from urllib.request import Request
 
 from syncd.model.correlation import correlation_id
 
-MOST_COOKIES, LONGEST_COOKIE = 8, 1024
-
 LONGEST_PAUSE = 86_400.0
 """Seconds: what a server may ask by `Retry-After` at most; whoever waits may wait less."""
-
-
-class CookieRules(DefaultCookiePolicy):
-    """Cookies are kept, because a load balancer may know its server by one; but few, short and plain: whatever is kept goes
-    into every later request, and one odd cookie must not spoil them all."""
-
-    def __init__(self) -> None:
-        super().__init__(strict_ns_domain=self.DomainStrict)
-        self._names: set[str] = set()
-
-    def set_ok(self, cookie: Cookie, request: Request) -> bool:
-        text = f"{cookie.name}{cookie.value}{cookie.path}{cookie.domain}"
-        if not text.isascii() or not text.isprintable() or len(text) > LONGEST_COOKIE or not super().set_ok(cookie, request):
-            return False
-        if len(self._names) < MOST_COOKIES:
-            self._names.add(cookie.name)
-        return cookie.name in self._names
 
 
 def common_headers() -> dict[str, str]:

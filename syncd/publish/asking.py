@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-
-import requests
+from urllib.parse import urlencode
 
 from syncd.auth import discovery
 from syncd.auth.exchange import Answer
 from syncd.auth.place import Place
 from syncd.http import deadline
+from syncd.http.client import Client, Response
 from syncd.http.connection import Connection
 from syncd.http.headers import common_headers
 from syncd.http.replies import Unreadable
-from syncd.publish.http import errors_told
-from syncd.publish.transport import Adapter, Sessions, json_of
+from syncd.publish.http import errors_told, json_of
 
 LARGEST_ANSWER = 1024 * 1024
 """Bytes; a token has a few thousand."""
@@ -56,39 +54,33 @@ class GiverConnection(Connection):
 
 
 class Asking:
-    """`syncd.auth.exchange.Asked`, by requests; safe for several threads."""
+    """`syncd.auth.exchange.Asked`; safe for several threads."""
 
     def __init__(self, connection: GiverConnection) -> None:
         self._at = connection
         # Tokens may come by https although the server itself is asked without TLS.
         tls = replace(connection, url="https:").tls()
-        self._sessions = Sessions(partial(Adapter, tls), verify=connection.verify_tls)
+        self._client = Client(None, tls=tls, timeout=connection.timeout, limit=LARGEST_ANSWER)
 
     def __call__(
         self, method: str, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str]
     ) -> Answer:
         at = replace(self._at, url=url, discovering=url.endswith(discovery.PATH))
+        sent, body = {**common_headers(), **headers}, b""
+        if form is not None:
+            sent["Content-Type"], body = "application/x-www-form-urlencoded", urlencode(form).encode()
         until = deadline.of_request(at.timeout)
         with (
             deadline.kept(until),
             errors_told(at, "a request for a token" if method == "POST" else f"{method} {at.address}"),
         ):
             until.check()
-            with self._sessions.mine().request(
-                method,
-                url,
-                data=dict(form) if form is not None else None,
-                headers={**common_headers(), **headers},
-                timeout=at.timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return _answer(response)
+            return _answer(self._client.send(method, url, headers=sent, body=body))
 
 
-def _answer(response: requests.Response) -> Answer:
+def _answer(response: Response) -> Answer:
     try:
-        parsed = json_of(response, limit=LARGEST_ANSWER)
+        parsed = json_of(response)
     except Unreadable:
         parsed = None
-    return Answer(status=response.status_code, headers=response.headers, body=parsed if isinstance(parsed, dict) else None)
+    return Answer(status=response.status, headers=response.headers, body=parsed if isinstance(parsed, dict) else None)

@@ -1,8 +1,8 @@
-"""One HTTP exchange with the FHIR server, by requests; what can go wrong on the way ends here.
+"""One HTTP exchange with the FHIR server; what can go wrong on the way ends here.
 
-Every reply is bounded, redirects are never followed, and no library exception leaves this module. A lost reply proves
-nothing: a write that timed out may have happened, which callers learn from `Transient` and the committed intent, never
-from guessing (RULES C5).
+Every reply is bounded, redirects are never followed, and what a connection raises does not leave this module. A lost reply
+proves nothing: a write that timed out may have happened, which callers learn from `Transient` and the committed intent,
+never from guessing (RULES C5).
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
-import requests
-from requests.adapters import BaseAdapter
-from urllib3.exceptions import HTTPError, ReadTimeoutError
-
+from syncd.errors import Transient
 from syncd.http import deadline, failures
+from syncd.http.client import Client, Response
 from syncd.http.connection import Connection
 from syncd.http.headers import Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
-from syncd.http.replies import ReplyRefused, Unreadable
-from syncd.publish.transport import Adapter, Sessions, json_of
+from syncd.http.messages import Lost, NoConnection, NotSendable, Transport
+from syncd.http.replies import ReplyRefused, Unreadable, read_json
 
 LARGEST_REPLY = 64 * 1024 * 1024
 """Bytes: a 50,000-instance ImagingStudy in R5 has about 8 MB; anything far above is no answer to us (RULES S2)."""
@@ -32,6 +30,8 @@ _JSON_DSTU2 = "application/json+fhir"
 ANY_VERSION = f"{_JSON}, {_JSON_DSTU2};q=0.9"
 """What is accepted from a server whose version is not known yet."""
 
+_FORM = "application/x-www-form-urlencoded"
+_WRITTEN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _REFERENCE = {"reference": str}
 _SHAPE: dict[str, Any] = {
@@ -124,7 +124,7 @@ class Reply:
 
 
 class FhirHttp:
-    """Requests to one FHIR base URL; safe to use from several threads (one requests session each).
+    """Requests to one FHIR base URL; safe to use from several threads.
 
     `media_type` is set once the server's version is known. Raises `ConfigurationError` for files of the settings that
     cannot be used.
@@ -135,7 +135,7 @@ class FhirHttp:
         connection: FhirConnection,
         *,
         on_call: Callable[[str], None] | None = None,
-        adapter: Callable[[], BaseAdapter] | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self.base_url = connection.url.rstrip("/")
         self.connection = connection
@@ -143,8 +143,7 @@ class FhirHttp:
         self._longest = connection.longest
         self._on_call = on_call or (lambda outcome: None)
         self.media_type = _JSON
-        sent_by = adapter or partial(Adapter, connection.tls())
-        self._sessions = Sessions(sent_by, verify=connection.verify_tls, coding="gzip")
+        self._client = Client(transport, tls=connection.tls(), timeout=connection.timeout, limit=LARGEST_REPLY, packed=True)
         self.before_write: Callable[[], None] = lambda: None
         """Asked immediately before every request that may change the server; what it raises, nothing is sent (RULES E4)."""
 
@@ -160,11 +159,13 @@ class FhirHttp:
         """Send one request below the base URL. Raises `Unreachable`, `Transient` or `Unsuitable`."""
         writes = method != "GET" and not path.endswith("/_search")
         sent = {**common_headers(), **self.connection.headers, "Accept": self.media_type, **(headers or {})}
-        data: Any = form
+        body = b""
         if resource is not None:
-            data = json.dumps(resource, ensure_ascii=False, separators=(",", ":")).encode()
-            sent["Content-Type"] = self.media_type
+            body, sent["Content-Type"] = _WRITTEN.encode(resource).encode(), self.media_type
+        elif form is not None:
+            body, sent["Content-Type"] = urlencode(form).encode(), _FORM
         what = f"{method} {path.partition('/')[0].partition('?')[0]}"
+        below = path if path[:1] in ("", "?") else f"/{path}"
         for once_more in (True, False):
             sent |= self._credentials.headers()
             if writes:
@@ -172,27 +173,25 @@ class FhirHttp:
             until = deadline.of_request(self._longest)
             with deadline.kept(until), errors_told(self.connection, what, on_call=self._on_call):
                 until.check()
-                with self._sessions.mine().request(
-                    method,
-                    self.base_url + path if path[:1] in ("", "?") else f"{self.base_url}/{path}",
-                    data=data,
-                    headers=sent,
-                    timeout=self.connection.timeout,
-                    allow_redirects=False,
-                    stream=True,
-                ) as response:
-                    reply = _reply(response)
+                reply = _reply(self._client.send(method, self.base_url, below, headers=sent, body=body))
             self._on_call(f"{reply.status // 100}xx")
-            if reply.status != requests.codes.unauthorized or not (self._credentials.refused() and once_more):
+            if reply.status != 401 or not (self._credentials.refused() and once_more):
                 break
         return reply
 
 
-def _reply(response: requests.Response) -> Reply:
+def json_of(response: Response) -> Any:
+    """The JSON of an answer, read to its end; None where it is none by its type, or empty. Raises `Unreadable` and
+    `ReplyRefused`."""
+    body = response.read().body
+    return read_json(body) if body and "json" in response.headers.get("Content-Type", "") else None
+
+
+def _reply(response: Response) -> Reply:
     """The answer, read to its end."""
-    status, headers = response.status_code, response.headers
+    status, headers = response.status, response.headers
     try:
-        parsed = json_of(response, limit=LARGEST_REPLY, packed=True)
+        parsed = json_of(response)
     except Unreadable as error:
         return Reply(status=status, headers=headers, body=None, fault=str(error))
     if not isinstance(parsed, dict):
@@ -206,30 +205,38 @@ def _fits(value: Any, shape: Any) -> bool:
     if shape is str:
         return isinstance(value, str)
     if isinstance(shape, list):
-        return isinstance(value, list) and all(_fits(each, shape[0]) for each in value)
-    return isinstance(value, dict) and all(_fits(value[name], inner) for name, inner in shape.items() if name in value)
+        (inner,) = shape
+        if not isinstance(value, list):
+            return False
+        return all(_fits(each, inner) for each in value) if inner else set(map(type, value)) <= {dict}
+    return isinstance(value, dict) and all(_fits(inner, shape[name]) for name, inner in value.items() if name in shape)
 
 
 @contextmanager
 def errors_told(at: Connection, what: str, *, on_call: Callable[[str], None] = lambda outcome: None) -> Iterator[None]:
-    """Turn whatever requests raises into an error that says who must act."""
+    """Turn whatever goes wrong on the way into an error that says who must act."""
     try:
         yield
     except ReplyRefused as error:
         on_call("broken")
         raise failures.refused(at, what, error) from error
-    except (requests.exceptions.Timeout, ReadTimeoutError, TimeoutError) as error:
+    except TimeoutError as error:
         on_call("timeout")
-        if isinstance(error, requests.exceptions.ConnectTimeout):
-            raise failures.no_connection(at, in_time=False) from error
         raise failures.too_late(at, what) from error
-    except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+    except (NoConnection, Lost, NotSendable) as error:
         tls = failures.tls_failure(at, error)
         if tls is not None:
             on_call("tls")
             raise tls from error
-        if isinstance(error, requests.exceptions.ConnectionError):
-            on_call("unreachable")
-            raise failures.no_connection(at) from error
-        on_call("broken")
-        raise failures.broken(at, what) from error
+        outcome, told = _no_answer(at, what, error)
+        on_call(outcome)
+        raise told from error
+
+
+def _no_answer(at: Connection, what: str, error: Exception) -> tuple[str, Transient]:
+    """A connection that ends without a word is that of nobody: a proxy before a server that is away does so."""
+    if isinstance(error, NoConnection):
+        return ("timeout" if error.late else "unreachable"), failures.no_connection(at, in_time=not error.late)
+    if isinstance(error, Lost) and not error.begun:
+        return "unreachable", failures.no_connection(at)
+    return "broken", failures.broken(at, what)

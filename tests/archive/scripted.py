@@ -8,16 +8,70 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-import httpx
+from urllib.parse import parse_qsl, urlsplit
 
 from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.rest.connection import ArchiveConnection
+from syncd.http.messages import Answer, Body, Headers, Request
 from syncd.model.ids import ArchiveName, OrthancId
+from tests.fakes.http import Pieces
 from tests.planted import SCRIPTED_PASSWORD
 
-Answer = Callable[[httpx.Request], httpx.Response]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request as a test looks at it."""
+
+    method: str
+    url: str
+    host: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    content: bytes
+
+    @classmethod
+    def of(cls, request: Request) -> Asked:
+        parts = urlsplit(request.url)
+        return cls(
+            method=request.method,
+            url=request.url,
+            host=request.origin.host,
+            path=parts.path,
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers=request.headers,
+            content=request.body,
+        )
+
+
+Named = Mapping[str, str] | Iterable[tuple[str, str]]
+
+Reply = Callable[[Asked], Answer]
+"""What is said to a request; it may raise what a transport raises."""
+
+
+def saying(
+    status: int = 200,
+    *,
+    json: Any = None,
+    text: str = "",
+    content: bytes | Iterable[bytes] = b"",
+    headers: Named = (),
+    body: Body | None = None,
+) -> Answer:
+    """An answer: JSON, a text, bytes as one piece or as they come, or a body of a test's own."""
+    if json is not None:
+        content = _written(json)
+    pieces = [content or text.encode()] if isinstance(content, bytes) else content
+    named = headers.items() if isinstance(headers, Mapping) else headers
+    return Answer(status=status, headers=Headers(named), body=body or Pieces(pieces))
+
+
+def _written(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
 
 CONNECTION = ArchiveConnection(
     name=ArchiveName("main"), url="http://orthanc.invalid/pacs", username="user", password=SCRIPTED_PASSWORD, timeout=3
@@ -33,38 +87,45 @@ def orthanc_id(number: int) -> OrthancId:
 STUDY = orthanc_id(1)
 
 
-def answering(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+def answering(value: Any, *, status: int = 200, headers: Named = ()) -> Reply:
     """Always the same JSON."""
-    return lambda request: httpx.Response(status, json=value, headers=headers)
+    return lambda request: saying(status, json=value, headers=headers)
 
 
-def in_turn(*replies: Answer) -> Answer:
+def in_turn(*replies: Reply) -> Reply:
     """One after the other; the last one for ever."""
     left = list(replies)
     return lambda request: (left.pop(0) if len(left) > 1 else left[0])(request)
 
 
-class Scripted(httpx.BaseTransport):
+class Scripted:
     """Answers by method and path below the root; records what was asked."""
 
-    def __init__(self, routes: Mapping[str, Answer]) -> None:
+    def __init__(self, routes: Mapping[str, Reply]) -> None:
         self.routes = dict(routes)
-        self.requests: list[httpx.Request] = []
+        self.requests: list[Asked] = []
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        route = f"{request.method} {request.url.path.removeprefix('/pacs')}"
-        return self.routes.get(route, lambda _: httpx.Response(404))(request)
+    def send(self, request: Request) -> Answer:
+        asked = Asked.of(request)
+        self.requests.append(asked)
+        return self.routes.get(_route(asked), lambda _: saying(404))(asked)
+
+    def close(self) -> None:
+        """There is no connection."""
 
     @property
     def asked(self) -> list[str]:
-        return [f"{each.method} {each.url.path.removeprefix('/pacs')}" for each in self.requests]
+        return [_route(each) for each in self.requests]
 
     def bodies(self, path: str) -> list[Any]:
-        return [json.loads(each.content) for each in self.requests if each.url.path.endswith(path)]
+        return [json.loads(each.content) for each in self.requests if each.path.endswith(path)]
 
 
-def archive(routes: Mapping[str, Answer], **options: Any) -> tuple[OrthancArchive, Scripted]:
+def _route(asked: Asked) -> str:
+    return f"{asked.method} {asked.path.removeprefix('/pacs')}"
+
+
+def archive(routes: Mapping[str, Reply], **options: Any) -> tuple[OrthancArchive, Scripted]:
     """An OrthancArchive before a scripted Orthanc."""
     scripted = Scripted(routes)
     return OrthancArchive(CONNECTION, transport=scripted, **options), scripted
@@ -109,7 +170,7 @@ def instance(number: int, *, series: int, position: str | None = None, sop_class
 
 def study_routes(
     instances: Iterable[Any], *, modern: bool = False, tags: Mapping[str, Any] | None = None
-) -> dict[str, Answer]:
+) -> dict[str, Reply]:
     """All routes that a pass over study 1 with these instances takes; every instance has the same further `tags`."""
     all_instances = list(instances)
     series = sorted({int(each["ParentSeries"].replace("-", ""), 16) for each in all_instances})
@@ -123,7 +184,7 @@ def study_routes(
         f"GET /studies/{STUDY}": answering(study(series, count=len(all_instances) if modern else None)),
         f"GET /studies/{STUDY}/statistics": answering({"CountInstances": len(all_instances)}),
         "POST /tools/bulk-content": answering(all_instances),
-        "POST /tools/find": lambda request: httpx.Response(200, json=all_instances[json.loads(request.content)["Since"] :]),
+        "POST /tools/find": lambda request: saying(200, json=all_instances[json.loads(request.content)["Since"] :]),
         **full,
         **{
             f"GET /series/{orthanc_id(key)}/instances-tags": answering(

@@ -6,16 +6,18 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from syncd.errors import Transient, Unsuitable
+from syncd.http.messages import Answer, Lost
 from tests.archive.scripted import (
     STUDY,
+    Asked,
     answering,
     archive,
     in_turn,
     orthanc_id,
+    saying,
     study,
     system,
 )
@@ -44,17 +46,17 @@ def test_the_high_water_mark_is_asked_far_behind_the_end() -> None:
     """RULES A3: `since=<huge>`; both versions wrap round from 2^63 on."""
     orthanc, scripted = archive({"GET /changes": answering({"Changes": [], "Done": True, "Last": 2362})})
     assert orthanc.high_water_mark() == 2362
-    since = int(scripted.requests[0].url.params["since"])
+    since = int(scripted.requests[0].query["since"])
     assert 2**50 < since < 2**63
 
 
 def test_resources_are_resolved_to_studies_in_chunks() -> None:
     """RULES A2: one bulk call maps a page's instances and series; what is no Orthanc id is not sent."""
 
-    def bulk(request: httpx.Request) -> httpx.Response:
+    def bulk(request: Asked) -> Answer:
         body = json.loads(request.content)
         assert body["Level"] == "Study"
-        return httpx.Response(200, json=[study([], number=1), study([], number=2 + len(body["Resources"]))])
+        return saying(200, json=[study([], number=1), study([], number=2 + len(body["Resources"]))])
 
     orthanc, scripted = archive({"POST /tools/bulk-content": bulk})
     ids = [orthanc_id(number) for number in range(100, 2350)]
@@ -80,7 +82,7 @@ def test_the_inventory_keeps_studies_that_pages_skip() -> None:
     orthanc, scripted = archive({"GET /studies": listing, "POST /tools/bulk-content": bulk})
     assert sorted(each.study_uid for each in orthanc.inventory()) == ["1.2.1", "1.2.2", "1.2.3", "1.2.5"]
     assert sorted(scripted.bodies("/bulk-content")[0]["Resources"]) == [orthanc_id(3), orthanc_id(4)]
-    assert [each.url.params.get("since") for each in scripted.requests if each.method == "GET"] == [None, "0", "2", "3"]
+    assert [each.query.get("since") for each in scripted.requests if each.method == "GET"] == [None, "0", "2", "3"]
 
 
 def test_the_inventory_ends_on_a_server_that_ignores_since() -> None:
@@ -94,7 +96,7 @@ def test_the_inventory_ends_on_a_server_that_ignores_since() -> None:
 @pytest.mark.parametrize("body", ["<html>Log in</html>", "", '["00000000-', "{}"])
 def test_a_listing_that_is_none_is_no_empty_archive(body: str) -> None:
     """RULES A8, D1: nothing may be called gone because a login page was answered."""
-    orthanc, _ = archive({"GET /studies": lambda request: httpx.Response(200, text=body)})
+    orthanc, _ = archive({"GET /studies": lambda request: saying(200, text=body)})
     with pytest.raises(Unsuitable):
         list(orthanc.inventory())
 
@@ -105,7 +107,7 @@ def test_a_listing_is_read_whatever_its_chunks() -> None:
     text = json.dumps(ids, indent=3).encode()
     for size in (1, 7, 45, 46, 1000):
         chunks = [text[at : at + size] for at in range(0, len(text), size)]
-        listing = in_turn(lambda request, c=chunks: httpx.Response(200, content=iter(c)), answering([]))
+        listing = in_turn(lambda request, c=chunks: saying(200, content=iter(c)), answering([]))
         orthanc, scripted = archive({"GET /studies": listing, "POST /tools/bulk-content": answering([])})
         assert list(orthanc.inventory()) == []
         assert sorted(scripted.bodies("/bulk-content")[0]["Resources"]) == ids
@@ -114,12 +116,12 @@ def test_a_listing_is_read_whatever_its_chunks() -> None:
 def test_a_listing_that_breaks_off_is_waited_for() -> None:
     """RULES A8: half a listing is none."""
 
-    def breaks_off(request: httpx.Request) -> httpx.Response:
+    def breaks_off(request: Asked) -> Answer:
         def body() -> Iterator[bytes]:
             yield b"["
-            raise httpx.ReadError("lost")
+            raise Lost("lost")
 
-        return httpx.Response(200, content=body())
+        return saying(200, content=body())
 
     with pytest.raises(Transient):
         list(archive({"GET /studies": breaks_off})[0].inventory())
@@ -147,7 +149,7 @@ def test_names_instead_of_tags_are_not_taken_for_missing_values() -> None:
 @pytest.mark.parametrize("body", ["<html>Log in</html>", "", '["00000000-', "{}"])
 def test_ids_that_are_none_are_no_empty_archive(body: str) -> None:
     """RULES A8: the sweep's listing too."""
-    orthanc, _ = archive({"GET /studies": lambda request: httpx.Response(200, text=body)})
+    orthanc, _ = archive({"GET /studies": lambda request: saying(200, text=body)})
     with pytest.raises(Unsuitable):
         list(orthanc.study_ids())
 

@@ -18,10 +18,10 @@ from syncd.archive.rest.connection import ArchiveConnection
 from syncd.cli import wiring
 from syncd.cli.app import app
 from syncd.logs import exceptions_in_words, plain_values
-from syncd.publish.http import FhirHttp
+from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.settings import sources
 from tests.fakes.fhir import FakeFhir
-from tests.fakes.http import Clock, HttpxTransport, RequestsAdapter
+from tests.fakes.http import Clock, FakeTransport
 from tests.listening import hear, hear_command
 from tests.loop.world import ShortOrthanc
 
@@ -74,9 +74,11 @@ def place(tmp_path: Path, empty_machine: None, monkeypatch: pytest.MonkeyPatch) 
 
     def archive(connection: ArchiveConnection, **more: Any) -> OrthancArchive:
         fake = there.second if connection.name == "second" else there.orthanc
-        return OrthancArchive(connection, transport=HttpxTransport(fake), **more)
+        return OrthancArchive(connection, transport=FakeTransport(fake), **more)
 
-    http = partial(FhirHttp, adapter=lambda: RequestsAdapter(there.fhir))
+    def http(connection: FhirConnection, **more: Any) -> FhirHttp:
+        return FhirHttp(connection, transport=FakeTransport(there.fhir), **more)
+
     monkeypatch.setattr(wiring, "OrthancArchive", archive)
     monkeypatch.setattr(wiring, "FhirHttp", http)
     monkeypatch.setenv("SYNCD_ARCHIVES__MAIN__URL", there.orthanc.url)

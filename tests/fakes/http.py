@@ -1,4 +1,4 @@
-"""One entry for every fake server, and three doors to it: a loopback port, an httpx transport, a requests adapter.
+"""One entry for every fake server, and three doors to it: a loopback port, a transport of ours, a requests adapter.
 
 A fake is a state machine: `handle(method, path, query, headers, body)` takes a request and returns a `Response`, with no
 socket in between, so that a property test can make thousands of steps a second. The difficulty is failure: a reply that
@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,10 +19,12 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import httpx
 import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
+
+from syncd.http.messages import Answer, Headers, Lost, NoConnection
+from syncd.http.messages import Request as Sent
 
 
 class ConnectionRefused(Exception):
@@ -221,24 +223,40 @@ def listening(server: FakeServer) -> Iterator[str]:
         thread.join()
 
 
-class HttpxTransport(httpx.BaseTransport):
-    """The fake as httpx (and so pyorthanc) sees a server."""
+class Pieces:
+    """The body of an answer, in memory."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class FakeTransport:
+    """The fake as our own client sees a server (`syncd.http.messages.Transport`)."""
 
     def __init__(self, server: FakeServer) -> None:
         self._server = server
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def send(self, request: Sent) -> Answer:
         try:
-            answer = handle_url(self._server, request.method, str(request.url), dict(request.headers), request.read())
+            answer = handle_url(self._server, request.method, request.url, request.headers, request.body)
         except ConnectionRefused as error:
-            raise httpx.ConnectError("refused", request=request) from error
+            raise NoConnection from error
         except ReplyLost as error:
-            raise httpx.ReadError("lost", request=request) from error
-        return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body, request=request)
+            raise Lost from error
+        return Answer(status=answer.status, headers=Headers(answer.headers.items()), body=Pieces([answer.body]))
+
+    def close(self) -> None:
+        """There is no connection."""
 
 
 class RequestsAdapter(BaseAdapter):
-    """The fake as requests sees a server: `session.mount(url, RequestsAdapter(server))`."""
+    """The fake as the tests' own requests see a server: `session.mount(url, RequestsAdapter(server))`."""
 
     def __init__(self, server: FakeServer) -> None:
         super().__init__()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import httpx
 import pytest
 
+from syncd.http.messages import Lost, NoConnection, Origin
+from syncd.http.messages import Request as Sent
 from tests.contracts.archive import ArchiveUnderTest
 from tests.contracts.orthanc_contract import FeedContract, archive
 from tests.contracts.orthanc_reading import FIND_LIMIT, ReadingContract
 from tests.contracts.orthanc_together import TogetherContract
-from tests.fakes.http import Clock, HttpxTransport, Response, listening
+from tests.fakes.http import Clock, FakeTransport, Response, basic, listening
 from tests.fakes.orthanc import VERSIONS, FakeOrthanc
 from tests.fakes.orthanc_find import Limits
 from tests.loop.world import ShortOrthanc
@@ -101,15 +104,28 @@ def test_time_alone_makes_a_study_stable() -> None:
     ]
 
 
-def test_httpx_reaches_the_fake_without_a_socket() -> None:
-    """What pyorthanc needs."""
+def _asking(fake: FakeOrthanc) -> Callable[..., tuple[int, Any]]:
+    """Status and JSON of an answer, by our own client."""
+    transport, origin = FakeTransport(fake), Origin.of(fake.url)
+
+    def ask(method: str, target: str) -> tuple[int, Any]:
+        headers = {"Authorization": basic(*_CREDENTIALS)}
+        answer = transport.send(Sent(method=method, origin=origin, target=target, headers=headers))
+        body = b"".join(answer.body)
+        return answer.status, json.loads(body) if body[:1] in (b"{", b"[") else None
+
+    return ask
+
+
+def test_our_own_client_reaches_the_fake_without_a_socket() -> None:
+    """What an archive's client needs."""
     fake = FakeOrthanc(clock=Clock(), credentials=_CREDENTIALS)
-    with httpx.Client(base_url=fake.url, transport=HttpxTransport(fake), auth=_CREDENTIALS) as client:
-        assert client.get("/system").json()["Version"] == "1.12.7"
-        assert client.get("/changes?since=0&limit=4").json()["Done"] is True
-        fake.away = True
-        with pytest.raises(httpx.ConnectError):
-            client.get("/system")
+    ask = _asking(fake)
+    assert ask("GET", "/system")[1]["Version"] == "1.12.7"
+    assert ask("GET", "/changes?since=0&limit=4")[1]["Done"] is True
+    fake.away = True
+    with pytest.raises(NoConnection):
+        ask("GET", "/system")
 
 
 def test_a_lost_reply_and_an_answer_of_the_tests_own() -> None:
@@ -118,10 +134,10 @@ def test_a_lost_reply_and_an_answer_of_the_tests_own() -> None:
     instance = fake.store()
     fake.lose_reply_of(lambda request: request.method == "DELETE")
     fake.answer_instead(lambda request: request.path == "/system", Response(status=502, body=b"<html>"))
-    with httpx.Client(base_url=fake.url, transport=HttpxTransport(fake)) as client:
-        with pytest.raises(httpx.ReadError):
-            client.delete(f"/instances/{instance}")
-        assert client.get("/studies").json() == []
-        assert client.get("/system").status_code == 502
-        assert client.get("/system").status_code == 200
+    ask = _asking(fake)
+    with pytest.raises(Lost):
+        ask("DELETE", f"/instances/{instance}")
+    assert ask("GET", "/studies")[1] == []
+    assert ask("GET", "/system")[0] == 502
+    assert ask("GET", "/system")[0] == 200
     assert [request.method for request in fake.requests] == ["DELETE", "GET", "GET", "GET"]

@@ -28,7 +28,7 @@ def archive(url: str, **connection: Any) -> Callable[[], Any]:
 
     def ask() -> Any:
         with closing(calls):
-            return calls.ask(lambda orthanc: orthanc.get_system(), dict, what="GET /system")
+            return calls.ask(lambda http: http.get("/system"), dict, what="GET /system")
 
     return ask
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -20,11 +19,12 @@ from hypothesis import strategies as st
 from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.rest.connection import ArchiveConnection
 from syncd.errors import SyncdError
+from syncd.http.messages import Answer, Request
 from syncd.model.ids import ArchiveName
 from syncd.publish.listing import list_tagged
 from syncd.publish.lookups import patients, service_requests
 from syncd.publish.server import FhirServer
-from tests.archive.scripted import STUDY, instance, orthanc_id, study, system
+from tests.archive.scripted import STUDY, Asked, instance, orthanc_id, saying, study, system
 from tests.fakes.http import Response
 from tests.publish.scripted import Scripted, http
 
@@ -244,24 +244,26 @@ def test_a_server_may_answer_anything_far_more_often(call: str) -> None:
     settings(max_examples=LONG, **UNHURRIED)(draws(call))()
 
 
-class _Drawn(httpx.BaseTransport):
+class _Drawn:
     """Route by route what fits it, but for some part; never more than a few answers."""
 
     def __init__(self, data: st.DataObject) -> None:
         self._data = data
         self._left = 12
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def send(self, request: Request) -> Answer:
         self._left -= 1
         if self._left < 0:
-            return httpx.Response(503)
-        reply = self._data.draw(replies([self._fitting(request)]))
+            return saying(503)
+        reply = self._data.draw(replies([self._fitting(Asked.of(request))]))
         status = reply.status if self._left % 4 == 0 else 200
-        sent = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
-        return httpx.Response(status, headers=sent, content=iter([reply.body]))
+        return saying(status, headers=reply.headers, content=iter([reply.body]))
 
-    def _fitting(self, request: httpx.Request) -> Any:
-        path = request.url.path
+    def close(self) -> None:
+        """There is no connection."""
+
+    def _fitting(self, request: Asked) -> Any:
+        path = request.path
         body = request.content.decode("latin-1")
         for part, answer in (
             ("/system", system(modern=self._data.draw(st.booleans()))),
@@ -281,4 +283,4 @@ class _Drawn(httpx.BaseTransport):
             return [instance(3, series=2)]
         if '"Series"' in body:
             return [SERIES]
-        return [STUDY] if path == "/studies" and b"expand" not in request.url.query else [study([2], count=1)]
+        return [STUDY] if path == "/studies" and "expand" not in request.query else [study([2], count=1)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from syncd.archive.rest.calls import Calls
@@ -13,7 +12,9 @@ from syncd.archive.rest.connection import ArchiveConnection
 from syncd.errors import Transient
 from syncd.http import connection, deadline
 from syncd.http.failures import ReplyTooLate
+from syncd.http.messages import Answer, Request
 from syncd.model.ids import ArchiveName
+from tests.archive.scripted import saying
 from tests.http.conftest import Papers
 from tests.http.rims import RIMS
 from tests.http.sick import HEAD, answering, dripping
@@ -81,17 +82,20 @@ def test_a_stream_has_an_end_as_well() -> None:
         list(calls.stream("/studies", what="GET /studies"))
 
 
-class _Pieces(httpx.BaseTransport):
+class _Pieces:
     def __init__(self, number: int = 3, *, pause: float = 0.0) -> None:
         self._number, self._pause = number, pause
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def send(self, request: Request) -> Answer:
         def pieces() -> Iterator[bytes]:
             for _ in range(self._number):
                 time.sleep(self._pause)
                 yield b" "
 
-        return httpx.Response(200, content=pieces())
+        return saying(200, content=pieces())
+
+    def close(self) -> None:
+        """There is no connection."""
 
 
 def test_the_end_of_a_turn_is_forgotten_with_it() -> None:

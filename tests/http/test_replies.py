@@ -9,6 +9,8 @@ import zlib
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from syncd.errors import SyncdError, Transient, Unsuitable
 from syncd.http import replies
@@ -20,6 +22,8 @@ from tests.http.sick import HEAD, answering, at_once
 NOT_BELIEVED = {
     "a key twice": b'{"resourceType": "Patient", "id": "1", "id": "2"}',
     "a key twice within": b'{"a": [{"b": 1, "b": 1}]}',
+    "a key twice, blanks": b'{"a" : 1, "b"\n:\t2, "a"\r:3}',
+    "a key twice beside colons": b'{"a": "b\\": c :", "a": "://"}',
     "5,000 digits": b'{"a": ' + b"9" * 5000 + b"}",
     "beyond a double": b'{"a": 1e999}',
     "beyond a double, below": b'{"a": -1e999}',
@@ -44,6 +48,35 @@ def test_what_nobody_can_trust_is_not_believed(body: bytes) -> None:
             read_json(body, lenient=lenient)
 
 
+_keys = st.sampled_from(["a", "b", 'c"', "d:", 'e" :', "\\"])
+_blanks = st.sampled_from(["", " ", "\n", "\t ", "\r\n"])
+_objects = st.recursive(
+    st.sampled_from(['""', "1", '"x:"', '" :"', '"\\":"']),
+    lambda inner: st.lists(st.tuples(_keys, _blanks, _blanks, inner), max_size=3).map(
+        lambda members: "{" + ",".join(json.dumps(key) + one + ":" + two + value for key, one, two, value in members) + "}"
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_objects)
+def test_a_key_that_is_said_twice_is_found_wherever_it_stands(text: str) -> None:
+    """Counted first, and looked at where counting does not tell: both say what looking at each says."""
+    twice: list[bool] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice.append(len(dict(pairs)) != len(pairs))
+        return dict(pairs)
+
+    value = json.loads(text, object_pairs_hook=note)
+    if any(twice):
+        with pytest.raises(Unreadable):
+            read_json(text.encode())
+    else:
+        assert read_json(text.encode()) == value
+
+
 @pytest.mark.parametrize("body", NOT_BELIEVED.values(), ids=NOT_BELIEVED)
 @pytest.mark.parametrize("rim", RIMS)
 def test_a_server_that_says_it_is_not_believed_either(rim: str, body: bytes) -> None:
@@ -61,7 +94,21 @@ def test_a_server_that_says_it_is_not_believed_either(rim: str, body: bytes) -> 
 
 @pytest.mark.parametrize(
     "value",
-    [{}, [], None, 7, -7.25, 2**64, 1e300, "\N{GRINNING FACE}", {"a": {"a": 1}}, [[[]]], "\\ud800", {"ü": ""}],
+    [
+        {},
+        [],
+        None,
+        7,
+        -7.25,
+        2**64,
+        1e300,
+        "\N{GRINNING FACE}",
+        {"a": {"a": 1}},
+        [[[]]],
+        "\\ud800",
+        {"ü": ""},
+        {'a": :': 'b": :', "c://": [{}]},
+    ],
 )
 def test_everything_else_is_read_as_it_is(value: Any) -> None:
     """Also what only looks like half a character, and a character of two halves."""

@@ -36,7 +36,7 @@ from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
 from syncd.selection.site import Selection
 from tests.fakes.fhir import FakeFhir
-from tests.fakes.http import Clock, HttpxTransport, Request, RequestsAdapter, Response
+from tests.fakes.http import Clock, FakeTransport, Request, Response
 from tests.fakes.orthanc import FakeOrthanc
 from tests.fakes.orthanc_tags import tags_of
 from tests.ledger.made import claim_study
@@ -122,7 +122,7 @@ class World:
         fake = self.fake(name)
         return OrthancArchive(
             ArchiveConnection(name=name, url=fake.url, username="syncd", password=ARCHIVE_PASSWORD),
-            transport=HttpxTransport(fake),
+            transport=FakeTransport(fake),
         )
 
     def with_second(self, **chosen: Any) -> World:
@@ -146,7 +146,7 @@ class World:
 
     def new_server(self, url: str = "") -> FhirServer:
         connection = FhirConnection(url=url or self.fhir.url, auth_kind="bearer", token=FHIR_TOKEN)
-        return FhirServer(FhirHttp(connection, adapter=lambda: RequestsAdapter(self.fhir)))
+        return FhirServer(FhirHttp(connection, transport=FakeTransport(self.fhir)))
 
     @property
     def site(self) -> Site:

@@ -450,8 +450,13 @@ MUTANTS = (
         rule="S2",
         breaks="credentials and patients go wherever a server points to",
         edits=(
-            Edit("syncd/publish/http.py", "allow_redirects=False", "allow_redirects=True"),
-            Edit("syncd/publish/transport.py", "session = _Session()", "session = requests.Session()"),
+            Edit(
+                "syncd/http/client.py",
+                "        if answer.headers.cookies:\n",
+                "        if 300 <= answer.status < 400:\n"
+                "            return self.send(method, answer.headers['location'], headers=headers, body=body)\n"
+                "        if answer.headers.cookies:\n",
+            ),
         ),
         noticed_by=("tests/publish/test_http.py::test_redirects_are_not_followed",),
     ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
-from tests.fakes.http import Clock, FakeServer, Request, RequestsAdapter, Response, json_response
+from tests.fakes.http import Clock, FakeServer, FakeTransport, Request, Response, json_response
 
 JSON = "application/fhir+json;charset=utf-8"
 
@@ -26,7 +26,7 @@ class Scripted(FakeServer):
 
 
 def http(fake: FakeServer, **connection: Any) -> FhirHttp:
-    return FhirHttp(FhirConnection(url=fake.url, **connection), adapter=lambda: RequestsAdapter(fake))
+    return FhirHttp(FhirConnection(url=fake.url, **connection), transport=FakeTransport(fake))
 
 
 def server(fake: FakeServer, **connection: Any) -> FhirServer:

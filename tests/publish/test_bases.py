@@ -11,14 +11,14 @@ from syncd.plan.decide import Found
 from syncd.publish.bases import Bases, PageGone
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
-from tests.fakes.http import FakeServer, RequestsAdapter, Response
+from tests.fakes.http import FakeServer, FakeTransport, Response
 from tests.publish.scripted import Scripted, fhir, outcome, paths, server
 
 PATIENT = {"resourceType": "Patient", "id": "a"}
 
 
 def _at(fake: FakeServer, url: str) -> FhirServer:
-    return FhirServer(FhirHttp(FhirConnection(url=url), adapter=lambda: RequestsAdapter(fake)))
+    return FhirServer(FhirHttp(FhirConnection(url=url), transport=FakeTransport(fake)))
 
 
 def _page(*resources: dict[str, Any], own: str = "", following: str = "", base: str = "") -> Response:

@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-import requests
-from urllib3.exceptions import MaxRetryError, SSLError
 
 from syncd.errors import LedgerUnavailable, Transient, Unreachable, Unsuitable
 from syncd.http.failures import ReplyTooLate
+from syncd.http.messages import Answer, Lost, NoConnection, NotHttp, NotSendable, Request
 from syncd.model.correlation import correlation_id
 from syncd.publish import http as room
 from syncd.publish.http import FhirConnection, FhirHttp, Reply
@@ -54,31 +53,43 @@ def raw() -> Iterator[Raw]:
 
 
 def _raising(error: Exception) -> FhirHttp:
-    class Broken(requests.adapters.BaseAdapter):
-        def send(self, *_: object, **__: object) -> requests.Response:
+    class Broken:
+        def send(self, request: Request) -> Answer:
             raise error
 
         def close(self) -> None:
             return None
 
-    return FhirHttp(FhirConnection(url="http://fake.invalid/fhir"), adapter=Broken)
+    return FhirHttp(FhirConnection(url="http://fake.invalid/fhir"), transport=Broken())
+
+
+def _because(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def _begun() -> Lost:
+    error = Lost("broken off")
+    error.begun = True
+    return error
 
 
 @pytest.mark.parametrize(
     ("error", "expected", "outcome"),
     [
-        (requests.exceptions.ReadTimeout(), ReplyTooLate, "timeout"),
-        (requests.exceptions.ConnectTimeout(), Unreachable, "timeout"),
-        (requests.exceptions.ConnectionError(), Unreachable, "unreachable"),
-        (requests.exceptions.SSLError(MaxRetryError(None, "", SSLError(ssl.SSLCertVerificationError()))), Unsuitable, "tls"),
-        (requests.exceptions.SSLError(MaxRetryError(None, "", SSLError(ssl.SSLError()))), Unreachable, "tls"),
-        (requests.exceptions.ChunkedEncodingError(), Transient, "broken"),
-        (requests.exceptions.ContentDecodingError(), Transient, "broken"),
-        (requests.exceptions.InvalidURL(), Transient, "broken"),
+        (TimeoutError(), ReplyTooLate, "timeout"),
+        (NoConnection(late=True), Unreachable, "timeout"),
+        (NoConnection(), Unreachable, "unreachable"),
+        (Lost("no whole head"), Unreachable, "unreachable"),
+        (_because(NoConnection(), ssl.SSLCertVerificationError()), Unsuitable, "tls"),
+        (_because(NoConnection(), ssl.SSLError()), Unreachable, "tls"),
+        (_begun(), Transient, "broken"),
+        (NotSendable(), Transient, "broken"),
+        (NotHttp(), Transient, "broken"),
     ],
 )
 def test_every_fault_ends_here(error: Exception, expected: type[Exception], outcome: str) -> None:
-    """Library exceptions end at the rim, chained; the metric learns how the call ended."""
+    """What a connection raises ends at the rim, chained; the metric learns how the call ended."""
     heard: list[str] = []
     broken = _raising(error)
     broken._on_call = heard.append

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from deploy.native.servers import Orthanc
 from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.reading import reader
 from syncd.archive.rest.connection import ArchiveConnection
+from syncd.http.messages import Answer, Request, Transport
+from syncd.http.pool import Pool
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.snapshot import StudySnapshot
 from syncd.model.study.raw import RawStudy, Unread
@@ -31,7 +34,7 @@ def archive_of(either: Archive) -> Iterator[Reading]:
     """A client of the archive."""
     with ExitStack() as after:
 
-        def opened(transport: httpx.BaseTransport | None = None) -> OrthancArchive:
+        def opened(transport: Transport | None = None) -> OrthancArchive:
             connection = ArchiveConnection(
                 name=ArchiveName("main"), url=either.url, username=either.username, password=either.password, timeout=60.0
             )
@@ -64,19 +67,19 @@ def _read(archive: OrthancArchive, study: OrthancId) -> tuple[RawStudy, StudySna
     return raw, build(raw)
 
 
-class _Late(httpx.HTTPTransport):
+class _Late(Pool):
     """No answer from one route within any time."""
 
     def __init__(self, path: str) -> None:
-        super().__init__()
+        super().__init__(ssl.create_default_context(), timeout=60.0, most=16)
         self._path = path
         self.asked = 0
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path == self._path:
+    def send(self, request: Request) -> Answer:
+        if urlsplit(request.url).path == self._path:
             self.asked += 1
-            raise httpx.ReadTimeout("late", request=request)
-        return super().handle_request(request)
+            raise TimeoutError("late")
+        return super().send(request)
 
 
 def _safety(snapshot: StudySnapshot) -> set[str]:

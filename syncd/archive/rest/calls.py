@@ -1,7 +1,7 @@
 """One HTTP call to Orthanc, and who must act when it fails.
 
-Nothing of httpx leaves this module: each failure becomes `Transient` (wait), `Unreachable` (wait; say what to look at) or
-`Unsuitable` (the operator must act, and we wait for it), and no message carries a word of the body (RULES S1).
+What goes wrong on the way ends in this module: each failure becomes `Transient` (wait), `Unreachable` (wait; say what to
+look at) or `Unsuitable` (the operator must act, and we wait for it), and no message carries a word of the body (RULES S1).
 
 Idle connections do not last: Orthanc closes them after one second, and a request sent at that moment is lost without
 having been seen; every call made here only reads, so it is simply sent once more on a fresh connection.
@@ -9,21 +9,21 @@ having been seen; every call made here only reads, so it is simply sent once mor
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from http.cookiejar import CookieJar
 from typing import Any, TypeVar
-
-import httpx
-from pyorthanc import Orthanc
+from urllib.parse import urlencode
 
 from syncd.archive.rest.answers import Malformed, objects
 from syncd.archive.rest.connection import ArchiveConnection
-from syncd.archive.rest.transport import BoundedTransport, TimedTransport
 from syncd.errors import SyncdError, Transient, Unsuitable
 from syncd.http import deadline, failures
+from syncd.http.client import Client, Response
 from syncd.http.failures import Busy, ReplyUnreadable
-from syncd.http.headers import CookieRules, Credentials, common_headers, retry_after
+from syncd.http.headers import common_headers, retry_after
+from syncd.http.messages import Lost, NoConnection, NotHttp, NotSendable, Taken, Transport
 from syncd.http.replies import ReplyRefused, Unreadable, read_json
 
 MAX_REPLY = 128 * 1024 * 1024
@@ -42,7 +42,48 @@ OK, NOT_FOUND, DENIED, BUSY, UNREACHABLE, UNREADABLE, REFUSED = (
 
 Noun = TypeVar("Noun")
 
-_ASKING_FOR_PATIENCE = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+_ASKING_FOR_PATIENCE = (429, 503)
+_PAGE = re.compile(rb"\s*<")
+
+
+class Door:
+    """Requests below an archive's root."""
+
+    def __init__(self, connection: ArchiveConnection, *, transport: Transport | None, limit: int) -> None:
+        self._root = connection.url.rstrip("/")
+        self._credentials = connection.credentials()
+        self._client = Client(
+            transport, tls=connection.tls(), timeout=connection.timeout, limit=limit, most=CONNECTIONS, idle=KEEPALIVE
+        )
+
+    def get(self, path: str, *, params: Mapping[str, object] | None = None) -> Response:
+        """`path` begins with a slash; it may bring a query of its own, which is sent as it is."""
+        return self._send("GET", f"{path}?{urlencode(params)}" if params else path).read()
+
+    def post(self, path: str, *, json: object = None, content: bytes | None = None) -> Response:
+        """`json` as a body, or `content` as it is."""
+        if content is not None:
+            return self._send("POST", path, body=content).read()
+        return self._send("POST", path, body=_WRITTEN.encode(json).encode(), kind="application/json").read()
+
+    def open(self, path: str) -> Response:
+        """A GET whose body is not read yet."""
+        return self._send("GET", path)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _send(self, method: str, path: str, *, body: bytes = b"", kind: str = "") -> Response:
+        headers = {**common_headers(), "Accept": "application/json", **self._credentials.headers()}
+        if kind:
+            headers["Content-Type"] = kind
+        return self._client.send(method, self._root, path, headers=headers, body=body)
+
+
+Call = Callable[[Door], Response]
+"""A request by the archive's door, for instance `lambda http: http.get("/system")`."""
+
+_WRITTEN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Calls:
@@ -52,7 +93,7 @@ class Calls:
         self,
         connection: ArchiveConnection,
         *,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
         on_call: Callable[[str], None] | None = None,
         max_reply: int = MAX_REPLY,
     ) -> None:
@@ -60,13 +101,10 @@ class Calls:
         self._credentials = connection.credentials()
         self._longest = connection.longest
         self._on_call = on_call or (lambda outcome: None)
-        inner = transport or TimedTransport(tls=connection.tls(), connections=CONNECTIONS, keepalive=KEEPALIVE)
-        self._orthanc = _client(connection, BoundedTransport(inner, limit=max_reply), self._credentials)
+        self._door = Door(connection, transport=transport, limit=max_reply)
 
-    def ask(
-        self, call: Callable[[Any], Any], read: Callable[[Any], Noun], *, what: str, absent: SyncdError | None = None
-    ) -> Noun:
-        """What `read` makes of the JSON that `call` (given the pyorthanc client) is answered. A 404 raises `absent` where it
+    def ask(self, call: Call, read: Callable[[Any], Noun], *, what: str, absent: SyncdError | None = None) -> Noun:
+        """What `read` makes of the JSON that `call` (given the archive's door) is answered. A 404 raises `absent` where it
         is expected.
 
         `what` names the route in messages, e.g. `GET /changes`.
@@ -85,7 +123,7 @@ class Calls:
         """`POST /tools/find`: a page of what fits."""
         body = {"Level": level, "Query": {}, "Short": True, "Since": since, "Limit": limit, **asked}
         return self.ask(
-            lambda orthanc: orthanc.post_tools_find(json=body),
+            lambda http: http.post("/tools/find", json=body),
             lambda value: [read(each) for each in objects(value)],
             what="POST /tools/find",
         )
@@ -96,7 +134,7 @@ class Calls:
         """`POST /tools/bulk-content`: all of that level that belongs to these resources."""
         body = {"Resources": list(ids), "Level": level, "Metadata": metadata, "Short": True}
         return self.ask(
-            lambda orthanc: orthanc.post_tools_bulk_content(json=body),
+            lambda http: http.post("/tools/bulk-content", json=body),
             lambda value: [read(each) for each in objects(value)],
             what="POST /tools/bulk-content",
         )
@@ -107,24 +145,20 @@ class Calls:
 
     def content(self, path: str, *, what: str, absent: SyncdError) -> bytes:
         """The bytes of a GET as they are; a 404 raises `absent`."""
-        response = self._send(lambda orthanc: orthanc.get(orthanc.url + path), what=what)
+        response = self._send(lambda http: http.get(path), what=what)
         self._judge(response, what=what, absent=absent)
         self._on_call(OK)
-        return bytes(response.content)
+        return bytes(response.body)
 
     def stream(self, path: str, *, what: str) -> Iterator[bytes]:
         """The body of a GET as it arrives; what its reader does in between is held to no end of ours, nor does it count as
         the archive's time."""
         until = deadline.of_request(self._longest)
 
-        def open_stream(orthanc: Any) -> httpx.Response:
-            opened: httpx.Response = orthanc.send(orthanc.build_request("GET", orthanc.url + path), stream=True)
-            return opened
-
-        response = self._send(open_stream, what=what)
+        response = self._send(lambda http: http.open(path), what=what)
         with closing(response):
             self._judge(response, what=what, absent=None)
-            chunks = iter(response.iter_bytes())
+            chunks = response.pieces()
             while True:
                 with deadline.kept(until), self._translate_errors(what):
                     until.check()
@@ -142,28 +176,28 @@ class Calls:
         return self._unsuitable(f"{what} is not answered as Orthanc does; {hint}")
 
     def close(self) -> None:
-        self._orthanc.close()
+        self._door.close()
 
-    def _send(self, call: Callable[[Any], httpx.Response], *, what: str) -> httpx.Response:
+    def _send(self, call: Call, *, what: str) -> Response:
         """The response, whatever its status. Sent once more where it was lost, and where other credentials may help."""
         until = deadline.of_request(self._longest)
         with deadline.kept(until), self._translate_errors(what):
             until.check()
             try:
-                response = call(self._orthanc)
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                response = call(self._orthanc)
+                response = call(self._door)
+            except Lost:
+                response = call(self._door)
             if self._is_refused(response):
                 self._on_call(DENIED)
                 response.close()
-                response = call(self._orthanc)
+                response = call(self._door)
                 self._is_refused(response)
         return response
 
-    def _is_refused(self, response: httpx.Response) -> bool:
+    def _is_refused(self, response: Response) -> bool:
         """Whether other credentials may help. What is raised leaves no answer that holds its connection."""
         try:
-            return response.status_code == httpx.codes.UNAUTHORIZED and self._credentials.refused()
+            return response.status == 401 and self._credentials.refused()
         except SyncdError:
             response.close()
             raise
@@ -175,51 +209,46 @@ class Calls:
         except ReplyRefused as error:
             self._on_call(REFUSED)
             raise failures.refused(self._at, what, error) from error
-        except (httpx.TimeoutException, TimeoutError) as error:
+        except TimeoutError as error:
             self._on_call(UNREACHABLE)
-            raise self._timeout_error(error, what=what) from error
-        except httpx.TransportError as error:
+            late = failures.too_late(self._at, what)
+            # That all connections were taken says nothing about what was asked for.
+            raise Transient(str(late), server=self._at.server) if isinstance(error, Taken) else late from error
+        except (NoConnection, Lost, NotHttp) as error:
             self._on_call(UNREACHABLE)
-            raise self._transport_error(error, what=what) from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise self._no_answer(error, what=what) from error
+        except NotSendable as error:
             self._on_call(REFUSED)
             raise self._unsuitable(f"{what} cannot be asked ({type(error).__name__})") from error
 
-    def _timeout_error(self, error: Exception, *, what: str) -> SyncdError:
-        if isinstance(error, httpx.ConnectTimeout):
-            return failures.no_connection(self._at, in_time=False)
-        late = failures.too_late(self._at, what)
-        # That all connections were taken says nothing about what was asked for.
-        return Transient(str(late), server=self._at.server) if isinstance(error, httpx.PoolTimeout) else late
-
-    def _transport_error(self, error: httpx.TransportError, *, what: str) -> SyncdError:
+    def _no_answer(self, error: Exception, *, what: str) -> SyncdError:
+        if isinstance(error, NotHttp):
+            return self._unsuitable(f"{self._at.setting('URL')} must begin with http:// or https://")
         tls = failures.tls_failure(self._at, error)
         if tls is not None:
             return tls
-        if isinstance(error, httpx.UnsupportedProtocol):
-            return self._unsuitable(f"{self._at.setting('URL')} must begin with http:// or https://")
-        if isinstance(error, httpx.ConnectError):
-            return failures.no_connection(self._at)
+        if isinstance(error, NoConnection):
+            return failures.no_connection(self._at, in_time=not error.late)
         return failures.broken(self._at, what)
 
     def _unsuitable(self, message: str) -> Unsuitable:
         return Unsuitable(f"{self._at.who}: {message}", server=self._at.server)
 
-    def _judge(self, response: httpx.Response, *, what: str, absent: SyncdError | None) -> None:
+    def _judge(self, response: Response, *, what: str, absent: SyncdError | None) -> None:
         """Raise what the status says; return for 200."""
-        status = response.status_code
-        if status == httpx.codes.OK:
+        status = response.status
+        if status == 200:
             return
-        if status == httpx.codes.NOT_FOUND:
+        if status == 404:
             self._on_call(NOT_FOUND)
             raise absent or self.not_orthanc(what)
-        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        if status in (401, 403):
             self._on_call(DENIED)
             both = f"{self._at.setting('USERNAME')} and {self._at.setting('PASSWORD')}"
             if self._at.authorization is not None:
                 both = f"{self._at.setting('AUTH__KIND')} and what it needs"
             raise self._unsuitable(f"refuses our credentials (HTTP {status}); set {both}")
-        if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS) or status >= 500:
+        if status in (408, 429) or status >= 500:
             self._on_call(BUSY)
             kind = Busy if status in _ASKING_FOR_PATIENCE else Transient
             pause = retry_after(response.headers.get("Retry-After", ""))
@@ -229,9 +258,9 @@ class Calls:
             raise Unsuitable(failures.redirected(self._at, status), server=self._at.server)
         raise self._unsuitable(f"{what} is answered HTTP {status}; does a proxy stand before Orthanc?")
 
-    def _read(self, response: httpx.Response, *, what: str) -> Any:
-        body = response.content
-        if body.lstrip()[:1] == b"<":
+    def _read(self, response: Response, *, what: str) -> Any:
+        body = response.body
+        if _PAGE.match(body):
             self._on_call(UNREADABLE)
             raise self._unsuitable(
                 f"{what} is answered by a web page instead of JSON; "
@@ -247,22 +276,3 @@ class Calls:
             raise failures.refused(self._at, what, error) from error
         self._on_call(OK)
         return value
-
-
-def _client(connection: ArchiveConnection, transport: httpx.BaseTransport, credentials: Credentials) -> Any:
-    """pyorthanc's client: no redirects, no compression, and nothing from the environment (proxies, .netrc)."""
-
-    def complete(request: httpx.Request) -> None:
-        request.headers.update({**common_headers(), **credentials.headers()})
-
-    return Orthanc(
-        connection.url.rstrip("/"),
-        return_raw_response=True,
-        transport=transport,
-        timeout=connection.timeout,
-        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-        trust_env=False,
-        follow_redirects=False,
-        event_hooks={"request": [complete]},
-        cookies=CookieJar(policy=CookieRules()),
-    )

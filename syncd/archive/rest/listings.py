@@ -30,7 +30,7 @@ class Listings:
 
     def system(self) -> Mapping[str, Any]:
         """`GET /system`, with `Version` and `ApiVersion`."""
-        return self._calls.ask(lambda orthanc: orthanc.get_system(), _system, what="GET /system")
+        return self._calls.ask(lambda http: http.get("/system"), _system, what="GET /system")
 
     def now(self) -> float:
         """`GET /tools/now`: the archive's clock (UTC, in whole seconds), in seconds since the epoch."""
@@ -44,7 +44,7 @@ class Listings:
     def dicomweb_root(self) -> str:
         """`GET /plugins/dicom-web`: the path of its service; raises `NoPlugin`."""
         return self._calls.ask(
-            lambda orthanc: orthanc.get_plugins_id("dicom-web"),
+            lambda http: http.get("/plugins/dicom-web"),
             lambda value: answers.dicomweb_root(answers.an_object(value)),
             what="GET /plugins/dicom-web",
             absent=NoPlugin(),
@@ -60,7 +60,7 @@ class Listings:
             return page
 
         params = {"since": since, "limit": limit}
-        return self._calls.ask(lambda orthanc: orthanc.get_changes(params=params), read, what="GET /changes")
+        return self._calls.ask(lambda http: http.get("/changes", params=params), read, what="GET /changes")
 
     def bulk_studies(self, ids: Sequence[str]) -> list[StudyListing]:
         """`POST /tools/bulk-content`: the studies of these resources of any level; unknown ones are left out."""
@@ -69,7 +69,7 @@ class Listings:
     def lookup(self, study_uid: str) -> tuple[OrthancId, ...]:
         """`POST /tools/lookup`: the studies with this StudyInstanceUID."""
         return self._calls.ask(
-            lambda orthanc: orthanc.post(f"{orthanc.url}/tools/lookup", content=study_uid.encode()),
+            lambda http: http.post("/tools/lookup", content=study_uid.encode()),
             lambda value: answers.looked_up_studies(answers.objects(value)),
             what="POST /tools/lookup",
         )
@@ -82,14 +82,14 @@ class Listings:
         """`GET /studies?expand`: a page of details."""
         params = {"expand": "", "short": "", "since": since, "limit": STUDIES_PAGE}
         return self._calls.ask(
-            lambda orthanc: orthanc.get_studies(params=params),
+            lambda http: http.get("/studies", params=params),
             lambda value: [answers.study_listing(each) for each in answers.objects(value)],
             what="GET /studies?expand",
         )
 
     def total_instances(self) -> int:
         """`GET /statistics`: the number of instances in the whole archive."""
-        return self._calls.ask(lambda orthanc: orthanc.get_statistics(), answers.counted_instances, what="GET /statistics")
+        return self._calls.ask(lambda http: http.get("/statistics"), answers.counted_instances, what="GET /statistics")
 
     def find_counts(self, study_uids: Sequence[str], *, since: int) -> list[tuple[OrthancId, int | None]]:
         """`POST /tools/find`: a page of how many instances these studies have, all if none is named (1.12.5 and later)."""

@@ -44,7 +44,7 @@ class Routes:
         _check(orthanc_id, absent=_no_study(orthanc_id))
         params = {"short": "", **({"requested-tags": "NumberOfStudyRelatedInstances"} if counted else {})}
         return self._calls.ask(
-            lambda orthanc: orthanc.get_studies_id(orthanc_id, params=params),
+            lambda http: http.get(f"/studies/{orthanc_id}", params=params),
             lambda value: (answers.study_header(value, archive=self._archive), answers.number_of_instances(value)),
             what="GET /studies/{id}",
             absent=_no_study(orthanc_id),
@@ -54,7 +54,7 @@ class Routes:
         """`GET /studies/{id}/series`."""
         _check(orthanc_id, absent=_no_study(orthanc_id))
         return self._calls.ask(
-            lambda orthanc: orthanc.get_studies_id_series(orthanc_id, params={"short": ""}),
+            lambda http: http.get(f"/studies/{orthanc_id}/series", params={"short": ""}),
             lambda value: [answers.series_entry(each) for each in answers.objects(value)],
             what="GET /studies/{id}/series",
             absent=_no_study(orthanc_id),
@@ -64,7 +64,7 @@ class Routes:
         """`GET /studies/{id}/statistics`: the number of instances."""
         _check(orthanc_id, absent=_no_study(orthanc_id))
         return self._calls.ask(
-            lambda orthanc: orthanc.get_studies_id_statistics(orthanc_id),
+            lambda http: http.get(f"/studies/{orthanc_id}/statistics"),
             answers.counted_instances,
             what="GET /studies/{id}/statistics",
             absent=_no_study(orthanc_id),
@@ -77,7 +77,7 @@ class Routes:
         torn = _no_instance(instance_id)
         _check(instance_id, absent=torn)
         return self._calls.ask(
-            lambda orthanc: orthanc.get(f"{orthanc.url}/instances/{instance_id}/tags?short{_without_limit(whole)}"),
+            lambda http: http.get(f"/instances/{instance_id}/tags?short{_without_limit(whole)}"),
             answers.an_object,
             what="GET /instances/{id}/tags",
             absent=torn,
@@ -110,7 +110,7 @@ class Routes:
         """The same of what holds values: which tags (`gggg-eeee`) the instance (no `place`) or an item (a sequence and a
         number, last) has, or which items (`0`, `1`, …) a sequence."""
         path, lost = _content(instance_id, place), _no_instance(instance_id)
-        return self._calls.ask(lambda orthanc: orthanc.get(orthanc.url + path), answers.names, what=_CONTENT, absent=lost)
+        return self._calls.ask(lambda http: http.get(path), answers.names, what=_CONTENT, absent=lost)
 
     def is_listed(self, instance_id: OrthancId) -> bool:
         """`GET /instances/{id}`: whether the index has it, whatever became of its file."""
@@ -125,12 +125,12 @@ class Routes:
     def some_study(self, since: int) -> OrthancId | None:
         """`GET /studies?since=&limit=1`: the study at this place of the listing, if there is one."""
         params = {"since": since, "limit": 1}
-        found = self._calls.ask(lambda orthanc: orthanc.get_studies(params=params), answers.ids, what="GET /studies")
+        found = self._calls.ask(lambda http: http.get("/studies", params=params), answers.ids, what="GET /studies")
         return next(iter(found), None)
 
     def total_studies(self) -> int:
         """`GET /statistics`: the number of studies in the whole archive."""
-        return self._calls.ask(lambda orthanc: orthanc.get_statistics(), answers.counted_studies, what="GET /statistics")
+        return self._calls.ask(lambda http: http.get("/statistics"), answers.counted_studies, what="GET /statistics")
 
     def calling_aet(self, instance_id: OrthancId) -> str:
         """`GET /instances/{id}/metadata/RemoteAET`; empty where there is none, or the instance is gone."""
@@ -156,7 +156,7 @@ class Routes:
         torn = TornRead(f"series {series_id} is gone, or a file of it is")
         _check(series_id, absent=torn)
         return self._calls.ask(
-            lambda orthanc: orthanc.get(f"{orthanc.url}/series/{series_id}/{kind}?short={more}"),
+            lambda http: http.get(f"/series/{series_id}/{kind}?short={more}"),
             read,
             what=f"GET /series/{{id}}/{kind}",
             absent=torn,

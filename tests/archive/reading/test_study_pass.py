@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 from syncd.archive.reading import agreement as module
 from syncd.errors import StudyError, StudyGone, TornRead
+from syncd.http.messages import Answer
 from syncd.model.study.raw import RawStudy
 from tests.archive.scripted import (
     STUDY,
-    Answer,
+    Asked,
+    Reply,
     answering,
     archive,
     in_turn,
     instance,
     orthanc_id,
+    saying,
     study,
     study_routes,
     system,
@@ -38,7 +40,7 @@ TWO_SERIES = [
 ]
 
 
-def read(routes: dict[str, Answer]) -> RawStudy:
+def read(routes: dict[str, Reply]) -> RawStudy:
     return archive(routes)[0].read_study(STUDY)
 
 
@@ -71,7 +73,7 @@ def test_stability_is_that_of_the_last_call() -> None:
     assert raw.read_started_at == "20260301T101500"
 
 
-def torn(**changes: Answer) -> dict[str, Answer]:
+def torn(**changes: Reply) -> dict[str, Reply]:
     return {**study_routes(TWO_SERIES), **changes}
 
 
@@ -92,9 +94,7 @@ def torn(**changes: Answer) -> dict[str, Answer]:
         pytest.param(
             torn(**{HEADER: in_turn(answering(study([11, 12])), answering(study([11, 12, 13])))}), id="a series came"
         ),
-        pytest.param(
-            torn(**{f"GET /instances/{orthanc_id(23)}/tags": lambda request: httpx.Response(404)}), id="an instance went"
-        ),
+        pytest.param(torn(**{f"GET /instances/{orthanc_id(23)}/tags": lambda request: saying(404)}), id="an instance went"),
         pytest.param(
             {**study_routes(TWO_SERIES, modern=True), HEADER: answering(study([11, 12]))}, id="downgraded: no count"
         ),
@@ -107,7 +107,7 @@ def torn(**changes: Answer) -> dict[str, Answer]:
         ),
     ],
 )
-def test_what_does_not_fit_is_unknown_and_never_a_smaller_study(routes: dict[str, Answer]) -> None:
+def test_what_does_not_fit_is_unknown_and_never_a_smaller_study(routes: dict[str, Reply]) -> None:
     """RULES A7: a mismatch, a series without instances or an empty answer is "unknown"."""
     with pytest.raises(TornRead):
         read(routes)
@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_unknown_and_never_a_smaller_study(routes: dict[str
 def test_a_study_that_is_gone_is_a_hint(modern: bool, when: str) -> None:
     """RULES D1: a 404 proves nothing; the caller asks `lookup`."""
     routes = study_routes(TWO_SERIES, modern=modern)
-    missing: Answer = lambda request: httpx.Response(404)  # noqa: E731
+    missing: Reply = lambda request: saying(404)  # noqa: E731
     routes[HEADER] = missing if when == "first" else in_turn(routes[HEADER], missing)
     with pytest.raises(StudyGone):
         read(routes)
@@ -127,9 +127,7 @@ def test_a_study_that_is_gone_is_a_hint(modern: bool, when: str) -> None:
 def test_a_find_that_the_site_cuts_is_paged_to_its_end() -> None:
     """RULES A7: `/tools/find` is silently cut by LimitFindInstances; page it with `Since`."""
     routes = study_routes(TWO_SERIES, modern=True)
-    routes["POST /tools/find"] = lambda request: httpx.Response(
-        200, json=TWO_SERIES[json.loads(request.content)["Since"] :][:1]
-    )
+    routes["POST /tools/find"] = lambda request: saying(200, json=TWO_SERIES[json.loads(request.content)["Since"] :][:1])
     orthanc, scripted = archive(routes)
     assert len(orthanc.read_study(STUDY).instances) == 3
     assert [body["Since"] for body in scripted.bodies("/tools/find")] == [0, 1, 2]
@@ -254,7 +252,7 @@ def test_every_image_is_asked_where_only_others_may_say_something(
     """RULES B9, B10: who has an attribute empty that is not empty in all may hide two people, or an order."""
     routes = study_routes(LONG_SERIES, tags=said)
     routes |= {f"GET /series/{orthanc_id(11)}/shared-tags": answering(shared)}
-    routes |= {f"GET /instances/{orthanc_id(100)}/content/0008-0050": lambda request: httpx.Response(200, content=b"")}
+    routes |= {f"GET /instances/{orthanc_id(100)}/content/0008-0050": lambda request: saying(200, content=b"")}
     orthanc, scripted = archive(routes)
     orthanc.read_study(STUDY)
     assert [KINDS[each.rsplit("/", 1)[1]] for each in scripted.asked if each.endswith("-tags")] == asked
@@ -298,11 +296,11 @@ def test_a_series_too_long_to_ask_for_everything_is_found_by_pages_on_1_12(monke
     entries = [instance(100 + at, series=11) for at in range(3)]
     found = [{"ID": each["ID"], "RequestedTags": {"0018,0015": "HAND"}} for each in entries]
 
-    def find(request: httpx.Request) -> httpx.Response:
+    def find(request: Asked) -> Answer:
         asked = json.loads(request.content)
         if "ParentStudy" in asked:
-            return httpx.Response(200, json=entries[asked["Since"] :])
-        return httpx.Response(200, json=found[asked["Since"] : asked["Since"] + asked["Limit"]])
+            return saying(200, json=entries[asked["Since"] :])
+        return saying(200, json=found[asked["Since"] : asked["Since"] + asked["Limit"]])
 
     orthanc, scripted = archive({**study_routes(entries, modern=True), "POST /tools/find": find})
     assert orthanc.read_study(STUDY).series[0].images == ({"0018,0015": "HAND"},) * 3
@@ -329,7 +327,7 @@ def test_an_image_that_came_while_all_were_asked_tears_the_read() -> None:
 def test_a_study_beyond_the_limit_is_parked_and_names_it() -> None:
     """README.md: parked `too-large`."""
     orthanc, _ = archive(
-        {**study_routes(TWO_SERIES), "POST /tools/bulk-content": lambda _: httpx.Response(200, content=iter([b" " * 9999]))},
+        {**study_routes(TWO_SERIES), "POST /tools/bulk-content": lambda _: saying(200, content=iter([b" " * 9999]))},
         max_reply=2000,
     )
     with pytest.raises(StudyError) as raised:

@@ -6,15 +6,27 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import httpx
 import pytest
 
 from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.reading import reader
 from syncd.archive.reading.elements import MOST_CALLS
 from syncd.errors import TornRead, Transient
+from syncd.http.messages import Answer
 from syncd.model.study.raw import Unread
-from tests.archive.scripted import STUDY, Answer, Scripted, answering, archive, in_turn, instance, orthanc_id, study_routes
+from tests.archive.scripted import (
+    STUDY,
+    Asked,
+    Reply,
+    Scripted,
+    answering,
+    archive,
+    in_turn,
+    instance,
+    orthanc_id,
+    saying,
+    study_routes,
+)
 
 NEIGHBOUR = orthanc_id(2)
 LOST = f"GET /instances/{orthanc_id(21)}"
@@ -25,17 +37,17 @@ for _ in range(200):
     TOO_DEEP = [{"0040,a730": TOO_DEEP}]
 
 
-def failing(status: int) -> Answer:
-    return lambda request: httpx.Response(status)
+def failing(status: int) -> Reply:
+    return lambda request: saying(status)
 
 
-def late(request: httpx.Request) -> httpx.Response:
-    raise httpx.ReadTimeout("late", request=request)
+def late(request: Asked) -> Answer:
+    raise TimeoutError("late")
 
 
 def site(
-    changes: Mapping[str, Answer] = MappingProxyType({}), *, well: bool = True, alone: bool = False, frames: int = 1
-) -> dict[str, Answer]:
+    changes: Mapping[str, Reply] = MappingProxyType({}), *, well: bool = True, alone: bool = False, frames: int = 1
+) -> dict[str, Reply]:
     """Study 1 has two series of one image each, the first of which (21) is in trouble; a neighbour can be read if `well`."""
     images = [instance(21, series=11, position="1"), instance(22, series=12, position="1")]
     images[0]["MainDicomTags"]["0028,0008"] = str(frames)
@@ -47,9 +59,7 @@ def site(
         **routes,
         SERIES: answering(listed),
         "GET /statistics": answering({"CountStudies": 1 if alone else 2, "CountInstances": 3}),
-        "GET /studies": lambda request: httpx.Response(
-            200, json=[STUDY if alone or request.url.params["since"] == "0" else NEIGHBOUR]
-        ),
+        "GET /studies": lambda request: saying(200, json=[STUDY if alone or request.query["since"] == "0" else NEIGHBOUR]),
         "POST /tools/bulk-content": lambda request: (
             others(request) if NEIGHBOUR.encode() in request.content else own(request)
         ),
@@ -71,11 +81,11 @@ def asked(scripted: Scripted, route: str) -> int:
         (failing(404), Unread.BROKEN),
         (late, Unread.SLOW),
         (answering({"0040,0275": TOO_DEEP}), Unread.GARBLED),
-        (lambda _: httpx.Response(200, text='{"0008'), Unread.GARBLED),
-        (lambda _: httpx.Response(200, content=iter([b" " * 9000])), Unread.LARGE),
+        (lambda _: saying(200, text='{"0008'), Unread.GARBLED),
+        (lambda _: saying(200, content=iter([b" " * 9000])), Unread.LARGE),
     ],
 )
-def test_an_instance_in_trouble_of_its_own_is_left_unread(trouble: Answer, why: Unread) -> None:
+def test_an_instance_in_trouble_of_its_own_is_left_unread(trouble: Reply, why: Unread) -> None:
     """RULES B11: the study is read, the instance named, and its series known from the index."""
     orthanc, _ = archive(site({f"{LOST}/tags": trouble}), max_reply=8000)
     raw = orthanc.read_study(STUDY)
@@ -87,7 +97,7 @@ def test_an_instance_in_trouble_of_its_own_is_left_unread(trouble: Answer, why: 
 
 
 @pytest.mark.parametrize("trouble", [failing(500), late])
-def test_an_archive_that_reads_no_neighbour_either_is_in_trouble_itself(trouble: Answer) -> None:
+def test_an_archive_that_reads_no_neighbour_either_is_in_trouble_itself(trouble: Reply) -> None:
     """RULES C6: its disk is away though its index answers; nothing is published with less for that."""
     orthanc, _ = archive(site({f"{LOST}/tags": trouble}, well=False))
     with pytest.raises(Transient):
@@ -107,8 +117,8 @@ def test_an_archive_that_serves_others_says_so() -> None:
     assert archive(site())[0].serves_others({STUDY}) is True
 
 
-@pytest.mark.parametrize("trouble", [failing(500), failing(502), lambda _: httpx.Response(200, text='{"0008')])
-def test_a_file_that_fails_only_once_is_read(trouble: Answer) -> None:
+@pytest.mark.parametrize("trouble", [failing(500), failing(502), lambda _: saying(200, text='{"0008')])
+def test_a_file_that_fails_only_once_is_read(trouble: Reply) -> None:
     """RULES B11: what fails at once is asked once more."""
     routes = site()
     routes[f"{LOST}/tags"] = in_turn(trouble, routes[f"{LOST}/tags"])
@@ -199,12 +209,12 @@ def test_a_document_that_cannot_be_read_is_no_document_that_says_nothing() -> No
 CONTENT = f"{LOST}/content/"
 
 
-def value(text: bytes) -> Answer:
-    return lambda request: httpx.Response(200, content=text)
+def value(text: bytes) -> Reply:
+    return lambda request: saying(200, content=text)
 
 
 def slide(
-    changes: Mapping[str, Answer] = MappingProxyType({}), *, frames: int = reader.MOST_FRAMES + 1
+    changes: Mapping[str, Reply] = MappingProxyType({}), *, frames: int = reader.MOST_FRAMES + 1
 ) -> tuple[OrthancArchive, Scripted]:
     """The instance has more frames than are asked for, and its values can be had one by one."""
     routes = site(
@@ -253,7 +263,7 @@ def test_a_slide_of_many_frames_is_asked_value_by_value() -> None:
     ],
     ids=["another character set", "escapes", "one fails", "none is listed", "another shape", "too many"],
 )
-def test_values_that_cannot_all_be_understood_are_none(changes: dict[str, Answer]) -> None:
+def test_values_that_cannot_all_be_understood_are_none(changes: dict[str, Reply]) -> None:
     """RULES B11: half of a patient's identity is another one."""
     raw = slide(changes)[0].read_study(STUDY)
     assert raw.series[0].representative == {}

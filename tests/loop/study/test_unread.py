@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 from syncd.errors import TornRead
@@ -90,7 +89,7 @@ def test_a_slow_archive_is_given_more_time_than_a_spoilt_network(world: World) -
 
     def late(request: Request) -> Response | None:
         if request.path.startswith(f"/instances/{instance}/"):
-            raise httpx.ReadTimeout("late")
+            raise TimeoutError("late")
         return None
 
     world.orthanc.rules.append(late)
