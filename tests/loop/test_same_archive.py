@@ -9,10 +9,11 @@ from structlog.testing import capture_logs
 
 from syncd.errors import Unsuitable
 from syncd.loop.archives import sweep
+from syncd.loop.archives.listing import Asked
 from syncd.loop.same_archive import EXCHANGED, FEWEST, is_same
 from syncd.model.study.raw import StudyListing
 from syncd.model.words import ArchiveState, Priority
-from syncd.model.work import FeedPosition, MarkKind
+from syncd.model.work import FeedPosition
 from tests.loop.world import MAIN, OTHER, STUDY, World
 
 
@@ -139,7 +140,6 @@ def test_marks_of_the_inventory_are_told_from_those_of_an_operator(world: World)
     """RULES A9: a resync is a repair, before the backlog."""
     world.published()
     chosen: Callable[[StudyListing], bool] = lambda listing: listing.study_uid == STUDY  # noqa: E731
-    found = sweep.take(world.source(), world.ledger, kind=MarkKind.RESYNC, chosen=chosen)
-    marked = sum(found.found.values())
+    looked = sweep.look_through(world.source(), world.ledger, asked=Asked(chosen=chosen, full=True))
     row = world.ledger.marks.find(STUDY)
-    assert row is not None and (marked, row.priority) == (1, Priority.REPAIR)
+    assert row is not None and (looked.marked, row.priority) == (1, Priority.REPAIR)

@@ -19,7 +19,9 @@ from syncd.archive.rest.connection import ArchiveConnection
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import listing, sweep
 from syncd.loop.archives.intake import Intake, Polled
+from syncd.loop.archives.listing import Asked, Looked
 from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
+from syncd.loop.commands.resync import Choice, Report, resync
 from syncd.loop.companions.target import probe
 from syncd.loop.connect import Site, connect
 from syncd.loop.context import Context, Source
@@ -252,6 +254,15 @@ class World:
         wanted = {"of": self.site.selection(name).history, **wanted}
         found = sweep.take(self.source(name), self.ledger, **wanted).found
         return {kind: number for kind, number in found.items() if number}
+
+    def looked_through(self, asked: Asked, name: ArchiveName = MAIN) -> Looked:
+        """What a resync finds to look at."""
+        self._begin(name)
+        return sweep.look_through(self.source(name), self.ledger, asked=asked, of=self.site.selection(name).history)
+
+    def resynced(self, **chosen: Any) -> Report:
+        """A whole `syncd resync`."""
+        return resync(self.site, self.ledger, choice=Choice(**chosen), accept_target=False, progress=lambda report: None)
 
     def _begin(self, name: ArchiveName) -> None:
         listing.begin(self.archives[name], self.ledger, name=name, of=self.site.selection(name).history)

@@ -195,7 +195,7 @@ MUTANTS = (
         name="newer-than-the-listing-is-gone",
         rule="A8",
         breaks="a study that came while the archive was listed is judged gone",
-        edits=(Edit(f"{_LOOP}/archives/sweep.py", "window, began=sweep.began)", "window, began=math.inf)"),),
+        edits=(Edit(f"{_LOOP}/archives/sweep.py", "window, began=sweep.began)", "window, began=float('inf'))"),),
         noticed_by=("tests/loop/archives/test_sweep.py::test_what_came_after_the_listing_began_is_not_gone",),
     ),
     Mutant(
@@ -204,8 +204,8 @@ MUTANTS = (
         breaks="a study that Orthanc was told to reconstruct keeps its old words for ever",
         edits=(
             Edit(
-                f"{_LEDGER}/inventories/archive_inventory.py",
-                "                copies.c.tags_digest != swept.c.tags_digest,\n",
+                f"{_LEDGER}/inventories/comparison.py",
+                "        copies.c.tags_digest != told.c.tags_digest,\n",
                 "",
             ),
         ),
@@ -224,12 +224,26 @@ MUTANTS = (
         breaks="an instance deleted in an archive that moves no LastUpdate is never missed",
         edits=(
             Edit(
-                f"{_LOOP}/archives/sweep.py",
+                f"{_LOOP}/archives/counting.py",
                 "    if uncounted or sweep.archive.total_instances() == known:",
                 "    if True:",
             ),
         ),
         noticed_by=("tests/loop/archives/test_sweep.py::test_all_are_counted_when_the_total_does_not_fit",),
+    ),
+    Mutant(
+        name="unsettled-not-in-question",
+        rule="A8",
+        breaks="a resync passes over a study that was announced, taken back or rendered otherwise, and says: in sync",
+        edits=(Edit(f"{_LEDGER}/inventories/comparison.py", "                _is_unsettled(),\n", ""),),
+        noticed_by=("tests/loop/commands/test_unchanged.py",),
+    ),
+    Mutant(
+        name="resync-trusts-the-total",
+        rule="A8",
+        breaks="a resync misses a deleted instance of an archive that moves no LastUpdate, if another study got one",
+        edits=(Edit(f"{_LOOP}/archives/counting.py", "    if not only_counting_tells(sweep.archive):\n", "    if True:\n"),),
+        noticed_by=("tests/loop/commands/test_unchanged.py::test_a_deleted_instance_is_counted",),
     ),
     Mutant(
         name="backlog-before-the-feed",

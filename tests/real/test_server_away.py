@@ -144,7 +144,7 @@ def test_sigterm_lets_the_write_in_flight_end(
     stopping.join()
     assert site.says(study_uid)
     site.before_fhir.forget()
-    ended = site.syncd.command("resync", "--json", expect=0)
+    ended = site.syncd.command("resync", "--full", "--json", expect=0)
     assert ended.json["decisions"] == {"Skip": 1}
     assert site.before_fhir.writes() == ()
 

@@ -102,7 +102,7 @@ def test_the_same_server_under_another_address_is_known_by_its_sentinel(
     site.syncd.command("resync", expect=0)
     with RecordingProxy(hapi.base_url) as renamed:
         site.syncd.variables["SYNCD_FHIR__URL"] = renamed.before(hapi.base_url)
-        ended = site.syncd.command("resync", "--json", expect=0)
+        ended = site.syncd.command("resync", "--full", "--json", expect=0)
         assert ended.json["decisions"] == {"Skip": STUDIES}
         assert renamed.writes() == ()
 

@@ -1,4 +1,4 @@
-"""`syncd resync`: everything looked at again, once; the exit code says whether both sides agree."""
+"""`syncd resync`: what can have changed looked at again, once; the exit code says whether both sides agree."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ def resync(
         ),
     ] = None,
     since: Annotated[str | None, typer.Option(help="Only studies from this StudyDate on.", metavar="YYYY-MM-DD")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read every study, also those that cannot have changed since they were published.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show every decision and what rendering again changes; write nothing.")
     ] = False,
@@ -40,8 +43,9 @@ def resync(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Look at every study of the archives again and publish what differs. An unchanged study costs no write.
+    """Look at every study of the archives that can have changed since it was published, and publish what differs.
 
+    What others changed on the FHIR server it does not see, but for a server that was reset: `audit` looks there.
     Beside a running daemon only marks are written, and the daemon is watched while it works. Exit 0: in sync. 1: studies
     parked, still arriving or left. 3: a server cannot be reached.
     """
@@ -55,7 +59,7 @@ def resync(
         configure(level="warning" if sys.stderr.isatty() else settings.log.level, format=settings.log.format)
         if archive is not None and archive not in settings.archives:
             raise ConfigurationError(f"--archive {archive}: the settings name {', '.join(settings.archives)}")
-        choice = Choice(archive=archive or "", studies=frozenset(study or ()), since=_digits(since))
+        choice = Choice(archive=archive or "", studies=frozenset(study or ()), since=_digits(since), full=full)
         if dry_run:
             raise typer.Exit(_run_dry(settings, choice, as_json=as_json))
         report = _carry_out(settings, choice, accept_target=accept_target)
@@ -136,6 +140,7 @@ def _document(report: Report) -> dict[str, Any]:
     return {
         "in_sync": report.in_sync,
         "listed": report.listed,
+        "unchanged": report.unchanged,
         "looked_at": report.marked,
         "decisions": dict(sorted(report.decisions.items())),
         "parked": report.parked,
@@ -147,7 +152,8 @@ def _document(report: Report) -> dict[str, Any]:
 
 def _show(report: Report) -> None:
     decided = ", ".join(f"{number} {word}" for word, number in sorted(report.decisions.items())) or "nothing to do"
-    echo(f"{report.listed} studies in the archive, {report.marked} looked at: {decided}")
+    unchanged = f"{report.unchanged} unchanged, " if report.unchanged else ""
+    echo(f"{report.listed} studies in the archive, {unchanged}{report.marked} looked at: {decided}")
     for title, studies in (("parked", report.parked), ("waiting", report.waiting)):
         if studies:
             echo(f"{len(studies)} {title}")

@@ -11,19 +11,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, Update, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, Select, Table, Update, delete, func, select
 
 from syncd.ledger.db.rows import slices, to_noun, to_row
-from syncd.ledger.db.schema import copies, dirty, records, swept, upsert
+from syncd.ledger.db.schema import copies, swept, upsert
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
-from syncd.ledger.studies.marks import mark
+from syncd.ledger.inventories.comparison import (
+    known_counts,
+    least_recently_counted,
+    listed_as,
+    select_differing,
+    select_gone,
+    select_in_question,
+    untold_digests,
+)
+from syncd.ledger.inventories.counting import find_miscounted, keep_counts
 from syncd.ledger.studies.records import fact, save_fact
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.inventories import Difference, Inventory
 from syncd.model.study.raw import StudyListing
-from syncd.model.words import Priority
-from syncd.model.work import Copy, Mark, MarkKind
+from syncd.model.work import Copy
 
 Statement = TypeVar("Statement", Select[Any], Update)
 
@@ -87,6 +95,25 @@ class Sweep:
         rows = self._rows(_within(select_differing(), swept, archive, window))
         return [(_listing(row), _difference(row)) for row in rows]
 
+    def find_in_question(self, archive: ArchiveName, window: tuple[str, str], *, fingerprint: str) -> list[StudyListing]:
+        """All but what is known, unchanged and settled, rendering being of this `fingerprint` (RULES B3)."""
+        rows = self._rows(_within(select_in_question(), swept, archive, window), {"fingerprint": fingerprint})
+        return [_listing(row) for row in rows]
+
+    def are_in_question(self, archive: ArchiveName, listings: Sequence[StudyListing], *, fingerprint: str) -> set[OrthancId]:
+        """Which of these are, nothing being staged: up to some hundred of them, for a second process."""
+        if not listings:
+            return set()
+        told = listed_as([_staging_row(one, archive=archive) for one in listings])
+        rows = self._rows(select_in_question(told), {"fingerprint": fingerprint})
+        return {OrthancId(row.orthanc_id) for row in rows}
+
+    def number_of(self, archive: ArchiveName, window: tuple[str, str]) -> int:
+        """How many studies `find_staged` has in the window."""
+        counted = select(func.count()).select_from(swept).where(swept.c.study_uid != "")
+        (row,) = self._rows(_inside(counted, swept, archive, window))
+        return int(row[0])
+
     def keep_digests(self, archive: ArchiveName, window: tuple[str, str]) -> int:
         """Keep the digest that was listed of copies of which none is known and that nobody is going to read: what an older
         version left out, or set aside. Returns of how many."""
@@ -103,18 +130,21 @@ class Sweep:
         wanted = least_recently_counted().where(copies.c.archive == archive, copies.c.counted_at < counted_before)
         return {OrthancId(row.orthanc_id): row.study_uid for row in self._rows(wanted.limit(most))}
 
-    def keep_counts(self, archive: ArchiveName, asked: Sequence[OrthancId], counts: Mapping[OrthancId, int]) -> int:
-        """Keep what was counted of those `asked` for, and mark the studies whose number moved; returns how many."""
+    def keep_counts(
+        self, archive: ArchiveName, asked: Sequence[OrthancId], counts: Mapping[OrthancId, int], *, strict: bool = False
+    ) -> int:
+        """Keep what was counted of those `asked` for, and mark the studies whose number moved; returns how many. `strict`:
+        also those of which none was known, but none that waits already."""
         now = self._transactions.now()
-        return self._transactions.own(lambda tx: _keep_counts(tx, archive, asked, counts, now=now))
+        return self._transactions.own(lambda tx: keep_counts(tx, archive, asked, counts, strict=strict, now=now))
+
+    def find_miscounted(self, archive: ArchiveName, counts: Mapping[OrthancId, int]) -> set[OrthancId]:
+        """Which of these copies `keep_counts` would mark, strictly; for a second process."""
+        return self._transactions.read(lambda connection: find_miscounted(connection, archive, counts))
 
     def known_instances(self, archive: ArchiveName) -> tuple[int, int]:
         """Of the listed copies: the sum of their counts, and how many were never counted."""
-        known = select(
-            func.coalesce(func.sum(copies.c.instances).filter(copies.c.instances >= 0), 0),
-            func.count().filter(copies.c.instances < 0),
-        )
-        (row,) = self._rows(known.select_from(copies.join(swept, _same_copy())).where(copies.c.archive == archive))
+        (row,) = self._rows(known_counts().where(copies.c.archive == archive))
         return int(row[0]), int(row[1])
 
     def finish(self, archive: ArchiveName, inventory: Inventory) -> None:
@@ -138,61 +168,8 @@ class Sweep:
             part = delete(swept).where(swept.c.archive == archive, swept.c.orthanc_id <= upto)
             self._transactions.own(lambda tx, part=part: tx.connection.execute(part))  # type: ignore[misc]
 
-    def _rows(self, wanted: Select[Any]) -> Sequence[Any]:
-        return self._transactions.read(lambda connection: connection.execute(wanted).all())
-
-
-def select_differing() -> Select[Any]:
-    """The anti-join of what is new or changed; `Sweep.find_differing` reads it window by window."""
-    joined = (
-        swept.outerjoin(copies, _same_copy())
-        .outerjoin(records, records.c.study_uid == swept.c.study_uid)
-        .outerjoin(dirty, dirty.c.study_uid == swept.c.study_uid)
-    )
-    return (
-        select(swept, copies.c.orthanc_id.label("known"), records.c.status.label("published"))
-        .select_from(joined)
-        # A dirty study is looked at anyway; unless the ledger does not know this copy of it, for what another archive holds
-        # does not tell of it (RULES C8).
-        .where(swept.c.study_uid != "", or_(dirty.c.study_uid.is_(None), copies.c.orthanc_id.is_(None)))
-        .where(
-            or_(
-                copies.c.orthanc_id.is_(None),
-                copies.c.last_update != swept.c.last_update,
-                # Only where both are known: a version without labels, or a ledger from before these were kept, says nothing.
-                copies.c.labels != swept.c.labels,
-                copies.c.tags_digest != swept.c.tags_digest,
-                (records.c.status == "registered") & swept.c.is_stable,
-            )
-        )
-    )
-
-
-def untold_digests() -> Update:
-    """The update of copies that have no digest yet; `Sweep.keep_digests` does it window by window."""
-    listed = select(swept.c.tags_digest).where(_same_copy()).scalar_subquery()
-    waits = exists().where(dirty.c.study_uid == copies.c.study_uid)
-    is_listed = exists().where(_same_copy(), swept.c.tags_digest.is_not(None))
-    return update(copies).values(tags_digest=listed).where(copies.c.tags_digest.is_(None), ~waits, is_listed)
-
-
-def select_gone() -> Select[Any]:
-    """The anti-join of what was not listed; `Sweep.find_gone` reads it window by window."""
-    joined = copies.outerjoin(swept, _same_copy()).outerjoin(dirty, dirty.c.study_uid == copies.c.study_uid)
-    return select(copies).select_from(joined).where(swept.c.orthanc_id.is_(None), dirty.c.study_uid.is_(None))
-
-
-def least_recently_counted() -> Select[Any]:
-    """Listed copies in the order in which they were counted."""
-    return (
-        select(copies.c.orthanc_id, copies.c.study_uid)
-        .select_from(copies.join(swept, _same_copy()))
-        .order_by(copies.c.counted_at)
-    )
-
-
-def _same_copy() -> Any:
-    return (copies.c.archive == swept.c.archive) & (copies.c.orthanc_id == swept.c.orthanc_id)
+    def _rows(self, wanted: Select[Any], said: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        return self._transactions.read(lambda connection: connection.execute(wanted, said).all())
 
 
 def _within(wanted: Select[Any], table: Table, archive: ArchiveName, window: tuple[str, str]) -> Select[Any]:
@@ -257,60 +234,6 @@ def _detail(tx: Transaction, archive: ArchiveName, rows: Mapping[OrthancId, Mapp
     )
     upsert(tx.connection, swept, rows=rows.values())
     return untold
-
-
-_COUNTED = (
-    update(copies)
-    .where(copies.c.archive == bindparam("a"), copies.c.orthanc_id == bindparam("o"))
-    .values(instances=bindparam("n"), counted_at=bindparam("at"))
-)
-
-
-def _keep_counts(
-    tx: Transaction, archive: ArchiveName, asked: Sequence[OrthancId], counts: Mapping[OrthancId, int], *, now: float
-) -> int:
-    moved: list[Mark] = []
-    counted: list[dict[str, Any]] = []
-    for ids in slices(asked):
-        for row in tx.connection.execute(_before(archive, ids)):
-            number = counts.get(OrthancId(row.orthanc_id), row.instances)
-            before = row.instances if row.instances >= 0 else _published_number(row)
-            if number >= 0 <= before and number != before:
-                moved.append(_mark(row, archive=archive))
-            counted.append({"a": archive, "o": row.orthanc_id, "n": number, "at": now})
-    if counted:
-        tx.connection.execute(_COUNTED, counted)
-    return mark(tx, moved, copies=(), settle_after=0.0, now=now)
-
-
-def _before(archive: ArchiveName, ids: Sequence[str]) -> Select[Any]:
-    """What is known of the copies; the number of all copies of the study tells whether the record speaks of this one."""
-    other = copies.alias("other")
-    held = select(func.count()).select_from(other).where(other.c.study_uid == copies.c.study_uid).scalar_subquery()
-    return (
-        select(
-            copies.c.orthanc_id,
-            copies.c.study_uid,
-            copies.c.instances,
-            records.c.raw,
-            records.c.status,
-            held.label("held"),
-        )
-        .select_from(copies.outerjoin(records, records.c.study_uid == copies.c.study_uid))
-        .where(copies.c.archive == archive, copies.c.orthanc_id.in_(ids))
-    )
-
-
-def _published_number(row: Any) -> int:
-    """How many instances the last publication read, of a ledger from before copies were counted; -1 where unknown."""
-    if row.held != 1 or row.raw is None or row.status == "registered":
-        return -1
-    number = row.raw.get("instances", -1)
-    return number if isinstance(number, int) else -1
-
-
-def _mark(row: Any, *, archive: ArchiveName) -> Mark:
-    return Mark(study_uid=row.study_uid, kind=MarkKind.INVENTORY, archive=archive, priority=Priority.REPAIR)
 
 
 def _fact(archive: ArchiveName) -> str:

@@ -1,7 +1,8 @@
-"""One shot: everything looked at again, by ourselves, or by the daemon that holds the ledger.
+"""One shot: whatever can have changed looked at again, by ourselves, or by the daemon that holds the ledger.
 
 The exit code is the point: 0 says that every study of the archive's inventory is published as it is now. So a study that
-is parked, still arriving or owed an answer is named, never rounded off.
+is parked, still arriving or owed an answer is named, never rounded off. What the inventory, the ledger and the sentinel
+tell to be as it was published is not read (`loop.archives.question`), unless somebody names it, or asks for all of it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from syncd.errors import ServerReset, SyncdError, Transient, Unreachable
@@ -23,6 +25,7 @@ from syncd.loop.companions.target import SENTINEL_INTERVAL, probe
 from syncd.loop.connect import Site, connect, connect_dry
 from syncd.loop.context import Context, Source
 from syncd.loop.study.reconcile import reconcile
+from syncd.loop.study.selection import count_concerned
 from syncd.loop.study.task import Task
 from syncd.loop.workers.pool import Workers
 from syncd.model.ids import ArchiveName, OrthancId, is_orthanc_id
@@ -38,10 +41,12 @@ SILENCE = 30.0
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What a resync did. `parked` and `waiting` name studies and reasons, `unknown` those that were asked for and that
-    no archive lists, `met` the others of these; `left` counts what is not dealt with."""
+    """What a resync did. `unchanged` counts studies that were not read, `parked` and `waiting` name studies and reasons,
+    `unknown` those that were asked for and that no archive lists, `met` the others of these; `left` counts what is not
+    dealt with."""
 
     listed: int = 0
+    unchanged: int = 0
     marked: int = 0
     decisions: Counter[str] = field(default_factory=Counter)
     parked: dict[str, str] = field(default_factory=dict)
@@ -58,11 +63,12 @@ class Report:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """Which studies: StudyInstanceUIDs or Orthanc ids (all when empty), and a StudyDate `YYYYMMDD` to begin with; of all
-    archives, or of one."""
+    archives, or of one. `full`: also those that cannot have changed."""
 
     archive: str = ""
     studies: frozenset[str] = frozenset()
     since: str = ""
+    full: bool = False
 
     def __call__(self, listing: StudyListing) -> bool:
         named = not self.studies or listing.study_uid in self.studies or listing.orthanc_id in self.studies
@@ -195,11 +201,11 @@ def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[st
     """Dry run: (StudyInstanceUID, decision, reason) of every chosen study, by the very functions of a real run."""
     context = connect_dry(site, ledger)
     pending = {name: _is_first(context, name) for name in context.archives}
-    for source, listing in _list_once(context, choice):
-        if not choice(listing):
-            continue
+    for source, listing, in_question in _list_once(context, choice):
         of = context.selection(source.name).history
-        if pending[source.name] and first_import.is_left_out(ledger, listing, history=of):
+        if not in_question:
+            yield listing.study_uid, Decision.SKIP, "unchanged"
+        elif pending[source.name] and first_import.is_left_out(ledger, listing, history=of):
             yield listing.study_uid, Decision.SKIP, f"outside the history ({of.text})"
         else:
             claim = _pretend_claim(context, source, listing, read_fhir=bool(choice.studies))
@@ -220,14 +226,27 @@ def _is_first(context: Context, name: ArchiveName) -> bool:
     return context.ledger.feed.position(name) is None or first_import.is_pending(context.ledger, name=name, history=of)
 
 
-def _list_once(context: Context, choice: Choice) -> Iterator[tuple[Source, StudyListing]]:
-    """The studies of all chosen archives; one that lies in several is told by the first of them."""
+def _list_once(context: Context, choice: Choice) -> Iterator[tuple[Source, StudyListing, bool]]:
+    """The chosen studies of all chosen archives, and whether each can have changed; one that lies in several is told by the
+    first of them."""
     before: list[Source] = []
     for source in choice.sources(context):
-        for listing in source.archive.inventory():
-            if not any(choice(listing) and one.archive.lookup(listing.study_uid) for one in before):
-                yield source, listing
+        question = inventory.Question(source, context.ledger, asked=_asked(context, source.name, choice))
+        chosen = (listing for listing in source.archive.inventory() if choice(listing))
+        while chunk := list(islice(chosen, inventory.CHUNK)):
+            doubtful = {one.orthanc_id for one in question.of(chunk)}
+            for listing in chunk:
+                if not any(one.archive.lookup(listing.study_uid) for one in before):
+                    yield source, listing, listing.orthanc_id in doubtful
         before.append(source)
+
+
+def _asked(context: Context, name: ArchiveName, choice: Choice) -> inventory.Asked:
+    """What of this archive is to be looked at: all that is chosen where somebody named it or wants all of it, or where other
+    settings than those of now selected it."""
+    full = choice.full or bool(choice.studies)
+    full = full or bool(count_concerned(context.ledger, name=name, selection=context.selection(name)))
+    return inventory.Asked(fingerprint=context.fingerprint, full=full)
 
 
 class _Named(Protocol):
@@ -253,31 +272,20 @@ def _mark(context: Context, source: Source, report: Report, *, choice: Choice, p
 
     for study in choice.studies:
         context.ledger.parking.allow_retry(_uid_of(context, study, archive=source.name))
+    asked = _asked(context, source.name, choice)
+    if choice.studies or choice.since:
+        asked = replace(asked, chosen=choose)
     before = report.listed
 
     def note_listed(number: int) -> None:
         report.listed = before + number
         progress(report)
 
-    if owner:
-        found = sweep.take(
-            source,
-            context.ledger,
-            kind=MarkKind.RESYNC,
-            chosen=choose if choice.studies or choice.since else None,
-            progress=note_listed,
-            of=context.selection(source.name).history,
-        )
-        report.marked += sum(found.found.values())
-    else:
-        report.marked += inventory.mark_listed(
-            source,
-            context.ledger,
-            kind=MarkKind.RESYNC,
-            chosen=choose,
-            progress=note_listed,
-            of=context.selection(source.name).history,
-        )
+    mark = sweep.look_through if owner else inventory.mark_listed
+    of = context.selection(source.name).history
+    looked = mark(source, context.ledger, asked=asked, progress=note_listed, of=of)
+    report.marked += looked.marked
+    report.unchanged += looked.unchanged
     _ask_again(context, source.name, [_uid_of(context, one, archive=source.name) for one in choice.studies & report.met])
 
 

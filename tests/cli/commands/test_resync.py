@@ -35,18 +35,13 @@ def test_resync_publishes_and_says_that_both_sides_agree(place: Place, syncd: Sy
     written = len(place.writes)
     second = syncd("resync", "--json")
     assert second.exit_code == 0
-    assert (
-        json.loads(second.stdout).items()
-        >= {
-            "in_sync": True,
-            "listed": 2,
-            "looked_at": 2,
-            "decisions": {"Skip": 2},
-            "parked": {},
-            "waiting": {},
-            "left": 0,
-        }.items()
-    )
+    nothing = {"parked": {}, "waiting": {}, "unknown": [], "left": 0}
+    told = {"in_sync": True, "listed": 2, "unchanged": 2, "looked_at": 0, "decisions": {}, **nothing}
+    assert json.loads(second.stdout) == told
+    assert "2 studies in the archive, 2 unchanged, 0 looked at: nothing to do" in syncd("resync").stdout
+    full = syncd("resync", "--full", "--json")
+    assert full.exit_code == 0
+    assert json.loads(full.stdout) == {**told, "unchanged": 0, "looked_at": 2, "decisions": {"Skip": 2}}
     assert len(place.writes) == written
 
 

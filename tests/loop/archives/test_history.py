@@ -6,9 +6,9 @@ import pytest
 
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import listing
+from syncd.loop.archives.listing import Asked
 from syncd.loop.commands.resync import Choice, rehearse, resync
 from syncd.model.words import ArchiveState, Decision, Priority
-from syncd.model.work import MarkKind
 from syncd.selection.history import parse_history
 from syncd.selection.site import Selection
 from tests.loop.world import MAIN, OTHER, SECOND, STUDY, World
@@ -115,10 +115,10 @@ def test_an_old_study_that_only_a_later_inventory_finds_is_published(world: Worl
 
 
 def test_looking_at_everything_again_does_not_bring_them_in(world: World) -> None:
-    """README.md, `resync`: everything is looked at; what is outside stays, and that is in sync."""
+    """README.md, `resync --full`: everything is looked at; what is outside stays, and that is in sync."""
     _first_start(world, "since:2020-01-01")
     world.clock.advance(1000)
-    report = resync(world.site, world.ledger, choice=Choice(), accept_target=False, progress=lambda report: None)
+    report = world.resynced(full=True)
     assert report.in_sync
     assert report.decisions == {Decision.CREATE: 1, Decision.SKIP: 1}
     assert _state(world, STUDY) == "outside-history"
@@ -224,7 +224,7 @@ def test_a_second_process_marks_no_old_study_before_the_first_listing(world: Wor
     world.poll()
     guest = Ledger.open_guest(world.ledger_url, clock=world.clock)
     try:
-        marked = listing.mark_listed(world.source(), guest, kind=MarkKind.RESYNC, of=world.selection.history)
+        marked = listing.mark_listed(world.source(), guest, asked=Asked(), of=world.selection.history).marked
     finally:
         guest.close()
     assert marked == 0

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from syncd.errors import Transient
-from syncd.loop.archives import sweep as room
+from syncd.loop.archives import counting as room
+from syncd.loop.archives.listing import Asked
 from syncd.loop.commands.resync import Choice
 from syncd.model.words import Decision, Priority
 from syncd.model.work import MarkKind
@@ -347,4 +348,4 @@ def test_a_resync_sees_what_is_gone_if_it_is_chosen(world: World, choice: Choice
     """README.md: exit 0 only if in sync, by the archive's inventory."""
     _swept(world)
     world.delete(copies_of(world.ledger, STUDY)[0].orthanc_id)
-    assert world.swept(kind=MarkKind.RESYNC, chosen=choice).get("gone", 0) == marked
+    assert world.looked_through(Asked(chosen=choice)).marked == marked
