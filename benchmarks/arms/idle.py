@@ -1,0 +1,3 @@
+"""stub"""
+def rows(session, plan):
+    yield from ()
