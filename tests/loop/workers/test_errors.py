@@ -167,7 +167,7 @@ def test_five_studies_in_a_row_open_the_breaker_and_the_fifth_pays_nothing(world
     studies = [f"1.2.276.{number}" for number in range(10, 10 + IN_A_ROW)]
     for one in studies:
         _bring(world, one)
-    work_until(workers, lambda: not workers._fhir.is_closed)
+    work_until(workers, lambda: not workers._fhir.is_closed and not workers.in_flight)
     assert "in a row" in workers._fhir.reason
     attempts = [row.attempts for row in world.ledger.marks.page()]
     assert sorted(attempts) == [0] + [1] * (IN_A_ROW - 1)
