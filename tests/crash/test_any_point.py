@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from syncd.errors import Unreachable
 from tests.crash.mortal import Killed, Mortal, empty_ledger
+from tests.fakes.http import Request, Response
 from tests.loop.world import MAIN
 
 OLDER, NEWER, ARRIVING = "1.2.276.11", "1.2.276.12", "1.2.276.13"
@@ -88,7 +90,44 @@ def _deleting(world: Mortal) -> None:
     _arrives_at_once(world)
 
 
+BACKLOG = tuple(f"1.2.276.{number}" for number in range(21, 28))
+"""More than there are threads, and so done in batches."""
+
+
+def _backlog(world: Mortal) -> None:
+    """Seven studies of four people, stable before syncd sees them."""
+    for number, study in enumerate(BACKLOG):
+        world.store(study, PatientID=f"backlog-{number % 4}", StudyDate=f"2024010{number + 1}")
+    world.settle()
+
+
+def _grows(world: Mortal) -> None:
+    for number, study in enumerate(BACKLOG):
+        world.store(study, PatientID=f"backlog-{number % 4}", StudyDate=f"2024010{number + 1}", instance=2)
+    world.settle()
+
+
+def _goes_away_soon(world: Mortal) -> None:
+    """The FHIR server is away from the third study on that is written."""
+    puts = itertools.count(1)
+
+    def go(request: Request) -> Response | None:
+        if request.method == "PUT" and "/ImagingStudy/" in request.path:
+            world.fhir.away = next(puts) > 2
+        return None
+
+    world.fhir.rules.insert(0, go)
+    _backlog(world)
+
+
+def _comes_back(world: Mortal) -> None:
+    world.fhir.rules.pop(0)
+    world.fhir.away = False
+
+
 STORIES: dict[str, tuple[Event, ...]] = {
+    "a backlog": (_backlog, _grows),
+    "a backlog meets an outage": (_goes_away_soon, _comes_back),
     "a study arrives": (_found, _arrives, _settles, _late, _settles),
     "a study grows": (_arrives_at_once, _late, _settles),
     "a study is taken back": (_arrives_at_once, _goes),
@@ -112,6 +151,8 @@ def told(world: Mortal, story: Iterable[Event], *, deaths: Iterable[int] = (), m
         while True:
             try:
                 world.live()
+                break
+            except Unreachable:  # a start waits for it, and the world goes on
                 break
             except Killed:
                 missed = next(events, None) if meanwhile else None
@@ -188,7 +229,7 @@ def test_what_a_killed_process_sent_stays_ours_after_a_second_death(memory: Path
     worlds = _worlds(memory)
     world = next(worlds)
     _arrives_at_once(world)
-    for change in ("PUT ImagingStudy", "ledger Claims.save_intent"):
+    for change in ("PUT ImagingStudy", "ledger Claims.save_intents"):
         world.dies_at = change
         with pytest.raises(Killed):
             world.live()
