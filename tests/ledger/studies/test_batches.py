@@ -27,7 +27,7 @@ from syncd.model.snapshot import Note
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import Cause, Decision, StudyState
 from syncd.model.work import CONTEST_WINDOW, Intent
-from tests.ledger.made import MAIN, NOW, Clock, claim_study, copy, done, mark, parked, publish, record, resync
+from tests.ledger.made import MAIN, NOW, Clock, claim_study, copies_of, copy, done, mark, parked, publish, record, resync
 from tests.ledger.made import event as told
 
 UIDS = tuple(f"1.{number}" for number in range(1, 6))
@@ -295,6 +295,19 @@ def test_a_batch_is_kept_on_each_database(ledger: Ledger) -> None:
     counts = ledger.overview.counts(NOW)
     assert (counts.dirty, counts.parked, counts.safety) == (2, {"refused": 1}, 1)
     assert [claim.row.study_uid for claim in ledger.claims.take(9, now=NOW)] == ["1.2"]
+
+
+def test_outcomes_that_name_one_copy_are_kept_in_turn(ledger: Ledger) -> None:
+    """RULES C8: a copy that becomes another study's is that one's, and the first one's absence is no news of it."""
+    publish(ledger, "1.1", "1.2")
+    one, two = claim_all(ledger, ["1.1", "1.2"])
+    here, there = copy("1.1", "o-1.2", "t9"), copy("1.2", "o-1.2")
+    ledger.outcomes.commit_many([done(one, found=(here,)), done(two, gone=(there,))])
+    assert copies_of(ledger, "1.1") == (copy("1.1", "o-1.1"), here)
+    (claim,) = claim_all(ledger, ["1.1"])
+    (other,) = claim_all(ledger, ["1.2"])
+    ledger.outcomes.commit_many([done(claim, gone=(here,)), done(other, found=(there,))])
+    assert (copies_of(ledger, "1.1"), copies_of(ledger, "1.2")) == ((copy("1.1", "o-1.1"),), (there,))
 
 
 def test_two_outcomes_of_one_study_are_refused(ledger: Ledger) -> None:
