@@ -27,7 +27,21 @@ from syncd.model.snapshot import Note
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import Cause, Decision, StudyState
 from syncd.model.work import CONTEST_WINDOW, Intent
-from tests.ledger.made import MAIN, NOW, Clock, claim_study, copies_of, copy, done, mark, parked, publish, record, resync
+from tests.ledger.made import (
+    MAIN,
+    NOW,
+    SETTLE,
+    Clock,
+    claim_study,
+    copies_of,
+    copy,
+    done,
+    mark,
+    parked,
+    publish,
+    record,
+    resync,
+)
 from tests.ledger.made import event as told
 
 UIDS = tuple(f"1.{number}" for number in range(1, 6))
@@ -300,14 +314,11 @@ def test_a_batch_is_kept_on_each_database(ledger: Ledger) -> None:
 def test_outcomes_that_name_one_copy_are_kept_in_turn(ledger: Ledger) -> None:
     """RULES C8: a copy that becomes another study's is that one's, and the first one's absence is no news of it."""
     publish(ledger, "1.1", "1.2")
+    ledger.marks.add([], copies=[replace(copy("1.2", "o-1.2", "t1"), labels="research")], settle_after=SETTLE)
     one, two = claim_all(ledger, ["1.1", "1.2"])
     here, there = copy("1.1", "o-1.2", "t9"), copy("1.2", "o-1.2")
     ledger.outcomes.commit_many([done(one, found=(here,)), done(two, gone=(there,))])
-    assert copies_of(ledger, "1.1") == (copy("1.1", "o-1.1"), here)
-    (claim,) = claim_all(ledger, ["1.1"])
-    (other,) = claim_all(ledger, ["1.2"])
-    ledger.outcomes.commit_many([done(claim, gone=(here,)), done(other, found=(there,))])
-    assert (copies_of(ledger, "1.1"), copies_of(ledger, "1.2")) == ((copy("1.1", "o-1.1"),), (there,))
+    assert copies_of(ledger, "1.1") == (copy("1.1", "o-1.1"), replace(here, labels="research"))
 
 
 def test_two_outcomes_of_one_study_are_refused(ledger: Ledger) -> None:
