@@ -44,4 +44,6 @@ def pretend_claim(context: Context, study_uid: str, *, held: Held, read_fhir: bo
         intent=known.intent,
         parked=known.parked,
         unselected=known.unselected,
+        concerning=context.ledger.rejections.find_concerning(study_uid),
+        fought_over=context.ledger.corrections.find_fought_over(study_uid),
     )
