@@ -147,7 +147,6 @@ def test_intents_of_a_batch_tell_what_notes_say_by_then(ledger: Ledger) -> None:
     assert ledger.claims.save_intents([intent("1.1"), intent("1.2")]) == {"1.1": (), "1.2": (came,)}
     assert [ledger.claims.find_intent(uid) for uid in ("1.1", "1.2")] == [intent("1.1"), intent("1.2")]
     assert ledger.claims.save_intent(intent("1.2", digest="other")) == (came,)
-    assert ledger.claims.save_intents([]) == {}
 
 
 def test_what_was_never_sent_claims_nothing(ledger: Ledger) -> None:
@@ -393,3 +392,12 @@ def test_what_a_new_batch_of_forty_sends(file_ledger: Ledger) -> None:
     with listening(file_ledger) as heard:
         file_ledger.claims.withdraw_intents(dict.fromkeys(uids))
     assert Counter(heard) == Counter(["BEGIN", "SELECT sequences", "DELETE intents"])
+
+
+def test_an_empty_batch_sends_nothing(file_ledger: Ledger) -> None:
+    """RULES E6: nobody waits for the disk for nothing."""
+    with listening(file_ledger) as heard:
+        assert (file_ledger.claims.save_intents([]), file_ledger.outcomes.commit_many([])) == ({}, {})
+        file_ledger.claims.withdraw_intents({})
+        file_ledger.claims.release()
+    assert heard == []
