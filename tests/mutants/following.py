@@ -264,12 +264,12 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LEDGER}/db/writer.py",
-                "                boarded = self._riders.board(self._connection)\n",
-                "                boarded = self._riders.board(self._connection)\n"
-                "                self._riders.arrive(boarded)\n",
+                "                boarded = self.riders.board(self._connection)\n",
+                "                boarded = self.riders.board(self._connection)\n"
+                "                self.riders.arrive(boarded)\n",
             ),
         ),
-        noticed_by=("tests/ledger/studies/test_companions.py::test_a_transaction_that_fails_takes_nobody_along",),
+        noticed_by=("tests/ledger/inventories/test_companions.py::test_a_transaction_that_fails_takes_nobody_along",),
     ),
     Mutant(
         name="rejections-as-they-were-claimed",
