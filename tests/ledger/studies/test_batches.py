@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event, select
 
 from syncd.errors import LedgerUnavailable
-from syncd.ledger.db.schema import metadata
+from syncd.ledger.db.schema import history, metadata
 from syncd.ledger.ledger import Claim, Ledger
 from syncd.ledger.studies import outcomes as room
 from syncd.model.outbox import FHIR, OutboxEntry
@@ -245,9 +245,12 @@ STUDIES = st.fixed_dictionaries(
 
 def prepare(ledger: Ledger, uid: str, drawn: dict[str, Any]) -> Outcome:
     """A study with a past, claimed; returns how its turn ends."""
-    for earlier in (*drawn["earlier"], *[None] * drawn["lines"]):
+    for earlier in drawn["earlier"]:
         (claim,) = claim_all(ledger, [uid])
-        ledger.outcomes.commit(done(claim) if earlier is None else outcome_of(claim, earlier))
+        ledger.outcomes.commit(outcome_of(claim, earlier))
+    line = {"study_uid": uid, "at": NOW, "decision": "Skip", "reason": "equal", "correlation_id": ""}
+    if drawn["lines"]:
+        ledger._transactions.own(lambda tx: tx.connection.execute(history.insert(), [line] * drawn["lines"]))
     if drawn["planned"]:
         ledger.retractions.plan([uid], archive=MAIN, cause=Cause.GONE)
     if drawn["claimed"]:
