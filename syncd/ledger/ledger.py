@@ -12,12 +12,11 @@ from collections.abc import Callable
 
 from syncd.errors import LedgerRefused, LedgerUnavailable
 from syncd.ledger.db.backend import Backend, Hold, backend_of
-from syncd.ledger.db.errors import translate_errors
-from syncd.ledger.db.riders import Riders
 from syncd.ledger.db.transactions import Owner, Transactions
 from syncd.ledger.db.writer import Writer
 from syncd.ledger.inventories.archive_inventory import Sweep
 from syncd.ledger.inventories.archives import Archives
+from syncd.ledger.inventories.companions import Companions
 from syncd.ledger.inventories.feed import Feed
 from syncd.ledger.inventories.fhir_inventory import Verification
 from syncd.ledger.inventories.rounds import Rounds
@@ -27,7 +26,6 @@ from syncd.ledger.owner.facts import Facts
 from syncd.ledger.owner.overview import Overview
 from syncd.ledger.owner.progress import Progress
 from syncd.ledger.studies.claims import Claim, Claims
-from syncd.ledger.studies.companions import Companions
 from syncd.ledger.studies.corrections import Corrections
 from syncd.ledger.studies.marks import Marks
 from syncd.ledger.studies.outbox import Outbox
@@ -55,12 +53,8 @@ class Ledger:
         self._owner = Owner()
         self._readers = backend.create_reading_engine()
         self._engine = backend.create_writing_engine(max_pages=max_pages)
-        riders = Riders()
-        with translate_errors():
-            self._writer = Writer(self._engine, guard=takeover.guard(self._owner.epoch), riders=riders)
-        transactions = Transactions(
-            readers=self._readers, writer=self._writer, owner=self._owner, riders=riders, clock=clock
-        )
+        self._writer = Writer(self._engine, guard=takeover.guard(self._owner.epoch))
+        transactions = Transactions(readers=self._readers, writer=self._writer, owner=self._owner, clock=clock)
         self._transactions = transactions
         self.feed = Feed(transactions)
         """Where each archive's change feed stands (RULES A1–A3)."""

@@ -265,11 +265,64 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LEDGER}/studies/outcomes.py",
-                'unmarked, turn = before["generation"] == outcome.generation, outcome.turn\n',
+                "unmarked, turn = before.generation == outcome.generation, outcome.turn\n",
                 "unmarked, turn = True, outcome.turn\n",
             ),
         ),
         noticed_by=("tests/ledger/studies/test_claims.py::test_a_mark_that_comes_during_the_work_keeps_the_study_dirty",),
+    ),
+    Mutant(
+        name="waiting-companions-lost",
+        rule="E6",
+        breaks="what waits for the next transaction leaves although that one failed",
+        edits=(
+            Edit(
+                f"{_LEDGER}/db/writer.py",
+                "                boarded = self.riders.board(self._connection)\n",
+                "                boarded = self.riders.board(self._connection)\n"
+                "                self.riders.arrive(boarded)\n",
+            ),
+        ),
+        noticed_by=("tests/ledger/inventories/test_companions.py::test_a_transaction_that_fails_takes_nobody_along",),
+    ),
+    Mutant(
+        name="rejections-as-they-were-claimed",
+        rule="B7",
+        breaks="intents are saved without asking what notes say by then",
+        edits=(
+            Edit(
+                f"{_LEDGER}/studies/claims.py",
+                "    return find_concerning(tx.connection, [one.study_uid for one in many])\n",
+                "    return {one.study_uid: () for one in many}\n",
+            ),
+        ),
+        noticed_by=("tests/ledger/studies/test_batches.py::test_intents_of_a_batch_tell_what_notes_say_by_then",),
+    ),
+    Mutant(
+        name="unsent-intents-stay",
+        rule="C3",
+        breaks="what was never sent is taken for ours",
+        edits=(
+            Edit(
+                f"{_LEDGER}/studies/claims.py",
+                '        _WITHDRAW.run(tx.connection, {"uids": none_stood})\n',
+                "        pass\n",
+            ),
+        ),
+        noticed_by=("tests/ledger/studies/test_batches.py::test_what_was_never_sent_claims_nothing",),
+    ),
+    Mutant(
+        name="batch-mixes-copies",
+        rule="C8",
+        breaks="outcomes that name one copy are kept together, and the order of what they say is lost",
+        edits=(
+            Edit(
+                f"{_LEDGER}/studies/outcomes.py",
+                "    return sum(map(len, named)) == len(set().union(*named))\n",
+                "    return True\n",
+            ),
+        ),
+        noticed_by=("tests/ledger/studies/test_batches.py::test_outcomes_that_name_one_copy_are_kept_in_turn",),
     ),
     Mutant(
         name="generations-per-row",

@@ -63,8 +63,8 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/ledger/studies/outcomes.py",
-                "    corrections.keep(tx, record.study_uid, confirmed.corrected, now=now)\n",
-                "",
+                "for element in ended.corrected)",
+                "for element in ())",
             ),
         ),
         noticed_by=("tests/loop/study/test_contested.py::test_there_is_no_third_correction",),

@@ -46,9 +46,7 @@ class Transactions:
 
     All raise `LedgerUnavailable` while the database does not answer, and once the ledger is closed."""
 
-    def __init__(self, *, readers: Engine, writer: Writer, owner: Owner, riders: Riders, clock: Callable[[], float]) -> None:
-        self.riders = riders
-        """What waits for the owner's next transaction."""
+    def __init__(self, *, readers: Engine, writer: Writer, owner: Owner, clock: Callable[[], float]) -> None:
         self._readers = readers
         self._writer = writer
         self._owner = owner
@@ -74,6 +72,11 @@ class Transactions:
         """The same for the owner alone. Raises `LedgerRefused` for a guest."""
         self._owner.require()
         return self.write(change)
+
+    @property
+    def riders(self) -> Riders:
+        """What waits for the owner's next transaction."""
+        return self._writer.riders
 
     def ride(self, table: Table, row: Values) -> None:
         """Let the row be written with the next transaction, or soon without one. Raises `LedgerRefused` for a guest."""

@@ -62,16 +62,18 @@ class _Reminder(Enum):
 
 class Writer:
     """`guard` is asked at the beginning of each transaction and raises when this process may not write any more; then the
-    `riders` are written, who leave when it is committed."""
+    `riders` are written, which leave when it is committed."""
 
-    def __init__(self, engine: Engine, *, guard: Callable[[Connection], None], riders: Riders) -> None:
+    def __init__(self, engine: Engine, *, guard: Callable[[Connection], None]) -> None:
         self._engine = engine
         self._guard = guard
-        self._riders = riders
+        self.riders = Riders()
+        """What goes with the next transaction."""
         self._jobs: queue.SimpleQueue[_Job | _Reminder | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
-        self._connection = engine.connect()
+        with translate_errors():
+            self._connection = engine.connect()
         self._thread = threading.Thread(target=self._loop, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -102,7 +104,7 @@ class Writer:
     def _loop(self) -> None:
         while True:
             group, last = self._next_group()
-            if group or self._riders:
+            if group or self.riders:
                 self._commit(group)
             if last:
                 return
@@ -150,7 +152,7 @@ class Writer:
         try:
             with self._connection.begin():
                 self._guard(self._connection)
-                boarded = self._riders.board(self._connection)
+                boarded = self.riders.board(self._connection)
                 moved: Counter[tuple[str, str]] = Counter()
                 endings = [self._carry_out(job, alone=len(group) == 1, moved=moved) for job in group]
                 _write_tallies(self._connection, moved)
@@ -159,7 +161,7 @@ class Writer:
             if complete and error.connection_invalidated:
                 raise _AnswerLost from error
             raise
-        self._riders.arrive(boarded)
+        self.riders.arrive(boarded)
         return endings
 
     def _carry_out(self, job: _Job, *, alone: bool, moved: Counter[tuple[str, str]]) -> Any:

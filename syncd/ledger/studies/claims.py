@@ -156,7 +156,8 @@ class Claims:
     def release(self, *study_uids: str) -> None:
         """Hand claims back without an outcome (shutdown); the rows stay as they were."""
         epoch = self._transactions.require_epoch()
-        self._transactions.own(lambda tx: _release(tx, study_uids, epoch=epoch))
+        if study_uids:
+            self._transactions.own(lambda tx: _release(tx, study_uids, epoch=epoch))
         self.handed_out.forget(study_uids)
 
     def save_intents(self, many: Sequence[Intent]) -> Mapping[str, tuple[Rejection, ...]]:
@@ -164,7 +165,7 @@ class Claims:
         rejection notes say of each of these studies at this moment: of a study that was mapped from other words, nothing
         may be sent."""
         member = self._transactions.require_epoch()
-        return self._transactions.own(lambda tx: _save_intents(tx, many, member=member))
+        return self._transactions.own(lambda tx: _save_intents(tx, many, member=member)) if many else {}
 
     def save_intent(self, intent: Intent) -> tuple[Rejection, ...]:
         """The same of one study."""
@@ -173,7 +174,8 @@ class Claims:
     def withdraw_intents(self, before: Mapping[str, Intent | None]) -> None:
         """Of what was saved and never sent: put back what stood there `before`, by study. None: nothing did."""
         member = self._transactions.require_epoch()
-        self._transactions.own(lambda tx: _withdraw_intents(tx, before, member=member))
+        if before:
+            self._transactions.own(lambda tx: _withdraw_intents(tx, before, member=member))
 
     def find_intent(self, study_uid: str) -> Intent | None:
         return self._transactions.read(lambda connection: find_row(connection, Intent, intents, study_uid))

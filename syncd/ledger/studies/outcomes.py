@@ -142,6 +142,8 @@ class Outcomes:
         """
         if len({one.study_uid for one in outcomes}) < len(outcomes):
             raise ValueError("two outcomes of one study are no batch")
+        if not outcomes:
+            return {}
         now = self._transactions.now()
         endings = self._try(outcomes, now=now)
         if isinstance(endings, Exception):

@@ -45,5 +45,5 @@ def pretend_claim(context: Context, study_uid: str, *, held: Held, read_fhir: bo
         parked=known.parked,
         unselected=known.unselected,
         concerning=context.ledger.rejections.find_concerning(study_uid),
-        fought_over=frozenset(context.ledger.corrections.find_fought_over(study_uid)),
+        fought_over=context.ledger.corrections.find_fought_over(study_uid),
     )

@@ -8,6 +8,7 @@ import threading
 
 from syncd.ledger.ledger import Ledger
 from syncd.model.words import Decision
+from syncd.model.work import Companion, Intent
 from tests.ledger.made import NOW, SETTLE, Clock, copy, done, event, position, record
 
 
@@ -27,11 +28,23 @@ def follow(ledger: Ledger, start: int) -> None:
 
 
 def work(ledger: Ledger) -> None:
+    """Batches as large as there are: the Patients of a batch go with its intents."""
     while True:
-        for claim in ledger.claims.take(2, now=NOW):
+        claims = ledger.claims.take(20, now=NOW)
+        for claim in claims:
             uid = claim.row.study_uid
-            ledger.outcomes.commit(done(claim, Decision.CREATE, record=record(uid)))
-            say("published", uid)
+            written = Companion(resource_type="Patient", resource_id=uid, version="1", digest="d")
+            ledger.companions.save(written, later=True)
+        ledger.claims.save_intents([_intent(claim.row.study_uid) for claim in claims])
+        for claim in claims:
+            say("intended", claim.row.study_uid)
+        ledger.outcomes.commit_many([done(claim, Decision.CREATE, record=record(claim.row.study_uid)) for claim in claims])
+        for claim in claims:
+            say("published", claim.row.study_uid)
+
+
+def _intent(uid: str) -> Intent:
+    return Intent(study_uid=uid, resource_id=uid, digest="d", expected_version="0")
 
 
 if __name__ == "__main__":

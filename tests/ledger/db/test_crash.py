@@ -44,12 +44,12 @@ def kill_after(process: subprocess.Popen[str], lines: int) -> list[list[str]]:
 
 
 def test_what_was_committed_survives_kill_9_and_the_rest_is_only_repeated(url: str) -> None:
-    """RULES A2, E4: cursor, marks and copies never part; claims of the dead owner are void; thrice over one ledger."""
-    taken: set[str] = set()
-    published: set[str] = set()
+    """RULES A2, C3, E4: cursor, marks and copies never part, nor an intent and the Patient that it goes with; claims of the
+    dead owner are void; thrice over one ledger."""
+    said: dict[str, set[str]] = {"taken": set(), "intended": set(), "published": set()}
     for lines in (5, 60, 173):
         for word, uid in kill_after(start(url), lines):
-            (taken if word == "taken" else published).add(uid)
+            said[word].add(uid)
         with Ledger.open(url, clock=Clock(NOW)) as ledger:
             assert Ledger.owner_alive(url) == os.getpid()
             position = ledger.feed.position(MAIN)
@@ -57,8 +57,12 @@ def test_what_was_committed_survives_kill_9_and_the_rest_is_only_repeated(url: s
             everything = {f"1.{number}" for number in range(1, position.cursor + 1)}
             records = {one.study_uid for one in ledger.records.page(limit=100_000)}
             dirty = {row.study_uid for row in ledger.marks.page(limit=100_000)}
-            assert taken <= everything
-            assert published <= records
+            assert said["taken"] <= everything
+            assert said["published"] <= records
+            intended = {uid for uid, one in ledger.overview.standing(sorted(everything)).items() if one.intent is not None}
+            assert said["intended"] <= intended | records
+            assert intended | records <= ledger.companions.find_several("Patient", everything).keys()
+            assert not records & intended
             assert records | dirty == everything
             assert not records & dirty
             assert set(position.seen) == set(range(max(1, position.cursor - 20), position.cursor + 1))
@@ -68,8 +72,7 @@ def test_what_was_committed_survives_kill_9_and_the_rest_is_only_repeated(url: s
             )
             assert {claim.row.study_uid for claim in ledger.claims.take(100_000, now=NOW)} == dirty
             assert ledger.overview.counts(NOW).dirty == len(dirty)
-    assert taken
-    assert published
+    assert all(said.values())
 
 
 def test_a_second_process_is_refused_and_told_who_holds_it(url: str) -> None:

@@ -14,20 +14,22 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from syncd.errors import LedgerRefused
 from syncd.ledger.db import engine
 from syncd.ledger.db.backend import backend_of
 from syncd.ledger.db.plain import APPLICATION_ID, schema_of_this_version
+from syncd.ledger.db.schema import ANYBODY, intents
 from syncd.ledger.db.sqlite import FileBackend
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import OrthancId
 from syncd.model.study.raw import StudyListing
 from syncd.model.study.rejection import Rejection
+from syncd.model.words import Decision
 from syncd.model.work import Brake
 from syncd.plan.ownership import owned_values
-from tests.ledger.made import MAIN, SETTLE, Clock, copies_of, event
+from tests.ledger.made import MAIN, SETTLE, Clock, copies_of, done, event, publish, record
 
 PARKED = "INSERT INTO parked VALUES ('{}', '{}', '', '', '', NULL, 0)"
 DIRTY = "INSERT INTO dirty VALUES ('{}', 7, 0, 5, 5, 0, 0, false, 0, 0, 'event', NULL)"
@@ -281,3 +283,63 @@ def test_what_was_written_is_known_by_digest_after_the_upgrade(url: str, clock: 
     if not url.startswith("postgresql"):
         file = Path(url.removeprefix("sqlite:///"))
         assert not [one for one in file.parent.glob(f"{file.name}*") if b"VOGELWEIDE" in one.read_bytes()]
+
+
+def test_one_process_becomes_the_only_member(url: str, clock: Clock) -> None:
+    """RULES N3, D3, E8: counts are as they were, what is shown of an archive too; an intent is nobody's who lives."""
+    of_version(
+        "0011",
+        url,
+        [
+            *(WRITTEN.format(f"1.{number}", "{}") for number in (1, 2)),
+            "INSERT INTO intents VALUES ('1.1', '1', 'd', '3', '{}', 1)",
+            "INSERT INTO brakes VALUES ('main', 2, 4, 3), ('other', 0, 0, 0)",
+            "INSERT INTO tallies VALUES ('published', 'available', 2), ('dirty', '', 0)",
+            "INSERT INTO retraction_charges VALUES ('9.1', 1699999999, 'main', 'gone', true, false)",
+        ],
+    )
+    with Ledger.open(url, clock=clock) as ledger:
+        assert ledger.retractions.brake(MAIN) == Brake(archive=MAIN, published=2, spent=4, planned=3)
+        assert ledger.overview.counts(clock()).published == {"available": 2}
+        publish(ledger, "1.3", archive="main")
+        assert ledger.overview.counts(clock()).published == {"available": 3}
+        assert ledger.retractions.brake(MAIN).published == 3
+        found = ledger.claims.find_intent("1.1")
+        assert found is not None
+        assert found.expected_version == "3"
+        wanted = select(intents.c.member)
+        assert ledger._transactions.read(lambda connection: connection.execute(wanted).scalars().all()) == [ANYBODY]
+        ledger.claims.save_intent(found)
+        epoch = ledger._transactions.epoch()
+        assert ledger._transactions.read(lambda connection: connection.execute(wanted).scalars().all()) == [epoch]
+
+
+@pytest.mark.parametrize("revision", [f"{number:04}" for number in range(1, int(schema_of_this_version()))])
+def test_a_ledger_of_each_version_works_after_the_upgrade(url: str, revision: str, clock: Clock) -> None:
+    """RULES E6: whatever was counted, claimed or waited for in it."""
+    dated = (", study_date", ", ''") if revision >= "0006" else ("", "")
+    row = (
+        "INSERT INTO dirty (study_uid, generation, priority, due, first_marked, last_event, streaming_since, read_fhir,"
+        f" attempts, not_before, reason, claim_epoch{dated[0]}) VALUES"
+        f" ('1.1', 7, 0, 5, 5, 0, 0, false, 0, 0, 'event', 1{dated[1]})"
+    )
+    of_version(
+        revision,
+        url,
+        [
+            row,
+            "UPDATE sequences SET value = 7",
+            "INSERT INTO tallies (kind, word, number) VALUES ('dirty', '', 1)",
+            "INSERT INTO intents (study_uid, resource_id, digest, expected_version, owned, created_at)"
+            " VALUES ('1.1', '1.1', 'd', '0', '{}', 1)",
+        ],
+    )
+    with Ledger.open(url, clock=clock) as ledger:
+        (claim,) = ledger.claims.take(9, now=clock())
+        assert claim.intent is not None
+        ledger.claims.save_intents([claim.intent])
+        assert ledger.outcomes.commit_many([done(claim, Decision.CREATE, record=record("1.1", archive="main"))]) == {
+            "1.1": False
+        }
+        counts = ledger.overview.counts(clock())
+        assert (counts.dirty, counts.published, ledger.retractions.brake(MAIN).published) == (0, {"available": 1}, 1)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event, select
 
 from syncd.errors import LedgerUnavailable
-from syncd.ledger.db.schema import metadata
+from syncd.ledger.db.schema import history, metadata
 from syncd.ledger.ledger import Claim, Ledger
 from syncd.ledger.studies import outcomes as room
 from syncd.model.outbox import FHIR, OutboxEntry
@@ -27,7 +27,21 @@ from syncd.model.snapshot import Note
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import Cause, Decision, StudyState
 from syncd.model.work import CONTEST_WINDOW, Intent
-from tests.ledger.made import MAIN, NOW, Clock, claim_study, copy, done, mark, parked, publish, record, resync
+from tests.ledger.made import (
+    MAIN,
+    NOW,
+    SETTLE,
+    Clock,
+    claim_study,
+    copies_of,
+    copy,
+    done,
+    mark,
+    parked,
+    publish,
+    record,
+    resync,
+)
 from tests.ledger.made import event as told
 
 UIDS = tuple(f"1.{number}" for number in range(1, 6))
@@ -133,7 +147,6 @@ def test_intents_of_a_batch_tell_what_notes_say_by_then(ledger: Ledger) -> None:
     assert ledger.claims.save_intents([intent("1.1"), intent("1.2")]) == {"1.1": (), "1.2": (came,)}
     assert [ledger.claims.find_intent(uid) for uid in ("1.1", "1.2")] == [intent("1.1"), intent("1.2")]
     assert ledger.claims.save_intent(intent("1.2", digest="other")) == (came,)
-    assert ledger.claims.save_intents([]) == {}
 
 
 def test_what_was_never_sent_claims_nothing(ledger: Ledger) -> None:
@@ -232,9 +245,12 @@ STUDIES = st.fixed_dictionaries(
 
 def prepare(ledger: Ledger, uid: str, drawn: dict[str, Any]) -> Outcome:
     """A study with a past, claimed; returns how its turn ends."""
-    for earlier in (*drawn["earlier"], *[None] * drawn["lines"]):
+    for earlier in drawn["earlier"]:
         (claim,) = claim_all(ledger, [uid])
-        ledger.outcomes.commit(done(claim) if earlier is None else outcome_of(claim, earlier))
+        ledger.outcomes.commit(outcome_of(claim, earlier))
+    line = {"study_uid": uid, "at": NOW, "decision": "Skip", "reason": "equal", "correlation_id": ""}
+    if drawn["lines"]:
+        ledger._transactions.own(lambda tx: tx.connection.execute(history.insert(), [line] * drawn["lines"]))
     if drawn["planned"]:
         ledger.retractions.plan([uid], archive=MAIN, cause=Cause.GONE)
     if drawn["claimed"]:
@@ -295,6 +311,16 @@ def test_a_batch_is_kept_on_each_database(ledger: Ledger) -> None:
     counts = ledger.overview.counts(NOW)
     assert (counts.dirty, counts.parked, counts.safety) == (2, {"refused": 1}, 1)
     assert [claim.row.study_uid for claim in ledger.claims.take(9, now=NOW)] == ["1.2"]
+
+
+def test_outcomes_that_name_one_copy_are_kept_in_turn(ledger: Ledger) -> None:
+    """RULES C8: a copy that becomes another study's is that one's, and the first one's absence is no news of it."""
+    publish(ledger, "1.1", "1.2")
+    ledger.marks.add([], copies=[replace(copy("1.2", "o-1.2", "t1"), labels="research")], settle_after=SETTLE)
+    one, two = claim_all(ledger, ["1.1", "1.2"])
+    here, there = copy("1.1", "o-1.2", "t9"), copy("1.2", "o-1.2")
+    ledger.outcomes.commit_many([done(one, found=(here,)), done(two, gone=(there,))])
+    assert copies_of(ledger, "1.1") == (copy("1.1", "o-1.1"), replace(here, labels="research"))
 
 
 def test_two_outcomes_of_one_study_are_refused(ledger: Ledger) -> None:
@@ -369,3 +395,12 @@ def test_what_a_new_batch_of_forty_sends(file_ledger: Ledger) -> None:
     with listening(file_ledger) as heard:
         file_ledger.claims.withdraw_intents(dict.fromkeys(uids))
     assert Counter(heard) == Counter(["BEGIN", "SELECT sequences", "DELETE intents"])
+
+
+def test_an_empty_batch_sends_nothing(file_ledger: Ledger) -> None:
+    """RULES E6: nobody waits for the disk for nothing."""
+    with listening(file_ledger) as heard:
+        assert (file_ledger.claims.save_intents([]), file_ledger.outcomes.commit_many([])) == ({}, {})
+        file_ledger.claims.withdraw_intents({})
+        file_ledger.claims.release()
+    assert heard == []
