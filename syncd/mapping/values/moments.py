@@ -30,7 +30,12 @@ def in_order(start: str, end: str) -> bool:
     """Whether two FHIR dateTimes can be compared (both with a time, or both of one precision), and `start` is not later."""
     if ("T" in start) != ("T" in end) or ("T" not in start and len(start) != len(end)):
         return False
-    return datetime.fromisoformat(start) <= datetime.fromisoformat(end) if "T" in start else start <= end
+    return _instant(start) <= _instant(end) if "T" in start else start <= end
+
+
+def _instant(text: str) -> datetime:
+    """A leap second, which FHIR may name and Python cannot, as the second before it."""
+    return datetime.fromisoformat(text.replace(":60", ":59"))
 
 
 def lies_in_gap(moment: Moment | None, *, timezone: str) -> bool:

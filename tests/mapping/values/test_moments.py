@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from syncd.mapping.values.moments import date_time, lacks_zone, lies_in_gap
+from syncd.mapping.values.moments import date_time, in_order, lacks_zone, lies_in_gap
 from syncd.model.snapshot import Moment
 
 BERLIN = "Europe/Berlin"
@@ -47,3 +47,10 @@ def test_odd_hours_are_known(time: str, offset: str, zone: str, gap: bool, unsai
     """MAPPING C.1-7: what is noted of the night when clocks go forward."""
     moment = Moment(date="2026-03-29", time=time, offset=offset)
     assert (lies_in_gap(moment, timezone=zone), lacks_zone(moment, timezone=zone)) == (gap, unsaid)
+
+
+def test_a_leap_second_is_compared_as_the_second_before_it() -> None:
+    """RULES B1: FHIR may name one; it must not cost the check."""
+    leap, before = "2016-12-31T23:59:60Z", "2016-12-31T23:59:58Z"
+    assert in_order(before, leap)
+    assert not in_order(leap, before)
