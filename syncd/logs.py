@@ -121,9 +121,6 @@ def _route_libraries(*, threshold: int) -> None:
         "uvicorn.access",
         "alembic",
         "apscheduler",
-        "httpx",
-        "httpcore",
-        "urllib3",
         "pydicom",
     ):
         library = logging.getLogger(name)

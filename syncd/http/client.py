@@ -73,15 +73,19 @@ class Client:
         most: int = MOST,
         idle: float = math.inf,
     ) -> None:
-        self._transport: Transport = transport or Pool(tls, timeout=timeout, most=most, idle=idle)
+        self.transport: Transport = transport or Pool(tls, timeout=timeout, most=most, idle=idle)
         self._limit = limit
         self._packed = packed
         self._coding = "gzip" if packed else "identity"
         self._cookies: Cookies | None = None
 
     def send(self, method: str, base: str, below: str = "", *, headers: Mapping[str, str], body: bytes = b"") -> Response:
-        """Send it once, to what lies `below` a base address. Raises what `Transport.send` does; the same while the answer is
-        read."""
+        """Send it once. Raises what `Transport.send` does; the same while the answer is read."""
+        request = self.request(method, base, below, headers=headers, body=body)
+        return self.response(request, self.transport.send(request))
+
+    def request(self, method: str, base: str, below: str = "", *, headers: Mapping[str, str], body: bytes = b"") -> Request:
+        """One to what lies `below` a base address, for `transport`. Raises `NotSendable`."""
         origin, path = place_of(base)
         target = path + sendable(below)
         if target[:1] != "/":
@@ -90,14 +94,17 @@ class Client:
         request = Request(method=method, origin=origin, target=target, headers=sent, body=body)
         if self._cookies is not None and (cookie := self._cookies.header(request.url)):
             sent["Cookie"] = cookie
-        answer = self._transport.send(request)
+        return request
+
+    def response(self, request: Request, answer: Answer) -> Response:
+        """What `transport` was answered."""
         if answer.headers.cookies:
             self._keep_cookies(request.url, answer.headers)
         return Response(answer, limit=self._limit, packed=self._packed)
 
     def close(self) -> None:
         """End all connections that nobody uses."""
-        self._transport.close()
+        self.transport.close()
 
     def _keep_cookies(self, url: str, headers: Headers) -> None:
         """The module is imported by who is given one; few are."""

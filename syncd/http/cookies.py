@@ -5,8 +5,10 @@ from __future__ import annotations
 from email.message import Message
 from http.client import HTTPResponse
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
+from io import BytesIO
 from typing import cast
 from urllib.request import Request as UrlRequest
+from urllib.response import addinfo
 
 from syncd.http.messages import Headers
 
@@ -37,22 +39,13 @@ class Cookies:
 
     def keep(self, url: str, headers: Headers) -> None:
         """What an answer to a request of this address gives."""
-        self._jar.extract_cookies(cast(HTTPResponse, _Said(headers)), UrlRequest(url))  # noqa: S310
+        said = Message()
+        for cookie in headers.cookies:
+            said["Set-Cookie"] = cookie
+        self._jar.extract_cookies(cast(HTTPResponse, addinfo(BytesIO(), said)), UrlRequest(url))  # noqa: S310
 
     def header(self, url: str) -> str:
         """What a request to this address carries; empty: nothing."""
         request = UrlRequest(url)  # noqa: S310
         self._jar.add_cookie_header(request)
         return request.get_header("Cookie", "") or ""
-
-
-class _Said:
-    """An answer, as far as the standard library's jar asks for it."""
-
-    def __init__(self, headers: Headers) -> None:
-        self._message = Message()
-        for cookie in headers.cookies:
-            self._message["Set-Cookie"] = cookie
-
-    def info(self) -> Message:
-        return self._message

@@ -130,12 +130,9 @@ class Request:
         return f"{self.origin.scheme}://{self.origin.named}{self.target}"
 
 
-class Body(Protocol):
+class Body(Iterable[bytes], Protocol):
     """The pieces of an answer's body as they come, coded as they are; it holds a connection until it ends or is closed.
-
     Raises `Lost` and `TimeoutError`."""
-
-    def __iter__(self) -> Iterator[bytes]: ...
 
     def close(self) -> None: ...
 

@@ -33,7 +33,7 @@ class Pool:
         if not self._free.acquire(timeout=deadline.left(self._timeout)):
             raise Taken
         try:
-            wire = self._kept(request.origin) or self._connected(request.origin)
+            wire = self._take(request.origin) or self._connect(request.origin)
         except BaseException:
             self._free.release()
             raise
@@ -54,7 +54,7 @@ class Pool:
         with self._guard:
             _end_all(self._idle)
 
-    def _kept(self, origin: Origin) -> Wire | None:
+    def _take(self, origin: Origin) -> Wire | None:
         """One that still holds: the one used last, for it is the youngest."""
         with self._guard:
             idle = self._idle.get(origin)
@@ -68,7 +68,7 @@ class Pool:
                 wire.close()
         return None
 
-    def _connected(self, origin: Origin) -> Wire:
+    def _connect(self, origin: Origin) -> Wire:
         waits = deadline.left(self._timeout)
         plain = None
         try:

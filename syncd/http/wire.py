@@ -35,6 +35,8 @@ _FIELDS = re.compile(r"(?:[!#-'*+.0-9A-Z^-z|~-]+: [^\r\n\0]*\r\n)*")
 _TARGET = re.compile(r"[A-Z]+ [!-~]+")
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: .*)?")
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+"""A line that goes on in the next one (RFC 9112 5.2)."""
 _STRAY = re.compile(rb"\0|\r(?!\n)")
 _SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?")
 _WITHOUT_BODY = frozenset({204, 304})
@@ -77,13 +79,13 @@ class Wire:
     def _send(self, part: bytes) -> None:
         left = memoryview(part)
         while left:
-            self._heed()
+            self._set_timeout()
             left = left[self._socket.send(left) :]
 
     def head(self, method: str) -> tuple[int, Headers, Iterator[bytes]]:
         """Status, headers and what reads the body. Raises `Lost`."""
         for _ in range(_INTERIM):
-            first, *lines = self._head().splitlines()
+            first, *lines = _FOLD.sub(b" ", self._head()).splitlines()
             found = _STATUS.fullmatch(first)
             if not found:
                 raise Lost("no HTTP")
@@ -112,7 +114,7 @@ class Wire:
     def close(self) -> None:
         self._socket.close()
 
-    def _heed(self) -> None:
+    def _set_timeout(self) -> None:
         waits = deadline.left(self._timeout)
         if waits != self._waits:
             self._socket.settimeout(waits)
@@ -120,7 +122,7 @@ class Wire:
 
     def _receive(self) -> bytes:
         """What came next; empty at the end of the connection."""
-        self._heed()
+        self._set_timeout()
         try:
             return self._socket.recv(_PIECE)
         except TimeoutError:
@@ -221,24 +223,13 @@ def _head(request: Request) -> bytes:
 def _fields(lines: list[bytes]) -> Headers:
     """Those of these lines."""
     headers = Headers()
-    for line in _unfolded(lines) if any(line[:1] in (b" ", b"\t") for line in lines) else lines:
+    for line in lines:
         name, colon, value = line.decode("latin-1").partition(":")
         name = name.strip().lower()
         if not colon or not name:
             raise Lost("no header")
         headers.add(name, value.strip())
     return headers
-
-
-def _unfolded(lines: list[bytes]) -> list[bytes]:
-    """A line that begins with a blank goes on with the one before (RFC 9112 5.2)."""
-    whole: list[bytes] = []
-    for line in lines:
-        if line[:1] in (b" ", b"\t") and whole:
-            whole[-1] += b" " + line.strip()
-        else:
-            whole.append(line)
-    return whole
 
 
 def _length(said: str) -> int:

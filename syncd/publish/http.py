@@ -173,7 +173,8 @@ class FhirHttp:
             until = deadline.of_request(self._longest)
             with deadline.kept(until), errors_told(self.connection, what, on_call=self._on_call):
                 until.check()
-                reply = _reply(self._client.send(method, self.base_url, below, headers=sent, body=body))
+                request = self._client.request(method, self.base_url, below, headers=sent, body=body)
+                reply = _reply(self._client.response(request, self._client.transport.send(request)))
             self._on_call(f"{reply.status // 100}xx")
             if reply.status != 401 or not (self._credentials.refused() and once_more):
                 break

@@ -275,6 +275,7 @@ WRITING = (
         ),
         at("loop/workers/test_turns", "a_turn_that_takes_too_long_ends_and_costs_nobody_else_anything"),
         at("http/test_any_answer", "a_server_may_answer_anything"),
+        at("http/test_wire", "what_is_not_plain_is_lost", "nothing_is_sent_that_would_be_another_line"),
         at(
             "http/test_replies",
             "what_nobody_can_trust_is_not_believed",

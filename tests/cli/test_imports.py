@@ -99,3 +99,14 @@ def test_a_ledger_of_this_schema_is_opened_without_alembic(tmp_path: Path) -> No
     assert code == 0
     assert "sqlalchemy" in imported
     assert "alembic" not in imported
+
+
+def test_both_clients_need_no_library() -> None:
+    """docs/decisions/http-client.md: neither server is asked by anything but the standard library."""
+    clients = "syncd.archive.orthanc, syncd.publish.server, syncd.publish.asking"
+    tell = f"import json, sys, {clients}; print(json.dumps([*sys.modules]))"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", tell], env=environ, capture_output=True, text=True, check=True)
+    imported = {name.partition(".")[0] for name in json.loads(ended.stdout)}
+    assert not imported & {"httpx", "httpcore", "pyorthanc", "requests", "urllib3"}
+    assert "http.cookiejar" not in json.loads(ended.stdout)

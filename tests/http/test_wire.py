@@ -105,6 +105,7 @@ def test_a_connection_does_not_stay_after_more_than_an_answer(said: list[bytes])
         whole(CHUNKED, b"5" + b" " * MAX_LINE * 40),
         whole(CHUNKED, b"0\r\n" + b"X: y\r\n" * (MAX_LINE + 2)),
         whole(OK + b"Content-Length: 5, 6", b"hello"),
+        whole(OK + b"Content-Length: 5, 4", b"hello"),
         whole(OK + b"Content-Length: five", b"hello"),
         whole(OK + b"Content-Length: +5", b"hello"),
         whole(OK + b"Content-Length: -5", b"hello"),

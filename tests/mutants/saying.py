@@ -446,6 +446,37 @@ MUTANTS = (
         noticed_by=("tests/http/test_replies.py::test_what_nobody_can_trust_is_not_believed",),
     ),
     Mutant(
+        name="keys-counted-by-guess",
+        rule="S2",
+        breaks="a key that is said twice is found only where no text holds a colon",
+        edits=(Edit("syncd/http/replies.py", 'keys == body.count(b":")', 'keys <= body.count(b":")'),),
+        noticed_by=("tests/http/test_replies.py::test_what_nobody_can_trust_is_not_believed",),
+    ),
+    Mutant(
+        name="leftovers-answer",
+        rule="S2",
+        breaks="what a server says behind an answer is taken for the answer to the next request",
+        edits=(
+            Edit("syncd/http/wire.py", "self._keeps and self._at == len(self._buffer)", "self._keeps"),
+            Edit("syncd/http/pool.py", "if not wire.is_dead:", "if wire:"),
+        ),
+        noticed_by=("tests/http/test_pool.py::test_a_connection_is_not_kept_after",),
+    ),
+    Mutant(
+        name="two-lengths-believed",
+        rule="S2",
+        breaks="an answer ends where the first of two lengths says, and whoever stands between believes the other",
+        edits=(Edit("syncd/http/wire.py", "len(lengths) != 1 or not", "not"),),
+        noticed_by=("tests/http/test_wire.py::test_what_is_not_plain_is_lost",),
+    ),
+    Mutant(
+        name="headers-of-two-lines",
+        rule="S2",
+        breaks="a value with a line break is a header of its own",
+        edits=(Edit("syncd/http/wire.py", ' or fields.count("\\n") != len(request.headers)', ""),),
+        noticed_by=("tests/http/test_wire.py::test_nothing_is_sent_that_would_be_another_line",),
+    ),
+    Mutant(
         name="redirects-followed",
         rule="S2",
         breaks="credentials and patients go wherever a server points to",
@@ -454,7 +485,7 @@ MUTANTS = (
                 "syncd/http/client.py",
                 "        if answer.headers.cookies:\n",
                 "        if 300 <= answer.status < 400:\n"
-                "            return self.send(method, answer.headers['location'], headers=headers, body=body)\n"
+                "            return self.send('GET', answer.headers['location'], headers=request.headers)\n"
                 "        if answer.headers.cookies:\n",
             ),
         ),
