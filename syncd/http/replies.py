@@ -107,13 +107,13 @@ def read_json(body: bytes, *, lenient: bool = False) -> Any:
 
 def too_deep(value: Any, *, limit: int = MAX_DEPTH) -> bool:
     """Whether lists and objects lie in each other more than `limit` levels deep."""
-    level = [value] if isinstance(value, dict | list) else []
+    level = [value] if type(value) in _CONTAINERS else []
     for _ in range(limit):
         level = [
             child
             for each in level
-            for child in (each.values() if isinstance(each, dict) else each)
-            if isinstance(child, dict | list)
+            for child in (each.values() if type(each) is dict else each)
+            if type(child) in _CONTAINERS
         ]
         if not level:
             return False
@@ -127,8 +127,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_CONTAINERS = frozenset({dict, list})
+"""What a JSON value that was just read may lie in: these very types, which are told sooner than their kinds."""
+
+_SURELY_IN_RANGE = 300
+"""Digits of a number that every double holds."""
+
+
 def _whole(text: str) -> int:
-    _decimal(text)
+    if len(text) > _SURELY_IN_RANGE:
+        _decimal(text)
     return int(text)
 
 

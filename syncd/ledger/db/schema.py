@@ -364,11 +364,12 @@ def upsert(connection: Connection, table: Table, *, rows: Iterable[Mapping[str, 
     """Insert `rows`, or update those whose primary key exists. All rows name the same columns; others keep their value."""
     values = [dict(row) for row in rows]
     if values:
-        connection.execute(_upsert_statement(connection.dialect.name, table, tuple(values[0])), values)
+        connection.execute(upsert_statement(connection.dialect.name, table, tuple(values[0])), values)
 
 
 @lru_cache(maxsize=64)
-def _upsert_statement(dialect: str, table: Table, names: Sequence[str]) -> Executable:
+def upsert_statement(dialect: str, table: Table, names: Sequence[str]) -> Executable:
+    """The one that inserts these columns, or updates them where the primary key exists."""
     # Kept, because SQLAlchemy spends more time on building the statement than SQLite on carrying it out.
     keys = [column.name for column in table.primary_key]
     changed = [name for name in names if name not in keys]

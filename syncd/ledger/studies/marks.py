@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from syncd.ledger.db.bulk import execute_many, upsert_many
 from syncd.ledger.db.rows import field_names, slices, to_noun, to_row
 from syncd.ledger.db.schema import copies as copies_table
-from syncd.ledger.db.schema import dirty, records, sequences, upsert
+from syncd.ledger.db.schema import dirty, records, sequences
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.records import (
@@ -154,7 +155,7 @@ def mark(tx: Transaction, marks: Sequence[Mark], *, copies: Iterable[Copy], sett
                 )
             if row is not None:
                 changed.append(to_row(row))
-        upsert(tx.connection, dirty, rows=changed)
+        upsert_many(tx.connection, dirty, rows=changed)
         tx.count("dirty", by=len(uids) - len(known))
     return len(by_study)
 
@@ -168,7 +169,8 @@ def keep_copies(tx: Transaction, copies: Iterable[Copy], *, now: float) -> None:
         if before is None or copy.last_update or copy.instances >= 0 or before.study_uid != copy.study_uid:
             latest[copy.archive, copy.orthanc_id] = copy
     if latest:
-        tx.connection.execute(_COPY[tx.connection.dialect.name], [_copy_row(copy, now=now) for copy in latest.values()])
+        rows = [_copy_row(copy, now=now) for copy in latest.values()]
+        execute_many(tx.connection, _COPY[tx.connection.dialect.name], rows)
 
 
 def _copy_row(copy: Copy, *, now: float) -> dict[str, object]:

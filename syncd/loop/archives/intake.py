@@ -82,7 +82,7 @@ class Intake:
             copies = _copies(marks)
             if taken.position != position or marks:
                 marked += self._ledger.feed.commit_intake(
-                    taken.position, marks=marks, copies=copies, settle_after=self._settle_after
+                    taken.position, before=position, marks=marks, copies=copies, settle_after=self._settle_after
                 )
                 report_step(Step.INTAKE_COMMITTED)
             position = taken.position
