@@ -179,7 +179,8 @@ def instances_of_series(series: Iterable[Mapping[str, Any]]) -> dict[OrthancId, 
     counted: dict[OrthancId, int] = {}
     for each in series:
         study = an_id(each.get("ParentStudy"))
-        counted[study] = counted.get(study, 0) + len(_ids(each.get("Instances")))
+        instances = each.get("Instances")
+        counted[study] = counted.get(study, 0) + (len(instances) if isinstance(instances, list) else 0)
     return counted
 
 

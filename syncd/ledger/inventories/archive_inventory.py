@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, Update, delete, func, select
+from sqlalchemy import Connection, Select, Table, Update, bindparam, delete, func, select
 
+from syncd.ledger.db.bulk import upsert_many
 from syncd.ledger.db.rows import slices, to_noun, to_row
-from syncd.ledger.db.schema import copies, swept, upsert
+from syncd.ledger.db.schema import copies, swept
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.inventories.comparison import (
@@ -59,7 +60,7 @@ class Sweep:
         untold = {"study_uid": "", "last_update": "", "study_date": "", "is_stable": False}
         untold |= {"labels": None, "tags_digest": None}
         rows = [{"archive": archive, "orthanc_id": one, **untold} for one in dict.fromkeys(ids)]
-        self._transactions.own(lambda tx: upsert(tx.connection, swept, rows=rows))
+        self._transactions.own(lambda tx: upsert_many(tx.connection, swept, rows=rows))
 
     def detail(self, archive: ArchiveName, listings: Sequence[StudyListing]) -> int:
         """Keep details; returns how many of them told something of the listing that was not known yet."""
@@ -223,16 +224,20 @@ def _difference(row: Any) -> Difference:
     return Difference.STABLE if row.published == "registered" and row.is_stable else Difference.CHANGED
 
 
-def _detail(tx: Transaction, archive: ArchiveName, rows: Mapping[OrthancId, Mapping[str, Any]]) -> int:
-    untold = sum(
-        tx.connection.execute(
-            select(func.count())
-            .select_from(swept)
-            .where(swept.c.archive == archive, swept.c.orthanc_id.in_(ids), swept.c.study_uid == "")
-        ).scalar_one()
-        for ids in slices(rows)
+_UNTOLD = (
+    select(func.count())
+    .select_from(swept)
+    .where(
+        swept.c.archive == bindparam("archive"),
+        swept.c.orthanc_id.in_(bindparam("ids", expanding=True)),
+        swept.c.study_uid == "",
     )
-    upsert(tx.connection, swept, rows=rows.values())
+)
+
+
+def _detail(tx: Transaction, archive: ArchiveName, rows: Mapping[OrthancId, Mapping[str, Any]]) -> int:
+    untold = sum(tx.connection.execute(_UNTOLD, {"archive": archive, "ids": ids}).scalar_one() for ids in slices(rows))
+    upsert_many(tx.connection, swept, rows=list(rows.values()))
     return untold
 
 

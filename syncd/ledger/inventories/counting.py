@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, func, select, update
 
+from syncd.ledger.db.bulk import execute_many
 from syncd.ledger.db.rows import slices
 from syncd.ledger.db.schema import copies, dirty, records, unselected
 from syncd.ledger.db.writer import Transaction
@@ -65,8 +66,7 @@ def keep_counts(
             if _is_moved(row, number, strict=strict):
                 moved.append(_mark(row, archive=archive))
             counted.append({"a": archive, "o": row.orthanc_id, "n": number, "at": now})
-    if counted:
-        tx.connection.execute(_COUNTED, counted)
+    execute_many(tx.connection, _COUNTED, counted)
     return mark(tx, moved, copies=(), settle_after=0.0, now=now)
 
 
