@@ -59,12 +59,14 @@ class Sweep:
         """Keep ids of the listing, of which nothing else is known yet."""
         untold = {"study_uid": "", "last_update": "", "study_date": "", "is_stable": False}
         untold |= {"labels": None, "tags_digest": None}
-        rows = [{"archive": archive, "orthanc_id": one, **untold} for one in dict.fromkeys(ids)]
+        rows = [{"archive": archive, "orthanc_id": one, **untold} for one in sorted(set(ids))]
         self._transactions.own(lambda tx: upsert_many(tx.connection, swept, rows=rows))
 
     def detail(self, archive: ArchiveName, listings: Sequence[StudyListing]) -> int:
         """Keep details; returns how many of them told something of the listing that was not known yet."""
-        rows = {one.orthanc_id: _staging_row(one, archive=archive) for one in listings}
+        # In the order of the table: the ids are hashes, and each page would touch all of it in another order.
+        in_order = sorted(listings, key=lambda one: one.orthanc_id)
+        rows = {one.orthanc_id: _staging_row(one, archive=archive) for one in in_order}
         return self._transactions.own(lambda tx: _detail(tx, archive, rows))
 
     def find_undetailed(self, archive: ArchiveName, window: tuple[str, str]) -> list[OrthancId]:

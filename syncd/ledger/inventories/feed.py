@@ -9,6 +9,7 @@ numbers, the inventory the state, the operator a pause. So each writes its own c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
@@ -43,6 +44,10 @@ class Feed:
     def position(self, archive: ArchiveName) -> FeedPosition | None:
         """`None` before the first bootstrap."""
         return self._transactions.read(lambda connection: _position(connection, archive))
+
+    def standing(self, archive: ArchiveName) -> FeedPosition | None:
+        """The same without what was seen of the overlap, which only reading on needs and which is a thousand entries."""
+        return self._transactions.read(lambda connection: _standing(connection, archive))
 
     def begin_bootstrap(self, archive: ArchiveName, *, cursor: int, high_water: int) -> None:
         """(Re)start the feed at `cursor`; commit this before listing the archive."""
@@ -84,6 +89,11 @@ class Feed:
 
 def _position(connection: Connection, archive: ArchiveName) -> FeedPosition | None:
     """The archive's position with everything seen in the overlap; `None` before the first bootstrap."""
+    standing = _standing(connection, archive)
+    return None if standing is None else replace(standing, seen=_load_seen(connection, archive))
+
+
+def _standing(connection: Connection, archive: ArchiveName) -> FeedPosition | None:
     row = connection.execute(select(feeds).where(feeds.c.archive == archive)).one_or_none()
     if row is None:
         return None
@@ -93,7 +103,6 @@ def _position(connection: Connection, archive: ArchiveName) -> FeedPosition | No
         cursor=row.cursor,
         high_water=row.high_water,
         moved_at=row.moved_at,
-        seen=_load_seen(connection, archive),
         sweep_wanted=row.sweep_wanted,
         reason=row.reason,
     )
