@@ -97,8 +97,10 @@ class OrthancArchive:
     def studies_of(self, resource_ids: Collection[str]) -> tuple[StudyListing, ...]:
         """The studies to which these resources belong, each once, by id; 1,000 per call, unknown ids left out."""
         ids = sorted(each for each in set(resource_ids) if is_orthanc_id(each))
-        chunks = (ids[at : at + BULK] for at in range(0, len(ids), BULK))
-        found = {listing.orthanc_id: listing for chunk in chunks for listing in self._listings.bulk_studies(chunk)}
+        found: dict[OrthancId, StudyListing] = {}
+        for at in range(0, len(ids), BULK):
+            # The images of one study are spread over all calls, for the ids are hashes.
+            found.update((one.orthanc_id, one) for one in self._listings.bulk_studies(ids[at : at + BULK], but=found))
         return tuple(found[each] for each in sorted(found))
 
     def study(self, orthanc_id: OrthancId) -> StudyHeader:

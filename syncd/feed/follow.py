@@ -73,9 +73,15 @@ def next_read(position: FeedPosition, *, high_water: int, now: float) -> Done | 
     # Also behind a cursor that was put back: a smaller archive stands there before we have read up to its end again.
     if high_water < max(position.cursor, position.high_water):
         return Regressed()
-    if high_water == position.cursor and now - position.moved_at >= LATE_WINDOW:
+    if is_done(position, high_water=high_water, now=now):
         return Done()
     return Read(since=_read_again_from(position.cursor, position.seen, now=now))
+
+
+def is_done(position: FeedPosition, *, high_water: int, now: float) -> bool:
+    """Whether `next_read` says so, which needs nothing of what was seen."""
+    nowhere_below = high_water >= max(position.cursor, position.high_water)
+    return nowhere_below and high_water == position.cursor and now - position.moved_at >= LATE_WINDOW
 
 
 def absorb(position: FeedPosition, page: ChangePage, *, high_water: int, now: float) -> Absorbed:

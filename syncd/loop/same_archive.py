@@ -30,7 +30,7 @@ EXCHANGED = (
 
 def is_same(archive: Archive, ledger: Ledger, *, name: ArchiveName) -> bool:
     """Ask the sample, and pause the archive or let it go on accordingly. Two calls at most."""
-    position = ledger.feed.position(name)
+    position = ledger.feed.standing(name)
     paused = position is not None and position.state is ArchiveState.PAUSED
     if _sample_is_gone(archive, ledger, name=name):
         if not paused:

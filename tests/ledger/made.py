@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy.event import listen, remove
 
 from syncd.ledger.db.rows import to_noun
 from syncd.ledger.db.schema import copies, dirty, history, records, retraction_plan
@@ -162,6 +164,24 @@ def publish(ledger: Ledger, *uids: str, **changes: Any) -> None:
 
 
 # What only a test asks
+
+
+@contextmanager
+def counted(ledger: Ledger) -> Iterator[list[str]]:
+    """Every statement that is carried out; one with many sets of parameters counts once."""
+    heard: list[str] = []
+
+    def hear(connection: Connection, cursor: Any, statement: str, *more: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            heard.append(statement)
+
+    for engine in (ledger._engine, ledger._readers):
+        listen(engine, "before_cursor_execute", hear)
+    try:
+        yield heard
+    finally:
+        for engine in (ledger._engine, ledger._readers):
+            remove(engine, "before_cursor_execute", hear)
 
 
 def claim_study(ledger: Ledger, study_uid: str) -> Claim | None:

@@ -41,10 +41,11 @@ MUTANTS = (
             Edit(
                 f"{_LOOP}/archives/intake.py",
                 "                marked += self._ledger.feed.commit_intake(\n"
-                "                    taken.position, marks=marks, copies=copies, settle_after=self._settle_after\n"
+                "                    taken.position, before=position, marks=marks, copies=copies, "
+                "settle_after=self._settle_after\n"
                 "                )\n",
                 "                self._ledger.feed.commit_intake(\n"
-                "                    taken.position, marks=(), copies=(), settle_after=self._settle_after\n"
+                "                    taken.position, before=position, marks=(), copies=(), settle_after=self._settle_after\n"
                 "                )\n"
                 "                marked += self._ledger.marks.add(marks, copies=copies, settle_after=self._settle_after)\n",
             ),

@@ -98,7 +98,6 @@ def test_a_second_resync_sends_no_write_at_all(site: Installation) -> None:
     """RULES B3: counted at the proxy, because HAPI answers an equal PUT with the old version."""
     site.before_fhir.forget()
     ended = site.syncd.command("resync", "--json", expect=1 if PARKED else 0)
-    assert "Skip" not in ended.json["decisions"], "nothing of an unchanged study is read"
     ended = site.syncd.command("resync", "--full", "--json", expect=1 if PARKED else 0)
     assert ended.json["listed"] >= STUDIES
     assert ended.json["decisions"] == {"Skip": STUDIES - len(PARKED)} | ({"Park": len(PARKED)} if PARKED else {})

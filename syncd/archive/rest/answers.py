@@ -13,10 +13,10 @@ who holds the ledger: docs/decisions/inventory-digest.md says why it is as short
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from json.encoder import encode_basestring_ascii
 from typing import Any, TypeGuard
 
 from syncd.model.change import Change, ChangePage
@@ -216,19 +216,21 @@ def dicomweb_root(plugin: Mapping[str, Any]) -> str:
 
 
 def _change(entry: Any) -> Change | None:
-    fields = _mapping(entry)
-    seq, resource_id = fields.get("Seq"), fields.get("ID")
-    change_type, resource_type = fields.get("ChangeType"), fields.get("ResourceType")
-    if not _is_number(seq) or not isinstance(change_type, str) or not isinstance(resource_type, str):
+    if not isinstance(entry, dict):
+        return None
+    said = entry.get
+    seq, resource_id, change_type, resource_type = said("Seq"), said("ID"), said("ChangeType"), said("ResourceType")
+    if not isinstance(change_type, str) or not isinstance(resource_type, str) or not _is_number(seq):
         return None
     if not isinstance(resource_id, str) or not is_orthanc_id(resource_id):
         return None
+    date = said("Date")
     return Change(
         seq=seq,
         change_type=change_type,
         resource_type=resource_type,
         resource_id=resource_id,
-        date=_text(fields.get("Date")),
+        date=date if isinstance(date, str) else "",
     )
 
 
@@ -259,8 +261,9 @@ def _tags(value: Any) -> Tags:
     """Tags in the short form. Names in their place mean that `short` was not understood; read on, every value would seem
     to be missing."""
     tags = _mapping(value)
-    if any("," not in tag for tag in tags):
-        raise Malformed
+    for tag in tags:
+        if "," not in tag:
+            raise Malformed
     return tags
 
 
@@ -278,9 +281,9 @@ def _ids(value: Any) -> tuple[OrthancId, ...]:
 
 def tags_digest(main_tags: Tags) -> str:
     """The digest of a study's main tags, its patient's included."""
-    said = [[tag, value] for tag in MAIN_TAGS if (value := _plain_text(main_tags.get(tag)))]
-    return blake2b(json.dumps(said, separators=(",", ":")).encode(), digest_size=SIZE).hexdigest()
-
-
-def _plain_text(value: Any) -> str:
-    return value.strip(" \0") if isinstance(value, str) else ""
+    said = [
+        f'["{tag}",{encode_basestring_ascii(text)}]'  # as JSON without spaces, of which the digests in ledgers are made
+        for tag in MAIN_TAGS
+        if isinstance(value := main_tags.get(tag), str) and (text := value.strip(" \0"))
+    ]
+    return blake2b(f"[{','.join(said)}]".encode(), digest_size=SIZE).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -62,9 +62,14 @@ class Listings:
         params = {"since": since, "limit": limit}
         return self._calls.ask(lambda http: http.get("/changes", params=params), read, what="GET /changes")
 
-    def bulk_studies(self, ids: Sequence[str]) -> list[StudyListing]:
-        """`POST /tools/bulk-content`: the studies of these resources of any level; unknown ones are left out."""
-        return self._calls.bulk(ids, level="Study", metadata=False, read=answers.study_listing)
+    def bulk_studies(self, ids: Sequence[str], *, but: Container[str] = ()) -> list[StudyListing]:
+        """`POST /tools/bulk-content`: the studies of these resources of any level, `but` those that are known already;
+        unknown resources are left out."""
+        answered = self._calls.bulk(ids, level="Study", metadata=False, read=lambda each: each)
+        try:
+            return [answers.study_listing(each) for each in answered if each.get("ID") not in but]
+        except Malformed as error:
+            raise self._calls.not_orthanc("POST /tools/bulk-content") from error
 
     def lookup(self, study_uid: str) -> tuple[OrthancId, ...]:
         """`POST /tools/lookup`: the studies with this StudyInstanceUID."""

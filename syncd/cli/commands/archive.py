@@ -35,7 +35,7 @@ def list_archives(context: typer.Context) -> None:
         settings = load(config_file=context.obj)
         ledger = Ledger.open_guest(settings.ledger.url)
         try:
-            positions = {name: ledger.feed.position(ArchiveName(name)) for name in settings.archives}
+            positions = {name: ledger.feed.standing(ArchiveName(name)) for name in settings.archives}
             rows = [
                 (name, at.state.value if at else "not followed yet", at.reason if at else "")
                 for name, at in positions.items()
@@ -61,7 +61,7 @@ def accept(context: typer.Context, name: Annotated[str, typer.Argument(metavar="
         settings = load(config_file=context.obj)
         ledger = Ledger.open_guest(settings.ledger.url)
         try:
-            position = ledger.feed.position(ArchiveName(name))
+            position = ledger.feed.standing(ArchiveName(name))
             if position is None:
                 raise ConfigurationError(f"the ledger knows no archive {name!r}; it knows {', '.join(settings.archives)}")
             if position.state is not ArchiveState.PAUSED:

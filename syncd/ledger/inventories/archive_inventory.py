@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, Update, delete, func, select
+from sqlalchemy import Connection, Select, Table, Update, bindparam, delete, func, select
 
 from syncd.ledger.db.rows import slices, to_noun, to_row
 from syncd.ledger.db.schema import copies, swept, upsert
@@ -58,12 +58,14 @@ class Sweep:
         """Keep ids of the listing, of which nothing else is known yet."""
         untold = {"study_uid": "", "last_update": "", "study_date": "", "is_stable": False}
         untold |= {"labels": None, "tags_digest": None}
-        rows = [{"archive": archive, "orthanc_id": one, **untold} for one in dict.fromkeys(ids)]
+        rows = [{"archive": archive, "orthanc_id": one, **untold} for one in sorted(set(ids))]
         self._transactions.own(lambda tx: upsert(tx.connection, swept, rows=rows))
 
     def detail(self, archive: ArchiveName, listings: Sequence[StudyListing]) -> int:
         """Keep details; returns how many of them told something of the listing that was not known yet."""
-        rows = {one.orthanc_id: _staging_row(one, archive=archive) for one in listings}
+        # In the order of the table: the ids are hashes, and each page would touch all of it in another order.
+        in_order = sorted(listings, key=lambda one: one.orthanc_id)
+        rows = {one.orthanc_id: _staging_row(one, archive=archive) for one in in_order}
         return self._transactions.own(lambda tx: _detail(tx, archive, rows))
 
     def find_undetailed(self, archive: ArchiveName, window: tuple[str, str]) -> list[OrthancId]:
@@ -223,16 +225,20 @@ def _difference(row: Any) -> Difference:
     return Difference.STABLE if row.published == "registered" and row.is_stable else Difference.CHANGED
 
 
-def _detail(tx: Transaction, archive: ArchiveName, rows: Mapping[OrthancId, Mapping[str, Any]]) -> int:
-    untold = sum(
-        tx.connection.execute(
-            select(func.count())
-            .select_from(swept)
-            .where(swept.c.archive == archive, swept.c.orthanc_id.in_(ids), swept.c.study_uid == "")
-        ).scalar_one()
-        for ids in slices(rows)
+_UNTOLD = (
+    select(func.count())
+    .select_from(swept)
+    .where(
+        swept.c.archive == bindparam("archive"),
+        swept.c.orthanc_id.in_(bindparam("ids", expanding=True)),
+        swept.c.study_uid == "",
     )
-    upsert(tx.connection, swept, rows=rows.values())
+)
+
+
+def _detail(tx: Transaction, archive: ArchiveName, rows: Mapping[OrthancId, Mapping[str, Any]]) -> int:
+    untold = sum(tx.connection.execute(_UNTOLD, {"archive": archive, "ids": ids}).scalar_one() for ids in slices(rows))
+    upsert(tx.connection, swept, rows=list(rows.values()))
     return untold
 
 

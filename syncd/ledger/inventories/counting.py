@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from syncd.ledger.db.rows import slices
 from syncd.ledger.db.schema import copies, dirty, records, unselected
+from syncd.ledger.db.statements import Statement
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.marks import mark
 from syncd.model.ids import ArchiveName, OrthancId
@@ -43,7 +44,7 @@ _BEFORE = (
 )
 """What is known of the copies; how many copies the study has tells whether the record speaks of this one."""
 
-_COUNTED = (
+_COUNTED = Statement(
     update(copies)
     .where(copies.c.archive == bindparam("a"), copies.c.orthanc_id == bindparam("o"))
     .values(instances=bindparam("n"), counted_at=bindparam("at"))
@@ -65,8 +66,7 @@ def keep_counts(
             if _is_moved(row, number, strict=strict):
                 moved.append(_mark(row, archive=archive))
             counted.append({"a": archive, "o": row.orthanc_id, "n": number, "at": now})
-    if counted:
-        tx.connection.execute(_COUNTED, counted)
+    _COUNTED.run_many(tx.connection, counted)
     return mark(tx, moved, copies=(), settle_after=0.0, now=now)
 
 

@@ -9,8 +9,9 @@ numbers, the inventory the state, the operator a pause. So each writes its own c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.schema import feed_seen, feeds, upsert
@@ -24,6 +25,12 @@ from syncd.model.work import Copy, FeedPosition, Mark
 
 Seen = Mapping[int, tuple[Change, float]]
 
+BEHIND_EVERY_NUMBER = 2**63 - 1
+"""Orthanc counts in 63 bits."""
+
+_HERE = feed_seen.c.archive == bindparam("a")
+_KEPT = select(func.count(), func.coalesce(func.sum(feed_seen.c.seq), 0)).where(_HERE)
+_FORGET_BELOW = delete(feed_seen).where(_HERE, feed_seen.c.seq < bindparam("s"))
 _FORGET = delete(feed_seen).where(feed_seen.c.archive == bindparam("a"), feed_seen.c.seq == bindparam("s"))
 
 
@@ -36,6 +43,10 @@ class Feed:
     def position(self, archive: ArchiveName) -> FeedPosition | None:
         """`None` before the first bootstrap."""
         return self._transactions.read(lambda connection: _position(connection, archive))
+
+    def standing(self, archive: ArchiveName) -> FeedPosition | None:
+        """The same without what was seen of the overlap, which only reading on needs and which is a thousand entries."""
+        return self._transactions.read(lambda connection: _standing(connection, archive))
 
     def begin_bootstrap(self, archive: ArchiveName, *, cursor: int, high_water: int) -> None:
         """(Re)start the feed at `cursor`; commit this before listing the archive."""
@@ -55,21 +66,33 @@ class Feed:
         self._transactions.own(lambda tx: _set_sweep(tx, archive, wanted=False))
 
     def commit_intake(
-        self, position: FeedPosition, *, marks: Sequence[Mark], copies: Sequence[Copy], settle_after: float
+        self,
+        position: FeedPosition,
+        *,
+        before: FeedPosition | None = None,
+        marks: Sequence[Mark],
+        copies: Sequence[Copy],
+        settle_after: float,
     ) -> int:
-        """Marks, copies, cursor and overlap in one transaction (RULES A2); returns how many studies were marked.
+        """Marks, copies, cursor and overlap in one transaction (RULES A2); returns how many studies were marked. `before` is
+        the position from which this one followed: then only what it adds is written.
 
         `position.state` and `reason` only count for an archive without position: later the inventory and the operator
         move them, by `finish_bootstrap` and `set_state`. A wanted sweep stays wanted until `finish_sweep`.
         """
         now = self._transactions.now()
         return self._transactions.own(
-            lambda tx: _take(tx, position, marks=marks, copies=copies, settle_after=settle_after, now=now)
+            lambda tx: _take(tx, position, before=before, marks=marks, copies=copies, settle_after=settle_after, now=now)
         )
 
 
 def _position(connection: Connection, archive: ArchiveName) -> FeedPosition | None:
     """The archive's position with everything seen in the overlap; `None` before the first bootstrap."""
+    standing = _standing(connection, archive)
+    return None if standing is None else replace(standing, seen=_load_seen(connection, archive))
+
+
+def _standing(connection: Connection, archive: ArchiveName) -> FeedPosition | None:
     row = connection.execute(select(feeds).where(feeds.c.archive == archive)).one_or_none()
     if row is None:
         return None
@@ -79,7 +102,6 @@ def _position(connection: Connection, archive: ArchiveName) -> FeedPosition | No
         cursor=row.cursor,
         high_water=row.high_water,
         moved_at=row.moved_at,
-        seen=_load_seen(connection, archive),
         sweep_wanted=row.sweep_wanted,
         reason=row.reason,
     )
@@ -121,6 +143,7 @@ def _take(
     tx: Transaction,
     position: FeedPosition,
     *,
+    before: FeedPosition | None,
     marks: Sequence[Mark],
     copies: Sequence[Copy],
     settle_after: float,
@@ -136,25 +159,41 @@ def _take(
         tx.connection.execute(update(feeds).where(feeds.c.archive == position.archive).values(moved))
     else:
         upsert(tx.connection, feeds, rows=[moved])
-    _write_seen(tx.connection, position.archive, position.seen)
+    _write_seen(tx.connection, position.archive, position.seen, before=before.seen if before else None)
     return mark(tx, marks, copies=copies, settle_after=settle_after, now=now)
 
 
-def _write_seen(connection: Connection, archive: ArchiveName, seen: Seen) -> None:
-    """Make the kept overlap exactly `seen`."""
+def _write_seen(connection: Connection, archive: ArchiveName, seen: Seen, *, before: Seen | None) -> None:
+    """Make the kept overlap exactly `seen`. Where that follows from `before`, only what is other than there is written;
+    whether the ledger had just that, two sums tell: it may have been begun anew meanwhile."""
+    if before is not None:
+        connection.execute(_FORGET_BELOW, {"a": archive, "s": min(seen, default=BEHIND_EVERY_NUMBER)})
+        fresh = [_seen_row(archive, seq, *entry) for seq, entry in seen.items() if before.get(seq) is not entry]
+        upsert(connection, feed_seen, rows=fresh)
+        if tuple(connection.execute(_KEPT, {"a": archive}).one()) == (len(seen), sum(seen)):
+            return
+    _compare_seen(connection, archive, seen)
+
+
+def _compare_seen(connection: Connection, archive: ArchiveName, seen: Seen) -> None:
     before = _load_seen(connection, archive)
     gone = [{"a": archive, "s": seq} for seq in before.keys() - seen.keys()]
     if gone:
         connection.execute(_FORGET, gone)
-    upsert(
-        connection,
-        feed_seen,
-        rows=[
-            {"archive": archive, **to_row(change), "first_seen": first_seen}
-            for seq, (change, first_seen) in seen.items()
-            if before.get(seq) != (change, first_seen)
-        ],
-    )
+    changed = [_seen_row(archive, seq, *entry) for seq, entry in seen.items() if before.get(seq) != entry]
+    upsert(connection, feed_seen, rows=changed)
+
+
+def _seen_row(archive: ArchiveName, seq: int, change: Change, first_seen: float) -> dict[str, object]:
+    return {
+        "archive": archive,
+        "seq": seq,
+        "change_type": change.change_type,
+        "resource_type": change.resource_type,
+        "resource_id": change.resource_id,
+        "date": change.date,
+        "first_seen": first_seen,
+    }
 
 
 def _feed_row(position: FeedPosition) -> dict[str, object]:

@@ -29,6 +29,9 @@ _WALK, _WANTED, _LAST, _SINCE = "verify walk", "verify wanted", "verify last", "
 _IN_THE_WAY = (ParkedReason.FOREIGN_IMAGINGSTUDY.value, ParkedReason.OWNED_ELSEWHERE.value)
 
 
+_STANDING = select(facts.c.name, facts.c.value).where(facts.c.name.in_((_WALK, _WANTED, _LAST, _SINCE)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """A record and what the listing shows in its place; `version` is empty where it shows nothing."""
@@ -85,6 +88,15 @@ class Verification:
         """The inventory under way."""
         value = self._fact(_WALK)
         return None if value is None else Walk(**value)
+
+    def is_quiet(self, *, interval: float) -> bool:
+        """Whether nothing is under way, wished or due `interval` seconds after the last one: asked at every tick, in one
+        look."""
+        told = self._transactions.read(lambda connection: {row.name: row.value for row in connection.execute(_STANDING)})
+        if _WALK in told or told.get(_WANTED):
+            return False
+        since = told[_LAST]["ended_at"] if _LAST in told else told.get(_SINCE)
+        return since is not None and self._transactions.now() < float(since) + interval
 
     def begin(self, *, reason: str, phase: str) -> Walk:
         """Begin one from nothing; a wish that comes from here on asks for another one."""

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, case, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Executable, Select, bindparam, case, func, or_, select, update
 
 from syncd.ledger.db.rows import field_names, slices, to_noun, to_row
 from syncd.ledger.db.schema import copies as copies_table
-from syncd.ledger.db.schema import dirty, records, sequences, upsert
+from syncd.ledger.db.schema import dirty, insert_of, records, sequences, upsert
+from syncd.ledger.db.statements import Statement
 from syncd.ledger.db.transactions import Transactions
 from syncd.ledger.db.writer import Transaction
 from syncd.ledger.studies.records import (
@@ -168,16 +168,18 @@ def keep_copies(tx: Transaction, copies: Iterable[Copy], *, now: float) -> None:
         if before is None or copy.last_update or copy.instances >= 0 or before.study_uid != copy.study_uid:
             latest[copy.archive, copy.orthanc_id] = copy
     if latest:
-        tx.connection.execute(_COPY[tx.connection.dialect.name], [_copy_row(copy, now=now) for copy in latest.values()])
+        rows = [_copy_row(copy, now=now) for copy in latest.values()]
+        _COPY.run_many(tx.connection, rows)
 
 
 def _copy_row(copy: Copy, *, now: float) -> dict[str, object]:
     return {**to_row(copy), "first_seen": now, "counted_at": now if copy.instances >= 0 else 0.0}
 
 
-def _copy_statement(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
+def _copy_statement(dialect: str) -> Executable:
+    insert = insert_of(dialect)(copies_table).values({column.name: bindparam(column.name) for column in copies_table.c})
     told, kept = insert.excluded, copies_table.c
-    return insert.on_conflict_do_update(
+    said: Executable = insert.on_conflict_do_update(
         index_elements=["archive", "orthanc_id"],
         set_={
             "study_uid": told.study_uid,
@@ -196,9 +198,7 @@ def _copy_statement(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert 
             told.tags_digest.is_not(None) & (func.coalesce(kept.tags_digest, "?") != told.tags_digest),
         ),
     )
+    return said
 
 
-_COPY = {
-    "sqlite": _copy_statement(sqlite.insert(copies_table)),
-    "postgresql": _copy_statement(postgresql.insert(copies_table)),
-}
+_COPY = Statement(_copy_statement)

@@ -55,7 +55,7 @@ class Follower:
         listing.begin(source.archive, self._ledger, name=source.name, of=self._selection.history)
         is_same(source.archive, self._ledger, name=source.name)  # asked at start (RULES A4)
         self._entered = True
-        self._stands(self._ledger.feed.position(source.name))
+        self._stands(self._ledger.feed.standing(source.name))
 
     def probe(self) -> None:
         """The archive answers, and is not paused as another one (RULES A4)."""

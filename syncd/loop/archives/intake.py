@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from syncd.archive.interface import Archive
-from syncd.feed.follow import OVERLAP, PAGE_LIMIT, Done, Read, Regressed, absorb, next_read
+from syncd.feed.follow import OVERLAP, PAGE_LIMIT, Done, Read, Regressed, absorb, is_done, next_read
 from syncd.feed.interest import to_marks, wanted_ids
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import first_import
@@ -55,15 +55,12 @@ class Intake:
             return self._poll()
 
     def _poll(self) -> Polled:
-        position = self._ledger.feed.position(self._name)
+        standing = self._ledger.feed.standing(self._name)
         high_water = self._archive.high_water_mark()
         report_step(Step.HIGH_WATER_READ)
-        if position is None:
-            return Polled(marked=0, high_water=high_water, position=None)
-        if position.state is ArchiveState.PAUSED:
-            if not is_same(self._archive, self._ledger, name=self._name):
-                return Polled(marked=0, high_water=high_water, position=position)
-            position = self._ledger.feed.position(self._name) or position
+        if standing is None or self._rests(standing, high_water):
+            return Polled(marked=0, high_water=high_water, position=standing)
+        position = self._ledger.feed.position(self._name) or standing
         marked = 0
         step = next_read(position, high_water=high_water, now=self._clock())
         while isinstance(step, Read):
@@ -82,15 +79,21 @@ class Intake:
             copies = _copies(marks)
             if taken.position != position or marks:
                 marked += self._ledger.feed.commit_intake(
-                    taken.position, marks=marks, copies=copies, settle_after=self._settle_after
+                    taken.position, before=position, marks=marks, copies=copies, settle_after=self._settle_after
                 )
                 report_step(Step.INTAKE_COMMITTED)
             position = taken.position
             step = Read(since=taken.next) if taken.next is not None else Done()
         if isinstance(step, Regressed):
             self._suspect(position, high_water)
-            position = self._ledger.feed.position(self._name)
+            position = self._ledger.feed.standing(self._name) or position
         return Polled(marked=marked, high_water=high_water, position=position)
+
+    def _rests(self, standing: FeedPosition, high_water: int) -> bool:
+        """Whether there is nothing to read: it is another archive, or its end was reached a while ago."""
+        if standing.state is ArchiveState.PAUSED:
+            return not is_same(self._archive, self._ledger, name=self._name)
+        return is_done(standing, high_water=high_water, now=self._clock())
 
     def _suspect(self, position: FeedPosition, high_water: int) -> None:
         """The feed contradicts what we saw: the same archive, indexed anew, or another one (RULES A4)?"""

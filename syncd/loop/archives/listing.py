@@ -35,7 +35,7 @@ CHUNK = 500
 
 def begin(archive: Archive, ledger: Ledger, *, name: ArchiveName, of: History = EVERYTHING) -> None:
     """Commit where the feed stands before anything is listed; a position that exists already is kept."""
-    if ledger.feed.position(name) is None:
+    if ledger.feed.standing(name) is None:
         high_water = archive.high_water_mark()
         first_import.begin(ledger, name=name, history=of, high_water=high_water)
         ledger.feed.begin_bootstrap(name, cursor=max(0, high_water - OVERLAP), high_water=high_water)
@@ -77,7 +77,7 @@ def mark_listed(
     archive's identity to the owner to judge. `of` tells what a first import takes. Raises `Transient`, and `Unsuitable`
     when the archive is paused."""
     name = source.name
-    position = ledger.feed.position(name)
+    position = ledger.feed.standing(name)
     if position is not None and position.state is ArchiveState.PAUSED:
         raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
     pending = first_import.is_pending(ledger, name=name, history=of)

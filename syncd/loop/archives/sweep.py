@@ -73,7 +73,7 @@ def _carry_out(sweep: StagedSweep, *, every: float) -> Inventory:
     ledger, name, archive, asked = sweep.ledger, sweep.name, sweep.archive, sweep.asked
     if not is_same(archive, ledger, name=name):
         raise Unsuitable(f"archive {name}: {EXCHANGED}", server=name)
-    position = ledger.feed.position(name)
+    position = ledger.feed.standing(name)
     bootstrapping = position is not None and position.state is ArchiveState.BOOTSTRAPPING
     ledger.feed.finish_sweep(name)  # whoever wants a sweep from here on wants another one
     sweep.at = archive.clock() if first_import.is_pending(ledger, name=name, history=sweep.of) else None

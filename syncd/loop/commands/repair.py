@@ -91,7 +91,7 @@ def check(audit: Audit) -> None:
 def require_open(context: Context, sources: list[Source]) -> None:
     """Nothing is said of an archive that looks like another one (RULES A4)."""
     for source in sources:
-        position = context.ledger.feed.position(source.name)
+        position = context.ledger.feed.standing(source.name)
         if position is not None and position.state is ArchiveState.PAUSED:
             raise Unsuitable(f"archive {source.name}: {EXCHANGED}", server=source.name)
 

@@ -223,7 +223,7 @@ def rehearse(site: Site, ledger: Ledger, *, choice: Choice) -> Iterator[tuple[st
 def _is_first(context: Context, name: ArchiveName) -> bool:
     """Whether the archive's next listing is a first import."""
     of = context.selection(name).history
-    return context.ledger.feed.position(name) is None or first_import.is_pending(context.ledger, name=name, history=of)
+    return context.ledger.feed.standing(name) is None or first_import.is_pending(context.ledger, name=name, history=of)
 
 
 def _list_once(context: Context, choice: Choice) -> Iterator[tuple[Source, StudyListing, bool]]:

@@ -86,6 +86,8 @@ def tick(
     """Begin a FHIR inventory if one is due (`interval` seconds after the last, or wished), and go some slices further with
     the one under way. Returns it when it is finished. Raises what the FHIR server's failures are; nothing is lost then."""
     verification = context.ledger.verification
+    if verification.is_quiet(interval=interval):
+        return None
     walk = verification.walk()
     if walk is None:
         reason = _due(context.ledger, interval=interval)

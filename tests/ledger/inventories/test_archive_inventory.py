@@ -10,7 +10,7 @@ from sqlalchemy import Select, Update
 
 from syncd.ledger.db.schema import copies, swept
 from syncd.ledger.inventories import archive_inventory as room
-from syncd.ledger.inventories import comparison
+from syncd.ledger.inventories import comparison, counting
 from syncd.ledger.ledger import Ledger
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.inventories import Difference, Inventory
@@ -199,6 +199,8 @@ def test_what_cannot_be_counted_is_not_asked_for_ever(ledger: Ledger, clock: Clo
 
 PLANS: list[tuple[str, Select[Any] | Update]] = [
     ("differing", room._within(comparison.select_differing(), swept, MAIN, ("a", "b"))),
+    ("in question", room._within(comparison.select_in_question().params(fingerprint="f"), swept, MAIN, ("a", "b"))),
+    ("counted before", counting._BEFORE.params(archive=MAIN, ids=["a", "b"])),
     ("copies without digest", room._part(copies, MAIN, "a", copies.c.tags_digest.is_(None))),
     ("digests not told", room._inside(comparison.untold_digests(), copies, MAIN, ("a", "b"))),
     ("gone", room._within(comparison.select_gone(), copies, MAIN, ("a", "b"))),

@@ -63,6 +63,22 @@ def test_what_was_seen_is_kept_exactly(ledger: Ledger) -> None:
     assert ledger.feed.position(MAIN) == other
 
 
+def test_what_follows_from_the_position_before_is_all_that_is_written(ledger: Ledger) -> None:
+    """RULES A3: a page adds numbers, late ones too, and passes others; unless the ledger had another overlap."""
+    intake(ledger, 5, seen=(1, 3, 4, 5))
+    before = ledger.feed.position(MAIN)
+    assert before is not None
+    after = replace(position(7), seen={**{seq: before.seen[seq] for seq in (3, 4, 5)}, **position(7, seen=(2, 6, 7)).seen})
+    after = replace(after, seen=dict(sorted(after.seen.items())))
+    ledger.feed.commit_intake(after, before=before, marks=[], copies=[], settle_after=SETTLE)
+    assert ledger.feed.position(MAIN) == after
+    ledger.feed.begin_bootstrap(MAIN, cursor=0, high_water=7)
+    ledger.feed.commit_intake(after, before=after, marks=[], copies=[], settle_after=SETTLE)
+    kept = ledger.feed.position(MAIN)
+    assert kept is not None
+    assert kept.seen == after.seen
+
+
 def test_archives_do_not_mix(ledger: Ledger) -> None:
     """RULES C8."""
     intake(ledger, 3, seen=(1, 2, 3))

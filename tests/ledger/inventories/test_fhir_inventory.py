@@ -121,3 +121,19 @@ PLANS: list[tuple[str, Select[Any]]] = [
 def test_no_comparison_reads_a_whole_table_or_sorts(file_ledger: Ledger, name: str, wanted: Select[Any]) -> None:
     """RULES E8."""
     assert_by_index(file_ledger, wanted)
+
+
+def test_nothing_to_do_is_told_in_one_look(ledger: Ledger, clock: Clock) -> None:
+    """RULES E8: asked every second; a wish, a walk, or the time that has come ends it."""
+    ask = ledger.verification
+    assert not ask.is_quiet(interval=60.0), "nobody knows yet since when"
+    ask.since()
+    assert ask.is_quiet(interval=60.0)
+    clock.now += 60.0
+    assert not ask.is_quiet(interval=60.0)
+    under_way = ask.begin(reason="it is time", phase="tagged")
+    assert not ask.is_quiet(interval=1e9)
+    ask.finish(under_way)
+    assert ask.is_quiet(interval=60.0)
+    ask.want("somebody wishes it")
+    assert not ask.is_quiet(interval=60.0)

@@ -18,7 +18,7 @@ from syncd.model.outcome import NextTurn, Silent
 from syncd.model.words import ArchiveState, Priority
 from syncd.model.work import FeedPosition
 from tests.fakes.http import Request, Response
-from tests.ledger.made import claim_study, copies_of
+from tests.ledger.made import claim_study, copies_of, counted
 from tests.loop.world import MAIN, OTHER, STUDY, World
 
 
@@ -324,3 +324,17 @@ def test_a_change_in_the_second_of_its_read_is_found_by_the_inventory(world: Wor
     world.orthanc.handle("DELETE", "/changes")
     assert world.sweep() == 1
     assert STUDY in _dirty(world)
+
+
+def test_an_idle_poll_reads_one_row(world: World) -> None:
+    """RULES A3, E8: nothing is new and nothing may still come: what was seen of the overlap is not read again."""
+    world.published()
+    world.clock.advance(100)
+    world.poll()
+    world.clock.advance(100)
+    intake = world.intake()
+    asked = len(world.orthanc.requests)
+    with counted(world.ledger) as statements:
+        intake.poll()
+    assert [" FROM feeds" in " ".join(one.split()) for one in statements] == [True]
+    assert len(world.orthanc.requests) == asked + 1

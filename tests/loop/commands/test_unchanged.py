@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert, update
+from sqlalchemy import insert, update
 
 from syncd.ledger.db.rows import to_row
 from syncd.ledger.db.schema import copies, intents, parked, records, unselected
@@ -19,7 +18,7 @@ from syncd.model.words import Decision, StudyState, Tombstone
 from syncd.model.work import Intent, ParkedStudy
 from syncd.selection.rules import rules
 from syncd.selection.site import Selection
-from tests.ledger.made import copies_of, record
+from tests.ledger.made import copies_of, counted, record
 from tests.loop.world import MAIN, OTHER, SECOND, STUDY, ShortOrthanc, World
 
 VERSIONS = ("1.10.1", "1.12.7")
@@ -277,24 +276,6 @@ def fill(world: World) -> None:
         tx.count("published", word="available", by=len(told))
 
     world.ledger._transactions.write(change)
-
-
-@contextmanager
-def counted(ledger: Ledger) -> Iterator[list[str]]:
-    """Every statement that is carried out; one with many sets of parameters counts once."""
-    heard: list[str] = []
-
-    def hear(connection: Connection, cursor: Any, statement: str, *more: Any) -> None:
-        if not statement.startswith("BEGIN"):
-            heard.append(statement)
-
-    for engine in (ledger._engine, ledger._readers):
-        event.listen(engine, "before_cursor_execute", hear)
-    try:
-        yield heard
-    finally:
-        for engine in (ledger._engine, ledger._readers):
-            event.remove(engine, "before_cursor_execute", hear)
 
 
 def test_an_unchanged_archive_costs_pages_and_no_study(many: World) -> None:
