@@ -1,9 +1,11 @@
-"""`syncd` with its SQL counted: `python -m benchmarks.counted FILE resync …` writes statements and transactions to FILE.
+"""`syncd` with its SQL counted: `python -m benchmarks.site.counted FILE resync …` writes statements and transactions to
+FILE.
 
 Counted is at the driver, below SQLAlchemy, so that it does not matter who asks: a statement once, however many rows
-`executemany` gives it; a write transaction where a commit leaves something changed. BEGIN, COMMIT and PRAGMA are no statements.
-The question who owns the ledger that PostgreSQL is asked before each write to FHIR (RULES E4) is counted apart. So is what goes to
-the FHIR server by Python's own HTTP client, on which requests and urllib3 stand: what is asked, and what may change something.
+`executemany` gives it; a write transaction where a commit leaves something changed. BEGIN, COMMIT and PRAGMA are no
+statements. The question who owns the ledger that PostgreSQL is asked before each write to FHIR (RULES E4) is counted
+apart. So is what goes to the FHIR server by Python's own HTTP client, on which requests and urllib3 stand: what is
+asked, and what may change something.
 """
 
 from __future__ import annotations
@@ -150,7 +152,7 @@ def count_requests(counts: Counts, *, to: str) -> None:
             counts.requested(method, url)
         before(connection, method, url, *arguments, **options)
 
-    http.client.HTTPConnection.putrequest = putrequest  # type: ignore[method-assign]
+    http.client.HTTPConnection.putrequest = putrequest  # type: ignore[method-assign, assignment]
 
 
 def main(arguments: list[str]) -> int:
