@@ -87,6 +87,12 @@ def count_sqlite(counts: Counts) -> Callable[[], None]:
         def cursor(self, factory: Any = None) -> Any:
             return super().cursor(Cursor)
 
+        def execute(self, *words: Any) -> Any:
+            return self.cursor().execute(*words)
+
+        def executemany(self, *words: Any) -> Any:
+            return self.cursor().executemany(*words)
+
         def commit(self) -> None:
             super().commit()
             self.note_commit()
