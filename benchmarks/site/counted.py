@@ -73,10 +73,9 @@ def count_sqlite(counts: Counts) -> Callable[[], None]:
 
         def _counted(self, carry_out: Callable[..., Any], statement: str, *parameters: Any) -> Any:
             counts.saw(statement)
-            if not re.match(r"\s*(COMMIT|END)\b", statement, re.IGNORECASE):
-                return carry_out(statement, *parameters)
             found = carry_out(statement, *parameters)
-            self.connection.note_commit()  # type: ignore[attr-defined]
+            if not self.connection.in_transaction:  # after COMMIT, and without BEGIN after each statement
+                self.connection.note_commit()  # type: ignore[attr-defined]
             return found
 
     class Connection(sqlite3.Connection):
@@ -96,6 +95,11 @@ def count_sqlite(counts: Counts) -> Callable[[], None]:
         def commit(self) -> None:
             super().commit()
             self.note_commit()
+
+        def __exit__(self, *raised: Any) -> Any:
+            found = super().__exit__(*raised)
+            self.note_commit()
+            return found
 
         def note_commit(self) -> None:
             if self.total_changes != self._changes:

@@ -61,8 +61,10 @@ def test_a_commit_of_the_connection_counts_as_well(counts: Counts) -> None:
     database.execute("INSERT INTO some VALUES (1)")
     database.commit()
     database.commit()
+    with database:
+        database.execute("DELETE FROM some")
     database.close()
-    assert counts.transactions == 1
+    assert counts.transactions == 2
 
 
 def test_the_fence_before_a_write_is_no_statement() -> None:
