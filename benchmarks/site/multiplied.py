@@ -73,7 +73,8 @@ def _multiply_index(database: sqlite3.Connection, *, times: int) -> None:
             f"FROM Resources WHERE internalId <= :span AND resourceType > {PATIENT}",
             told,
         )
-        below = f"id <= :span AND id IN (SELECT internalId FROM Resources WHERE resourceType > {PATIENT})"
+        models = f"SELECT internalId FROM Resources WHERE internalId <= :span AND resourceType > {PATIENT}"
+        below = f"id <= :span AND id IN ({models})"
         for table in ("MainDicomTags", "DicomIdentifiers"):
             database.execute(
                 f"INSERT INTO {table} SELECT id + :off, tagGroup, tagElement, "

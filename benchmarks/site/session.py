@@ -36,6 +36,8 @@ UPLOADS = 4
 """Files sent to an Orthanc at a time."""
 STABLE_AGE = 1
 HAPI_HEAP = "3g"
+HAPI_READY_WITHIN = 900.0
+"""Seconds: half a minute on a machine that has nothing else to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ class Session:
         self.say("starting HAPI (half a minute, or more)")
         config = HapiConfig(directory=self.new_folder("hapi"), heap=HAPI_HEAP, java_options=())
         process = Hapi(config)
+        process.ready_within = HAPI_READY_WITHIN
         self._stack.callback(process.remove)
         hapi = FhirServer(process.start())
         software = hapi.get("metadata").get("software", {})
