@@ -3,7 +3,7 @@ PYTHON ?= python3
 export ONCE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long mutants bench house sbom audit lock upgrade clean python
+.PHONY: help demo check test test-long mutants bench bench-full bench-parts house sbom audit lock upgrade clean python
 
 help:
 	@echo 'make demo        real Orthanc, real HAPI and syncd between them; ONCE=1 compares both sides and ends'
@@ -11,7 +11,9 @@ help:
 	@echo 'make test        check, and the suites on real servers'
 	@echo 'make test-long   test, the rows of real servers that it leaves out, and the longer versions'
 	@echo 'make mutants     does a test notice each fault that is kept? ONLY=name tries one (about three minutes)'
-	@echo 'make bench       what a study costs, also to read, and how soon a new one is there beside 10,000 (two minutes)'
+	@echo 'make bench       what a study costs beside what it costs real servers; writes docs/performance.md (a quarter of an hour)'
+	@echo 'make bench-full  the same with thousands of studies and large ledgers (hours)'
+	@echo 'make bench-parts mapping, reading, and how soon a new study is there beside 10,000 (two minutes)'
 	@echo 'make house       how the code is built: folders, functions, modules in numbers, beside their goals (NAMES=1: which names to change)'
 	@echo 'make sbom        sbom.cdx.json: what is installed with syncd, with hashes and licences (CycloneDX)'
 	@echo 'make audit       known weaknesses of it; exit 1: there are, 3: the advisory service could not be asked about all'
@@ -37,6 +39,14 @@ mutants: python
 	@.venv/bin/python -m scripts.mutants $(if $(ONLY),--only $(ONLY))
 
 bench: python
+	@$(PYTHON) -m scripts.set_up test
+	@.venv/bin/python -m benchmarks.run short
+
+bench-full: python
+	@$(PYTHON) -m scripts.set_up test
+	@.venv/bin/python -m benchmarks.run full
+
+bench-parts: python
 	@$(PYTHON) -m scripts.set_up check
 	@.venv/bin/python -m benchmarks.mapping
 	@echo

@@ -1,8 +1,8 @@
 """dicom2fhir on the same files, run by a Python that has it: `PYTHON benchmarks/baseline_dicom2fhir.py FOLDER FHIR_URL`.
 
-`FOLDER` has a folder for each study. The files lie on the disk already, which no archive can promise: nothing is read from
-Orthanc. What it makes of a study, a transaction Bundle, is sent as it is, one after the other. Nothing of ours is imported: it
-runs in an environment of its own.
+`FOLDER` has a folder for each study. The files lie on the disk already, which no archive can promise: nothing is read
+from Orthanc. What it makes of a study, a transaction Bundle, is sent as it is, one after the other. Nothing of ours is
+imported: it runs in an environment of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dicom2fhir import dicom2fhir
+from dicom2fhir import dicom2fhir  # type: ignore[import-not-found]
 
 
 def main(folder: str, fhir: str) -> int:

@@ -2,9 +2,10 @@
 
     ORTHANC_URL=… ORTHANC_USER=… ORTHANC_PASSWORD=… FHIR_URL=… python -m benchmarks.baseline_script
 
-Written as well as such scripts are: the libraries' own objects and models, one call for all instances of a series (a call for
-each instance is as usual, and takes many times as long), the Patient once, conditional updates, so that a second run makes no
-second study. What it leaves out is what syncd is for: it notices no change, believes each answer, and forgets everything.
+Written as well as such scripts are: the libraries' own objects and models, one call for all instances of a series (a
+call for each instance is as usual, and takes many times as long), the Patient once, conditional updates, so that a
+second run makes no second study. What it leaves out is what syncd is for: it notices no change, believes each answer,
+and forgets everything.
 """
 
 from __future__ import annotations

@@ -11,15 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import shapes
 from benchmarks.floor import renamed
-from benchmarks.program import ROOT, run
-from benchmarks.sites import Content, Session
+from benchmarks.site import shapes
+from benchmarks.site.program import ROOT, run
+from benchmarks.site.session import Content, Session
 from scripts.steps import WORK
 from tests.servers import Archive
 
-DICOM2FHIR = ("dicom2fhir==0.1.25", "pydantic==2.11.7", "annotated-types==0.7.0", "fhir.resources==8.1.0", "fhir-core==1.1.3")
-"""The version that was current when this was written, with the libraries that it works with: newer ones refuse its models."""
+DICOM2FHIR = (
+    "dicom2fhir==0.1.25",
+    "pydantic==2.11.7",
+    "annotated-types==0.7.0",
+    "fhir.resources==8.1.0",
+    "fhir-core==1.1.3",
+)
+"""With the libraries that it works with: newer ones refuse its models."""
 OWN_ENVIRONMENT = WORK / "dicom2fhir"
 
 

@@ -1,9 +1,9 @@
 """The floor: what a study costs the two servers, and next to nothing else: `python -m benchmarks.floor JOB`.
 
 Six archive calls (the header, what the series are, all instances at once, their number, the tags of one instance of each
-series, the header again) and one PUT for each study, whatever syncd learns to share; a further call for each further series.
-No mapping, no ledger, no lookup, and the cheapest client that Python has: `http.client`, connections kept, four threads. What
-is sent are the bytes of syncd's own ImagingStudies under ids of their own, made before the clock runs.
+series, the header again) and one PUT for each study, whatever syncd learns to share; a further call for each further
+series. No mapping, no ledger, no lookup, and the cheapest client that Python has: `http.client`, connections kept, four
+threads. What is sent are the bytes of syncd's own ImagingStudies under ids of their own, made before the clock runs.
 Without reads the same is what the FHIR server alone takes.
 """
 
@@ -142,7 +142,7 @@ def representatives(instances: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def renamed(body: bytes, *, run: int) -> bytes:
-    """The same bytes under UIDs of another run (benchmarks/shapes.py): as long, and never met."""
+    """The same bytes under UIDs of another run (benchmarks/site/shapes.py): as long, and never met."""
     return _UID.sub(rb"\g<1>1%06d\g<2>" % run, body)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.shapes import Shape
+from benchmarks.site.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ SMOKE = Plan(
     changes=2000,
     idle_studies=500,
     idle_seconds=2.0,
-    scale=(),
+    scale=(5, 20),
 )
 
 PLANS = {"short": SHORT, "full": FULL, "smoke": SMOKE}

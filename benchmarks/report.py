@@ -1,7 +1,7 @@
 """What was measured, beside its goal: rows, the table for a terminal, and `docs/performance.md`.
 
-A row's value is the median of its raw values, or what is worked out from the medians of several; the raw ones are kept beside
-it, because a median of few hides how far apart they were. A row without a value says why.
+A row's value is the median of its raw values, or what is worked out from the medians of several; the raw ones are kept
+beside it, because a median of few hides how far apart they were. A row without a value says why.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def _line(measure: str, goal: str, value: str, verdict: str) -> str:
 def _beginning(setting: Setting) -> Iterator[str]:
     yield "# What a study costs"
     yield ""
-    yield f"Written by `{setting.command}` on {setting.date}; do not edit it. Times belong to the machine and to what else runs on"
-    yield "it, the ratios to programs measured in the same run much less so."
+    yield f"Written by `{setting.command}` on {setting.date}; do not edit it. Times belong to the machine and to what"
+    yield "else runs on it, the ratios to programs measured in the same run much less so."
     yield ""
     memory = told(setting.memory / 2**30, digits=0, unit="GiB")
     yield f"Machine: {setting.cores} cores ({setting.processor}), {memory} of memory."

@@ -1,8 +1,8 @@
 """Everything that is measured on real servers, in one session: `python -m benchmarks.run short|full [--only ARM …]`.
 
-Each row is printed when it is known; at the end the table once more, and `docs/performance.md` is written. An arm that fails
-costs its own rows only: it is told, the others go on, and the run ends with 1. What was not measured for want of a server is told
-in its row. A value that misses its goal is no failure: what a time is worth is its reader's to judge.
+Each row is printed when it is known; at the end the table once more, and `docs/performance.md` is written. An arm that
+fails costs its own rows only: it is told, the others go on, and the run ends with 1. What was not measured for want of a
+server is told in its row. A value that misses its goal is no failure: what a time is worth is its reader's to judge.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -22,9 +23,9 @@ from types import FrameType
 from benchmarks import beside as others
 from benchmarks.arms import backlog, beside, idle, large, live, scale, started, unchanged
 from benchmarks.plan import PLANS, Plan
-from benchmarks.program import ROOT
 from benchmarks.report import Row, Setting, head, line, page, summary
-from benchmarks.sites import Session, cores
+from benchmarks.site.program import ROOT
+from benchmarks.site.session import Session, cores
 
 PAGE = ROOT / "docs" / "performance.md"
 METHOD = Path(__file__).with_name("method.md")
@@ -42,11 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("plan", choices=list(PLANS), help="how much is measured")
     parser.add_argument("--only", nargs="+", default=[], metavar="ARM", help="these arms; the page is not written then")
     parser.add_argument("--page", type=Path, default=None, help="where the page goes (default: docs/performance.md)")
-    parser.add_argument("--dicom2fhir", type=Path, default=None, help="a Python that has dicom2fhir (default: one of our own)")
+    parser.add_argument(
+        "--dicom2fhir", type=Path, default=None, help="a Python that has dicom2fhir (default: one of our own)"
+    )
+    parser.add_argument("--scale", type=int, nargs="+", metavar="STUDIES", help="sizes of the ledgers on the tests' servers")
     given = parser.parse_args(arguments)
+    plan = PLANS[given.plan] if given.scale is None else replace(PLANS[given.plan], scale=tuple(given.scale))
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return measure(PLANS[given.plan], only=given.only, page_at=given.page, python=given.dicom2fhir)
+        return measure(plan, only=given.only, page_at=given.page, python=given.dicom2fhir)
     except (KeyboardInterrupt, Interrupted):
         print("interrupted; every server that was started has ended", file=sys.stderr)
         return 130

@@ -1,8 +1,9 @@
 """A backlog published for the first time: syncd beside the floor, and beside the FHIR server alone.
 
-Each repetition has an Orthanc of its own, filled with studies that nobody met; syncd and the floor read the same one, the one or
-the other first in turns. What the floor sends is what syncd wrote in the first repetition, as the server gives it back, under
-UIDs that are new each time. From syncd's time the start of a command is taken off, from the floor's that of Python.
+Each repetition has an Orthanc of its own, filled with studies that nobody met; syncd and the floor read the same one,
+the one or the other first in turns. What the floor sends is what syncd wrote in the first repetition, as the server
+gives it back, under UIDs that are new each time. From syncd's time the start of a command is taken off, from the floor's
+that of Python.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from benchmarks import shapes
 from benchmarks.arms.started import Started
 from benchmarks.beside import floor
 from benchmarks.plan import Plan
-from benchmarks.program import Cost
 from benchmarks.report import Row, at_least, at_most
-from benchmarks.shapes import Shape
-from benchmarks.sites import Content, Session
+from benchmarks.site import shapes
+from benchmarks.site.program import Cost
+from benchmarks.site.session import Content, Session
+from benchmarks.site.shapes import Shape
 from syncd.settings.schema import FhirSettings
 from tests.servers import VERSIONS
 
@@ -93,7 +94,12 @@ def told(shape: Shape, turns: Turns, *, of: str) -> Iterator[Row]:
         "syncd, seconds with its start": turns.whole,
         "syncd, peak MB": turns.peak,
     }
-    yield Row(measure=f"resync of {shape}, {of}: rate ÷ floor", value=median(turns.syncd) / median(turns.floor), goal=RATIO, raw=raw)
+    yield Row(
+        measure=f"resync of {shape}, {of}: rate ÷ floor",
+        value=median(turns.syncd) / median(turns.floor),
+        goal=RATIO,
+        raw=raw,
+    )
     if shape.each <= SMALL:
         yield _in_transactions(shape, turns, of=of)
     yield Row(measure=f"HAPI alone, the same PUTs as {shape}: rate ÷ floor", value=median(turns.alone) / median(turns.floor))

@@ -1,14 +1,14 @@
 """The feed's intake: how fast a long stretch of it comes into the ledger.
 
-A hundred thousand changes would take a real Orthanc minutes to make, so it is stopped, and what stands in its index is written
-there again and again: the mix, the numbers and the answers are its own. Each repetition begins with the same copy of the ledger.
+A hundred thousand changes would take a real Orthanc minutes to make, so it is stopped, and what stands in its index is
+written there again and again: the mix, the numbers and the answers are its own. Each repetition begins with the same
+copy of the ledger.
 """
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +18,10 @@ from structlog.testing import capture_logs
 
 from benchmarks.floor import Connection
 from benchmarks.plan import Plan
-from benchmarks.program import Installation
 from benchmarks.report import Row, at_least
-from benchmarks.sites import Content, Session
-from deploy.native.servers import Orthanc
+from benchmarks.site.multiplied import opened_index
+from benchmarks.site.program import Installation
+from benchmarks.site.session import Content, Session
 from syncd.archive.orthanc import OrthancArchive
 from syncd.archive.rest.connection import ArchiveConnection
 from syncd.ledger.ledger import Ledger
@@ -56,11 +56,7 @@ def rows(session: Session, plan: Plan, *, content: Content, installation: Instal
 
 def lengthen(archive: Archive, *, by: int) -> None:
     """Write the feed's own entries behind it again, oldest first, until there are `by` more; Orthanc is started again."""
-    process = archive.process
-    assert isinstance(process, Orthanc)
-    process.stop()
-    index = next((process.directory / "storage").rglob("index"))
-    with contextlib.closing(sqlite3.connect(index)) as database, database:
+    with opened_index(archive) as database:
         (there,) = database.execute("SELECT COUNT(*) FROM Changes").fetchone()
         left = by
         while left:
@@ -71,7 +67,6 @@ def lengthen(archive: Archive, *, by: int) -> None:
                 [some],
             )
             left -= some
-    process.start()
 
 
 def _taken_in(session: Session, archive: Archive, installation: Installation, *, until: int) -> float:
@@ -80,9 +75,7 @@ def _taken_in(session: Session, archive: Archive, installation: Installation, *,
     shutil.copyfile(installation.directory / "ledger.db", folder / "ledger.db")
     (folder / "ledger.db").chmod(0o600)
     name = ArchiveName(installation.name)
-    there = ArchiveConnection(
-        name=name, url=archive.url, username=archive.username, password=archive.password, timeout=60
-    )
+    there = ArchiveConnection(name=name, url=archive.url, username=archive.username, password=archive.password, timeout=60)
     with capture_logs(), contextlib.closing(OrthancArchive(there)) as orthanc, contextlib.closing(_ledger(folder)) as ledger:
         intake = Intake(orthanc, ledger, name=name, settle_after=30.0, clock=time.time)
         began = time.perf_counter()

@@ -9,14 +9,13 @@ import time
 from collections.abc import Iterator
 from statistics import median
 
-from benchmarks import shapes
 from benchmarks.arms.backlog import as_sent, publish
 from benchmarks.arms.started import Started
-
 from benchmarks.floor import WRITES, Connection, renamed
 from benchmarks.plan import Plan
 from benchmarks.report import Row, at_most
-from benchmarks.sites import Content, Session
+from benchmarks.site import shapes
+from benchmarks.site.session import Content, Session
 
 MB = 1e6
 LISTED_UP_TO = 1_000_000

@@ -1,7 +1,8 @@
 """Studies that arrive, five in a second, at a running daemon: how soon each is available in the FHIR server.
 
 The clock of a study starts when Orthanc's feed says that it is stable, which is looked for every 20 ms, and ends at the
-`lastUpdated` of its `available` version, which HAPI stamps to the millisecond: both servers and this program share one clock.
+`lastUpdated` of its `available` version, which HAPI stamps to the millisecond: both servers and this program share one
+clock.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from datetime import datetime
 from statistics import median, quantiles
 from typing import Any
 
-from benchmarks import shapes
 from benchmarks.floor import Connection
 from benchmarks.plan import Plan
-from benchmarks.program import Installation, begin, end
 from benchmarks.report import Row, at_most
-from benchmarks.shapes import Shape
-from benchmarks.sites import Sender, Session
+from benchmarks.site import shapes
+from benchmarks.site.program import Installation, begin, end
+from benchmarks.site.session import Sender, Session
+from benchmarks.site.shapes import Shape
 from deploy.native.process import fetch, free_port
 from tests.servers import VERSIONS, Archive, FhirServer
 
@@ -36,6 +37,8 @@ BEYOND = 0.3
 INSTANCES = 3
 LOOKS_EVERY = 0.02
 PATIENCE = 120.0
+READY_WITHIN = 1800.0
+"""Seconds: a large ledger's first look around."""
 
 
 def rows(session: Session, plan: Plan) -> Iterator[Row]:
@@ -67,7 +70,7 @@ def running(installation: Installation) -> Iterator[subprocess.Popen[bytes]]:
         command = [sys.executable, "-m", "syncd", "run"]
         daemon = begin(command, directory=installation.directory, environment=environment, out=log, err=log)
         try:
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + READY_WITHIN
             while fetch(f"http://127.0.0.1:{port}/readyz") is None:
                 assert daemon.poll() is None and time.monotonic() < deadline, _told(installation)
                 time.sleep(0.1)

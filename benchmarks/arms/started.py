@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.plan import Plan
-from benchmarks.program import Cost
 from benchmarks.report import Row, at_most
-from benchmarks.sites import Session
+from benchmarks.site.program import Cost
+from benchmarks.site.session import Session
 
 ANY = range(5)
 """`status` says by its code how things stand."""

@@ -16,12 +16,12 @@ from urllib.parse import quote, urlencode, urlsplit
 from benchmarks.arms import feed
 from benchmarks.arms.started import Started, started
 from benchmarks.plan import Plan
-from benchmarks.program import Installation
 from benchmarks.report import Row, at_least, at_most
-from benchmarks.sites import Content, Session
+from benchmarks.site.program import Installation
+from benchmarks.site.session import Content, Session
 from tests.postgres import Postgres
 from tests.postgres import running as postgres_running
-from tests.servers import FhirServer, Unavailable, VERSIONS
+from tests.servers import VERSIONS, FhirServer, Unavailable
 
 PAGE = "500"
 """ImagingStudies a page, as syncd asks for them."""
@@ -75,7 +75,9 @@ def _audit(session: Session, content: Content, installation: Installation, plan:
     ours, theirs = [], []
     for _ in range(plan.repetitions):
         ours.append(content.shape.studies / start.seconds(installation.command("audit")))
-        theirs.append(content.shape.studies / listing_seconds(session.hapi, installation.name, studies=content.shape.studies))
+        theirs.append(
+            content.shape.studies / listing_seconds(session.hapi, installation.name, studies=content.shape.studies)
+        )
     return Row(
         measure=f"audit of {content.shape}: rate ÷ the rate at which HAPI lists",
         value=median(ours) / median(theirs),
@@ -148,7 +150,7 @@ def _counted_empty(session: Session) -> Mapping[str, int]:
 def _counted(installation: Installation) -> dict[str, int]:
     """A `resync` by a syncd whose SQL and writes are counted."""
     file = installation.directory / "counted.json"
-    installation.module("benchmarks.counted", str(file), "resync")
+    installation.module("benchmarks.site.counted", str(file), "resync")
     found: dict[str, int] = json.loads(file.read_text(encoding="utf-8"))
     if not found["asked"]:
         raise AssertionError("not one request to the FHIR server was seen: what is sent cannot be counted")

@@ -1,8 +1,8 @@
 """The studies of a benchmark: how many of what size, and their DICOM files, quickly.
 
-Thousands of files are needed in seconds, so one file of a study is made by pydicom and all others are copies of it with other
-UIDs and numbers of the same length, put in where the first one has its own. No two runs share a UID: nothing that a FHIR server
-or a ledger has seen is ever sent to it again under the same name.
+Thousands of files are needed in seconds, so one file of a study is made by pydicom and all others are copies of it with
+other UIDs and numbers of the same length, put in where the first one has its own. No two runs share a UID: nothing that
+a FHIR server or a ledger has seen is ever sent to it again under the same name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`syncd` and the other programs as processes of their own, and what they cost: wall time, CPU, peak memory.
 
-The kernel tells what an ended child took (`wait4`), so nothing has to be asked while it works. A child ends with us, also when
-we are killed.
+The kernel tells what an ended child took (`wait4`), so nothing has to be asked while it works. A child ends with us,
+also when we are killed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 TAIL = 2000
@@ -91,12 +91,18 @@ def run(
 
 
 def begin(
-    command: Sequence[str], *, directory: Path, environment: Mapping[str, str] | None = None, out: Any, err: Any
+    command: Sequence[str],
+    *,
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+    out: Any,
+    err: Any,
+    stdin: Any = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start it in a session of its own: Ctrl-C reaches us only, and we end it."""
     return subprocess.Popen(
         [*_DIES_WITH_US, *command],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=out,
         stderr=err,
         cwd=directory,
@@ -130,7 +136,12 @@ def cpu_of(pid: int) -> float:
 
 def memory_of(pid: int) -> int:
     """Bytes of resident memory of a living process."""
-    return _memory_in(Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
+    return _memory_in(Path(f"/proc/{pid}/status").read_text(encoding="utf-8"), what="VmRSS")
+
+
+def peak_of(pid: int) -> int:
+    """Bytes that were the most so far."""
+    return _memory_in(Path(f"/proc/{pid}/status").read_text(encoding="utf-8"), what="VmHWM")
 
 
 def _cpu_in(stat: str, *, ticks: int) -> float:
@@ -138,6 +149,6 @@ def _cpu_in(stat: str, *, ticks: int) -> float:
     return (int(after_name[11]) + int(after_name[12])) / ticks
 
 
-def _memory_in(status: str) -> int:
-    found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+def _memory_in(status: str, *, what: str) -> int:
+    found = re.search(rf"^{what}:\s+(\d+) kB", status, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0

@@ -1,9 +1,11 @@
-"""`syncd` with its SQL counted: `python -m benchmarks.counted FILE resync …` writes statements and transactions to FILE.
+"""`syncd` with its SQL counted: `python -m benchmarks.site.counted FILE resync …` writes statements and transactions to
+FILE.
 
 Counted is at the driver, below SQLAlchemy, so that it does not matter who asks: a statement once, however many rows
-`executemany` gives it; a write transaction where a commit leaves something changed. BEGIN, COMMIT and PRAGMA are no statements.
-The question who owns the ledger that PostgreSQL is asked before each write to FHIR (RULES E4) is counted apart. So is what goes to
-the FHIR server by Python's own HTTP client, on which requests and urllib3 stand: what is asked, and what may change something.
+`executemany` gives it; a write transaction where a commit leaves something changed. BEGIN, COMMIT and PRAGMA are no
+statements. The question who owns the ledger that PostgreSQL is asked before each write to FHIR (RULES E4) is counted
+apart. So is what goes to the FHIR server by Python's own HTTP client, on which requests and urllib3 stand: what is
+asked, and what may change something.
 """
 
 from __future__ import annotations
@@ -71,10 +73,9 @@ def count_sqlite(counts: Counts) -> Callable[[], None]:
 
         def _counted(self, carry_out: Callable[..., Any], statement: str, *parameters: Any) -> Any:
             counts.saw(statement)
-            if not re.match(r"\s*(COMMIT|END)\b", statement, re.IGNORECASE):
-                return carry_out(statement, *parameters)
             found = carry_out(statement, *parameters)
-            self.connection.note_commit()  # type: ignore[attr-defined]
+            if not self.connection.in_transaction:  # after COMMIT, and without BEGIN after each statement
+                self.connection.note_commit()  # type: ignore[attr-defined]
             return found
 
     class Connection(sqlite3.Connection):
@@ -85,9 +86,20 @@ def count_sqlite(counts: Counts) -> Callable[[], None]:
         def cursor(self, factory: Any = None) -> Any:
             return super().cursor(Cursor)
 
+        def execute(self, *words: Any) -> Any:
+            return self.cursor().execute(*words)
+
+        def executemany(self, *words: Any) -> Any:
+            return self.cursor().executemany(*words)
+
         def commit(self) -> None:
             super().commit()
             self.note_commit()
+
+        def __exit__(self, *raised: Any) -> Any:
+            found = super().__exit__(*raised)
+            self.note_commit()
+            return found
 
         def note_commit(self) -> None:
             if self.total_changes != self._changes:
@@ -150,7 +162,7 @@ def count_requests(counts: Counts, *, to: str) -> None:
             counts.requested(method, url)
         before(connection, method, url, *arguments, **options)
 
-    http.client.HTTPConnection.putrequest = putrequest  # type: ignore[method-assign]
+    http.client.HTTPConnection.putrequest = putrequest  # type: ignore[method-assign, assignment]
 
 
 def main(arguments: list[str]) -> int:

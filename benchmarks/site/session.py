@@ -1,8 +1,10 @@
-"""The real servers of a benchmark: one HAPI for the session, an Orthanc for each content, installations of syncd between them.
+"""The real servers of a benchmark: one HAPI for the session, an Orthanc for each content, installations of syncd between
+them.
 
-A HAPI takes half a minute to start and longer to become fast, so it is started once and warmed; what is written to it has ids
-that it never met, arm by arm in turns, so that its growing hits all of them alike. Its options are its own: those that let the
-tests' HAPI start quickly cost it speed. Everything started ends with the session, also after a failure or Ctrl-C.
+A HAPI takes half a minute to start and longer to become fast, so it is started once and warmed; what is written to it
+has ids that it never met, arm by arm in turns, so that its growing hits all of them alike. Its options are its own:
+those that let the tests' HAPI start quickly cost it speed. Everything started ends with the session, also after a
+failure or Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,19 +24,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from benchmarks import shapes
 from benchmarks.floor import Turns
-from benchmarks.program import Installation
-from benchmarks.shapes import Shape
-from deploy.native.servers import HAPI_JAR, Hapi, HapiConfig, StartFailed, installed_orthanc
+from benchmarks.site import shapes
+from benchmarks.site.program import Installation
+from benchmarks.site.shapes import Shape
+from deploy.native.servers import HAPI_JAR, Hapi, HapiConfig, OrthancConfig, StartFailed, installed_orthanc
 from deploy.native.servers import Orthanc as OrthancProcess
-from deploy.native.servers import OrthancConfig
 from tests.servers import PASSWORD, TRIXIE, USERNAME, VERSIONS, Archive, FhirServer, Unavailable
 
 UPLOADS = 4
 """Files sent to an Orthanc at a time."""
 STABLE_AGE = 1
 HAPI_HEAP = "3g"
+HAPI_READY_WITHIN = 900.0
+"""Seconds: half a minute on a machine that has nothing else to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,7 @@ class Session:
         self.say("starting HAPI (half a minute, or more)")
         config = HapiConfig(directory=self.new_folder("hapi"), heap=HAPI_HEAP, java_options=())
         process = Hapi(config)
+        process.ready_within = HAPI_READY_WITHIN
         self._stack.callback(process.remove)
         hapi = FhirServer(process.start())
         software = hapi.get("metadata").get("software", {})
@@ -99,7 +103,9 @@ class Session:
         process = OrthancProcess(config)
         self._stack.callback(process.remove)
         archive = Archive(process.start())
-        self.versions["Orthanc"] = ", ".join(sorted({archive.version, *filter(None, self.versions.get("Orthanc", "").split(", "))}))
+        self.versions["Orthanc"] = ", ".join(
+            sorted({archive.version, *filter(None, self.versions.get("Orthanc", "").split(", "))})
+        )
         return archive
 
     def filled(self, shape: Shape, *, version: str = VERSIONS[0]) -> Content:
