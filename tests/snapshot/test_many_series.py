@@ -79,7 +79,7 @@ def calls_of(work: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize("kind", WORD)
 def test_four_times_the_series_are_four_times_the_work(kind: str) -> None:
-    """docs/performance.md: 1,500 series."""
+    """Identifiers, names and sites: none is held against each of the others."""
     say(study(2, name=WORD[kind]))  # what is made once
     few, many = (calls_of(lambda n=n: say(study(n, name=WORD[kind]))) for n in (FEW, MANY))
     assert many < few * 1.1 * MANY / FEW
