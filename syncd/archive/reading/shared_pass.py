@@ -60,7 +60,7 @@ def shared_pass(
         expected = _counts(shared, before, finds=counts)
         small = {each.orthanc_id: each for each in _small(before, expected)}
         number = sum(expected[each] for each in small)
-        found = _answered(lambda: shared.instances(tuple(small.values()), finds=counts, expected=number)) if small else []
+        found = _ask(lambda: shared.instances(tuple(small.values()), finds=counts, expected=number)) if small else []
         members = _by_study(found, small)
         read = dict(_read_each(routes, small, members, counts=counts, unreadable=unreadable))
         counted = _counts(shared, [each.header for each in read.values()], finds=counts)
@@ -126,14 +126,14 @@ def _read_each(
 
 
 def _headers(shared: SharedRoutes, orthanc_ids: Sequence[OrthancId]) -> Mapping[OrthancId, StudyHeader]:
-    return _answered(lambda: shared.headers(orthanc_ids)) if orthanc_ids else {}
+    return _ask(lambda: shared.headers(orthanc_ids)) if orthanc_ids else {}
 
 
 def _counts(shared: SharedRoutes, headers: Sequence[StudyHeader], *, finds: bool) -> Mapping[OrthancId, int]:
-    return _answered(lambda: shared.counts(headers, finds=finds)) if headers else {}
+    return _ask(lambda: shared.counts(headers, finds=finds)) if headers else {}
 
 
-def _answered(ask: Callable[[], Answer]) -> Answer:
+def _ask(ask: Callable[[], Answer]) -> Answer:
     try:
         return ask()
     except Transient as error:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from json.encoder import encode_basestring_ascii
+from sys import intern
 from typing import Any, TypeGuard
 
 from syncd.model.change import Change, ChangePage
@@ -180,14 +181,14 @@ def counted_series(series: Mapping[str, Any]) -> tuple[OrthancId, int]:
 
 
 def raw_instance(instance: Mapping[str, Any]) -> RawInstance:
-    """One instance of a bulk or find answer, with its metadata."""
+    """One instance of a bulk or find answer, with its metadata. What thousands of them say alike is held once."""
     metadata = _mapping(instance.get("Metadata"))
     return RawInstance(
         orthanc_id=an_id(instance.get("ID")),
-        series_id=an_id(instance.get("ParentSeries")),
-        sop_class_uid=_text(metadata.get("SopClassUid")),
+        series_id=OrthancId(intern(an_id(instance.get("ParentSeries")))),
+        sop_class_uid=intern(_text(metadata.get("SopClassUid"))),
         tags=_tags(instance.get("MainDicomTags")),
-        calling_aet=_text(metadata.get("RemoteAET")),
+        calling_aet=intern(_text(metadata.get("RemoteAET"))),
     )
 
 

@@ -38,7 +38,7 @@ class SharedRoutes:
     def counts(self, headers: Sequence[StudyHeader], *, finds: bool) -> dict[OrthancId, int]:
         """How many instances each has: by find, or by all that its series list."""
         if finds:
-            found = self._found("Study", headers, _COUNTED, answers.count_entry, expected=len(headers))
+            found = self._find("Study", headers, _COUNTED, answers.count_entry, expected=len(headers))
             return {study: number for study, number in found if number is not None}
         series = self._bulk([each.orthanc_id for each in headers], "Series", answers.counted_series)
         counted: dict[OrthancId, int] = {}
@@ -49,7 +49,7 @@ class SharedRoutes:
     def instances(self, headers: Sequence[StudyHeader], *, finds: bool, expected: int) -> list[RawInstance]:
         """All instances of these studies, with their SOP classes, in no order; `expected` is how many were counted."""
         if finds:
-            return list(self._found("Instance", headers, FOUND, answers.raw_instance, expected=expected))
+            return list(self._find("Instance", headers, FOUND, answers.raw_instance, expected=expected))
         ids = [each.orthanc_id for each in headers]
         return list(self._bulk(ids, "Instance", answers.raw_instance, metadata=True))
 
@@ -58,7 +58,7 @@ class SharedRoutes:
     ) -> Iterator[Noun]:
         return _readable(self._calls.bulk(ids, level=level, metadata=metadata, read=_unread), read)
 
-    def _found(
+    def _find(
         self,
         level: str,
         headers: Sequence[StudyHeader],

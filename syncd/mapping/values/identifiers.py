@@ -6,6 +6,7 @@ one, are left out. Values are never merged across systems, only exact repetition
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -134,8 +135,7 @@ def order_authority(issued: IssuedId, snapshot: StudySnapshot, *, policy: Mappin
 
 
 def _distinct(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    kept: list[dict[str, Any]] = []
+    kept: dict[str, dict[str, Any]] = {}
     for one in found:
-        if one not in kept:
-            kept.append(one)
-    return kept
+        kept.setdefault(json.dumps(one, sort_keys=True), one)
+    return list(kept.values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -53,8 +53,14 @@ def differing_traits(one: Said, other: Said) -> frozenset[Trait]:
 
 def differing_traits_among(many: Iterable[Said]) -> frozenset[Trait]:
     """In what any two of them contradict each other."""
-    found = (differing_traits(one, other) for one, other in combinations(sorted(set(many), key=repr), 2))
-    return frozenset(trait for traits in found for trait in traits)
+    said = list(many)
+    words = [_words(names) for names in {each.names for each in said} if names]
+    found = {
+        Trait.BIRTH_DATE: any(_dates_differ(*two) for two in combinations({each.birth_date for each in said}, 2)),
+        Trait.SEX: any(_genders_differ(*two) for two in combinations({each.gender for each in said}, 2)),
+        Trait.NAME: not _all_share(words) and any(_words_differ(*two) for two in combinations(words, 2)),
+    }
+    return frozenset(trait for trait, differs in found.items() if differs)
 
 
 def learns(before: Said, after: Said) -> bool:
@@ -81,9 +87,17 @@ def _genders_differ(one: str, other: str) -> bool:
 
 def _names_differ(one: Collection[str], other: Collection[str]) -> bool:
     """Whether they have nothing in common, in any script that both are written in."""
-    ours, theirs = _words(one), _words(other)
+    return _words_differ(_words(one), _words(other))
+
+
+def _words_differ(ours: Mapping[bool, set[str]], theirs: Mapping[bool, set[str]]) -> bool:
     comparable = [(ours[script], theirs[script]) for script in ours.keys() & theirs.keys()]
     return bool(comparable) and all(mine.isdisjoint(yours) for mine, yours in comparable)
+
+
+def _all_share(words: Sequence[Mapping[bool, set[str]]]) -> bool:
+    """Whether one word of a script stands in all of them: then none need be held against another."""
+    return any(set.intersection(*(each.get(script, set()) for each in words)) for script in (True, False) if words)
 
 
 def _words(names: Collection[str]) -> dict[bool, set[str]]:

@@ -41,7 +41,10 @@ def contradicting_series(snapshot: StudySnapshot) -> tuple[str, ...]:
     people = {facts_statement(facts): each.uid for each in reversed(snapshot.series) for facts in _of_series(each)}
     for facts in (snapshot.patient, *snapshot.patients_elsewhere):
         people.setdefault(facts_statement(facts), "")
-    for (one, first), (other, second) in combinations(sorted(people.items(), key=lambda item: item[1]), 2):
+    told: dict[tuple[str, str], tuple[Said, str]] = {}  # two people are told by nothing else: names need no comparison
+    for said, uid in sorted(people.items(), key=lambda item: item[1]):
+        told.setdefault((said.birth_date, said.gender), (said, uid))
+    for (one, first), (other, second) in combinations(told.values(), 2):
         if are_two(differing_traits(one, other)):
             return tuple(dict.fromkeys(uid for uid in (first, second) if uid))
     return ()

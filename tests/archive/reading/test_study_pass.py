@@ -379,3 +379,10 @@ def test_registered_of_nothing_is_unknown(listed: list[Any]) -> None:
     orthanc, _ = archive({HEADER: answering(study([11])), f"{HEADER}/series": answering(listed)})
     with pytest.raises(TornRead):
         orthanc.read_registered(STUDY)
+
+
+def test_what_thousands_of_instances_say_alike_is_held_once() -> None:
+    """A study of 20,000 instances: one text for their SOP class, and one for each series' id."""
+    first, second, _ = read(study_routes(TWO_SERIES)).instances
+    assert first.sop_class_uid is second.sop_class_uid
+    assert first.series_id is second.series_id
