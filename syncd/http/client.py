@@ -33,16 +33,13 @@ class Response:
         self.status: int = answer.status
         self.headers: Headers = answer.headers
         self.body: bytes | bytearray = b""
-        coding = answer.headers.get("content-encoding", "")
-        self._pieces = bounded(answer.body, limit=limit, coding=coding, packed=packed)
+        self._pieces = bounded(answer.body, limit=limit, coding=answer.headers.get("content-encoding", ""), packed=packed)
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it comes, unpacked. Raises what `Transport.send` does, `ReplyRefused` and `Unreadable`."""
         try:
             for piece in self._pieces:
-                now = deadline.current()
-                if now is not None:
-                    now.check()
+                deadline.left(0.0)
                 yield piece
         finally:
             self.close()
@@ -88,10 +85,8 @@ class Client:
         """One to what lies `below` a base address, for `transport`. Raises `NotSendable`."""
         origin, path = place_of(base)
         target = path + sendable(below)
-        if target[:1] != "/":
-            target = "/" + target
         sent = {**headers, "Accept-Encoding": self._coding}
-        request = Request(method=method, origin=origin, target=target, headers=sent, body=body)
+        request = Request(method, origin, target if target[:1] == "/" else f"/{target}", sent, body)
         if self._cookies is not None and (cookie := self._cookies.header(request.url)):
             sent["Cookie"] = cookie
         return request

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
 
 from syncd.errors import SyncdError, Transient, Unreachable, Unsuitable
 from syncd.http import deadline
@@ -74,33 +73,19 @@ def redirected(at: Connection, status: int) -> str:
 
 
 def tls_failure(at: Connection, error: BaseException) -> SyncdError | None:
-    """What of TLS is at the bottom of a library's exceptions; None if nothing of it is."""
-    found = [cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)]
-    for cause in found:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            why = getattr(cause, "verify_message", "not trusted")
-            hint = f"set {at.setting('CA_FILE')} to the authority that signed it"
-            return Unsuitable(f"{at.who}: its certificate is refused ({why}); {hint}", server=at.server)
-    if not found:
+    """What of TLS is behind an error of the connection; None if nothing of it is."""
+    cause = error.__cause__
+    if not isinstance(cause, ssl.SSLError):
         return None
-    for cause in found:
-        why = OUR_CERTIFICATE.get(str(getattr(cause, "reason", "")))
-        if why:
-            hint = f"look at {at.setting('CLIENT_CERT')}"
-            return Unsuitable(f"{at.who}: refuses the certificate that we show ({why}); {hint}", server=at.server)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        why = getattr(cause, "verify_message", "not trusted")
+        hint = f"set {at.setting('CA_FILE')} to the authority that signed it"
+        return Unsuitable(f"{at.who}: its certificate is refused ({why}); {hint}", server=at.server)
+    why = OUR_CERTIFICATE.get(str(getattr(cause, "reason", "")))
+    if why:
+        hint = f"look at {at.setting('CLIENT_CERT')}"
+        return Unsuitable(f"{at.who}: refuses the certificate that we show ({why}); {hint}", server=at.server)
     question = "does the address speak https, and want a client certificate?"
     if at.client_cert:
         question = f"does the address speak https, and does it take {at.setting('CLIENT_CERT')}?"
     return Unreachable(f"{at.who}: no TLS connection; {question}", server=at.server)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and whatever it was made of: libraries chain, and some only hand over as arguments."""
-    waiting: list[object] = [error]
-    seen: set[int] = set()
-    while waiting:
-        cause = waiting.pop(0)
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]

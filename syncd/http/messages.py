@@ -48,20 +48,6 @@ class Origin:
     host: str
     port: int
 
-    @classmethod
-    def of(cls, url: str) -> Origin:
-        """Raises `NotSendable` and `NotHttp`."""
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise NotSendable from error
-        if parts.scheme not in PORTS:
-            raise NotHttp
-        if not host:
-            raise NotSendable
-        return cls(parts.scheme, host, port or PORTS[parts.scheme])
-
     @property
     def named(self) -> str:
         """As `Host` names it (RFC 9110 7.2)."""
@@ -73,9 +59,18 @@ class Origin:
 
 @lru_cache(maxsize=64)
 def place_of(url: str) -> tuple[Origin, str]:
-    """Where an address lies, and its path and query as a request's first line holds them. Raises as `Origin.of` does."""
-    origin, parts = Origin.of(url), urlsplit(url)
-    return origin, sendable(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+    """Where an address lies, and its path and query as a request's first line has them. Raises `NotSendable`, `NotHttp`."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise NotSendable from error
+    if parts.scheme not in PORTS:
+        raise NotHttp
+    if not host:
+        raise NotSendable
+    path = sendable(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+    return Origin(parts.scheme, host, port or PORTS[parts.scheme]), path
 
 
 def sendable(text: str) -> str:
@@ -115,7 +110,7 @@ class Headers(Mapping[str, str]):
         return len(self._said)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """What is sent. `headers` lack those that the connection decides: `Host` and `Content-Length`."""
 

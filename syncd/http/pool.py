@@ -103,8 +103,7 @@ class Pool:
     def _forget(self, origin: Origin) -> None:
         """Where one was lost, its idle neighbours may be as well: who asks again shall have a new one."""
         with self._guard:
-            for wire in self._idle.pop(origin, ()):
-                wire.close()
+            _end_all({origin: self._idle.pop(origin, deque())})
 
 
 def _end_all(idle: dict[Origin, deque[Wire]]) -> None:

@@ -141,10 +141,9 @@ class Wire:
                 raise Lost("no whole head")
             said += piece
         self._buffer, self._at = said, end.end()
-        head = said[: end.start() + 1]
-        if _STRAY.search(head):
+        if _STRAY.search(said, 0, end.start() + 1):
             raise Lost("no plain head")
-        return head
+        return said[: end.start() + 1]
 
     def _body(self, status: int, headers: Headers, *, bodiless: bool) -> Iterator[bytes]:
         """RFC 9112 6.3, and its advice not to believe who says it twice."""
@@ -158,7 +157,7 @@ class Wire:
             return self._chunked()
         if length is None:
             self._keeps = False
-            return self._rest()
+            return iter(lambda: self._take(_PIECE), b"")
         return self._sized(_length(length))
 
     def _sized(self, left: int) -> Iterator[bytes]:
@@ -178,10 +177,6 @@ class Wire:
             if not self._line():
                 return
         raise Lost("trailers for ever")
-
-    def _rest(self) -> Iterator[bytes]:
-        while piece := self._take(_PIECE):
-            yield piece
 
     def _take(self, most: int) -> bytes:
         """The next bytes, `most` at most."""

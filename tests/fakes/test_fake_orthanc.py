@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from syncd.http.messages import Lost, NoConnection, Origin
+from syncd.http.messages import Lost, NoConnection, place_of
 from syncd.http.messages import Request as Sent
 from tests.contracts.archive import ArchiveUnderTest
 from tests.contracts.orthanc_contract import FeedContract, archive
@@ -106,7 +106,7 @@ def test_time_alone_makes_a_study_stable() -> None:
 
 def _asking(fake: FakeOrthanc) -> Callable[..., tuple[int, Any]]:
     """Status and JSON of an answer, by our own client."""
-    transport, origin = FakeTransport(fake), Origin.of(fake.url)
+    transport, origin = FakeTransport(fake), place_of(fake.url)[0]
 
     def ask(method: str, target: str) -> tuple[int, Any]:
         headers = {"Authorization": basic(*_CREDENTIALS)}

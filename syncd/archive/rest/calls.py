@@ -74,9 +74,8 @@ class Door:
         self._client.close()
 
     def _send(self, method: str, path: str, *, body: bytes = b"", kind: str = "") -> Response:
-        headers = {**common_headers(), "Accept": "application/json", **self._credentials.headers()}
-        if kind:
-            headers["Content-Type"] = kind
+        typed = {"Content-Type": kind} if kind else {}
+        headers = {**common_headers(), "Accept": "application/json", **typed, **self._credentials.headers()}
         return self._client.send(method, self._root, path, headers=headers, body=body)
 
 
