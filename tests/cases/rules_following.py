@@ -103,7 +103,7 @@ FOLLOWING = (
             "outside_the_window_no_old_study_is_begun",
         ),
         at("benchmarks/test_arrival_benchmark", "both_rows_and_their_ratio_are_told"),
-        missing="the 2 s beside 10,000 that wait: `make bench-parts` measures them; a time is no test",
+        missing="the 2 s beside 10,000 that wait: measured by `make bench-parts` (benchmarks/arrival.py); no test is timed",
     ),
     _rule(
         "B1",
