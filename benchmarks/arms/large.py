@@ -18,6 +18,7 @@ from benchmarks.site import shapes
 from benchmarks.site.session import Content, Session
 
 MB = 1e6
+ONCE = "Measured once. MAX_INSTANCES is raised: by default a study so large is told without its instances."
 DROWNED = "It took no longer than a start alone: the machine was too busy to tell."
 LISTED_UP_TO = 1_000_000
 """POLICY__MAX_INSTANCES of an installation that lists them all."""

@@ -34,7 +34,7 @@ class Started:
         return max(cost.wall - self.wall, 0.01)
 
     def drowns(self, cost: Cost) -> bool:
-        """Whether that run took no longer than a start alone: what is left of it says nothing, and must not pass as a value."""
+        """Whether that run took no longer than a start alone: what is left of it says nothing and is no value."""
         return cost.wall - self.wall < self.wall / 10
 
     def cpu_seconds(self, cost: Cost) -> float:
