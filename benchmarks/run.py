@@ -97,7 +97,7 @@ def arms_of(session: Session, plan: Plan, *, python: Path | None = None) -> Mapp
         "unchanged": lambda: unchanged.rows(session, plan, start=start()),
         "start": lambda: started.rows(session, plan),
         "live": lambda: live.rows(session, plan),
-        "large": lambda: large.rows(session, plan, start=start()),
+        "large": lambda: large.rows(session, plan),
         "idle": lambda: idle.rows(session, plan),
         "scale": lambda: scale.rows(session, plan),
     }

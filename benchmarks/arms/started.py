@@ -33,6 +33,10 @@ class Started:
         """Wall time of a run without its start; a hundredth of a second at least, for it is divided by."""
         return max(cost.wall - self.wall, 0.01)
 
+    def drowns(self, cost: Cost) -> bool:
+        """Whether that run took no longer than a start alone: what is left of it says nothing and is no value."""
+        return cost.wall - self.wall < self.wall / 10
+
     def cpu_seconds(self, cost: Cost) -> float:
         """CPU of a run without its start."""
         return cost.cpu - self.cpu

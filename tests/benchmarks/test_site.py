@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.arms.large import slope
 from benchmarks.arms.live import percentile
+from benchmarks.arms.started import Started
 from benchmarks.site import program
 from benchmarks.site.counted import Counts, count_sqlite
 from benchmarks.site.shapes import Shape, files, study_uid
@@ -106,3 +107,10 @@ def test_slopes_and_percentiles() -> None:
     assert slope([10, 100], [1.0, 100.0]) == pytest.approx(2.0)
     assert percentile([3.0], 95) == 3.0
     assert percentile([float(number) for number in range(101)], 95) == pytest.approx(95.0)
+
+
+@pytest.mark.parametrize(("wall", "drowns"), [(0.9, True), (1.0, True), (1.09, True), (1.2, False)])
+def test_what_is_left_of_a_run_as_short_as_a_start_is_no_value(wall: float, drowns: bool) -> None:
+    """A busy machine's start may take longer than the whole run beside it; a ratio of nothing would meet any goal."""
+    start = Started(costs=[program.Cost(wall=1.0, cpu=0.5, peak=1)])
+    assert start.drowns(program.Cost(wall=wall, cpu=0.5, peak=1)) is drowns
