@@ -107,7 +107,7 @@ LIMITS: Mapping[str, float] = {
     "calls that are open at that PUT": 9,
     "public methods of a class": 20,
     "cited rules and clauses without a heading": 0,
-    "production lines": 37_500,
+    "production lines": 37_700,
 }
 """What a row must not exceed. Only ever lowered, down to the row's goal; but lines grow with what the program does, so they
 have some room, and who needs more of it raises this one and says why."""
