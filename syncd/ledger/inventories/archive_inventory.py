@@ -79,13 +79,9 @@ class Sweep:
         """The staged listing in windows (after, up to); ids staged meanwhile behind the current one are included."""
         return self._windows(swept, archive)
 
-    def copy_windows(self, archive: ArchiveName) -> Iterator[tuple[str, str]]:
-        """The same of the copies that are known."""
-        return self._windows(copies, archive)
-
-    def untold_windows(self, archive: ArchiveName) -> Iterator[tuple[str, str]]:
-        """The same of the copies of which no digest is known."""
-        return self._windows(copies, archive, copies.c.tags_digest.is_(None))
+    def copy_windows(self, archive: ArchiveName, *, untold: bool = False) -> Iterator[tuple[str, str]]:
+        """The same of the copies that are known; `untold`: of those of which no digest is."""
+        return self._windows(copies, archive, *((copies.c.tags_digest.is_(None),) if untold else ()))
 
     def find_staged(self, archive: ArchiveName, window: tuple[str, str]) -> list[StudyListing]:
         """Every study of the window, as far as it has a UID."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple
 from itertools import groupby
 from types import TracebackType
 from typing import Any
 
+from syncd.ledger.db.rows import field_names
 from syncd.model.audit import ArchivedStudy, Difference, DifferenceKind, ShownStudy
 from syncd.model.ids import ArchiveName, OrthancId
 
@@ -50,11 +50,11 @@ class Staging:
         self._database.executemany("INSERT OR IGNORE INTO studies VALUES (?)", ((uid,) for uid in study_uids))
 
     def keep_archived(self, studies: Sequence[ArchivedStudy]) -> None:
-        self._keep("archived", [astuple(one) for one in studies])
+        self._keep("archived", [_row(one) for one in studies])
         self.know(one.study_uid for one in studies)
 
     def keep_shown(self, studies: Sequence[ShownStudy]) -> None:
-        self._keep("shown", [astuple(one) for one in studies])
+        self._keep("shown", [_row(one) for one in studies])
         self.know(one.study_uid for one in studies)
 
     def keep(self, differences: Sequence[Difference]) -> None:
@@ -141,3 +141,8 @@ class Staging:
         if rows:
             places = ",".join("?" * len(rows[0]))
             self._database.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", rows)  # noqa: S608 - our own
+
+
+def _row(study: ArchivedStudy | ShownStudy) -> tuple[object, ...]:
+    """The columns in order; not `astuple`, which copies every value."""
+    return tuple(getattr(study, name) for name in field_names(type(study)))

@@ -136,7 +136,7 @@ def _mark_differing(sweep: StagedSweep) -> None:
             for one, why in differing
         ]
         commit(sweep, marks, [one for one, _ in differing])
-    for window in sweep.ledger.sweep.untold_windows(sweep.name):
+    for window in sweep.ledger.sweep.copy_windows(sweep.name, untold=True):
         sweep.ledger.sweep.keep_digests(sweep.name, window)
         sweep.progress(sweep.listed)
 

@@ -235,7 +235,7 @@ def test_the_first_inventory_after_an_upgrade_marks_nothing_for_its_words(url: s
     with Ledger.open(url, clock=clock) as ledger:
         ledger.sweep.begin(MAIN)
         ledger.sweep.detail(MAIN, [told])
-        (window,) = ledger.sweep.untold_windows(MAIN)
+        (window,) = ledger.sweep.copy_windows(MAIN, untold=True)
         assert ledger.sweep.find_differing(MAIN, window) == []
         assert ledger.sweep.keep_digests(MAIN, window) == 1
         (copy,) = copies_of(ledger, "1.1")

@@ -132,7 +132,7 @@ def test_what_nobody_reads_gets_its_digest_from_the_listing(ledger: Ledger) -> N
     ledger.marks.add([], copies=[Copy(archive=ELSEWHERE, orthanc_id=OrthancId("o"), study_uid="1.9")], settle_after=SETTLE)
     staged(ledger, *(listing(uid, labels="", tags_digest="d2") for uid in ("1.1", "1.2", "1.3")))
     assert differing(ledger) == {"1.2": Difference.CHANGED}
-    assert sum(ledger.sweep.keep_digests(MAIN, window) for window in ledger.sweep.untold_windows(MAIN)) == 1
+    assert sum(ledger.sweep.keep_digests(MAIN, window) for window in ledger.sweep.copy_windows(MAIN, untold=True)) == 1
     assert {uid: copies_of(ledger, uid)[0].tags_digest for uid in ("1.1", "1.2", "1.3", "1.9")} == {
         "1.1": "d2",
         "1.2": "d1",
@@ -148,7 +148,7 @@ def test_a_listing_that_tells_no_words_takes_none_away(ledger: Ledger) -> None:
     known(ledger, "1.1")
     mark(ledger, event("1.1", orthanc_id=OrthancId("o-1.1")))
     staged(ledger, listing("1.1"))
-    assert list(ledger.sweep.untold_windows(MAIN)) == []
+    assert list(ledger.sweep.copy_windows(MAIN, untold=True)) == []
     assert [ledger.sweep.keep_digests(MAIN, window) for window in ledger.sweep.windows(MAIN)] == [0]
     assert copies_of(ledger, "1.1")[0].tags_digest == "d1"
 
