@@ -122,9 +122,11 @@ def has_value(value: object) -> bool:
     """Whether a tag's value says anything: text that is more than blanks, or a sequence with items."""
     if not value:
         return False
+    if isinstance(value, str):
+        return bool(clean(value))
     if isinstance(value, Undecoded):
         return bool(value.value.strip(b" \0"))
-    return bool(value) if isinstance(value, SEQUENCE) else bool(clean(value))
+    return isinstance(value, SEQUENCE)
 
 
 def overlay(upper: Tags, *, lower: Tags) -> Tags:

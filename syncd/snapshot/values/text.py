@@ -29,6 +29,9 @@ def clean(value: object) -> str:
 
 def values(text: str) -> tuple[str, ...]:
     """The values of a multi-valued attribute (PS3.5 6.4: backslash), cleaned, without the empty ones."""
+    if "\\" not in text:
+        part = clean(text)
+        return (part,) if part else ()
     return tuple(part for part in map(clean, text.split("\\")) if part)
 
 
