@@ -68,6 +68,7 @@ def site(
         backfill_window=parse_window(settings.policy.backfill_window),
         adopt=settings.policy.adopt,
         ids=settings.fhir.ids,
+        transactions=settings.fhir.writes != "single",
         rerender=settings.policy.rerender,
         longest_turn=TURN * max(settings.fhir.timeout, *(one.timeout for one in settings.archives.values())),
     )

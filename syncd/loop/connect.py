@@ -53,6 +53,7 @@ class Site:
     sinks: tuple[Delivery, ...] = ()
     adopt: str = "registered"
     ids: str = "auto"
+    transactions: bool = False
     selections: Mapping[ArchiveName, Selection] = field(default_factory=dict)
     """Where the site does not take everything of an archive."""
     backfill_rate: float | None = None
@@ -211,6 +212,7 @@ def _context(
         revoke_grace=site.sweep_interval,
         adopt=site.adopt,
         ids=site.ids,
+        transactions=site.transactions,
         hooks=hooks,
         on_delete=site.on_delete,
         provenance=site.provenance if writes_provenance(version) else "off",

@@ -94,6 +94,8 @@ class Context:
     revoke_grace: float = 900.0
     adopt: str = "registered"
     ids: str = "auto"
+    transactions: bool = False
+    """Whether a backlog's small studies are written together, where the server can (FHIR__WRITES, RULES C7)."""
     hooks: tuple[Hook, ...] = ()
     on_delete: str = "cancelled"
     provenance: str = "off"

@@ -247,6 +247,14 @@ class FhirServer:
         reply = self._http.exchange("POST", resource_type, resource=body, headers=headers)
         return reply, verdict(reply.status, outcome=reply.outcome, references=_references(body))
 
+    def post_transaction(self, bundle: Mapping[str, Any]) -> Reply:
+        """`POST [base]` (FHIR R4 3.1.0.11.2), answered by a Bundle. Raises as `put` does."""
+        reply = self._http.exchange("POST", "", resource=bundle, headers={"Prefer": "return=minimal"})
+        found = verdict(reply.status, outcome=reply.outcome)
+        if found is not Verdict.OK:
+            self._raise_for_write(found, reply)
+        return reply
+
     def _condition(self, path: str, expected_version: str, create_form: str) -> dict[str, str]:
         if expected_version != CREATE_ONLY:
             return {"If-Match": f'W/"{expected_version}"'}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from syncd.errors import Conflict, CopyAway, StudyError, TornRead, Transient
 from syncd.loop.steps import Step, report_step
@@ -17,13 +18,14 @@ from syncd.loop.study.conclusion import Conclusion, Draft, Result, conclusion_af
 from syncd.loop.study.consider import consider
 from syncd.loop.study.read import Look, look
 from syncd.loop.study.retract import retraction_after, take_back_gone
-from syncd.loop.study.say import Sendable, prepare, say, send_on, transmit
+from syncd.loop.study.say import Sendable, prepare, receive, say, send_on, transmit
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import NOTHING, Trace, Turn
 from syncd.model.outcome import Confirmed, Ended, NextTurn, Outcome, SeenCopies, Selected, next_turn
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import ParkedReason
 from syncd.model.work import ATTEMPTS, Copy, Intent
+from syncd.publish.server import Written
 
 CONFLICTS = 5
 """Passes, of which each but the first follows a 409/412, before it counts as a transient failure (RULES C4)."""
@@ -53,6 +55,15 @@ class Prepared:
     @property
     def intent(self) -> Intent:
         return self.sendable.intent
+
+    @property
+    def wanted(self) -> tuple[Mapping[str, Any], str]:
+        """The resource, and the version that it replaces."""
+        return self.sendable.ready.write.resource, self.intent.expected_version
+
+    @property
+    def instances(self) -> int:
+        return self.sendable.instances
 
     def is_current(self, concerning: Iterable[Rejection]) -> bool:
         """As `Sendable.is_current`."""
@@ -110,6 +121,11 @@ def finished(prepared: Prepared) -> Turn:
 def transmitted(prepared: Prepared) -> Turn | Prepared:
     """The write, whose intent the ledger holds by now; after a refusal that is a question there may be another one."""
     return _ended(prepared.drafted, transmit(prepared.sendable))
+
+
+def received(prepared: Prepared, written: Written) -> Turn:
+    """After the write, which was sent along with others'. Raises `ServerReset`."""
+    return _turn_of(prepared.drafted, receive(prepared.sendable, written))
 
 
 def _say(drafted: Drafted) -> Turn:

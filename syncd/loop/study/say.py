@@ -25,6 +25,7 @@ from syncd.model.snapshot import Note
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import WITHDRAWN, ParkedReason
 from syncd.model.work import Intent
+from syncd.publish.server import Written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,11 @@ class Sendable:
     @property
     def intent(self) -> Intent:
         return self.ready.intent
+
+    @property
+    def instances(self) -> int:
+        """How many the study has: what it costs the server."""
+        return int(self.ready.kept.facts["instances"])
 
     def is_current(self, concerning: Iterable[Rejection]) -> bool:
         """Whether the rejection notes that concern it now are those by which it was mapped (RULES B7)."""
@@ -106,6 +112,11 @@ def transmit(sendable: Sendable) -> Result | Sendable:
     except StudyError as error:
         return answer(sendable, error)
     return Result(ended=publish.confirm(sendable.ready, written), trace=sendable.saying.trace)
+
+
+def receive(sendable: Sendable, written: Written) -> Result:
+    """How the study ended where it was sent along with others. Raises `ServerReset`."""
+    return Result(ended=publish.receive(sendable.ready, written), trace=sendable.saying.trace)
 
 
 def answer(sendable: Sendable, error: StudyError) -> Result | Sendable:

@@ -91,9 +91,14 @@ def send(task: Task, intent: Intent, resource: Mapping[str, Any], *, updates: bo
             server.refused_creations += 1
         raise
     report_step(Step.SENT)
+    require_no_reset(written, updates=updates)
+    return written
+
+
+def require_no_reset(written: Written, *, updates: bool) -> None:
+    """Raise `ServerReset` where an update had to create: the server lost what it had confirmed (RULES C6)."""
     if updates and written.created:
         raise ServerReset()
-    return written
 
 
 def owed_for(task: Task, record: StudyRecord, *, intended_at: float) -> tuple[OutboxEntry, ...]:

@@ -17,12 +17,12 @@ from typing import TypeVar
 
 import structlog
 
-from syncd.errors import Conflict, LedgerRefused, LedgerUnavailable, SyncdError, TargetPaused, Transient
+from syncd.errors import Conflict, LedgerRefused, LedgerUnavailable, StudyError, SyncdError, TargetPaused, Transient
 from syncd.http import deadline
 from syncd.loop.companions.patient import searched
 from syncd.loop.context import Context
 from syncd.loop.steps import Step, report_step
-from syncd.loop.study.reconcile import Drafted, Prepared, drafted_of, finished, prepared_of, transmitted
+from syncd.loop.study.reconcile import Drafted, Prepared, drafted_of, finished, prepared_of, received, transmitted
 from syncd.loop.study.task import Shared, Task
 from syncd.loop.study.trace import Turn
 from syncd.loop.workers.attempt import Attempt, Begun, places
@@ -33,11 +33,15 @@ from syncd.model.study.raw import RawStudy
 from syncd.model.words import ParkedReason
 from syncd.model.work import Intent
 from syncd.publish.lookups import patient_hits
+from syncd.publish.together import heeds_conditions, transact
 
 log = structlog.get_logger(__name__)
 
 MOST_TOGETHER = 40
 """Studies of a batch (RULES A7); how much of them is held at a time, `Archive.read_studies` bounds."""
+
+MOST_INSTANCES = 500
+"""Of all studies in a transaction (RULES C7): above, a server is quicker with single requests."""
 
 Given = TypeVar("Given")
 Stage = TypeVar("Stage", Drafted, Prepared)
@@ -51,6 +55,9 @@ class _Member:
     begun: Begun
 
 
+_Sendable = tuple[_Member, Prepared]
+
+
 class Batches:
     """Takes one batch after the other, from any thread. `is_halted`: nothing more may be sent. `meanwhile` is called
     between two studies: whatever is more urgent has its turn then (RULES A9)."""
@@ -62,27 +69,55 @@ class Batches:
         self._attempt = attempt
         self._is_halted = is_halted
         self._meanwhile = meanwhile
+        self._heeded: bool | None = None
+        """Whether the server heeds the conditions of a transaction's entries; None: not asked yet."""
 
     def take(self, tasks: Sequence[Task]) -> dict[str, bool]:
         """By study, whether its claim is settled; else it must be given back."""
-        run = _Run(self._context, self._attempt, is_halted=self._is_halted, meanwhile=self._meanwhile)
+        run = _Run(
+            self._context,
+            self._attempt,
+            is_halted=self._is_halted,
+            meanwhile=self._meanwhile,
+            transactions=self._may_transact,
+        )
         try:
             run.take(tasks)
         except Exception as error:  # noqa: BLE001 - a defect must neither end the daemon nor lose a study
             log.error("batch_failed", error=type(error).__name__, where=places(error))
         return {task.study_uid: run.settled.get(task.study_uid, False) for task in tasks}
 
+    def _may_transact(self) -> bool:
+        """Whether small studies are written together: where the site wants it, and the server proved that it can."""
+        context = self._context
+        if not context.transactions:
+            return False
+        if self._heeded is None:
+            target = context.ledger.facts.target()
+            try:
+                self._heeded = target is not None and heeds_conditions(context.server, target.sentinel_id)
+            except SyncdError:  # it is asked again; each study goes by itself, and finds out what is the matter
+                return False
+        return self._heeded
+
 
 class _Run:
     """One batch on its way. `settled` says of each study that is over whether the ledger took its outcome."""
 
     def __init__(
-        self, context: Context, attempt: Attempt, *, is_halted: Callable[[], bool], meanwhile: Callable[[], None]
+        self,
+        context: Context,
+        attempt: Attempt,
+        *,
+        is_halted: Callable[[], bool],
+        meanwhile: Callable[[], None],
+        transactions: Callable[[], bool],
     ) -> None:
         self._context = context
         self._attempt = attempt
         self._is_halted = is_halted
         self._meanwhile = meanwhile
+        self._transactions = transactions
         self._gave_up = False
         self._ended: list[tuple[Outcome, Begun]] = []
         self._forbidden: list[tuple[_Member, Outcome]] = []
@@ -207,20 +242,63 @@ class _Run:
             return
         report_step(Step.INTENT_SAVED)
         unsent = {member.task.study_uid: member.task.claim.intent for member, _ in prepared}
-        for member, one in prepared:
-            uid = member.task.study_uid
-            if not one.is_current(concerning[uid]):
-                self._alone.append((member.task, True))
-                continue
+        current = [(member, one) for member, one in prepared if one.is_current(concerning[member.task.study_uid])]
+        kept = {member.task.study_uid for member, _ in current}
+        self._alone += [(member.task, True) for member, _ in prepared if member.task.study_uid not in kept]
+        for group in self._groups(current):
             self._meanwhile()
             if self._halts():
                 break
-            del unsent[uid]
-            other = self._advance(member, partial(transmitted, one))
-            if other is not None:
-                self._advance(member, partial(finished, other))
+            for member, _ in group:
+                del unsent[member.task.study_uid]
+            if len(group) > 1:
+                self._send_together(group)
+            else:
+                self._send_singly(*group[0])
         if unsent:
             self._withdraw(unsent)
+
+    def _groups(self, prepared: Sequence[_Sendable]) -> Iterator[list[_Sendable]]:
+        """What goes in one request: small studies together, where the server can; others by themselves (RULES C7)."""
+        together = len(prepared) > 1 and self._transactions()
+        group: list[_Sendable] = []
+        for member, one in prepared:
+            if not together or one.instances > MOST_INSTANCES or one.intent.resource_id in _ids(group):
+                yield [(member, one)]
+                continue
+            if sum(other.instances for _, other in group) + one.instances > MOST_INSTANCES:
+                yield group
+                group = []
+            group.append((member, one))
+        if group:
+            yield group
+
+    def _send_singly(self, member: _Member, one: Prepared) -> None:
+        other = self._advance(member, partial(transmitted, one))
+        if other is not None:
+            self._advance(member, partial(finished, other))
+
+    def _send_together(self, group: Sequence[_Sendable]) -> None:
+        """One transaction. Refused, it is never sent again: each goes on singly. Lost, it may have been carried out: then
+        each is read before (RULES C5, C7)."""
+        try:
+            with self._asking():
+                written = transact(self._context.server, [one.wanted for _, one in group])
+        except (Conflict, StudyError):
+            for member, one in group:
+                if self._halts():  # its intent stays, although nothing was written: the next turn reads FHIR first
+                    return
+                self._send_singly(member, one)
+        except SyncdError as error:
+            log.warning("transaction_failed", error=str(error), studies=len(group))
+            if isinstance(error, LedgerUnavailable | LedgerRefused) or self._attempt.outage(error):
+                self._gave_up = True
+            else:
+                self._alone += [(member.task, True) for member, _ in group]
+        else:
+            report_step(Step.SENT)
+            for (member, one), confirmed in zip(group, written, strict=True):
+                self._advance(member, partial(received, one, confirmed))
 
     def _withdraw(self, unsent: Mapping[str, Intent | None]) -> None:
         """What was intended and not sent claims nothing; where that cannot be kept, the next turn reads FHIR first."""
@@ -242,6 +320,10 @@ class _Run:
                 judged = self._attempt.after_turn(member.task, outcome)
                 if judged is not None:
                     self.settled |= self._attempt.settle([(judged, member.begun)])
+
+
+def _ids(group: Sequence[_Sendable]) -> set[str]:
+    return {one.intent.resource_id for _, one in group}
 
 
 def _copies(tasks: Sequence[Task]) -> dict[ArchiveName, list[OrthancId]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event
@@ -11,13 +12,14 @@ from sqlalchemy.engine import Engine
 
 from syncd.loop import steps
 from syncd.loop.steps import Step
+from syncd.loop.workers import batch
 from syncd.loop.workers import pool as room
 from syncd.mapping.values.identity import patient_key
 from syncd.model.ids import OrthancId
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import Decision, Priority, TargetState
 from syncd.snapshot.build import build
-from tests.fakes.http import Request, Response
+from tests.fakes.http import ReplyLost, Request, Response
 from tests.loop.hands import work_until, workers_of
 from tests.loop.rejecting import SAFETY
 from tests.loop.world import World, puts, refused
@@ -266,3 +268,136 @@ def test_what_cannot_be_read_together_is_read_by_itself(backlog: World) -> None:
     outcomes = {outcome.study_uid: outcome for outcome in backlog.work()}
     assert _published(backlog) == set(STUDIES)
     assert outcomes[one].record is not None and outcomes[one].record.status == "registered"
+
+
+# -- transactions ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def together(backlog: World) -> World:
+    """The backlog of a site that writes small studies together."""
+    backlog._context = replace(backlog.context, transactions=True)
+    return backlog
+
+
+def _transactions(world: World) -> list[Request]:
+    return [one for one in world.fhir.requests if one.method == "POST" and one.path.rstrip("/") == world.fhir.mount]
+
+
+def test_small_studies_are_written_together(together: World) -> None:
+    """RULES C7: distinct ImagingStudies, each under its condition; Patients before, alone."""
+    outcomes = together.work()
+    assert {one.study_uid: one.decision for one in outcomes} == dict.fromkeys(STUDIES, Decision.CREATE)
+    assert together.writes() == []
+    proof, *sent = _transactions(together)
+    assert len(sent) == 2
+    entries = [entry for one in sent for entry in one.json["entry"]]
+    assert {entry["request"]["ifMatch"] for entry in entries} == {'W/"0"'}
+    assert {entry["resource"]["id"] for entry in entries} == set(STUDIES)
+    assert [entry["resource"]["resourceType"] for entry in proof.json["entry"]] == ["Endpoint"]
+    assert _versions(together) == {"1"}
+    assert all(together.ledger.claims.find_intent(study) is None for study in STUDIES)
+
+
+def test_what_grows_is_updated_together(together: World) -> None:
+    """RULES C4, C7: the version that was confirmed is each entry's condition."""
+    together.work()
+    for number, study in enumerate(STUDIES):
+        together.store(study, instance=2, PatientID=f"P{number}")
+    together.settle()
+    together.poll()
+    together.fhir.requests.clear()
+    together.work()
+    assert together.writes() == []
+    _, *sent = _transactions(together)
+    entries = [entry for one in sent for entry in one.json["entry"]]
+    assert {entry["request"]["ifMatch"] for entry in entries} == {'W/"1"'}
+    assert _versions(together) == {"2"}
+
+
+def test_a_refused_transaction_goes_on_singly(together: World) -> None:
+    """RULES C7: one bad entry spoils it; nobody sends it again, and only that study is parked."""
+    one = STUDIES[3]
+
+    def refuse(request: Request) -> Response | None:
+        spoilt = request in _transactions(together) and f'"id":"{one}"' in request.body.decode()
+        return refused(422) if spoilt or puts(resource_id=one)(request) else None
+
+    together.fhir.rules.append(refuse)
+    outcomes = {outcome.study_uid: outcome for outcome in together.work()}
+    assert outcomes[one].parked is not None
+    assert _published(together) == set(STUDIES) - {one}
+    assert len(_transactions(together)) == 3
+    assert len([request for request in together.writes() if request.path.endswith(one)]) == 1
+
+
+def test_a_conflict_of_one_entry_is_that_study_alone(together: World) -> None:
+    """RULES C4, C7: the others are written, each once."""
+    one = STUDIES[7]
+
+    def quicker(request: Request) -> Response | None:
+        if len(_transactions(together)) > 1:
+            together.fhir.rules.clear()
+            together.put({"resourceType": "ImagingStudy", "id": one, "status": "available", "subject": {"display": "Else"}})
+        return None
+
+    together.fhir.rules.append(quicker)
+    outcomes = {outcome.study_uid: outcome for outcome in together.work()}
+    assert outcomes[one].parked is not None and outcomes[one].parked.reason == "foreign-imagingstudy"
+    assert _published(together) == set(STUDIES) - {one}
+    assert _versions(together) == {"1"}
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_a_lost_reply_to_a_transaction_writes_nothing_twice(together: World, carried_out: bool) -> None:
+    """RULES C5, C7: each is read before anything else is sent; what is there already is recorded."""
+    lost: list[Request] = []
+
+    def lose(request: Request) -> Response | None:
+        if len(_transactions(together)) > 1 and request in _transactions(together) and not lost:
+            lost.append(request)
+            if carried_out:
+                together.fhir.answer(request)
+            raise ReplyLost
+        return None
+
+    together.fhir.rules.append(lose)
+    together.work()
+    assert lost
+    assert _published(together) == set(STUDIES)
+    assert _versions(together) == {"1"}
+    assert all(together.ledger.claims.find_intent(study) is None for study in STUDIES)
+
+
+def test_a_server_that_overlooks_conditions_is_sent_no_transaction(together: World) -> None:
+    """RULES C2, C7: what is not proved is not relied upon."""
+
+    def overlook(request: Request) -> Response | None:
+        if request.method == "POST" and b'"transaction"' in request.body:
+            return together.fhir.answer(replace(request, body=request.body.replace(b'"ifMatch"', b'"overlooked"')))
+        return None
+
+    together.fhir.rules.append(overlook)
+    together.work()
+    assert len(_transactions(together)) == 1
+    assert len(together.writes()) == MANY
+    assert _published(together) == set(STUDIES)
+
+
+def test_studies_that_cost_much_are_written_by_themselves(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES C7: a transaction has a budget of instances."""
+    monkeypatch.setattr(batch, "MOST_INSTANCES", 3)
+    for number, study in enumerate(STUDIES[:12]):
+        for instance in range(1, 2 + (number % 6 == 0) * 4):
+            world.store(study, instance=instance, PatientID=f"P{number}")
+    world.settle()
+    world.poll()
+    world._context = replace(world.connect(), transactions=True)
+    world.work()
+    sizes = [len(one.json["entry"]) for one in _transactions(world)[1:]]
+    assert {one.path.rpartition("/")[2] for one in world.writes()} >= {STUDIES[0], STUDIES[6]}
+    assert max(sizes) <= 3 and sum(sizes) + len(world.writes()) == 12
+
+
+def _versions(world: World) -> set[str]:
+    return {str(one["meta"]["versionId"]) for one in world.fhir.resources("ImagingStudy")}
