@@ -26,6 +26,7 @@ from syncd.loop.study.reconcile import Drafted, Prepared, drafted_of, finished, 
 from syncd.loop.study.task import Shared, Task
 from syncd.loop.study.trace import Turn
 from syncd.loop.workers.attempt import Attempt, Begun, places
+from syncd.loop.workers.first_look import first_look
 from syncd.model.correlation import correlation_id
 from syncd.model.ids import ArchiveName, OrthancId
 from syncd.model.outcome import Outcome
@@ -133,6 +134,7 @@ class _Run:
         self._keep()
         self._judge_forbidden()
         for task, again in self._alone:
+            self._meanwhile()
             if self._halts():
                 return
             self.settled[task.study_uid] = self._attempt.take(task, again=again)
@@ -156,7 +158,21 @@ class _Run:
         together = [task for task in tasks if _is_read(task, raws)]
         kept = {task.study_uid for task in together}
         self._alone += [(task, False) for task in tasks if task.study_uid not in kept]
-        return [replace(task, shared=shared) for task in together]
+        hits = self._look_up(together)
+        return [replace(task, shared=shared, hits=hits.get(task.study_uid, task.hits)) for task in together]
+
+    def _look_up(self, tasks: Sequence[Task]) -> dict[str, frozenset[str]]:
+        """One search for all studies of which nothing is remembered (RULES C2)."""
+        try:
+            with self._asking():
+                return first_look([task.claim for task in tasks if task.hits is None], self._context)
+        except SyncdError as error:  # a shortcut: each asks, and fails, for itself
+            self._note_outage(error)
+            return {}
+
+    def _note_outage(self, error: SyncdError) -> None:
+        if isinstance(error, Transient | TargetPaused) and self._attempt.outage(error):
+            self._gave_up = True
 
     def _find_patients(self, drafted: list[tuple[_Member, Drafted]]) -> list[tuple[_Member, Drafted]]:
         """One search for the Patients of all who need one (RULES B4)."""
@@ -172,8 +188,7 @@ class _Run:
             with self._asking():
                 found = patient_hits(self._context.server, wanted)
         except SyncdError as error:  # a shortcut: each asks, and fails, for itself
-            if isinstance(error, Transient | TargetPaused) and self._attempt.outage(error):
-                self._gave_up = True
+            self._note_outage(error)
             return drafted
         return [(member, one.with_patients(found)) for member, one in drafted]
 

@@ -19,7 +19,7 @@ from itertools import takewhile
 
 import structlog
 
-from syncd.errors import LedgerUnavailable, StudyError, TargetPaused, Transient
+from syncd.errors import LedgerUnavailable, TargetPaused, Transient
 from syncd.ledger.ledger import Claim
 from syncd.loop.breaker import CircuitBreaker, CircuitBreakers
 from syncd.loop.context import Context
@@ -28,14 +28,14 @@ from syncd.loop.outbox.dispatcher import Dispatcher
 from syncd.loop.study.task import Task
 from syncd.loop.workers.attempt import Attempt, places
 from syncd.loop.workers.batch import MOST_TOGETHER, Batches, is_plain
+from syncd.loop.workers.first_look import first_look
 from syncd.loop.workers.rate import Pace
-from syncd.mapping.values.identity import resource_id
 from syncd.model.ids import ArchiveName
 from syncd.model.outbox import FHIR
 from syncd.model.outcome import Outcome
 from syncd.model.words import Priority
 from syncd.model.work import ATTEMPTS, OWN_ATTEMPTS
-from syncd.publish.lookups import BATCH, imaging_studies
+from syncd.publish.lookups import BATCH
 
 __all__ = ["ATTEMPTS", "Workers"]
 
@@ -184,18 +184,18 @@ class Workers:
         return self._concurrency if news and len(self._held) < _MOST_HELD else 0
 
     def _hold(self, claims: Sequence[Claim]) -> None:
-        """Look the claims up, and hold them in the order of work."""
+        """Hold the claims in the order of work; a few are looked up here, a backlog by the batch that takes it."""
+        hits: dict[str, frozenset[str]] = {}
         try:
-            hits = self._first_look(claims)
+            if len(claims) <= self._concurrency:
+                hits = first_look(claims, self._context)
         except (Transient, TargetPaused) as error:
             if self._turn.outage(error):
                 self._owed.update(claim.row.study_uid for claim in claims)
                 self._stubborn.difference_update(claim.row.study_uid for claim in claims)
                 return
-            hits = {}
-        except Exception as error:  # noqa: BLE001 - the batch is a shortcut: without it each study asks, and fails, for itself
+        except Exception as error:  # noqa: BLE001 - a shortcut: without it each study asks, and fails, for itself
             log.warning("first_look_failed", error=type(error).__name__, where=places(error))
-            hits = {}
         self._held += [Task(claim=one, context=self._context, hits=hits.get(one.row.study_uid)) for one in claims]
         self._held.sort(key=_order)
 
@@ -219,8 +219,7 @@ class Workers:
         alike = list(takewhile(partial(_is_like, self._held[0]), self._held))
         size = 1
         if len(alike) > self._concurrency:
-            free = self._concurrency - len(self._jobs)
-            size = min(MOST_TOGETHER, math.ceil(len(alike) / (free or self._concurrency)))
+            size = min(MOST_TOGETHER, math.ceil(len(alike) / (self._concurrency - len(self._jobs) or 1)))
             if self._seconds:
                 size = min(size, max(1, int(_LONGEST_BATCH / self._seconds)))
         away = self._archives.tripped()
@@ -240,7 +239,11 @@ class Workers:
     def _has_room(self) -> bool:
         """Whether a thread is free; or the next one that is may go on at once with what nobody needs to be passed for."""
         busy = len(self._jobs)
-        return busy < self._concurrency or (busy == self._concurrency and _priority(self._held[0]) >= max(self._jobs))
+        if busy < self._concurrency:
+            return True
+        # Not a batch: what comes meanwhile makes it a larger one.
+        alone = len(self._held) <= self._concurrency
+        return busy == self._concurrency and alone and _priority(self._held[0]) >= max(self._jobs)
 
     def _pass_on(self) -> int:
         """What is more urgent than a batch under way does not wait for its end (RULES A9)."""
@@ -312,8 +315,8 @@ class Workers:
     def _rest(self, seen: int) -> None:
         """Wait until there is reason to look, unless there was one since `seen`: nobody wakes us twice for it."""
         with self._changed:
-            if not self._stopping and self._changes == seen and not self._changed.wait(_IDLE_WAIT):
-                self._news += 1
+            if not self._stopping and self._changes == seen:
+                self._changed.wait(_IDLE_WAIT)
 
     def _is_settled(self) -> bool:
         with self._changed:
@@ -330,18 +333,6 @@ class Workers:
             due > 0
             or ledger.progress.count_backing_off(most_attempts=OWN_ATTEMPTS, within=readable) > self._turn.number_given_up
         )
-
-    def _first_look(self, claims: Sequence[Claim]) -> dict[str, frozenset[str]]:
-        """One search for all studies of which we remember nothing (RULES C2)."""
-        ids: dict[str, str] = {}
-        for claim in claims:
-            # A server that is read anew may have lost what we remember: then it is created, and looked up before.
-            if (claim.record is None and claim.intent is None) or claim.row.read_fhir:
-                try:
-                    ids[claim.row.study_uid] = resource_id(claim.row.study_uid, bad_uid=self._context.policy.bad_uid)
-                except StudyError:
-                    continue  # reconcile parks it
-        return imaging_studies(self._context.server, ids, fhir_version=self._context.fhir_version) if ids else {}
 
 
 def _priority(task: Task) -> int:

@@ -70,6 +70,7 @@ def test_what_arrives_while_thousands_wait_is_the_next_study(world: World) -> No
     world.store("1.2.276.1", StudyDate="19990101")
     world.settle()
     world.poll()
+    workers.wake()
     try:
         work_until(workers, lambda: any(one.study_uid == "1.2.276.1" for one in done))
     finally:

@@ -13,7 +13,8 @@ from syncd.loop.commands import resync as room
 from syncd.loop.commands.resync import Choice, Report, resync, watch
 from syncd.model.overview import Heartbeat
 from syncd.model.words import Decision
-from tests.loop.world import OTHER, STUDY, World
+from tests.fakes.http import Request, Response
+from tests.loop.world import OTHER, STUDY, World, puts
 
 
 @pytest.fixture
@@ -90,12 +91,13 @@ def test_a_server_that_goes_away_meanwhile_ends_the_shot(world: World) -> None:
         world.store(f"1.2.276.{number}", PatientID=f"P{number}")
     world.settle()
 
-    def progress(report: Report) -> None:
-        if report.decisions:
-            world.fhir.away = True
+    def leave(request: Request) -> Response | None:
+        world.fhir.away = puts()(request) and bool(world.writes())
+        return None
 
+    world.fhir.rules.append(leave)
     with pytest.raises(Unreachable, match="studies left"):
-        resync(world.site, world.ledger, choice=Choice(), accept_target=False, progress=progress)
+        resync(world.site, world.ledger, choice=Choice(), accept_target=False, progress=lambda report: None)
     counts = world.ledger.overview.counts(world.clock())
     assert sum(counts.published.values()) + counts.dirty == 3
     assert counts.dirty >= 1

@@ -162,10 +162,10 @@ def test_studies_that_cannot_be_read_cost_the_archive_nothing_while_it_serves_ot
     reason; until then `status` names it."""
     _neighbour(world)
     studies = [f"1.2.276.{number}" for number in range(10, 11 + IN_A_ROW)]
-    _unreadable(world, *[_ready(world, one, PatientID=one) for one in studies])
+    _unreadable(world, *studies, *[_ready(world, one, PatientID=one) for one in studies])
     with world.working() as workers:
         for attempt in range(ATTEMPTS):
-            work_until(workers, lambda: world.ledger.overview.counts(world.clock()).due == 0)
+            work_until(workers, lambda: world.ledger.overview.counts(world.clock()).due == 0 and not workers.in_flight)
             assert workers._archives[MAIN].state is TargetState.OK
             named = {one.study_uid: one for one in world.ledger.overview.find_failing()}
             if attempt < ATTEMPTS - 1:

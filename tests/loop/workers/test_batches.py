@@ -80,7 +80,7 @@ def test_a_backlog_shares_its_calls(backlog: World) -> None:
     assert len(archive) <= 2 * 6, [one.path for one in archive]
     assert len([one for one in backlog.orthanc.requests if "/tags" in one.path]) == MANY
     assert len(backlog.asked("/Patient/_search")) == 2
-    assert len(backlog.asked("/ImagingStudy/_search")) == 2
+    assert len(backlog.asked("/ImagingStudy/_search")) == 4
     assert [one for one in backlog.fhir.requests if one.method == "GET" and "/metadata" not in one.path] == []
 
 

@@ -54,7 +54,7 @@ def test_one_batched_look_for_many_new_studies(world: World) -> None:
     world.poll()
     world.connect()
     assert len(world.work()) == BATCH
-    assert len(world.asked("/ImagingStudy/_search")) == 2
+    assert len(world.asked("/ImagingStudy/_search")) == 4  # two batches, by id and by identifier
 
 
 def test_a_study_that_fails_alone_backs_off_alone(ready: World) -> None:
