@@ -134,7 +134,7 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_ARCHIVE}/reading/study_pass.py",
-                "    if len(instances) != (number if counts else counted):",
+                "    if len(raw.instances) != (number if counts else counted):",
                 "    if False:",
             ),
         ),
@@ -160,12 +160,12 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_ARCHIVE}/reading/study_pass.py",
-                "    if not instances or {each.series_id for each in instances} != set(before.series_ids):",
+                "    if not instances or {each.series_id for each in instances} != set(header.series_ids):",
                 "    if False:",
             ),
             Edit(
                 f"{_ARCHIVE}/reading/study_pass.py",
-                "    if len(instances) != (number if counts else counted):",
+                "    if len(raw.instances) != (number if counts else counted):",
                 "    if False:",
             ),
             Edit(f"{_LOOP}/study/consider.py", "    if not snapshot.number_of_instances:", "    if False:"),

@@ -50,8 +50,8 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/study/publish.py",
-                "                at=task.context.clock(),\n                adopted=action.adopted,\n",
-                "                at=task.context.clock(),\n",
+                "        at=task.context.clock(),\n        adopted=write.adopted,\n",
+                "        at=task.context.clock(),\n",
             ),
         ),
         noticed_by=("tests/loop/study/test_adoption.py::test_one_at_our_own_id_is_remembered_as_adopted",),

@@ -87,8 +87,73 @@ MUTANTS = (
         name="intent-not-saved",
         rule="C3",
         breaks="nothing is committed before a write is sent",
-        edits=(Edit(f"{_LOOP}/study/send.py", "    context.ledger.claims.save_intent(\n", "    (lambda intent: None)(\n"),),
+        edits=(
+            Edit(
+                f"{_LOOP}/study/say.py",
+                "claims.save_intent(step.intent)",
+                "step.task.context.ledger.rejections.find_concerning(step.task.study_uid)",
+            ),
+        ),
         noticed_by=("tests/loop/study/test_writing.py::test_what_was_sent_before_a_crash_does_not_become_foreign",),
+    ),
+    Mutant(
+        name="intents-after-the-writes",
+        rule="C5",
+        breaks="a batch is sent before the ledger knows what will be",
+        edits=(
+            Edit(
+                f"{_LOOP}/workers/batch.py",
+                "concerning = self._context.ledger.claims.save_intents([one.intent for _, one in prepared])",
+                "concerning = {member.task.study_uid: member.task.claim.concerning for member, _ in prepared}",
+            ),
+        ),
+        noticed_by=("tests/crash/test_any_point.py::test_a_death_after_any_change_leaves_enough_to_go_on[a backlog]",),
+    ),
+    Mutant(
+        name="unsent-intents-stay",
+        rule="C7",
+        breaks="what a batch meant to send and did not claims a resource all the same",
+        edits=(Edit(f"{_LOOP}/workers/batch.py", "        if unsent:\n", "        if False:\n"),),
+        noticed_by=("tests/loop/workers/test_batches.py::test_what_is_not_sent_when_the_server_goes_away_claims_nothing",),
+    ),
+    Mutant(
+        name="notes-not-asked-before-a-batch",
+        rule="B7",
+        breaks="what a note rejects while a batch is mapped is shown",
+        edits=(
+            Edit(
+                f"{_LOOP}/workers/batch.py",
+                "if one.is_current(concerning[member.task.study_uid])]",
+                "if concerning is not None]",
+            ),
+        ),
+        noticed_by=("tests/loop/workers/test_batches.py::test_notes_that_change_after_the_mapping_stop_the_write",),
+    ),
+    Mutant(
+        name="lost-transaction-sent-again",
+        rule="C7",
+        breaks="after a lost reply each is written without a look",
+        edits=(
+            Edit(
+                f"{_LOOP}/workers/batch.py",
+                "self._alone += [(member.task, True) for member, _ in group]",
+                "for member, one in group:\n                    self._send_singly(member, one)",
+            ),
+        ),
+        noticed_by=("tests/loop/workers/test_batches.py::test_a_lost_reply_to_a_transaction_writes_nothing_twice",),
+    ),
+    Mutant(
+        name="conditions-of-entries-unproved",
+        rule="C2",
+        breaks="a server that overlooks the conditions of a transaction is sent some",
+        edits=(
+            Edit(
+                "syncd/publish/together.py",
+                "    except Conflict:\n        return True\n",
+                "    except Conflict:\n        pass\n    else:\n        return True\n",
+            ),
+        ),
+        noticed_by=("tests/loop/workers/test_batches.py::test_a_server_that_overlooks_conditions_is_sent_no_transaction",),
     ),
     Mutant(
         name="old-snapshot-merged-after-a-409",
@@ -97,12 +162,12 @@ MUTANTS = (
         edits=(
             Edit(
                 f"{_LOOP}/study/send.py",
-                "        written = context.server.put(resource, expected_version=expected_version)\n",
+                "        written = server.put(resource, expected_version=intent.expected_version)\n",
                 "        try:\n"
-                "            written = context.server.put(resource, expected_version=expected_version)\n"
+                "            written = server.put(resource, expected_version=intent.expected_version)\n"
                 "        except Conflict:\n"
-                '            newer = context.server.read("ImagingStudy", resource_id)\n'
-                "            written = context.server.put(resource, expected_version=newer.version)\n",
+                '            newer = server.read("ImagingStudy", intent.resource_id)\n'
+                "            written = server.put(resource, expected_version=newer.version)\n",
             ),
         ),
         noticed_by=("tests/loop/study/test_writing.py::test_a_conflict_restarts_from_the_archive",),

@@ -109,7 +109,7 @@ MUTANTS = (
         edits=(
             Edit(
                 "syncd/loop/study/publish.py",
-                "held = brake.hold(task, cause=Cause.REJECTED) if takes_back(status, task.record) else None",
+                "held = brake.hold(task, cause=Cause.REJECTED) if takes else None",
                 "held = None",
             ),
         ),

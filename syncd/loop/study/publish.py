@@ -13,7 +13,7 @@ from typing import Any
 
 from syncd.loop.steps import Step, report_step
 from syncd.loop.study import brake
-from syncd.loop.study.send import intent_of, is_adopted, owed_for, refusal, require_no_reset, send, what_is_known
+from syncd.loop.study.send import intent_of, is_adopted, owed_for, refusal, require_no_reset, what_is_known
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import Weighed
 from syncd.mapping.values.identity import resource_id
@@ -114,18 +114,14 @@ def _ready(task: Task, weighed: Weighed, write: Write, *, status: str, kept: Kep
     return Ready(task=task, weighed=weighed, write=write, decision=decision, kept=kept, intent=intent)
 
 
-def transmit(ready: Ready) -> Written:
-    """The one request. Raises what `send` raises."""
-    return send(ready.task, ready.intent, ready.write.resource, updates=_updates(ready))
-
-
 def receive(ready: Ready, written: Written) -> Confirmed:
-    """The same where others sent it along with theirs. Raises `ServerReset`."""
-    require_no_reset(written, updates=_updates(ready))
+    """What is kept where others sent it along with theirs. Raises `ServerReset`."""
+    require_no_reset(written, updates=updates(ready))
     return confirm(ready, written)
 
 
-def _updates(ready: Ready) -> bool:
+def updates(ready: Ready) -> bool:
+    """Whether it replaces a version."""
     return ready.write.decision is Decision.UPDATE
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from syncd.errors import Conflict, CopyAway, StudyError, TornRead, Transient
 from syncd.loop.steps import Step, report_step
-from syncd.loop.study import rejections
+from syncd.loop.study import rejections, say
 from syncd.loop.study.conclusion import Conclusion, Draft, Result, conclusion_after
 from syncd.loop.study.consider import consider
 from syncd.loop.study.read import Look, look
 from syncd.loop.study.retract import retraction_after, take_back_gone
-from syncd.loop.study.say import Sendable, prepare, receive, say, send_on, transmit
+from syncd.loop.study.say import Sendable
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import NOTHING, Trace, Turn
 from syncd.model.outcome import Confirmed, Ended, NextTurn, Outcome, SeenCopies, Selected, next_turn
@@ -79,14 +79,14 @@ def reconcile(task: Task) -> Turn:
     report_step(Step.CLAIMED)
     for _ in range(CONFLICTS):
         try:
-            step = drafted_of(task)
+            step = draft(task)
             return step if isinstance(step, Turn) else _say(step)
         except Conflict:
             task = task.again()
     raise Transient("Somebody else writes this ImagingStudy again and again", server="fhir")
 
 
-def drafted_of(task: Task) -> Turn | Drafted:
+def draft(task: Task) -> Turn | Drafted:
     """The first half of a pass: the archive is read. A torn read is the study's turn. Raises `Conflict` and what is not the
     study's own."""
     try:
@@ -104,33 +104,34 @@ def drafted_of(task: Task) -> Turn | Drafted:
     return Drafted(task=task, seen=seen, draft=found)
 
 
-def prepared_of(drafted: Drafted) -> Turn | Prepared:
+def prepare(drafted: Drafted) -> Turn | Prepared:
     """The second half without its write. Raises `Conflict` and what is not the study's own."""
     try:
-        step = prepare(drafted.task, drafted.draft)
+        step = say.prepare(drafted.task, drafted.draft)
     except StudyError as error:
         return _refused(drafted, error)
     return _ended(drafted, step)
 
 
-def finished(prepared: Prepared) -> Turn:
+def finish(prepared: Prepared) -> Turn:
     """The rest by itself: its intent, the write, and whatever a refusal that is a question turns it into."""
-    return _turn_of(prepared.drafted, send_on(prepared.sendable))
+    return _turn_of(prepared.drafted, say.send_on(prepared.sendable))
 
 
-def transmitted(prepared: Prepared) -> Turn | Prepared:
+def transmit(prepared: Prepared) -> Turn | Prepared:
     """The write, whose intent the ledger holds by now; after a refusal that is a question there may be another one."""
-    return _ended(prepared.drafted, transmit(prepared.sendable))
+    return _ended(prepared.drafted, say.transmit(prepared.sendable))
 
 
-def received(prepared: Prepared, written: Written) -> Turn:
+def receive(prepared: Prepared, written: Written) -> Turn:
     """After the write, which was sent along with others'. Raises `ServerReset`."""
-    return _turn_of(prepared.drafted, receive(prepared.sendable, written))
+    return _turn_of(prepared.drafted, say.receive(prepared.sendable, written))
 
 
 def _say(drafted: Drafted) -> Turn:
     try:
-        said = say(drafted.task, drafted.draft)
+        step = say.prepare(drafted.task, drafted.draft)
+        said = say.send_on(step) if isinstance(step, Sendable) else step
     except StudyError as error:
         return _refused(drafted, error)
     return _turn_of(drafted, said)

@@ -19,6 +19,7 @@ from syncd.loop.study.conclusion import Draft, Result
 from syncd.loop.study.publish import Kept, Ready
 from syncd.loop.study.read import require_one_person
 from syncd.loop.study.render import Rendered, facts_of, render, write_companions
+from syncd.loop.study.send import send
 from syncd.loop.study.task import Task
 from syncd.loop.study.trace import Trace, Weighed
 from syncd.model.snapshot import Note
@@ -83,13 +84,6 @@ def prepare(task: Task, draft: Draft) -> Result | Sendable:
     return _go_on(saying)
 
 
-def say(task: Task, draft: Draft) -> Result:
-    """Make the server say it, this one by itself. Raises what `prepare` raises, `Conflict`, and what is not the study's
-    own."""
-    step = prepare(task, draft)
-    return send_on(step) if isinstance(step, Sendable) else step
-
-
 def send_on(sendable: Sendable) -> Result:
     """Send it by itself, and what it is turned into by a refusal that is a question. Raises `Conflict` where the rejection
     notes changed since, and what `transmit` raises."""
@@ -107,11 +101,12 @@ def send_on(sendable: Sendable) -> Result:
 
 def transmit(sendable: Sendable) -> Result | Sendable:
     """Send it, now that its intent is kept: how the study ended, or how else it is to be said."""
+    ready = sendable.ready
     try:
-        written = publish.transmit(sendable.ready)
+        written = send(ready.task, ready.intent, ready.write.resource, updates=publish.updates(ready))
     except StudyError as error:
         return answer(sendable, error)
-    return Result(ended=publish.confirm(sendable.ready, written), trace=sendable.saying.trace)
+    return Result(ended=publish.confirm(ready, written), trace=sendable.saying.trace)
 
 
 def receive(sendable: Sendable, written: Written) -> Result:
@@ -133,7 +128,7 @@ def _go_on(saying: Saying) -> Result | Sendable:
             rendered = write_companions(saying.task, saying.draft, render(saying.task, saying.draft))
             weighed = publish.weigh(saying.task, rendered.goal)
             saying = replace(saying, trace=replace(saying.trace, weighed=weighed))
-            return _decided(saying, weighed, rendered)
+            return _decide(saying, weighed, rendered)
         except StudyError as error:
             try:
                 saying = _otherwise(saying, error)
@@ -141,7 +136,7 @@ def _go_on(saying: Saying) -> Result | Sendable:
                 return _refused(saying, final)
 
 
-def _decided(saying: Saying, weighed: Weighed, rendered: Rendered) -> Result | Sendable:
+def _decide(saying: Saying, weighed: Weighed, rendered: Rendered) -> Result | Sendable:
     task, draft = saying.task, saying.draft
     kept = _what_to_remember(task, draft, rendered, saying.found)
     ready = publish.prepare(task, weighed, status=draft.status, kept=kept)

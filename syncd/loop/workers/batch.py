@@ -22,7 +22,8 @@ from syncd.http import deadline
 from syncd.loop.companions.patient import searched
 from syncd.loop.context import Context
 from syncd.loop.steps import Step, report_step
-from syncd.loop.study.reconcile import Drafted, Prepared, drafted_of, finished, prepared_of, received, transmitted
+from syncd.loop.study import reconcile
+from syncd.loop.study.reconcile import Drafted, Prepared
 from syncd.loop.study.task import Shared, Task
 from syncd.loop.study.trace import Turn
 from syncd.loop.workers.attempt import Attempt, Begun, places
@@ -128,8 +129,8 @@ class _Run:
 
     def take(self, tasks: Sequence[Task]) -> None:
         members = [_Member(task=task, begun=self._attempt.begin()) for task in self._read(tasks)]
-        drafted = self._each([(member, member.task) for member in members], drafted_of)
-        prepared = self._each(self._find_patients(drafted), prepared_of)
+        drafted = self._each([(member, member.task) for member in members], reconcile.draft)
+        prepared = self._each(self._find_patients(drafted), reconcile.prepare)
         self._send(prepared)
         self._keep()
         self._judge_forbidden()
@@ -248,18 +249,7 @@ class _Run:
         """All intents in one transaction, before the first of them is sent; those that are not sent are taken back."""
         if not prepared or self._halts():
             return
-        claims = self._context.ledger.claims
-        try:
-            concerning = claims.save_intents([one.intent for _, one in prepared])
-        except (LedgerUnavailable, LedgerRefused) as error:
-            log.error("study_put_back", error=str(error))
-            self._gave_up = True
-            return
-        report_step(Step.INTENT_SAVED)
-        unsent = {member.task.study_uid: member.task.claim.intent for member, _ in prepared}
-        current = [(member, one) for member, one in prepared if one.is_current(concerning[member.task.study_uid])]
-        kept = {member.task.study_uid for member, _ in current}
-        self._alone += [(member.task, True) for member, _ in prepared if member.task.study_uid not in kept]
+        current, unsent = self._intend(prepared)
         for group in self._groups(current):
             self._meanwhile()
             if self._halts():
@@ -272,6 +262,20 @@ class _Run:
                 self._send_singly(*group[0])
         if unsent:
             self._withdraw(unsent)
+
+    def _intend(self, prepared: Sequence[_Sendable]) -> tuple[list[_Sendable], dict[str, Intent | None]]:
+        """Those that may be sent now; and of all of them, what was intended before."""
+        try:
+            concerning = self._context.ledger.claims.save_intents([one.intent for _, one in prepared])
+        except (LedgerUnavailable, LedgerRefused) as error:
+            log.error("study_put_back", error=str(error))
+            self._gave_up = True
+            return [], {}
+        report_step(Step.INTENT_SAVED)
+        current = [(member, one) for member, one in prepared if one.is_current(concerning[member.task.study_uid])]
+        kept = {member.task.study_uid for member, _ in current}
+        self._alone += [(member.task, True) for member, _ in prepared if member.task.study_uid not in kept]
+        return current, {member.task.study_uid: member.task.claim.intent for member, _ in prepared}
 
     def _groups(self, prepared: Sequence[_Sendable]) -> Iterator[list[_Sendable]]:
         """What goes in one request: small studies together, where the server can; others by themselves (RULES C7)."""
@@ -289,9 +293,9 @@ class _Run:
             yield group
 
     def _send_singly(self, member: _Member, one: Prepared) -> None:
-        other = self._advance(member, partial(transmitted, one))
+        other = self._advance(member, partial(reconcile.transmit, one))
         if other is not None:
-            self._advance(member, partial(finished, other))
+            self._advance(member, partial(reconcile.finish, other))
 
     def _send_together(self, group: Sequence[_Sendable]) -> None:
         """One transaction. Refused, it is never sent again: each goes on singly. Lost, it may have been carried out: then
@@ -313,7 +317,7 @@ class _Run:
         else:
             report_step(Step.SENT)
             for (member, one), confirmed in zip(group, written, strict=True):
-                self._advance(member, partial(received, one, confirmed))
+                self._advance(member, partial(reconcile.receive, one, confirmed))
 
     def _withdraw(self, unsent: Mapping[str, Intent | None]) -> None:
         """What was intended and not sent claims nothing; where that cannot be kept, the next turn reads FHIR first."""
