@@ -119,7 +119,16 @@ WRITING = (
         at("contracts/fhir_bundles", "a_missing_reference_fails_the_whole_transaction_and_names_no_entry"),
         at("ledger/studies/test_claims", "a_study_marked_many_times_is_handed_out_once"),
         at("ledger/db/test_threads", "eight_threads_finish_four_hundred_rows_none_twice_none_lost"),
-        missing="sending bundles: this version writes each resource by itself (docs/decisions/single-writes.md)",
+        at(
+            "loop/workers/test_batches",
+            "small_studies_are_written_together",
+            "a_refused_transaction_goes_on_singly",
+            "a_conflict_of_one_entry_is_that_study_alone",
+            "a_lost_reply_to_a_transaction_writes_nothing_twice",
+            "a_server_that_overlooks_conditions_is_sent_no_transaction",
+            "studies_that_cost_much_are_written_by_themselves",
+            "what_is_not_sent_when_the_server_goes_away_claims_nothing",
+        ),
     ),
     _rule(
         "C8",
