@@ -11,7 +11,7 @@ MUTANTS = (
         name="looked-up-in-another-version",
         rule="C2",
         breaks="in DSTU2 the lookup of a batch asks for a parameter that is none there, and each study asks for itself",
-        edits=(Edit(f"{_LOOP}/workers/pool.py", "server, ids, fhir_version=self._context.fhir_version)", "server, ids)"),),
+        edits=(Edit(f"{_LOOP}/workers/first_look.py", "server, ids, fhir_version=context.fhir_version)", "server, ids)"),),
         noticed_by=("tests/loop/fhir/test_dstu2.py::test_studies_are_looked_up_together_by_what_dstu2_can_search_for",),
     ),
     Mutant(
