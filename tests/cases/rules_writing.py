@@ -78,6 +78,12 @@ WRITING = (
     _rule(
         "C5",
         "Lost replies: read before anything else is sent; equal to the intent is recorded",
+        at(
+            "loop/workers/test_batches",
+            "intents_are_kept_before_the_first_write_and_outcomes_together",
+            "intents_that_a_kill_left_are_looked_up_together",
+            "an_intent_that_a_search_overlooks_is_read_after_the_conflict",
+        ),
         at("plan/test_decide", "a_lost_reply_is_recognised"),
         at("loop/study/test_writing", "a_lost_reply_is_recognised_without_a_second_write"),
         at("ledger/studies/test_claims", "the_wish_to_read_fhir_survives_until_the_server_answered"),

@@ -172,7 +172,7 @@ def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
     (C2, E7): what is created is looked up before, so that somebody else's resource is not doubled."""
     server, known_id = task.context.server, str(goal.resource["id"])
     seen: dict[str, Current] = {}
-    if task.record is not None or task.claim.intent is not None:
+    if task.record is not None or (task.claim.intent is not None and not _is_not_found(task)):
         seen[known_id] = server.read("ImagingStudy", known_id)
         remembered = isinstance(seen[known_id], Deleted) and task.record is not None
         if isinstance(seen[known_id], Found) or remembered:
@@ -190,6 +190,12 @@ def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
         kept_id, copy = found[0]
         return _under(goal, kept_id), copy
     return goal, seen.get(own_id, Absent())
+
+
+def _is_not_found(task: Task) -> bool:
+    """Whether a search just found nothing that names the study. That is a hint, as a hit is (RULES C9): what is sent then may
+    only create, and where something is there after all, that is a conflict, which reads."""
+    return task.hits is not None and not task.hits and not task.told_to_read
 
 
 def _look_up(task: Task, own_id: str) -> frozenset[str]:

@@ -12,11 +12,12 @@ from syncd.publish.lookups import imaging_studies
 
 
 def first_look(claims: Iterable[Claim], context: Context) -> dict[str, frozenset[str]]:
-    """By StudyInstanceUID, the ids under which the server may hold it; nothing of the others."""
+    """By StudyInstanceUID, the ids under which the server may hold it; nothing of studies that are remembered."""
     ids: dict[str, str] = {}
     for claim in claims:
-        # A server that is read anew may have lost what we remember: then it is created, and looked up before.
-        if (claim.record is None and claim.intent is None) or claim.row.read_fhir:
+        # A server that is read anew may have lost what we remember: then it is created, and looked up before. Of what was
+        # intended and never confirmed, a kill may have left many: most of them were not sent (RULES C5).
+        if claim.record is None or claim.row.read_fhir:
             try:
                 ids[claim.row.study_uid] = resource_id(claim.row.study_uid, bad_uid=context.policy.bad_uid)
             except StudyError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event
@@ -18,6 +20,7 @@ from syncd.mapping.values.identity import patient_key
 from syncd.model.ids import OrthancId
 from syncd.model.study.rejection import Rejection
 from syncd.model.words import Decision, Priority, TargetState
+from syncd.model.work import Intent
 from syncd.snapshot.build import build
 from tests.fakes.http import ReplyLost, Request, Response
 from tests.loop.hands import work_until, workers_of
@@ -119,6 +122,43 @@ def test_intents_are_kept_before_the_first_write_and_outcomes_together(backlog: 
     assert seen.index(Step.INTENT_SAVED) < first
     assert seen.count(Step.INTENT_SAVED) == seen.count(Step.COMMITTED) == 2
     assert seen.count(Step.SENT) == MANY
+
+
+def _intend_all(world: World) -> None:
+    """As kill -9 leaves it between the intents of all and the first write."""
+    claims = world.ledger.claims.take(MANY, now=world.clock())
+    world.ledger.claims.save_intents(
+        [Intent(study_uid=one, resource_id=one, digest="d", expected_version="0") for one in STUDIES]
+    )
+    world.ledger.claims.release(*(one.row.study_uid for one in claims))
+
+
+def test_intents_that_a_kill_left_are_looked_up_together(backlog: World) -> None:
+    """RULES C5: whether they were sent is asked by one search, not by a GET for each; what was there is written no second
+    time."""
+    _intend_all(backlog)
+    backlog.work()
+    assert _published(backlog) == set(STUDIES)
+    assert [one for one in backlog.asked("/ImagingStudy/") if one.method == "GET"] == []
+    assert len(backlog.asked("/ImagingStudy/_search")) == 4
+    assert _versions(backlog) == {"1"}
+
+
+def test_an_intent_that_a_search_overlooks_is_read_after_the_conflict(backlog: World, tmp_path: Path) -> None:
+    """RULES C5, C9: a search may be old; what may only create meets what is there, and it is read then."""
+    backlog.work()
+    published = backlog.fhir.resources("ImagingStudy")
+    backlog.lose_ledger(tmp_path)
+    backlog.connect(accept_target=True)
+    backlog.poll()
+    backlog.sweep()
+    _intend_all(backlog)
+    empty = json.dumps({"resourceType": "Bundle", "type": "searchset", "total": 0}).encode()
+    found_nothing = Response(status=200, headers={"Content-Type": "application/fhir+json"}, body=empty)
+    backlog.fhir.rules.append(lambda request: found_nothing if "/ImagingStudy/_search" in request.path else None)
+    backlog.work()
+    assert _published(backlog) == set(STUDIES)
+    assert len(published) == MANY and _versions(backlog) == {"1"}
 
 
 def test_what_is_not_sent_when_the_server_goes_away_claims_nothing(backlog: World) -> None:
