@@ -56,7 +56,7 @@ def weigh(task: Task, goal: Wanted) -> Weighed:
     """Decide what is to be done so that the server says `goal`; it is read where the ledger alone cannot tell."""
     action, current = decide(goal, what_is_known(task, None, read_fhir=task.fresh)), None
     if isinstance(action, NeedRead):
-        goal, current = _read(task, goal)
+        goal, current = _read(task, goal, writes=True)
         action = decide(goal, what_is_known(task, current, read_fhir=task.fresh))
         _wonder(task, current)
     report_step(Step.DECIDED)
@@ -167,12 +167,13 @@ def _wonder(task: Task, current: Current) -> None:
         verification.want("a version on the FHIR server is below the one that it confirmed")
 
 
-def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
+def _read(task: Task, goal: Wanted, *, writes: bool = False) -> tuple[Wanted, Current]:
     """The server's copy: where we left it, or, where it is not any more or never was, under any id that names the study
-    (C2, E7): what is created is looked up before, so that somebody else's resource is not doubled."""
+    (C2, E7): what is created is looked up before, so that somebody else's resource is not doubled. `writes`: the goal is to
+    be written, under a condition."""
     server, known_id = task.context.server, str(goal.resource["id"])
     seen: dict[str, Current] = {}
-    if task.record is not None or (task.claim.intent is not None and not _is_not_found(task)):
+    if _is_to_be_read(task, writes=writes):
         seen[known_id] = server.read("ImagingStudy", known_id)
         remembered = isinstance(seen[known_id], Deleted) and task.record is not None
         if isinstance(seen[known_id], Found) or remembered:
@@ -192,10 +193,13 @@ def _read(task: Task, goal: Wanted) -> tuple[Wanted, Current]:
     return goal, seen.get(own_id, Absent())
 
 
-def _is_not_found(task: Task) -> bool:
-    """Whether a search just found nothing that names the study. That is a hint, as a hit is (RULES C9): what is sent then may
-    only create, and where something is there after all, that is a conflict, which reads."""
-    return task.hits is not None and not task.hits and not task.told_to_read
+def _is_to_be_read(task: Task, *, writes: bool) -> bool:
+    """Whether a resource is known by its id. Of one that was only intended a search may have found nothing: a hint, as a
+    hit is (RULES C9); but what is sent then may only create, and what is there after all is a conflict, which reads."""
+    if task.record is not None or task.claim.intent is None:
+        return task.record is not None
+    not_found = task.hits is not None and not task.hits and not task.told_to_read
+    return not (writes and not_found)
 
 
 def _look_up(task: Task, own_id: str) -> frozenset[str]:

@@ -8,6 +8,7 @@ from the ledger, so that it claims nothing (RULES C5, C7).
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,6 +72,7 @@ class Batches:
         self._attempt = attempt
         self._is_halted = is_halted
         self._meanwhile = meanwhile
+        self._one_proof = threading.Lock()
         self._heeded: bool | None = None
         """Whether the server heeds the conditions of a transaction's entries; None: not asked yet."""
 
@@ -94,13 +96,14 @@ class Batches:
         context = self._context
         if not context.transactions:
             return False
-        if self._heeded is None:
-            target = context.ledger.facts.target()
-            try:
-                self._heeded = target is not None and heeds_conditions(context.server, target.sentinel_id)
-            except SyncdError:  # it is asked again; each study goes by itself, and finds out what is the matter
-                return False
-        return self._heeded
+        with self._one_proof:
+            if self._heeded is None:
+                target = context.ledger.facts.target()
+                try:
+                    self._heeded = target is not None and heeds_conditions(context.server, target.sentinel_id)
+                except SyncdError:  # it is asked again; each study goes by itself, and finds out what is the matter
+                    return False
+            return self._heeded
 
 
 class _Run:
