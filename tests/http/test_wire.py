@@ -106,7 +106,7 @@ def test_a_connection_does_not_stay_after_more_than_an_answer(said: list[bytes])
         whole(CHUNKED, b"\r\n"),
         whole(CHUNKED, b"1" * 20 + b"\r\n"),
         whole(CHUNKED, b"5" + b" " * 200_000),
-        whole(CHUNKED, b"0\r\n" + b"X: y\r\n" * (20_000)),
+        whole(CHUNKED, b"0\r\n" + b"X: y\r\n" * 20_000 + b"\r\n"),
         whole(OK + b"Content-Length: 5, 6", b"hello"),
         whole(OK + b"Content-Length: 5, 4", b"hello"),
         whole(OK + b"Content-Length: five", b"hello"),
@@ -133,8 +133,10 @@ def test_a_connection_does_not_stay_after_more_than_an_answer(said: list[bytes])
         [b"HTTP/1.1 200 OK\r\nContent-Le"],
         [b"HTTP/1.1 200 OK\r\nX: y"],
         [b"HTTP/1.1 200 OK\r\nX: y\r\n"],
-        [b"HTTP/1.1 100 Continue\r\n\r\n" * 30],
-        [OK + b"X: " + b"y" * (MAX_HEAD * 3)],
+        [b"HTTP/1.1 100 Continue\r\n\r\n" * 3000, *whole(SIZED, b"hello")],
+        [b"HTTP/1.1 103 Early Hints\r\n\r\n" * 30, *whole(SIZED, b"hello")],
+        whole(OK + b"X: " + b"y" * (MAX_HEAD * 3) + b"\r\nContent-Length: 5", b"hello"),
+        whole(OK + b"X: yyyyyyyyyy\r\n" * 90 + b"X: " + b"y" * (MAX_HEAD - 1000) + b"\r\nContent-Length: 5", b"hello"),
     ],
 )
 def test_what_is_not_plain_is_lost(said: list[bytes]) -> None:
