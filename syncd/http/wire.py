@@ -1,29 +1,34 @@
-"""HTTP/1.1 on one connection: a request goes out, its answer comes in (RFC 9112).
+"""One exchange after the other on one connection, as the standard library's `http.client` speaks.
 
-The libraries read the head of an answer as if it was a mail, which costs several times what the whole exchange does here
-(docs/decisions/http-client.md). The difficulty is where an answer ends: who is wrong about it takes the rest of one
-answer for the next. So what is not plain about that is not believed, and a connection is only used again after an answer
-that ended where it said it would, with nothing behind it.
+The difficulty is where an answer ends: who is wrong about it takes the rest of one answer for the next. `http.client`
+makes something of nearly everything; what is not plain about an end is not believed here, and a connection is only used
+again after an answer that ended where it said it would, with nothing behind it.
 
 Each wait takes its timeout, or what the deadline of the thread leaves, whichever is less (RULES S2).
 """
 
 from __future__ import annotations
 
+import io
 import re
 import select
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email import errors as mail
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse
+from typing import TYPE_CHECKING, Any, cast
 
 from syncd.http import deadline
 from syncd.http.messages import Headers, Lost, NotSendable, Request
 
-MAX_HEAD = 65_536
-"""Bytes of an answer's status line and headers: eight times what servers send at most by default."""
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
-MAX_LINE = 4096
-"""Bytes of a line between two chunks, and how many lines may stand behind the last one."""
+MAX_HEAD = 65_536
+"""Bytes of an answer's status line and headers, eight times what servers send at most by default; and of what stands
+between two pieces of its body."""
 
 _PIECE = 65_536
 """Bytes taken in at a time: a larger buffer costs a call of the system's for its memory each time."""
@@ -31,14 +36,26 @@ _PIECE = 65_536
 _TOGETHER = 65_536
 """A body up to so many bytes leaves with its head, in one packet if it fits; a larger one is never copied."""
 
-_FIELDS = re.compile(r"(?:[!#-'*+.0-9A-Z^-z|~-]+: [^\r\n\0]*\r\n)*")
-_TARGET = re.compile(r"[A-Z]+ [!-~]+")
-_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: .*)?")
-_END_OF_HEAD = re.compile(rb"\n\r?\n")
-_FOLD = re.compile(rb"\r?\n[ \t]+")
+_TARGET = re.compile(r"[!-~]+")
+_FIELD = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+: [^\r\n\0]*")
+"""`http.client` would send folded lines, and names with a blank in them."""
+
+_FOLD = re.compile(r"\r?\n[ \t]+")
 """A line that goes on in the next one (RFC 9112 5.2)."""
 _STRAY = re.compile(rb"\0|\r(?!\n)")
-_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;.*)?")
+"""Others end lines elsewhere than we do."""
+
+_NO_HEADER = (
+    mail.FirstHeaderLineIsContinuationDefect,
+    mail.InvalidHeaderDefect,
+    mail.MisplacedEnvelopeHeaderDefect,
+    mail.MissingHeaderBodySeparatorDefect,
+)
+"""`email.parser` reads no headers after a line that is none."""
+
+_ONE_ONE = 11
+"""The version, in the words of `http.client`."""
+
 _WITHOUT_BODY = frozenset({204, 304})
 _INTERIM = 20
 """Interim answers (RFC 9110 15.2) before the one that counts."""
@@ -47,60 +64,48 @@ _INTERIM = 20
 class Wire:
     """One connection, in the hands of one thread at a time."""
 
-    __slots__ = ("_at", "_buffer", "_keeps", "_socket", "_timeout", "_waits", "since")
+    __slots__ = ("_connection", "_keeps", "_lines", "_socket", "_timed", "since")
 
     def __init__(self, connected: socket.socket, *, timeout: float) -> None:
         self._socket = connected
-        self._timeout = timeout
-        self._waits: float | None = None
-        self._buffer = b""
-        self._at = 0
+        self._timed = _Timed(connected, timeout=timeout)
+        self._lines = _Lines(self._timed)
+        self._connection = _Connection(self._lines)
         self._keeps = False
         self.since = 0.0
         """When it was used last."""
 
     def send(self, request: Request) -> None:
         """The whole request. A server that will not have its body may answer and hang up before it has come: that the
-        connection broke is found out by who reads the answer."""
-        head = _head(request)
-        body = request.body
-        parts = (head + body,) if len(body) <= _TOGETHER else (head, body)
+        connection broke is found out by who reads the answer. Raises `NotSendable`, `Lost` and `TimeoutError`."""
         self._keeps = False
-        try:
-            for part in parts:
-                self._send(part)
-        except (BrokenPipeError, ConnectionResetError):
-            return
-        except TimeoutError:
-            raise
-        except OSError as error:
-            raise Lost from error
-
-    def _send(self, part: bytes) -> None:
-        left = memoryview(part)
-        while left:
-            self._set_timeout()
-            left = left[self._socket.send(left) :]
+        head, body = self._connection.head(request), request.body
+        with _translated_errors(), suppress(BrokenPipeError, ConnectionResetError):
+            for part in (head + body,) if len(body) <= _TOGETHER else (head, body):
+                self._timed.send(part)
 
     def head(self, method: str) -> tuple[int, Headers, Iterator[bytes]]:
-        """Status, headers and what reads the body. Raises `Lost`."""
-        for _ in range(_INTERIM):
-            first, *lines = _FOLD.sub(b" ", self._head()).splitlines()
-            found = _STATUS.fullmatch(first)
-            if not found:
-                raise Lost("no HTTP")
-            status = int(found[2])
-            if status < 200 and status != 101:
-                continue
-            headers = _fields(lines)
-            self._keeps = found[1] == b"1" and "close" not in headers.get("connection", "").lower()
-            return status, headers, self._body(status, headers, bodiless=method == "HEAD" or status in _WITHOUT_BODY)
-        raise Lost("interim answers for ever")
+        """Status, headers and what reads the body. Raises `Lost` and `TimeoutError`."""
+        self._lines.left = MAX_HEAD
+        with _translated_errors():
+            response = self._connection.getresponse()
+        headers = _headers(response)
+        self._keeps = response.version == _ONE_ONE and not response.will_close
+        if method == "HEAD" or response.status in _WITHOUT_BODY:
+            response.close()
+            return response.status, headers, iter(())
+        coded, length = headers.get("transfer-encoding"), headers.get("content-length")
+        if response.status == 101 or (coded is not None and not (response.chunked and coded.lower() == "chunked")):
+            raise Lost("not as HTTP is spoken here")
+        if length is not None:
+            self._keeps = self._keeps and coded is None
+            response.length = _length(length) if coded is None else None
+        return response.status, headers, self._pieces(response)
 
     @property
     def is_reusable(self) -> bool:
         """After an answer that came to its end."""
-        return self._keeps and self._at == len(self._buffer)
+        return self._keeps and self._lines.tell() == self._timed.tell()
 
     @property
     def is_dead(self) -> bool:
@@ -114,116 +119,137 @@ class Wire:
     def close(self) -> None:
         self._socket.close()
 
+    def _pieces(self, response: HTTPResponse) -> Iterator[bytes]:
+        with _translated_errors():
+            while piece := response.read1(_PIECE):
+                yield piece
+                self._lines.left = MAX_HEAD
+        if response.length:
+            raise Lost("broken off")
+        response.close()
+
+
+class _Timed(io.RawIOBase):
+    """A socket each wait of which takes its timeout, or what is left. `tell` counts the bytes that came."""
+
+    def __init__(self, connected: socket.socket, *, timeout: float) -> None:
+        self._socket = connected
+        self._timeout = timeout
+        self._waits: float | None = None
+        self._came = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._came
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        self._set_timeout()
+        came = self._socket.recv_into(buffer)
+        self._came += came
+        return came
+
+    def send(self, part: bytes) -> None:
+        """All of it."""
+        left = memoryview(part)
+        while left:
+            self._set_timeout()
+            left = left[self._socket.send(left) :]
+
     def _set_timeout(self) -> None:
         waits = deadline.left(self._timeout)
         if waits != self._waits:
             self._socket.settimeout(waits)
             self._waits = waits
 
-    def _receive(self) -> bytes:
-        """What came next; empty at the end of the connection."""
-        self._set_timeout()
-        try:
-            return self._socket.recv(_PIECE)
-        except TimeoutError:
-            raise
-        except OSError as error:
-            raise Lost from error
 
-    def _head(self) -> bytes:
-        """The lines before the empty one."""
-        said = self._buffer[self._at :]
-        seen = 0
-        while not (end := _END_OF_HEAD.search(said, seen)):
-            seen = max(0, len(said) - 2)
-            piece = self._receive()
-            if not piece or seen > MAX_HEAD:
-                raise Lost("no whole head")
-            said += piece
-        self._buffer, self._at = said, end.end()
-        if _STRAY.search(said, 0, end.start() + 1):
-            raise Lost("no plain head")
-        return said[: end.start() + 1]
+class _Lines(io.BufferedReader):
+    """What `http.client` takes for a socket, and reads all answers of a connection from. Left to itself, it takes the end of
+    the connection for that of a head, and a carriage return for that of a line, and reads trailers for ever."""
 
-    def _body(self, status: int, headers: Headers, *, bodiless: bool) -> Iterator[bytes]:
-        """RFC 9112 6.3, and its advice not to believe who says it twice."""
-        coded, length = headers.get("transfer-encoding"), headers.get("content-length")
-        if bodiless:
-            return iter(())
-        if status == 101 or (coded is not None and coded.strip().lower() != "chunked"):
-            raise Lost("not as HTTP is spoken here")
-        if coded is not None:
-            self._keeps = self._keeps and length is None
-            return self._chunked()
-        if length is None:
-            self._keeps = False
-            return iter(lambda: self._take(_PIECE), b"")
-        return self._sized(_length(length))
+    left = MAX_HEAD
+    """Bytes that the next lines may have."""
 
-    def _sized(self, left: int) -> Iterator[bytes]:
-        while left:
-            piece = self._take(left)
-            if not piece:
-                raise Lost("broken off")
-            left -= len(piece)
-            yield piece
+    def makefile(self, mode: str) -> _Lines:
+        return self
 
-    def _chunked(self) -> Iterator[bytes]:
-        while size := self._size():
-            yield from self._sized(size)
-            if self._line():
-                raise Lost("chunks out of step")
-        for _ in range(MAX_LINE):
-            if not self._line():
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(size)
+        self.left -= len(line)
+        if not line.endswith(b"\n") or self.left < 0 or _STRAY.search(line):
+            raise Lost("no plain line")
+        return line
+
+    def close(self) -> None:
+        """What ends an answer ends nothing here: the next one is still to come, or the rest of this one."""
+
+
+class _Response(HTTPResponse):
+    """The answer that counts: `http.client` passes over 100 alone."""
+
+    def begin(self) -> None:
+        for _ in range(_INTERIM):
+            super().begin()
+            if self.status >= 200 or self.status == 101:
                 return
-        raise Lost("trailers for ever")
-
-    def _take(self, most: int) -> bytes:
-        """The next bytes, `most` at most."""
-        if self._at == len(self._buffer):
-            self._buffer, self._at = self._receive(), 0
-        begin, self._at = self._at, min(self._at + most, len(self._buffer))
-        return self._buffer[begin : self._at]
-
-    def _size(self) -> int:
-        found = _SIZE.fullmatch(self._line())
-        if not found:
-            raise Lost("no chunk")
-        return int(found[1], 16)
-
-    def _line(self) -> bytes:
-        while (end := self._buffer.find(b"\n", self._at)) < 0:
-            begun = self._buffer[self._at :]
-            piece = self._receive()
-            if not piece or len(begun) > MAX_LINE:
-                raise Lost("broken off")
-            self._buffer, self._at = begun + piece, 0
-        begin, self._at = self._at, end + 1
-        return self._buffer[begin:end].removesuffix(b"\r")
+            self.headers = cast(HTTPMessage, None)
+        raise Lost("interim answers for ever")
 
 
-def _head(request: Request) -> bytes:
-    """First line and headers. Raises `NotSendable` for what would be more than one line."""
-    first, body = f"{request.method} {request.target}", request.body
-    fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-    if not _TARGET.fullmatch(first) or not _FIELDS.fullmatch(fields) or fields.count("\n") != len(request.headers):
-        raise NotSendable
-    sized = f"Content-Length: {len(body)}\r\n" if body or request.method != "GET" else ""
+class _Connection(HTTPConnection):
+    """On a connection of ours, and never on another."""
+
+    response_class = _Response
+    auto_open = 0
+
+    def __init__(self, lines: _Lines) -> None:
+        super().__init__("")
+        self.sock = lines
+        self._head = b""
+
+    def head(self, request: Request) -> bytes:
+        """First line and headers. Raises `NotSendable` for what would be more than one line."""
+        target, fields = request.target, request.headers.items()
+        if not _TARGET.fullmatch(target) or not all(_FIELD.fullmatch(f"{name}: {value}") for name, value in fields):
+            raise NotSendable
+        try:
+            self.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
+            self.putheader("Host", request.origin.named)
+            for name, value in fields:
+                self.putheader(name, value)
+        except UnicodeError as error:
+            raise NotSendable from error
+        if request.body or request.method != "GET":
+            self.putheader("Content-Length", str(len(request.body)))
+        self.endheaders()
+        return self._head
+
+    def send(self, data: Any) -> None:
+        """What `endheaders` has put together: it would send a body by itself, so in another packet."""
+        self._head = data
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    """`email.parser` fails in ways of its own at some Content-Types. What `http.client` says quotes answers (RULES S1)."""
     try:
-        return f"{first} HTTP/1.1\r\nHost: {request.origin.named}\r\n{fields}{sized}\r\n".encode("latin-1")
-    except UnicodeError as error:
-        raise NotSendable from error
+        yield
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise Lost from error
+    except (HTTPException, ValueError, TypeError) as error:
+        raise Lost(type(error).__name__) from None
 
 
-def _fields(lines: list[bytes]) -> Headers:
-    """Those of these lines."""
+def _headers(response: HTTPResponse) -> Headers:
+    """All of them; after a line that is none there may be more."""
+    if any(isinstance(defect, _NO_HEADER) for defect in response.headers.defects):
+        raise Lost("no header")
     headers = Headers()
-    for line in lines:
-        name, colon, value = line.decode("latin-1").partition(":")
-        name = name.strip().lower()
-        if not colon or not name:
-            raise Lost("no header")
-        headers.add(name, value.strip())
+    for name, value in response.headers.items():
+        headers.add(name.lower(), (_FOLD.sub(" ", value) if "\n" in value else value).strip())
     return headers
 
 

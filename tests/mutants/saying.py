@@ -457,7 +457,7 @@ MUTANTS = (
         rule="S2",
         breaks="what a server says behind an answer is taken for the answer to the next request",
         edits=(
-            Edit("syncd/http/wire.py", "self._keeps and self._at == len(self._buffer)", "self._keeps"),
+            Edit("syncd/http/wire.py", "self._keeps and self._lines.tell() == self._timed.tell()", "self._keeps"),
             Edit("syncd/http/pool.py", "if not wire.is_dead:", "if wire:"),
         ),
         noticed_by=("tests/http/test_pool.py::test_a_connection_is_not_kept_after",),
@@ -472,9 +472,23 @@ MUTANTS = (
     Mutant(
         name="headers-of-two-lines",
         rule="S2",
-        breaks="a value with a line break is a header of its own",
-        edits=(Edit("syncd/http/wire.py", ' or fields.count("\\n") != len(request.headers)', ""),),
+        breaks="a value of two lines is sent, and the second is a header of its own to some",
+        edits=(Edit("syncd/http/wire.py", r'-]+: [^\r\n\0]*")', r'-]+: (?s:.*)")'),),
         noticed_by=("tests/http/test_wire.py::test_nothing_is_sent_that_would_be_another_line",),
+    ),
+    Mutant(
+        name="head-broken-off",
+        rule="S2",
+        breaks="the end of a connection is the end of a head, so half an answer is one without a body",
+        edits=(Edit("syncd/http/wire.py", r'not line.endswith(b"\n") or ', ""),),
+        noticed_by=("tests/http/test_wire.py::test_what_is_not_plain_is_lost",),
+    ),
+    Mutant(
+        name="headers-after-none",
+        rule="S2",
+        breaks="what stands behind a line that is no header is left out, though it may say where the answer ends",
+        edits=(Edit("syncd/http/wire.py", "isinstance(defect, _NO_HEADER)", "False"),),
+        noticed_by=("tests/http/test_wire.py::test_what_is_not_plain_is_lost",),
     ),
     Mutant(
         name="redirects-followed",
