@@ -146,6 +146,14 @@ def test_names_instead_of_tags_are_not_taken_for_missing_values() -> None:
         orthanc.studies_of([STUDY])
 
 
+@pytest.mark.parametrize("identifier", [["1"], {"a": 1}, 7, None])
+def test_a_study_whose_id_is_none_is_not_orthancs(identifier: object) -> None:
+    """RULES S2: whatever stands where an id should, in the answer for many studies."""
+    orthanc, _ = archive({"POST /tools/bulk-content": answering([{**study([11]), "ID": identifier}])})
+    with pytest.raises(Unsuitable):
+        orthanc.studies_of([STUDY])
+
+
 @pytest.mark.parametrize("body", ["<html>Log in</html>", "", '["00000000-', "{}"])
 def test_ids_that_are_none_are_no_empty_archive(body: str) -> None:
     """RULES A8: the sweep's listing too."""

@@ -67,7 +67,7 @@ class Listings:
         unknown resources are left out."""
         answered = self._calls.bulk(ids, level="Study", metadata=False, read=lambda each: each)
         try:
-            return [answers.study_listing(each) for each in answered if each.get("ID") not in but]
+            return [answers.study_listing(each) for each in answered if str(each.get("ID")) not in but]
         except Malformed as error:
             raise self._calls.not_orthanc("POST /tools/bulk-content") from error
 
