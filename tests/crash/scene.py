@@ -119,8 +119,10 @@ class Scene:
         # Gone before anything was said of it; or deleted; or only withdrawn, because a Provenance names it and HAPI refuses.
         allowed = ({}, *({self.leaving: ("cancelled", how)} for how in ("deleted", "withdrawn")))
         assert left in allowed, left
-        (budget,) = self.at.rows("SELECT published, spent, planned FROM brakes") or [{"published": 0}]
-        assert budget == {"published": len(self.instances), "spent": len(left), "planned": 0}, (budget, left)
+        (budget,) = self.at.rows("SELECT spent, planned FROM brakes") or [{"spent": 0, "planned": 0}]
+        assert budget == {"spent": len(left), "planned": 0}, (budget, left)
+        (shown,) = self.at.rows("SELECT sum(number) AS number FROM tallies WHERE kind = 'shown'")
+        assert shown["number"] == len(self.instances), (shown, left)
         assert {one["foreign"] for one in records} == {"{}"}, "something of ours became foreign"
 
     def _check_server(self) -> None:

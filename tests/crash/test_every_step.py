@@ -27,7 +27,10 @@ LATER = ((Step.INTENT_SAVED, 5), (Step.SENT, 5), (Step.COMMITTED, 5), (Step.PATI
 """Arrivals where the first one is another case: studies 1 to 4 are first writes, the fifth write is an update; the second
 Patient is known by one study already."""
 
-EVERY = frozenset(Step) - {Step.DELETED}
+BACKLOG = frozenset({Step.INTENTS_WITHDRAWN})
+"""Of a batch that a server leaves in the middle, which three studies are none: tests/crash/test_any_point.py and the machine."""
+
+EVERY = frozenset(Step) - {Step.DELETED} - BACKLOG
 """In one run: HAPI deletes nothing that a Provenance names, so that step is another run's, its own case."""
 
 LASTING = frozenset(
@@ -46,7 +49,7 @@ def _case(version: str, step: Step, nth: int, *, name: str, quick: bool) -> Para
 
 
 CASES = [
-    *[_case(OLD, step, 1, name=f"{step}", quick=step in LASTING) for step in Step],
+    *[_case(OLD, step, 1, name=f"{step}", quick=step in LASTING) for step in Step if step not in BACKLOG],
     *[_case(OLD, step, nth, name=f"{step}-{nth}", quick=step is Step.SENT) for step, nth in LATER],
     *[
         _case(NEW, step, 1, name=f"{step}-on-{NEW}", quick=step is Step.INTAKE_COMMITTED)

@@ -142,7 +142,7 @@ def test_a_removed_archive_is_waited_for_and_then_forgotten(two: Two) -> None:
     site.send(*files)
     site.wait_for(alone, instances=1)
     assert two.resource(shared)["numberOfInstances"] == 3
-    assert site.syncd.command("status").code == 1
+    site.syncd.wait(lambda: site.syncd.command("status").code == 1, what="that nothing but the archive is missed")
 
     forgotten = site.syncd.command("archive", "forget", two.name, expect=0)
     assert "the running daemon switches them off" in forgotten.out
