@@ -28,7 +28,7 @@ LATER = ((Step.INTENT_SAVED, 5), (Step.SENT, 5), (Step.COMMITTED, 5), (Step.PATI
 Patient is known by one study already."""
 
 BACKLOG = frozenset({Step.INTENTS_WITHDRAWN})
-"""Of a batch that a server leaves in the middle, which three studies are none: tests/crash/test_any_point.py and the machine."""
+"""Of a batch that a server leaves in the middle; three studies are none. tests/crash/test_any_point.py dies there."""
 
 EVERY = frozenset(Step) - {Step.DELETED} - BACKLOG
 """In one run: HAPI deletes nothing that a Provenance names, so that step is another run's, its own case."""
