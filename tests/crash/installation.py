@@ -158,7 +158,8 @@ class Installation:
         def published() -> bool:
             assert process.poll() is None, f"syncd ended by itself:\n{self.log}"
             found = {one["study_uid"]: one["instances"] for one in self.rows(_AVAILABLE)}
-            owed = [table for table in ("dirty", "outbox") if self.rows(f"SELECT study_uid FROM {table}")]
+            # What a Provenance owes to a study that was deleted before it was sent is refused, and given up: that is no rest.
+            owed = self.rows("SELECT study_uid FROM dirty UNION SELECT study_uid FROM outbox WHERE state = 'waiting'")
             return found == instances and not owed and self._beats(process)
 
         try:

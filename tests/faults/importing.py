@@ -49,8 +49,12 @@ class Import:
 
     @property
     def written(self) -> int:
-        """How many PUTs of ImagingStudies passed the proxy so far, whatever became of them."""
-        return self.site.before_fhir.count(method="PUT", path="/ImagingStudy/")
+        """How many writes of ImagingStudies passed the proxy so far, alone or in a transaction, whatever became of them."""
+        proxy = self.site.before_fhir
+        bundles = [one.json for one in proxy.exchanges(method="POST", path="/fhir/?$") if isinstance(one.json, dict)]
+        entries = [str(entry["request"]["url"]) for bundle in bundles for entry in bundle.get("entry", ())]
+        together = sum(url.startswith("ImagingStudy/") for url in entries)
+        return proxy.count(method="PUT", path="/ImagingStudy/") + together
 
     def published(self) -> int:
         """How many studies the ledger calls available."""
