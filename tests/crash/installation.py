@@ -158,7 +158,7 @@ class Installation:
         def published() -> bool:
             assert process.poll() is None, f"syncd ended by itself:\n{self.log}"
             found = {one["study_uid"]: one["instances"] for one in self.rows(_AVAILABLE)}
-            # What a Provenance owes to a study that was deleted before it was sent is refused, and given up: that is no rest.
+            # The Provenance of a study that was deleted before it could be sent is refused, and given up.
             owed = self.rows("SELECT study_uid FROM dirty UNION SELECT study_uid FROM outbox WHERE state = 'waiting'")
             return found == instances and not owed and self._beats(process)
 
