@@ -210,6 +210,10 @@ class StudyRecord:
     retracted_at: float = 0.0
 
 
+DELETING = "foreign"
+"""In `Intent.owned`: what others had written into a resource that is deleted next (RULES D2)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """Committed before a write is sent, so a crash between PUT and commit cannot make our values foreign (RULES C3)."""

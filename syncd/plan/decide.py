@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from syncd.model.words import WITHDRAWN, Decision, ParkedReason, Tombstone
-from syncd.model.work import Intent, ParkedStudy, StudyRecord
+from syncd.model.work import DELETING, Intent, ParkedStudy, StudyRecord
 from syncd.plan.adoption import REGISTERED, may_adopt
 from syncd.plan.contest import RESOURCE, differing_elements, was_written_since
 from syncd.plan.elements import elements
@@ -194,8 +194,9 @@ def _absent(wanted: Wanted, known: Known, current: Absent | Deleted) -> Write | 
     # There never was one, or the server lost it (C6).
     if isinstance(current, Absent):
         return _create(wanted, CREATE_ONLY, reason="missing on the server" if record else "new")
-    # We deleted it ourselves; what others had written comes back with it (D2).
-    if record is not None and record.retracted == Tombstone.DELETED:
+    # We deleted it ourselves, or were about to; what others had written comes back with it (D2).
+    deleting = known.intent is not None and DELETING in known.intent.owned
+    if record is not None and (record.retracted == Tombstone.DELETED or deleting):
         return _create(wanted, current.version, reason="back in the archive", foreign=record.foreign)
     # It was deleted before our time, or by nobody: the server was set back (E3).
     if record is None or not was_written_since(record.version, current.version):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from syncd.errors import StudyError, TornRead
@@ -25,7 +26,7 @@ from syncd.mapping.values.identity import resource_id
 from syncd.model.outcome import Confirmed, Ended, Retraction, Unpublished, Waiting
 from syncd.model.words import Cause, Decision
 from syncd.model.words import Tombstone as Kind
-from syncd.model.work import StudyRecord
+from syncd.model.work import DELETING, Intent, StudyRecord
 from syncd.plan.decide import Current, NeedRead, Park, Wait, Wanted, goal_of
 from syncd.plan.ownership import owned_values
 from syncd.plan.withdraw import Asked, Delete, Leave, Remains, Tombstone, Withdraw, ours_among, withdrawal
@@ -137,9 +138,11 @@ def _carry_out(task: Task, action: Withdraw | Delete, *, cause: Cause, still: St
         return Confirmed(decision=Decision.RETRACT, reason=action.reason, record=None)
     remains, intended_at = action.remains, task.context.clock()
     if isinstance(action, Delete):
-        record = _tombstone_of_found(task, remains) if action.said else _send(task, remains, intended_at=intended_at)
+        # What others wrote is in the ledger before it goes: killed behind the deletion, nobody else would know it.
+        intent = _intend(task, remains, intended_at=intended_at, more={DELETING: dict(remains.foreign)})
+        record = _tombstone_of_found(task, remains) if action.said else _send(task, remains, intent)
         return _delete(task, record, reason=action.reason)
-    record = _send(task, remains, intended_at=intended_at)
+    record = _send(task, remains, _intend(task, remains, intended_at=intended_at))
     return Confirmed(
         decision=Decision.RETRACT,
         reason=action.reason,
@@ -148,10 +151,15 @@ def _carry_out(task: Task, action: Withdraw | Delete, *, cause: Cause, still: St
     )
 
 
-def _send(task: Task, remains: Remains, *, intended_at: float) -> StudyRecord:
+def _intend(task: Task, remains: Remains, *, intended_at: float, more: Mapping[str, Any] = MappingProxyType({})) -> Intent:
     intent = intent_of(task, remains.goal, expected_version=remains.found.version, intended_at=intended_at)
+    intent = replace(intent, owned={**intent.owned, **more})
     task.context.ledger.claims.save_intent(intent)
     report_step(Step.INTENT_SAVED)
+    return intent
+
+
+def _send(task: Task, remains: Remains, intent: Intent) -> StudyRecord:
     written = send(task, intent, remains.resource, updates=True)
     return _confirmed_tombstone(task, remains, version=written.version, last_updated=written.last_updated)
 

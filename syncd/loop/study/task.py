@@ -25,7 +25,7 @@ from syncd.model.outcome import (
 from syncd.model.selection import UnselectedStudy
 from syncd.model.study.raw import RawStudy
 from syncd.model.words import ParkedReason
-from syncd.model.work import ParkedStudy, StudyRecord
+from syncd.model.work import DELETING, ParkedStudy, StudyRecord
 
 _ASK_AGAIN = {
     ParkedReason.PATIENT_CONFLICT: 60.0,  # RULES C8: resolves by itself once a copy is deleted
@@ -67,7 +67,11 @@ class Task:
 
     @property
     def record(self) -> StudyRecord | None:
-        return self.claim.record
+        """What is remembered; of one that we were about to delete, with what others had written until then."""
+        record, intent = self.claim.record, self.claim.intent
+        if record is None or intent is None or DELETING not in intent.owned:
+            return record
+        return replace(record, foreign=intent.owned[DELETING])
 
     @property
     def settle_after(self) -> float:

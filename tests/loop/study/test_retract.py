@@ -12,6 +12,7 @@ import pytest
 from syncd.errors import ServerReset, Transient
 from syncd.ledger.ledger import Ledger
 from syncd.loop.connect import connect
+from syncd.loop.steps import Step, observe
 from syncd.loop.study.reconcile import reconcile
 from syncd.model.words import Decision
 from syncd.model.work import MarkKind
@@ -297,6 +298,34 @@ def test_what_was_deleted_returns_over_its_tombstone(world: World) -> None:
     assert (outcome.decision, outcome.reason) == (Decision.CREATE, "back in the archive")
     assert (world.study()["status"], world.study()["note"]) == ("available", [{"text": "n"}])
     assert (tombstone(world), world.ledger.retractions.brake(MAIN).published) == (("available", ""), 1)
+
+
+class _Killed(BaseException):
+    """kill -9."""
+
+
+@pytest.mark.parametrize("returns", ["at once", "after a look"])
+def test_what_others_wrote_outlives_a_kill_behind_the_deletion(world: World, returns: str) -> None:
+    """RULES C3, D2: between the DELETE and its record only the ledger knows what the resource held."""
+
+    def die(step: Step) -> None:
+        if step is Step.DELETED:
+            raise _Killed
+
+    deciding(shown(world), "delete")
+    theirs(world, note=[{"text": "n"}])
+    vanish(world)
+    observe(die)
+    try:
+        with pytest.raises(_Killed):
+            world.turn()
+    finally:
+        observe(None)
+    world.ledger.claims.release(STUDY)
+    if returns == "after a look":
+        world.turn()
+    assert back(world).decision is Decision.CREATE
+    assert (world.study()["status"], world.study()["note"]) == ("available", [{"text": "n"}])
 
 
 def test_what_something_refers_to_stays_cancelled(world: World) -> None:
