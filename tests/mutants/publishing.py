@@ -107,7 +107,9 @@ MUTANTS = (
                 "concerning = {member.task.study_uid: member.task.claim.concerning for member, _ in prepared}",
             ),
         ),
-        noticed_by=("tests/crash/test_any_point.py::test_a_death_after_any_change_leaves_enough_to_go_on[a backlog]",),
+        noticed_by=(
+            "tests/loop/workers/test_batches.py::test_intents_are_kept_before_the_first_write_and_outcomes_together",
+        ),
     ),
     Mutant(
         name="batch-intents-stay",

@@ -52,6 +52,7 @@ MUTANTS = (
                 '        del row["seq"]\n',
                 '        row["seq"] = before.seq if before is not None else None\n',
             ),
+            Edit(_OUTBOX, 'for name in _NAMES if name != "seq"}))', "for name in _NAMES}))"),
         ),
         noticed_by=(
             "tests/ledger/studies/test_outbox.py::test_a_newer_entry_of_the_same_key_is_not_settled_by_the_older_one",

@@ -113,11 +113,21 @@ def test_a_study_that_is_alone_has_calls_of_its_own(world: World) -> None:
 def test_intents_are_kept_before_the_first_write_and_outcomes_together(backlog: World) -> None:
     """RULES C5: kill -9 in between leaves intents, and nothing that nobody knows of."""
     seen: list[Step] = []
+    untold: list[str] = []
+
+    def look(request: Request) -> Response | None:
+        study = request.path.rpartition("/")[2]
+        if puts()(request) and backlog.ledger.claims.find_intent(study) is None:
+            untold.append(study)
+        return None
+
+    backlog.fhir.rules.append(look)
     steps.observe(seen.append)
     try:
         backlog.work()
     finally:
         steps.observe(None)
+    assert untold == []
     first = seen.index(Step.SENT)
     assert seen.index(Step.INTENT_SAVED) < first
     assert seen.count(Step.INTENT_SAVED) == seen.count(Step.COMMITTED) == 2
