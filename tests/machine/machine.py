@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from syncd.loop.steps import Step
 from syncd.model.work import Mark, MarkKind
+from tests.fakes.http import ConnectionRefused
 from tests.fakes.orthanc_tags import INSTANCE, SERIES
 from tests.loop.world import MAIN, SETTLE, puts
 from tests.machine.site import HUMAN_NOTE, OTHER_TAG, Site
@@ -47,6 +48,7 @@ LATER = frozenset(
         Step.DELETED,
         Step.AGENT_SENT,
         Step.DELIVERED,
+        Step.INTENTS_WITHDRAWN,
     }
 )
 """Steps that a new installation does not pass before something is published."""
@@ -107,6 +109,7 @@ class Convergence(RuleBasedStateMachine):
             self._lead_to(dies_at, first[0])
             self.site.die_at(dies_at, nth=1)
             self.site.run()
+            self.site.fhir.away = False
 
     # -- syncd runs, or dies ---------------------------------------------------------------------------------------
 
@@ -128,6 +131,7 @@ class Convergence(RuleBasedStateMachine):
         self._lead_to(step, uid)
         self.site.die_at(step, nth=nth)
         self.site.run()
+        self.site.fhir.away = False
 
     @rule(after=st.integers(1, 25))
     @counted
@@ -587,6 +591,8 @@ class Convergence(RuleBasedStateMachine):
         elif step in (Step.VERIFY_BEGUN, Step.VERIFY_LISTED, Step.VERIFY_COMPARED, Step.VERIFY_FINISHED):
             self.site.edit(uid, lambda resource: resource.update(description="somebody else's"))
             self.site.looks_at_everything = True
+        elif step is Step.INTENTS_WITHDRAWN:
+            self._lead_to_an_outage()
         elif step is Step.PATIENT_SENT:
             self.happenings += 1
             self.site.remove_study(uid)
@@ -595,6 +601,19 @@ class Convergence(RuleBasedStateMachine):
         else:
             self._store(uid, series=6, instance=self.happenings)
             self.site.settle()
+
+    def _lead_to_an_outage(self) -> None:
+        """More studies changed than there are threads, and the FHIR server is away when the first of them is sent."""
+
+        def go_away() -> None:
+            self.site.fhir.away = True
+            raise ConnectionRefused
+
+        for uid in STUDIES:
+            self._store(uid, series=6, instance=self.happenings)
+        self.happenings += len(STUDIES)
+        self.site.settle()
+        self.site.meanwhile(puts("ImagingStudy"), go_away)
 
     def _lead_to_retraction(self, uid: str, *, delete: bool) -> None:
         """A published study is gone, and the sweep has noticed."""
