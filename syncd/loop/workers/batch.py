@@ -155,15 +155,13 @@ class _Run:
                     found = self._context.archives[name].archive.read_studies(ids)
                     raws |= {(name, orthanc_id): raw for orthanc_id, raw in found.items()}
         except Transient as error:
-            if self._attempt.outage(error):
-                self._gave_up = True
-                return []
-        shared = Shared(raws=raws, at=at)
-        together = [task for task in tasks if _is_read(task, raws)]
-        kept = {task.study_uid for task in together}
-        self._alone += [(task, False) for task in tasks if task.study_uid not in kept]
-        hits = self._look_up(together)
-        return [replace(task, shared=shared, hits=hits.get(task.study_uid, task.hits)) for task in together]
+            self._note_outage(error)
+        if self._gave_up:
+            return []
+        hits, shared = self._look_up(tasks), Shared(raws=raws, at=at)
+        tasks = [replace(task, hits=hits.get(task.study_uid, task.hits)) for task in tasks]
+        self._alone += [(task, False) for task in tasks if not _is_read(task, raws)]
+        return [replace(task, shared=shared) for task in tasks if _is_read(task, raws)]
 
     def _look_up(self, tasks: Sequence[Task]) -> dict[str, frozenset[str]]:
         """One search for all studies of which nothing is remembered (RULES C2)."""

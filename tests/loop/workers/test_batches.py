@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from syncd.archive.reading import shared_pass
 from syncd.loop import steps
 from syncd.loop.steps import Step
 from syncd.loop.workers import batch
@@ -85,6 +86,14 @@ def test_a_backlog_shares_its_calls(backlog: World) -> None:
     assert len(backlog.asked("/Patient/_search")) == 2
     assert len(backlog.asked("/ImagingStudy/_search")) == 4
     assert [one for one in backlog.fhir.requests if one.method == "GET" and "/metadata" not in one.path] == []
+
+
+def test_what_is_read_by_itself_is_looked_up_with_the_others(backlog: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES C2: large studies leave the shared read, and not the search."""
+    monkeypatch.setattr(shared_pass, "MOST_INSTANCES", 0)
+    backlog.work()
+    assert _published(backlog) == set(STUDIES)
+    assert len(backlog.asked("/ImagingStudy/_search")) == 4
 
 
 def test_a_backlog_shares_statements_and_transactions(
