@@ -79,8 +79,9 @@ def reconcile(task: Task) -> Turn:
     report_step(Step.CLAIMED)
     for _ in range(CONFLICTS):
         try:
-            step = draft(task)
-            return step if isinstance(step, Turn) else _say(step)
+            drafted = draft(task)
+            step = prepare(drafted) if isinstance(drafted, Drafted) else drafted
+            return finish(step) if isinstance(step, Prepared) else step
         except Conflict:
             task = task.again()
     raise Transient("Somebody else writes this ImagingStudy again and again", server="fhir")
@@ -109,7 +110,8 @@ def prepare(drafted: Drafted) -> Turn | Prepared:
     try:
         step = say.prepare(drafted.task, drafted.draft)
     except StudyError as error:
-        return _refused(drafted, error)
+        task, seen = drafted.task, drafted.seen
+        return _turn(task, seen, _kept_back(task, seen, task.park(error)), told=drafted.draft.applied.own)
     return _ended(drafted, step)
 
 
@@ -128,15 +130,6 @@ def receive(prepared: Prepared, written: Written) -> Turn:
     return _turn_of(prepared.drafted, say.receive(prepared.sendable, written))
 
 
-def _say(drafted: Drafted) -> Turn:
-    try:
-        step = say.prepare(drafted.task, drafted.draft)
-        said = say.send_on(step) if isinstance(step, Sendable) else step
-    except StudyError as error:
-        return _refused(drafted, error)
-    return _turn_of(drafted, said)
-
-
 def _ended(drafted: Drafted, step: Result | Sendable) -> Turn | Prepared:
     return Prepared(drafted=drafted, sendable=step) if isinstance(step, Sendable) else _turn_of(drafted, step)
 
@@ -148,11 +141,6 @@ def _turn_of(drafted: Drafted, said: Result) -> Turn:
     else:
         conclusion = conclusion_after(task, drafted.draft, said)
     return _turn(task, seen, conclusion, told=drafted.draft.applied.own)
-
-
-def _refused(drafted: Drafted, error: StudyError) -> Turn:
-    task, seen = drafted.task, drafted.seen
-    return _turn(task, seen, _kept_back(task, seen, task.park(error)), told=drafted.draft.applied.own)
 
 
 def _outcome_of_torn(task: Task, error: TornRead) -> Outcome:

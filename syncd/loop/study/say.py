@@ -105,7 +105,7 @@ def transmit(sendable: Sendable) -> Result | Sendable:
     try:
         written = send(ready.task, ready.intent, ready.write.resource, updates=publish.updates(ready))
     except StudyError as error:
-        return answer(sendable, error)
+        return _answer(sendable.saying, error)
     return Result(ended=publish.confirm(ready, written), trace=sendable.saying.trace)
 
 
@@ -114,26 +114,23 @@ def receive(sendable: Sendable, written: Written) -> Result:
     return Result(ended=publish.receive(sendable.ready, written), trace=sendable.saying.trace)
 
 
-def answer(sendable: Sendable, error: StudyError) -> Result | Sendable:
-    """After the server refused it for `error`."""
-    try:
-        return _go_on(_otherwise(sendable.saying, error))
-    except StudyError as final:
-        return _refused(sendable.saying, final)
-
-
 def _go_on(saying: Saying) -> Result | Sendable:
-    while True:
-        try:
-            rendered = write_companions(saying.task, saying.draft, render(saying.task, saying.draft))
-            weighed = publish.weigh(saying.task, rendered.goal)
-            saying = replace(saying, trace=replace(saying.trace, weighed=weighed))
-            return _decide(saying, weighed, rendered)
-        except StudyError as error:
-            try:
-                saying = _otherwise(saying, error)
-            except StudyError as final:
-                return _refused(saying, final)
+    try:
+        rendered = write_companions(saying.task, saying.draft, render(saying.task, saying.draft))
+        weighed = publish.weigh(saying.task, rendered.goal)
+        saying = replace(saying, trace=replace(saying.trace, weighed=weighed))
+        return _decide(saying, weighed, rendered)
+    except StudyError as error:
+        return _answer(saying, error)
+
+
+def _answer(saying: Saying, error: StudyError) -> Result | Sendable:
+    """What is said after the server's `error`: it otherwise, where that was a question, and not answered before."""
+    try:
+        task = _otherwise(saying.task, error, status=saying.draft.status)
+    except StudyError as final:
+        return _refused(saying, final)
+    return _go_on(replace(saying, task=task))
 
 
 def _decide(saying: Saying, weighed: Weighed, rendered: Rendered) -> Result | Sendable:
@@ -149,11 +146,6 @@ def _refused(saying: Saying, error: StudyError) -> Result:
     return Result(ended=saying.task.park(error), trace=saying.trace, refused=True)
 
 
-def _otherwise(saying: Saying, error: StudyError) -> Saying:
-    """How it is said after the server's `error`. Raises that where it is no question, or was answered already."""
-    return replace(saying, task=_answer(saying.task, error, status=saying.draft.status))
-
-
 def _is_known_too_large(task: Task) -> bool:
     """Whether the server said so before; a study that was once published without its instances stays so (MAPPING F.6)."""
     parked, record = task.claim.parked, task.record
@@ -161,7 +153,7 @@ def _is_known_too_large(task: Task) -> bool:
     return refused or (record is not None and record.summary)
 
 
-def _answer(task: Task, error: StudyError, *, status: str) -> Task:
+def _otherwise(task: Task, error: StudyError, *, status: str) -> Task:
     """How it is said after the server's `error`. Raises that where it is no question, or was answered already."""
     if error.reason == ParkedReason.TOO_LARGE and status == "available" and not task.summary:
         return replace(task, summary=True)
