@@ -146,10 +146,14 @@ def version_of(reply: Reply, *, resource_type: str = "", resource_id: str = "") 
         told = str((body.get("meta") or {}).get("versionId", ""))
         if told:
             return told
-    located = _VERSION.search(f"{reply.headers.get('Content-Location', '')} {reply.headers.get('Location', '')}")
-    if located:
-        return located.group(1)
-    return _PACKED.sub("", reply.headers.get("ETag", "").strip().removeprefix("W/").strip('"'))
+    locations = f"{reply.headers.get('Content-Location', '')} {reply.headers.get('Location', '')}"
+    return version_told(locations, reply.headers.get("ETag", ""))
+
+
+def version_told(location: str, etag: str) -> str:
+    """The history part of a location, else the ETag (`W/"2"`, or bare), without what a proxy put behind it."""
+    located = _VERSION.search(location)
+    return located.group(1) if located else _PACKED.sub("", etag.strip().removeprefix("W/").strip('"'))
 
 
 def moment_of(reply: Reply) -> str:

@@ -6,7 +6,6 @@ every server heeds the conditions of entries: that is proved, by an entry that m
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import structlog
 
 from syncd.errors import Conflict, StudyError, Transient
 from syncd.plan.decide import CREATE_ONLY, Found
-from syncd.publish.answers import second
+from syncd.publish.answers import second, version_told
 from syncd.publish.server import FhirServer, Written
 
 log = structlog.get_logger(__name__)
@@ -24,8 +23,6 @@ IF_MATCH = "if-match-0"
 
 Wanted = tuple[Mapping[str, Any], str]
 """A resource, and the version that must still be there (`CREATE_ONLY`: none)."""
-
-_LOCATED = re.compile(r"/_history/([A-Za-z0-9\-.]{1,64})")
 
 
 def heeds_conditions(server: FhirServer, sentinel_id: str) -> bool:
@@ -70,10 +67,8 @@ def _bundle(base_url: str, wanted: Sequence[Wanted]) -> dict[str, Any]:
 
 
 def _written(answer: Mapping[str, Any]) -> Written:
-    located = _LOCATED.search(str(answer.get("location", "")))
-    version = located.group(1) if located else str(answer.get("etag", "")).removeprefix("W/").strip('"')
     return Written(
-        version=version,
+        version=version_told(str(answer.get("location", "")), str(answer.get("etag", ""))),
         last_updated=second(str(answer.get("lastModified", ""))),
         created=str(answer.get("status", "")).startswith("201"),
     )

@@ -45,7 +45,11 @@ MUTANTS = (
         name="changed-etag-believed",
         rule="C4",
         breaks="the ETag, which a proxy may have changed, wins over the location",
-        edits=(Edit(f"{_PUBLISH}/answers.py", "    if located:\n", '    if located and "ETag" not in reply.headers:\n'),),
+        edits=(
+            Edit(
+                f"{_PUBLISH}/answers.py", "located.group(1) if located else", "located.group(1) if located and not etag else"
+            ),
+        ),
         noticed_by=("tests/publish/test_server.py::test_a_changed_etag_does_not_hide_the_version",),
     ),
     Mutant(
