@@ -93,7 +93,7 @@ def mark_listed(
         unchanged += len(chosen) - len(picked)
         if picked:
             copies = [Copy(archive=name, orthanc_id=one.orthanc_id, study_uid=one.study_uid) for one in picked]
-            marks = [_mark(one, archive=name) for one in picked]
+            marks = [mark_of(one, archive=name, kind=MarkKind.RESYNC) for one in picked]
             marked += ledger.marks.add(marks, copies=copies, settle_after=source.settle_after)
         progress(listed)
     return Looked(marked=marked, unchanged=unchanged)
@@ -131,12 +131,13 @@ def only_counting_tells(archive: Archive) -> bool:
     return archive.counts_page(0) is None
 
 
-def _mark(one: StudyListing, *, archive: ArchiveName) -> Mark:
+def mark_of(one: StudyListing, *, archive: ArchiveName, kind: MarkKind, priority: int = Priority.REPAIR) -> Mark:
+    """The mark of a listed study."""
     return Mark(
         study_uid=one.study_uid,
-        kind=MarkKind.RESYNC,
+        kind=kind,
         archive=archive,
         orthanc_id=one.orthanc_id,
-        priority=Priority.REPAIR,
+        priority=priority,
         study_date=plain_date(one.study_date),
     )

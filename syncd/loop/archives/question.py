@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from syncd.loop.archives.listing import Asked, everything
-from syncd.loop.archives.staged import StagedSweep, commit, inside_history, mark_of
+from syncd.loop.archives.listing import Asked, everything, mark_of
+from syncd.loop.archives.staged import StagedSweep, commit, inside_history
 from syncd.model.study.raw import StudyListing
-from syncd.model.words import Priority
 from syncd.model.work import MarkKind
 
 
@@ -29,7 +28,7 @@ def mark_asked(sweep: StagedSweep, asked: Asked) -> None:
         if not asked.full:
             sweep.unchanged += _number_chosen(sweep, window, chosen) - len(picked)
         sweep.found[kind.value] += len(picked)
-        commit(sweep, [mark_of(sweep, one, priority=Priority.REPAIR, kind=kind) for one in picked], picked)
+        commit(sweep, [mark_of(one, archive=name, kind=kind) for one in picked], picked)
 
 
 Choose = Callable[[StudyListing], bool]

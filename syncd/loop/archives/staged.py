@@ -12,9 +12,8 @@ from syncd.loop.archives import first_import
 from syncd.loop.archives.listing import Asked, everything
 from syncd.loop.context import Source
 from syncd.model.ids import ArchiveName, OrthancId
-from syncd.model.study.dates import plain_date
 from syncd.model.study.raw import StudyListing
-from syncd.model.work import Copy, Mark, MarkKind
+from syncd.model.work import Copy, Mark
 from syncd.selection.history import History
 
 NAMED_AT_ONCE = 1000
@@ -63,17 +62,6 @@ def commit(sweep: StagedSweep, marks: Sequence[Mark], listings: Sequence[StudyLi
     if marks:
         sweep.ledger.marks.add(marks, copies=copies, settle_after=sweep.source.settle_after)
     sweep.progress(sweep.listed)
-
-
-def mark_of(sweep: StagedSweep, one: StudyListing, *, priority: int, kind: MarkKind = MarkKind.INVENTORY) -> Mark:
-    return Mark(
-        study_uid=one.study_uid,
-        kind=kind,
-        archive=sweep.name,
-        orthanc_id=one.orthanc_id,
-        priority=priority,
-        study_date=plain_date(one.study_date),
-    )
 
 
 def in_parts(ids: Sequence[OrthancId]) -> list[Sequence[OrthancId]]:

@@ -22,16 +22,16 @@ from syncd.errors import Unsuitable
 from syncd.ledger.ledger import Ledger
 from syncd.loop.archives import first_import
 from syncd.loop.archives.counting import ALL_COUNTED, count_asked, count_share
-from syncd.loop.archives.listing import EVERYTHING, Asked, Looked, everything
+from syncd.loop.archives.listing import EVERYTHING, Asked, Looked, everything, mark_of
 from syncd.loop.archives.question import mark_asked
-from syncd.loop.archives.staged import StagedSweep, commit, in_parts, inside_history, mark_of
+from syncd.loop.archives.staged import StagedSweep, commit, in_parts, inside_history
 from syncd.loop.context import Source
 from syncd.loop.same_archive import EXCHANGED, is_same
 from syncd.loop.steps import Step, report_step
 from syncd.model.inventories import Difference, Inventory
 from syncd.model.study.raw import StudyListing
 from syncd.model.words import ArchiveState, Priority
-from syncd.model.work import Copy
+from syncd.model.work import Copy, MarkKind
 from syncd.selection.history import History
 
 IDS_AT_ONCE = 5000
@@ -132,7 +132,12 @@ def _mark_differing(sweep: StagedSweep) -> None:
         differing = [pair for pair in sweep.ledger.sweep.find_differing(sweep.name, window) if inside(pair[0])]
         sweep.found.update(difference.value for _, difference in differing)
         marks = [
-            mark_of(sweep, one, priority=Priority.BACKFILL if why is Difference.NEW else Priority.REPAIR)
+            mark_of(
+                one,
+                archive=sweep.name,
+                kind=MarkKind.INVENTORY,
+                priority=Priority.BACKFILL if why is Difference.NEW else Priority.REPAIR,
+            )
             for one, why in differing
         ]
         commit(sweep, marks, [one for one, _ in differing])
@@ -149,7 +154,7 @@ def _mark_gone(sweep: StagedSweep, *, chosen: Callable[[StudyListing], bool]) ->
             if chosen(one)
         ]
         sweep.found[Difference.GONE.value] += len(gone)
-        commit(sweep, [mark_of(sweep, one, priority=Priority.REPAIR) for one in gone], ())
+        commit(sweep, [mark_of(one, archive=sweep.name, kind=MarkKind.INVENTORY) for one in gone], ())
 
 
 def _as_listed(copy: Copy) -> StudyListing:
