@@ -4,10 +4,15 @@ A new, stable study of one CT image lies in the fake archive, and workers with t
 thread that claims it, until it hands it over, and the thread that takes it: from the return of the call that claimed it to
 the moment at which the fake FHIR server is asked to write. What other threads do meanwhile is not this study's way, and
 would come out differently each time.
+
+It is followed in an interpreter of its own: a long-lived one has computed some things already (tables are cached, modules
+imported), and then the way would be a module shorter or longer depending on what ran before.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import tempfile
 import threading
@@ -41,6 +46,16 @@ class Journey(NamedTuple):
 
 @cache
 def journey() -> Journey:
+    """As followed by a fresh interpreter. Raises RuntimeError with its last words if it ended otherwise."""
+    ended = subprocess.run([sys.executable, "-m", "scripts.house_trace"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise RuntimeError(f"scripts.house_trace ended with {ended.returncode}: {ended.stderr[-2000:]}")
+    modules, stack = json.loads(ended.stdout)
+    return Journey(modules=frozenset(modules), stack=tuple(stack))
+
+
+def follow() -> Journey:
+    """In this interpreter."""
     with tempfile.TemporaryDirectory() as folder, capture_logs():
         world = World(Path(folder))
         try:
@@ -124,3 +139,8 @@ def _frames(frame: FrameType | None) -> Iterator[FrameType]:
 
 def _call(frame: FrameType) -> str:
     return f"{frame.f_code.co_filename.removeprefix(_INSIDE)}: {frame.f_code.co_qualname}"
+
+
+if __name__ == "__main__":
+    found = follow()
+    print(json.dumps([sorted(found.modules), found.stack]))
