@@ -47,7 +47,8 @@ class Journey(NamedTuple):
 @cache
 def journey() -> Journey:
     """As followed by a fresh interpreter. Raises RuntimeError with its last words if it ended otherwise."""
-    ended = subprocess.run([sys.executable, "-m", "scripts.house_trace"], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "scripts.house_trace"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise RuntimeError(f"scripts.house_trace ended with {ended.returncode}: {ended.stderr[-2000:]}")
     modules, stack = json.loads(ended.stdout)
