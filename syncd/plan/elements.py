@@ -60,6 +60,8 @@ def references_in(resource: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _references(value: object) -> Iterator[str]:
+    if isinstance(value, str):  # most values are; whether something is a Mapping is asked slowly
+        return
     if isinstance(value, Mapping):
         for name, item in value.items():
             if name == "reference" and isinstance(item, str):

@@ -146,6 +146,8 @@ def _note_contradictions(
 
 
 def _issued_ids(level: Tagset, *, value_tag: str, issuer_tag: str) -> tuple[IssuedId, ...]:
+    if value_tag not in level.tags and issuer_tag not in level.tags:
+        return ()
     by = issuer(level.item(issuer_tag))
     return tuple(IssuedId(value=value, issuer=by) for value in values(level.raw(value_tag)))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from syncd.archive.rest import answers
@@ -77,7 +78,7 @@ class Routes:
         torn = _no_instance(instance_id)
         _check(instance_id, absent=torn)
         return self._calls.ask(
-            lambda http: http.get(f"/instances/{instance_id}/tags?short{_without_limit(whole)}"),
+            lambda http: http.get(f"/instances/{instance_id}/tags?short{_without_limit(tuple(whole))}"),
             answers.an_object,
             what="GET /instances/{id}/tags",
             absent=torn,
@@ -94,7 +95,7 @@ class Routes:
         def read(value: Any) -> dict[OrthancId, Tags]:
             return {answers.an_id(each): answers.an_object(tags) for each, tags in answers.an_object(value).items()}
 
-        return self._of_series(series_id, "instances-tags", more=_without_limit(whole), read=read)
+        return self._of_series(series_id, "instances-tags", more=_without_limit(tuple(whole)), read=read)
 
     def find_values(self, series_id: OrthancId, wanted: Sequence[str], *, since: int, limit: int) -> dict[OrthancId, Tags]:
         """`POST /tools/find`: a page of these tags of a series' instances (1.12.5 and later); long names may be missing."""
@@ -163,6 +164,7 @@ class Routes:
         )
 
 
+@lru_cache(maxsize=256)
 def _dash(tag: str) -> str:
     """`gggg-eeee`, as Orthanc wants tags in addresses."""
     if not _TAG.fullmatch(tag):
@@ -170,7 +172,8 @@ def _dash(tag: str) -> str:
     return tag.replace(",", "-")
 
 
-def _without_limit(whole: Sequence[str]) -> str:
+@lru_cache(maxsize=16)
+def _without_limit(whole: tuple[str, ...]) -> str:
     """The attributes that are wanted however long they are, for the end of a query. It is sent as it is: Orthanc does not
     understand a list of tags whose commas are escaped (500, both versions)."""
     return "&ignore-length=" + ",".join(map(_dash, whole)) if whole else ""

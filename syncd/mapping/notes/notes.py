@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from syncd.errors import StudyError
-from syncd.mapping.notes.unsaid import unsaid_notes
+from syncd.mapping.notes.unsaid import is_fully_said, unsaid_notes
 from syncd.mapping.policy import MappingPolicy
 from syncd.mapping.resources.companions import companions, references_to
 from syncd.mapping.resources.device import device_id
@@ -41,6 +41,8 @@ def notes(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str =
 def _unsaid_notes(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str) -> Iterator[Note]:
     """As if all companions were there: what the loop cannot write, it tells itself. Nothing of a study that cannot be
     published at all: it is parked with its own reason."""
+    if is_fully_said(policy, fhir_version=fhir_version):
+        return
     there = references_to(companions(snapshot, subject={}, policy=policy, fhir_version=fhir_version))
     try:
         said = whole(snapshot, subject={}, policy=policy, there=there)

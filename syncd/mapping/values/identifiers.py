@@ -135,7 +135,10 @@ def order_authority(issued: IssuedId, snapshot: StudySnapshot, *, policy: Mappin
 
 
 def _distinct(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    every = list(found)
+    if len(every) < 2:
+        return every
     kept: dict[str, dict[str, Any]] = {}
-    for one in found:
+    for one in every:
         kept.setdefault(json.dumps(one, sort_keys=True), one)
     return list(kept.values())

@@ -59,13 +59,19 @@ def people(series: RawSeries, *, uids: Sequence[str], reading: Reading) -> Peopl
     own = series.representative
     if not own:
         return People()
-    distinct = {_comparison_key(readable(only(image, wanted=_PERSON), reading=reading)) for image in series.images}
+    spoken = _distinct([only(image, wanted=_PERSON) for image in series.images])
+    distinct = {_comparison_key(readable(said, reading=reading)) for said in spoken}
     if len(distinct) > 1:
         said = {clean(image.get(SOP_INSTANCE_UID)): of(image) for image in series.images}
         if said.keys() >= set(uids):
             return People(each={uid: said[uid] for uid in uids})
     unshared = (tag for tag in PATIENT if has_value(own.get(tag)) and _is_unshared(tag, series=series))
     return People(all=of(own), unshared=tuple(unshared))
+
+
+def _distinct(said: Sequence[Tags]) -> Sequence[Tags]:
+    """The first, and those that use other words."""
+    return [*said[:1], *(each for each in said if each != said[0])]
 
 
 def _comparison_key(said: Tags) -> tuple[str, ...]:

@@ -167,6 +167,8 @@ def _is_shared(series: RawSeries, tag: str) -> bool:
 
 def _among_images(series: RawSeries, tag: str, *, reading: Reading) -> str:
     said = [image.get(tag) for image in series.images]
+    if said and said.count(said[0]) == len(said):  # mostly all use the same words
+        del said[1:]
     carried = [_comparable(value, reading=reading) for value in said if has_value(value)]
     if any(value != carried[0] for value in carried[1:]):
         return _DIFFER

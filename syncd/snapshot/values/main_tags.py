@@ -17,6 +17,8 @@ from syncd.snapshot.values.text import charset_suspect, clean, is_spoilt
 def most_credible(main: Tags, *, read: Iterable[Tags]) -> Tags:
     """`main` with what files say in the place of texts that may be spoilt; `read` are full tags, the most credible first."""
     files = [tags for tags in read if tags]
+    if files and main is files[0]:  # the file's own words bear themselves out
+        return main
     shown = {tag: _most_credible(tag, value, files=files) for tag, value in main.items()}
     return {tag: value for tag, value in shown.items() if value is not None or main[tag] is None}
 
@@ -24,7 +26,9 @@ def most_credible(main: Tags, *, read: Iterable[Tags]) -> Tags:
 def _most_credible(tag: str, value: object, *, files: Sequence[Tags]) -> object:
     """None where a file's text could not be had, of which the archive's may be a part."""
     said = [tags[tag] for tags in files if tag in tags]
-    if not isinstance(value, str) or any(isinstance(one, str) and clean(one) == clean(value) for one in said):
+    if not isinstance(value, str) or value in said:
+        return value
+    if any(isinstance(one, str) and clean(one) == clean(value) for one in said):
         return value
     told = next((one for one in said if _is_better(one, value)), None)
     if told is not None or any(tags.get(tag, "") is None and has_value(tags.get(SOP_CLASS_UID)) for tags in files):

@@ -61,7 +61,7 @@ class Tagset:
     def raw(self, tag: str) -> str:
         """The text of `tag` as it came; empty if it has none, or if what it says cannot be shown (RULES B11)."""
         plain = self.tags.get(tag, "")
-        if isinstance(plain, str) and plain.isascii():  # no set reads ASCII otherwise
+        if plain.__class__ is str and plain.isascii():  # no set reads ASCII otherwise
             return plain
         value = self._as_doubted(tag)
         if isinstance(value, Undecoded):
@@ -123,7 +123,7 @@ def has_value(value: object) -> bool:
     if not value:
         return False
     if isinstance(value, str):
-        return bool(clean(value))
+        return bool(value.strip() if value.isprintable() else clean(value))
     if isinstance(value, Undecoded):
         return bool(value.value.strip(b" \0"))
     return isinstance(value, SEQUENCE)
@@ -131,6 +131,8 @@ def has_value(value: object) -> bool:
 
 def overlay(upper: Tags, *, lower: Tags) -> Tags:
     """`lower`, with every value of `upper` that says anything laid over it."""
+    if upper is lower:  # as where the archive keeps no main tags of its own
+        return lower
     return {**lower, **{tag: value for tag, value in upper.items() if has_value(value)}}
 
 
@@ -154,6 +156,8 @@ def readable(tags: Tags, *, reading: Reading) -> Tags:
 
 def without(tags: Tags, unwanted: Collection[str]) -> Tags:
     """The tags of `tags` that are not `unwanted`."""
+    if not unwanted:
+        return tags
     return {tag: value for tag, value in tags.items() if tag not in unwanted}
 
 

@@ -20,10 +20,10 @@ _REPLACEMENT = "\ufffd"
 
 def clean(value: object) -> str:
     """The text of a value, empty if there is none or if it is not text (a sequence, a value that was too long)."""
+    if value.__class__ is str and value.isprintable():  # most texts are: none of what is taken away counts as printable
+        return value.strip()
     if not isinstance(value, str):
         return ""
-    if value.isprintable():  # most texts are: none of what is taken away counts as printable
-        return value.strip()
     return _SURROGATES.sub(_REPLACEMENT, _CONTROLS.sub("", value)).strip()
 
 
