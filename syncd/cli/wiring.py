@@ -181,6 +181,7 @@ def _fhir(settings: Settings, who: Credentials | None) -> FhirConnection:
         client_key=_text(fhir.client_key),
         verify_tls=fhir.verify_tls,
         timeout=fhir.timeout,
+        concurrency=fhir.concurrency,
         authorization=who,
     )
 

@@ -35,7 +35,8 @@ class Heartbeat:
     archives: Mapping[str, Any] = field(default_factory=dict)
     """Per archive: `state`, `reason`, `behind_changes`, `behind_seconds`, `inventory` (`None` before the first)."""
     target: Mapping[str, Any] = field(default_factory=dict)
-    """`state` (`words.TargetState`), `reason`, `inventory`. An inventory's `at`, `listed` and `found` by kind."""
+    """`state` (`words.TargetState`), `reason`, `inventory`, `requests_at_once`. An inventory's `at`, `listed` and `found`
+    by kind."""
     backfill: str = ""
     """Why old studies wait although nothing stands in their way, such as the hours of the day; empty otherwise."""
 

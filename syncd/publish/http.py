@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ from syncd.errors import Transient
 from syncd.http import deadline, failures
 from syncd.http.client import Client, Response
 from syncd.http.connection import Connection
+from syncd.http.flow import FIRST, Flow
 from syncd.http.headers import Credentials, Fixed, basic, bearer, common_headers, moment, retry_after
 from syncd.http.messages import Lost, NoConnection, NotSendable, Transport
 from syncd.http.replies import ReplyRefused, Unreadable, read_json
@@ -69,6 +70,7 @@ class FhirConnection(Connection):
     """Where the FHIR server is and how to speak to it."""
 
     auth_kind: str = "none"
+    concurrency: int = FIRST
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 60.0
 
@@ -143,6 +145,7 @@ class FhirHttp:
         self._longest = connection.longest
         self._on_call = on_call or (lambda outcome: None)
         self.media_type = _JSON
+        self.flow = Flow(connection.concurrency)
         self._client = Client(transport, tls=connection.tls(), timeout=connection.timeout, limit=LARGEST_REPLY, packed=True)
         self.before_write: Callable[[], None] = lambda: None
         """Asked immediately before every request that may change the server; what it raises, nothing is sent (RULES E4)."""
@@ -167,18 +170,23 @@ class FhirHttp:
         what = f"{method} {path.partition('/')[0].partition('?')[0]}"
         below = path if path[:1] in ("", "?") else f"/{path}"
         for once_more in (True, False):
-            sent |= self._credentials.headers()
-            if writes:
-                self.before_write()
-            until = deadline.of_request(self._longest)
-            with deadline.kept(until), errors_told(self.connection, what, on_call=self._on_call):
-                until.check()
-                request = self._client.request(method, self.base_url, below, headers=sent, body=body)
-                reply = _reply(self._client.response(request, self._client.transport.send(request)))
+            with self._told(what), self.flow.turn(what) as turn:
+                sent |= self._credentials.headers()
+                if writes:
+                    self.before_write()
+                until = deadline.of_request(self._longest)
+                with deadline.kept(until), self._told(what):
+                    until.check()
+                    request = self._client.request(method, self.base_url, below, headers=sent, body=body)
+                    reply = _reply(self._client.response(request, self._client.transport.send(request)))
+                turn.answered(reply.status)
             self._on_call(f"{reply.status // 100}xx")
             if reply.status != 401 or not (self._credentials.refused() and once_more):
                 break
         return reply
+
+    def _told(self, what: str) -> AbstractContextManager[None]:
+        return errors_told(self.connection, what, on_call=self._on_call)
 
 
 def json_of(response: Response) -> Any:

@@ -79,6 +79,11 @@ class FhirServer:
         """Have `check` asked immediately before every write, of whatever kind; it raises when we must not (RULES E4)."""
         self._http.before_write = check
 
+    @property
+    def requests_at_once(self) -> int:
+        """How many the server gets at once now, by what it takes."""
+        return self._http.flow.limit
+
     def capabilities(self) -> Capabilities:
         """The CapabilityStatement; from then on the server is spoken to in its version's media type.
 

@@ -240,7 +240,9 @@ class FhirSettings(_Block):
     headers: Headers = Field(default_factory=dict)
     """Further request headers, such as a tenant or an API key. Their values are treated as secrets."""
     concurrency: int = Field(default=4, ge=1, le=64)
-    """How many studies are worked on at once. More than 4 brings little with one HAPI on a small machine."""
+    """How many studies are worked on, and how many requests the server gets, at once. No more than 4 to begin with; then one
+    more while its answers come as fast as ever, and half as many where it asks for patience (429, 503). More than 4 brings
+    little with one HAPI on a small machine."""
     timeout: Duration = Field(default=60.0, ge=1, le=3600)
     """How long one read may take: the pause before an answer begins, and each one within it; a request as a whole at most
     ten times as long. A large study takes a FHIR server many seconds to store."""

@@ -112,6 +112,11 @@ VERIFY_FOUND = Described(
     labels=("kind",),
     text="Resources that this comparison marked or reported, by what was found.",
 )
+AT_ONCE = Described(
+    name="syncd_fhir_requests_at_once",
+    kind="gauge",
+    text="How many requests the FHIR server gets at once now: fewer than FHIR__CONCURRENCY where it asked for patience.",
+)
 READY = Described(name="syncd_ready", kind="gauge", text="1 if nothing stands in the way; /readyz says what does.")
 BUILD = Described(name="syncd_build_info", kind="gauge", labels=("version",), text="Always 1; the version is its label.")
 DECISIONS = Described(
@@ -144,6 +149,7 @@ METRICS = (
     *(SAFETY, OUTDATED, OUTBOX),
     *(BRAKE_CLOSED, RETRACTIONS_WAITING),
     *(SWEPT, SWEEP_FOUND, VERIFIED, VERIFY_FOUND),
+    AT_ONCE,
     *(DECISIONS, DURATION, NOTES, SAFETY_NOTES, REQUESTS, BUILD),
 )
 """All metrics of ours, in the order of the documents. Those of the process (`process_…`) come with the client library."""
@@ -214,7 +220,19 @@ class _Gauges(Collector):
         """Named beforehand, so that registering does not read the ledger."""
         of_archives = (BEHIND_CHANGES, BEHIND_SECONDS, BRAKE_CLOSED, RETRACTIONS_WAITING)
         inventories = (SWEPT, SWEEP_FOUND, VERIFIED, VERIFY_FOUND)
-        gauges = (*of_archives, *inventories, STUDIES_DIRTY, OLDEST_MARK, STUDIES, PARKED, SAFETY, OUTDATED, OUTBOX, READY)
+        gauges = (
+            *of_archives,
+            *inventories,
+            STUDIES_DIRTY,
+            OLDEST_MARK,
+            STUDIES,
+            PARKED,
+            SAFETY,
+            OUTDATED,
+            OUTBOX,
+            READY,
+            AT_ONCE,
+        )
         return tuple(_family(gauge, {}) for gauge in gauges)
 
     def collect(self) -> tuple[GaugeMetricFamily, ...]:
@@ -265,6 +283,8 @@ def _of_inventories(heartbeat: Heartbeat) -> Iterator[GaugeMetricFamily]:
         {(name, kind): float(number) for name, told in swept.items() for kind, number in told["found"].items()},
     )
     yield _family(VERIFIED, {(): float(verified["at"])} if verified else {})
+    at_once = heartbeat.target.get("requests_at_once")
+    yield _family(AT_ONCE, {(): float(at_once)} if at_once else {})
     yield _family(VERIFY_FOUND, {(kind,): float(n) for kind, n in verified["found"].items()} if verified else {})
 
 

@@ -336,6 +336,22 @@ MUTANTS = (
         noticed_by=("tests/publish/test_bases.py::test_a_page_is_asked_at_our_base",),
     ),
     Mutant(
+        name="no-patience",
+        rule="C6",
+        breaks="a server that answers 429 or 503 gets as many requests at once as before",
+        edits=(Edit("syncd/http/flow.py", "self._limit = max(1, self._limit // 2)", "self._limit = max(1, self._limit)"),),
+        noticed_by=("tests/http/test_flow.py::test_where_it_asks_for_patience_it_gets_half",),
+    ),
+    Mutant(
+        name="more-at-once-than-allowed",
+        rule="C6",
+        breaks="while a server is fast it gets ever more requests at once, whatever FHIR__CONCURRENCY says",
+        edits=(Edit("syncd/http/flow.py", "if self._limit == self._most:", "if not self._most:"),),
+        noticed_by=(
+            "tests/http/test_flow.py::test_one_more_is_tried_while_answers_come_as_fast_as_ever_and_never_more_than_the_site_allows",
+        ),
+    ),
+    Mutant(
         name="search-cache-trusted",
         rule="C9",
         breaks="searches and reads may be answered from a minute ago",

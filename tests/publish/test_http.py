@@ -198,6 +198,17 @@ def test_retry_after_reaches_whoever_waits() -> None:
     assert raised.value.retry_after == 9.0
 
 
+def test_a_server_that_asks_for_patience_gets_half_as_many_requests() -> None:
+    """Told by whatever was asked; another refusal changes nothing, and FHIR__CONCURRENCY is never passed."""
+    fake = Scripted(*[Response(status=status) for status in (200, 404, 429, 503, *[200] * 40)])
+    asked = http(fake, concurrency=3)
+    limits = []
+    for _ in range(44):
+        asked.exchange("GET", "metadata")
+        limits.append(asked.flow.limit)
+    assert (limits[:4], limits[-1], max(limits)) == ([3, 3, 1, 1], 3, 3)
+
+
 def test_the_correlation_id_is_sent_where_there_is_one() -> None:
     """docs/operation.md, Logs: header X-Correlation-ID."""
     fake = Scripted(statement())

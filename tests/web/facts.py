@@ -41,7 +41,12 @@ def heartbeat() -> Heartbeat:
                 **BRAKE,
             }
         },
-        target={"state": "ok", "reason": "", "inventory": {"at": NOW - 90, "listed": 8, "found": {"missing": 1}}},
+        target={
+            "state": "ok",
+            "reason": "",
+            "inventory": {"at": NOW - 90, "listed": 8, "found": {"missing": 1}},
+            "requests_at_once": 3,
+        },
     )
 
 

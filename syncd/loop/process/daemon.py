@@ -124,6 +124,7 @@ class Daemon:
             "state": (TargetState.OPEN if starting else self._fhir.state).value,
             "reason": starting or self._fhir.reason or self._troubles.of("verify"),
             "inventory": _inventory_summary(self._clockwork.verified if self._clockwork else None),
+            "requests_at_once": self._site.server.requests_at_once,
         }
         return Heartbeat(
             pid=os.getpid(),

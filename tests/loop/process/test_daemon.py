@@ -77,7 +77,7 @@ def test_a_new_daemon_says_that_it_is_starting(daemon: Daemon, world: World) -> 
     assert daemon.alive()
     heartbeat = world.ledger.overview.heartbeat()
     assert heartbeat is not None
-    assert heartbeat.target == {"state": "open", "reason": "starting", "inventory": None}
+    assert heartbeat.target == {"state": "open", "reason": "starting", "inventory": None, "requests_at_once": 4}
     assert heartbeat.archives["main"]["state"] == "bootstrapping"
 
 
@@ -89,7 +89,7 @@ def test_a_daemon_that_does_its_work_is_ready(daemon: Daemon, clockwork: Backgro
     assert daemon.ready() == ()
     heartbeat = world.ledger.overview.heartbeat()
     assert heartbeat is not None
-    assert heartbeat.target == {"state": "ok", "reason": "", "inventory": None}
+    assert heartbeat.target == {"state": "ok", "reason": "", "inventory": None, "requests_at_once": 4}
     inventory = heartbeat.archives["main"].pop("inventory")  # type: ignore[attr-defined]
     assert (inventory["listed"], inventory["found"]["new"]) == (1, 0)  # the feed was quicker
     feed = {"state": "ok", "reason": "", "behind_changes": 0, "behind_seconds": 0.0}
