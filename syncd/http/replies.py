@@ -11,9 +11,12 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+Taken = TypeVar("Taken")
 
 MAX_DEPTH = 256
 """Levels of JSON. A DICOM sequence takes two, and PS3.5 7.5 sets no depth; but Orthanc itself (1.10.1 and 1.12.7) takes in
@@ -30,6 +33,11 @@ _GZIP_OR_ZLIB = 47
 """zlib's word for: whichever of the two it is."""
 
 _BEFORE_VALUES = (b'":', b" :", b"\n:", b"\t:", b"\r:")
+
+_BEFORE_VALUES_IN_TEXT = tuple(one.decode() for one in _BEFORE_VALUES)
+
+_BLANKS = re.compile(r"[ \t\n\r]*")
+_LIST_ENDS = re.compile(r"\][ \t\n\r]*")
 
 _SURELY_A_DOUBLE = 300
 """Digits of a whole number that a double holds, as far as it can."""
@@ -91,15 +99,60 @@ def read_json(body: bytes | bytearray, *, lenient: bool = False) -> Any:
     archive copies them from its files, and who reads those looks closer (RULES B11).
 
     Raises `Unreadable` and `ReplyTooLong`."""
-    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
-        raise ReplyTooLong(f"is answered with more than {MAX_VALUES:,} values")
-    try:
+    _require_few_values(body)
+    with _faults_told():
         text = body.decode("utf-8-sig", errors="replace" if lenient else "strict")
         value = _PLAIN.decode(text)
         if not _has_all(body, keys=_keys(value)):
             value = _WATCHING.decode(text)
         if not lenient and _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def read_each(body: bytes | bytearray, take: Callable[[Any], Taken]) -> list[Taken] | None:
+    """What `take` makes of each value of a list, lenient as `read_json` can be; None where the text is no list. Of all the
+    values only one is held at a time: those of a large study's instances take five times their text.
+
+    Raises `Unreadable`, `ReplyTooLong` and what `take` raises."""
+    _require_few_values(body)
+    text = body.decode("utf-8-sig", errors="replace")
+    at = _BLANKS.match(text).end()  # type: ignore[union-attr]  # it matches everywhere
+    if text[at : at + 1] != "[":
+        return None
+    taken: list[Taken] = []
+    at = _BLANKS.match(text, at + 1).end()  # type: ignore[union-attr]
+    while text[at : at + 1] != "]" or taken:
+        with _faults_told():
+            value, end = _value_at(text, at)
+        taken.append(take(value))
+        at = _BLANKS.match(text, end).end()  # type: ignore[union-attr]
+        if text[at : at + 1] != ",":
+            break
+        at = _BLANKS.match(text, at + 1).end()  # type: ignore[union-attr]
+    if _LIST_ENDS.fullmatch(text, at) is None:
+        raise Unreadable
+    return taken
+
+
+def _value_at(text: str, at: int) -> tuple[Any, int]:
+    value, end = _PLAIN.raw_decode(text, at)
+    keys = _keys(value)
+    if keys != text.count(":", at, end) and keys != sum(text.count(one, at, end) for one in _BEFORE_VALUES_IN_TEXT):
+        value, end = _WATCHING.raw_decode(text, at)
+    return value, end
+
+
+def _require_few_values(body: bytes | bytearray) -> None:
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise ReplyTooLong(f"is answered with more than {MAX_VALUES:,} values")
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    """Whatever a reader of JSON finds wrong."""
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise Unreadable("no UTF-8") from error
     except UnicodeEncodeError as error:
@@ -108,7 +161,6 @@ def read_json(body: bytes | bytearray, *, lenient: bool = False) -> Any:
         raise Unreadable("nested too deep") from error
     except ValueError as error:
         raise Unreadable from error
-    return value
 
 
 def _keys(value: Any) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from syncd.errors import SyncdError, Transient, Unsuitable
 from syncd.http import replies
 from syncd.http.failures import ReplyTooLarge, ReplyUnreadable
-from syncd.http.replies import ReplyRefused, ReplyTooLong, Unreadable, bounded, read_json
+from syncd.http.replies import ReplyRefused, ReplyTooLong, Unreadable, bounded, read_each, read_json
 from tests.http.rims import RIMS
 from tests.http.sick import HEAD, answering, at_once
 
@@ -114,6 +116,66 @@ def test_everything_else_is_read_as_it_is(value: Any) -> None:
     """Also what only looks like half a character, and a character of two halves."""
     assert read_json(json.dumps(value).encode()) == value
     assert read_json(b"\xef\xbb\xbf" + json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+@pytest.mark.parametrize("body", [b"[]", b"[1]", b'[{"a": [1]}, {"b": {}}]', b'[[], "x,y]", null]'])
+def test_a_list_is_read_value_by_value_as_it_is_read_whole(body: bytes, blank: str) -> None:
+    """Wherever blanks may stand."""
+    spaced = blank + body.decode().replace("},", f"}}{blank},{blank}").replace("[", f"[{blank}") + blank
+    assert read_each(spaced.encode(), lambda each: each) == read_json(spaced.encode())
+
+
+@pytest.mark.parametrize("body", [b"{}", b"1", b'"["', b"", b"x"])
+def test_what_is_no_list_has_no_values(body: bytes) -> None:
+    """Who asked for one knows what to say of it."""
+    assert read_each(body, lambda each: each) is None
+
+
+@pytest.mark.parametrize("body", [b"[", b"[1", b"[1,", b"[1,]", b"[,1]", b"[1 2]", b"[1] 2", b"[1]]", b"[{]", b"[1e999]"])
+def test_a_list_that_is_none_is_not_believed(body: bytes) -> None:
+    """Neither what came before its fault."""
+    for read in (lambda text: read_each(text, lambda each: each), read_json):
+        with pytest.raises(Unreadable):
+            read(body)
+
+
+@pytest.mark.parametrize("body", NOT_BELIEVED.values(), ids=NOT_BELIEVED)
+def test_no_value_of_a_list_is_believed_that_is_not_believed_alone(body: bytes) -> None:
+    """An archive may say half a character, and nothing else of these."""
+    with pytest.raises(Unreadable) if b"\\u" not in body else contextlib.nullcontext():
+        read_each(b"[1," + body + b"]", lambda each: each)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_objects))
+def test_a_key_that_is_said_twice_is_found_in_each_value(texts: list[str]) -> None:
+    """As in the text as a whole."""
+    body = f"[{','.join(texts)}]".encode()
+    try:
+        whole = read_json(body)
+    except Unreadable:
+        with pytest.raises(Unreadable):
+            read_each(body, lambda each: each)
+    else:
+        assert read_each(body, lambda each: each) == whole
+
+
+def test_of_a_long_list_one_value_is_held_at_a_time() -> None:
+    """What is taken of it counts, and its text twice."""
+    body = json.dumps(
+        [{"ID": f"{number:0100d}", "Tags": {f"{tag:08x}": "x" for tag in range(40)}} for number in range(3000)]
+    )
+
+    def peak(read: Callable[[bytes], Any]) -> int:
+        tracemalloc.start()
+        try:
+            read(body.encode())
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(lambda text: read_each(text, lambda each: each["ID"])) < 3 * len(body) < peak(read_json)
 
 
 def test_bytes_that_are_no_utf_8_are_an_archive_s_business_alone() -> None:

@@ -187,7 +187,7 @@ def raw_instance(instance: Mapping[str, Any]) -> RawInstance:
         orthanc_id=an_id(instance.get("ID")),
         series_id=OrthancId(intern(an_id(instance.get("ParentSeries")))),
         sop_class_uid=intern(_text(metadata.get("SopClassUid"))),
-        tags=_tags(instance.get("MainDicomTags")),
+        tags={intern(tag): value for tag, value in _tags(instance.get("MainDicomTags")).items()},
         calling_aet=intern(_text(metadata.get("RemoteAET"))),
     )
 

@@ -13,10 +13,11 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from syncd.archive.rest.answers import Malformed, objects
+from syncd.archive.rest.answers import Malformed, an_object
 from syncd.archive.rest.connection import ArchiveConnection
 from syncd.errors import SyncdError, Transient, Unsuitable
 from syncd.http import deadline, failures
@@ -24,7 +25,7 @@ from syncd.http.client import Client, Response
 from syncd.http.failures import Busy, ReplyUnreadable
 from syncd.http.headers import common_headers, retry_after
 from syncd.http.messages import Lost, NoConnection, NotHttp, NotSendable, Taken, Transport
-from syncd.http.replies import ReplyRefused, Unreadable, read_json
+from syncd.http.replies import ReplyRefused, Unreadable, read_each, read_json
 
 MAX_REPLY = 128 * 1024 * 1024
 """Bytes of one reply. 50,000 instances in one bulk answer of 1.10.1 are 37 MB; 1,000,000 study ids are 51 MB."""
@@ -110,33 +111,39 @@ class Calls:
         """
         response = self._send(call, what=what)
         self._judge(response, what=what, absent=absent)
-        value = self._read(response, what=what)
+        value = self._read(response, partial(read_json, lenient=True), what=what)
         try:
             return read(value)
         except Malformed as error:
             raise self.not_orthanc(what) from error
+
+    def _ask_each(self, call: Call, read: Callable[[Mapping[str, Any]], Noun], *, what: str) -> list[Noun]:
+        """The same of a list's objects, one after the other."""
+        response = self._send(call, what=what)
+        self._judge(response, what=what, absent=None)
+        try:
+            found = self._read(response, lambda body: read_each(body, lambda each: read(an_object(each))), what=what)
+        except Malformed as error:
+            self._on_call(OK)
+            raise self.not_orthanc(what) from error
+        if found is None:
+            raise self.not_orthanc(what)
+        return found
 
     def find(
         self, level: str, asked: Mapping[str, Any], *, since: int, limit: int, read: Callable[[Mapping[str, Any]], Noun]
     ) -> list[Noun]:
         """`POST /tools/find`: a page of what fits."""
         body = {"Level": level, "Query": {}, "Short": True, "Since": since, "Limit": limit, **asked}
-        return self.ask(
-            lambda http: http.post("/tools/find", json=body),
-            lambda value: [read(each) for each in objects(value)],
-            what="POST /tools/find",
-        )
+        return self._ask_each(lambda http: http.post("/tools/find", json=body), read, what="POST /tools/find")
 
     def bulk(
         self, ids: Sequence[str], *, level: str, metadata: bool, read: Callable[[Mapping[str, Any]], Noun]
     ) -> list[Noun]:
         """`POST /tools/bulk-content`: all of that level that belongs to these resources."""
         body = {"Resources": list(ids), "Level": level, "Metadata": metadata, "Short": True}
-        return self.ask(
-            lambda http: http.post("/tools/bulk-content", json=body),
-            lambda value: [read(each) for each in objects(value)],
-            what="POST /tools/bulk-content",
-        )
+        what = "POST /tools/bulk-content"
+        return self._ask_each(lambda http: http.post("/tools/bulk-content", json=body), read, what=what)
 
     def text(self, path: str, *, what: str, absent: SyncdError) -> str:
         """The text of a GET that is answered without JSON; a 404 raises `absent`."""
@@ -257,7 +264,7 @@ class Calls:
             raise Unsuitable(failures.redirected(self._at, status), server=self._at.server)
         raise self._unsuitable(f"{what} is answered HTTP {status}; does a proxy stand before Orthanc?")
 
-    def _read(self, response: Response, *, what: str) -> Any:
+    def _read(self, response: Response, read: Callable[[bytes | bytearray], Noun], *, what: str) -> Noun:
         body = response.body
         if _PAGE.match(body):
             self._on_call(UNREADABLE)
@@ -266,7 +273,7 @@ class Calls:
                 f"is {self._at.setting('URL')} Orthanc's REST API, without a login page before it?"
             )
         try:
-            value = read_json(body, lenient=True)
+            value = read(body)
         except Unreadable as error:
             self._on_call(UNREADABLE)
             raise ReplyUnreadable(f"{self._at.who}: the answer to {what} {error}", server=self._at.server) from error
