@@ -336,6 +336,13 @@ MUTANTS = (
         noticed_by=("tests/publish/test_bases.py::test_a_page_is_asked_at_our_base",),
     ),
     Mutant(
+        name="large-ones-together",
+        rule="A7",
+        breaks="what large studies hold adds up: all threads may be at one",
+        edits=(Edit("syncd/loop/study/reconcile.py", 'hold("a large study") if large', 'hold("a large study") if False'),),
+        noticed_by=("tests/loop/workers/test_workers.py::test_of_large_studies_one_is_written_at_a_time[large]",),
+    ),
+    Mutant(
         name="no-patience",
         rule="C6",
         breaks="a server that answers 429 or 503 gets as many requests at once as before",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from syncd.loop.breaker import FIRST_PAUSE, LONGEST_PAUSE, CircuitBreaker, CircuitBreakers
 from syncd.loop.companions.target import probe
 from syncd.loop.outbox.dispatcher import Dispatcher
+from syncd.loop.study import reconcile
+from syncd.loop.study.reconcile import Prepared
+from syncd.loop.study.trace import Turn
 from syncd.loop.workers import pool as room
 from syncd.loop.workers.attempt import Attempt
 from syncd.loop.workers.pool import ATTEMPTS
@@ -55,6 +60,31 @@ def test_one_batched_look_for_many_new_studies(world: World) -> None:
     world.connect()
     assert len(world.work()) == BATCH
     assert len(world.asked("/ImagingStudy/_search")) == 4  # two batches, by id and by identifier
+
+
+@pytest.mark.parametrize("most", [1, 2], ids=["large", "small"])
+def test_of_large_studies_one_is_written_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """What they hold adds up; small ones go together."""
+    monkeypatch.setattr(reconcile, "LARGE", most)
+    for study in (STUDY, OTHER):
+        for instance in (1, 2):
+            world.store(study, instance=instance)
+    world.settle()
+    world.poll()
+    world.connect()
+    under_way, together, finish = set[str](), threading.Event(), reconcile.finish
+
+    def meet(prepared: Prepared) -> Turn:
+        under_way.add(prepared.intent.study_uid)
+        if len(under_way) == 2:
+            together.set()
+        together.wait(0.3)
+        under_way.discard(prepared.intent.study_uid)
+        return finish(prepared)
+
+    monkeypatch.setattr(reconcile, "finish", meet)
+    assert len(world.work()) == 2
+    assert together.is_set() == (most == 2)
 
 
 def test_a_study_that_fails_alone_backs_off_alone(ready: World) -> None:
