@@ -30,7 +30,7 @@ _PATIENCE = frozenset({429, 503})
 
 
 class Turn:
-    """One request's. `answered` is told its status; who never is was given none, which is no sign of calm."""
+    """One request's. `status` is that of its answer; 0 where it was given none, which is no sign of calm."""
 
     __slots__ = ("began", "kind", "status")
 
@@ -39,7 +39,7 @@ class Turn:
         self.began = began
         self.status = 0
 
-    def answered(self, status: int) -> None:
+    def note_answer(self, status: int) -> None:
         self.status = status
 
 

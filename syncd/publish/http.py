@@ -179,7 +179,7 @@ class FhirHttp:
                     until.check()
                     request = self._client.request(method, self.base_url, below, headers=sent, body=body)
                     reply = _reply(self._client.response(request, self._client.transport.send(request)))
-                turn.answered(reply.status)
+                turn.note_answer(reply.status)
             self._on_call(f"{reply.status // 100}xx")
             if reply.status != 401 or not (self._credentials.refused() and once_more):
                 break

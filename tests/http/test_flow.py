@@ -30,7 +30,7 @@ def clock() -> Iterator[Clock]:
 def _answer(flow: Flow, clock: Clock, *, status: int = 200, seconds: float = 0.1, kind: str = "GET Patient") -> None:
     with flow.turn(kind) as turn:
         clock.now += seconds
-        turn.answered(status)
+        turn.note_answer(status)
 
 
 def _answers(flow: Flow, clock: Clock, number: int, *, status: int = 200, seconds: float = 0.1) -> None:
@@ -96,7 +96,7 @@ def test_all_that_were_under_way_together_halve_once(clock: Clock) -> None:
         turns = [stack.enter_context(flow.turn("PUT ImagingStudy")) for _ in range(4)]
         clock.now += 1
         for turn in turns:
-            turn.answered(503)
+            turn.note_answer(503)
     assert flow.limit == 2
 
 
@@ -119,7 +119,7 @@ def test_who_finds_no_place_waits_in_line() -> None:
     def ask(number: int) -> None:
         with flow.turn("GET Patient") as turn:
             order.append(number)
-            turn.answered(200)
+            turn.note_answer(200)
 
     with flow.turn("GET Patient"):
         for number in range(5):

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from syncd.errors import StudyError
-from syncd.mapping.notes.unsaid import is_fully_said, unsaid_notes
+from syncd.mapping.notes.unsaid import unsaid_notes
 from syncd.mapping.policy import MappingPolicy
+from syncd.mapping.profiles.guides import GUIDES
 from syncd.mapping.resources.companions import companions, references_to
 from syncd.mapping.resources.device import device_id
 from syncd.mapping.resources.imagingstudy import encodable, listed_series, modality_of, whole
@@ -38,10 +39,15 @@ def notes(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str =
     )
 
 
+def _is_fully_said(policy: MappingPolicy, *, fhir_version: str) -> bool:
+    """Whether the version has an element for everything, and no profile wants more: then there is nothing to note."""
+    return fhir_version in ("r4", "r4b") and (policy.profile, fhir_version) not in GUIDES
+
+
 def _unsaid_notes(snapshot: StudySnapshot, *, policy: MappingPolicy, fhir_version: str) -> Iterator[Note]:
     """As if all companions were there: what the loop cannot write, it tells itself. Nothing of a study that cannot be
     published at all: it is parked with its own reason."""
-    if is_fully_said(policy, fhir_version=fhir_version):
+    if _is_fully_said(policy, fhir_version=fhir_version):
         return
     there = references_to(companions(snapshot, subject={}, policy=policy, fhir_version=fhir_version))
     try:

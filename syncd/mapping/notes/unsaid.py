@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from syncd.mapping.dialects.r6 import not_before
 from syncd.mapping.dialects.statement import Json, Said, SaidSeries
-from syncd.mapping.policy import ArchivePolicy, MappingPolicy
+from syncd.mapping.policy import ArchivePolicy
 from syncd.mapping.profiles.guides import GUIDES, Guide
 from syncd.mapping.profiles.profiles import fits_slice, is_accession, key_object_title, wado_references
 from syncd.mapping.profiles.regions import regions
@@ -21,11 +21,6 @@ from syncd.model.ids import is_uid
 from syncd.model.snapshot import Note
 
 _LATER = frozenset({"r5", "r6"})
-
-
-def is_fully_said(policy: MappingPolicy, *, fhir_version: str) -> bool:
-    """Whether the version has an element for everything, and no profile wants more: then there is nothing to note."""
-    return fhir_version in ("r4", "r4b") and (policy.profile, fhir_version) not in GUIDES
 
 
 def unsaid_notes(said: Said, *, fhir_version: str) -> Iterator[Note]:

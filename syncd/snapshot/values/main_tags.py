@@ -26,9 +26,7 @@ def most_credible(main: Tags, *, read: Iterable[Tags]) -> Tags:
 def _most_credible(tag: str, value: object, *, files: Sequence[Tags]) -> object:
     """None where a file's text could not be had, of which the archive's may be a part."""
     said = [tags[tag] for tags in files if tag in tags]
-    if not isinstance(value, str) or value in said:
-        return value
-    if any(isinstance(one, str) and clean(one) == clean(value) for one in said):
+    if not isinstance(value, str) or _is_borne_out(value, said):
         return value
     told = next((one for one in said if _is_better(one, value)), None)
     if told is not None or any(tags.get(tag, "") is None and has_value(tags.get(SOP_CLASS_UID)) for tags in files):
@@ -36,6 +34,11 @@ def _most_credible(tag: str, value: object, *, files: Sequence[Tags]) -> object:
     if charset_suspect(value):
         return Undecoded(value=value.encode("latin-1"), character_set="")
     return value
+
+
+def _is_borne_out(shown: str, said: Sequence[object]) -> bool:
+    """By a file that says the same, padding apart."""
+    return shown in said or any(isinstance(one, str) and clean(one) == clean(shown) for one in said)
 
 
 def _is_better(told: object, shown: str) -> bool:
