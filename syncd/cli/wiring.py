@@ -18,6 +18,7 @@ from syncd.loop.context import Source
 from syncd.mapping.policy import ArchivePolicy, MappingPolicy
 from syncd.model.ids import ArchiveName
 from syncd.model.study.reading import Reading
+from syncd.publish.enveloped import EnvelopedHttp
 from syncd.publish.http import FhirConnection, FhirHttp
 from syncd.publish.server import FhirServer
 from syncd.selection.history import parse_history
@@ -48,6 +49,7 @@ def site(
     """Everything that the loop needs to know of one site; opens no connection. `known_as`: what `authorizations` gave."""
     several = len(settings.archives) > 1
     who = known_as if known_as is not None else authorizations(settings)
+    http = EnvelopedHttp if settings.fhir.writes == "transaction" else FhirHttp
 
     def source(name: str, chosen: ArchiveSettings) -> Source:
         server = f"archive {name}" if several else "archive"
@@ -55,7 +57,7 @@ def site(
 
     return Site(
         archives={ArchiveName(name): source(name, chosen) for name, chosen in settings.archives.items()},
-        server=FhirServer(FhirHttp(_fhir(settings, who.fhir), on_call=lambda outcome: on_call("fhir", outcome))),
+        server=FhirServer(http(_fhir(settings, who.fhir), on_call=lambda outcome: on_call("fhir", outcome))),
         policy=policy(settings),
         fhir_version=settings.fhir.version,
         sweep_interval=settings.policy.sweep_interval,

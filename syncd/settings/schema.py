@@ -226,9 +226,10 @@ class FhirSettings(_Block):
     """Who names our resources. `client`: syncd, by ids that follow from what they are; `server`: the server, by ids that the
     ledger keeps; `auto`: syncd, unless the server says or shows that it refuses such ids. DSTU2: by syncd only."""
     writes: Annotated[Literal["auto", "single", "transaction"], BeforeValidator(lower_case)] = "auto"
-    """How a backlog's small studies are written. `transaction`: up to 40 of them in one Bundle, where the server proves that
-    it heeds the conditions of its entries; one that is refused goes on singly. `single`: each by a request of its own.
-    `auto`: as `transaction`. What arrives by itself is always written by itself."""
+    """How resources are written. `auto`: each by a request of its own, and a backlog's small studies up to 40 in one
+    transaction, where the server proves that it heeds the conditions of its entries; one that is refused goes on singly.
+    `single`: never in a transaction. `transaction`: as `auto`, and what goes by itself is a transaction of one, for servers
+    that take nothing else."""
     ca_file: ReadableFile | None = None
     """PEM file of the authorities that may have signed the server's certificate; unset: the system's."""
     client_cert: ReadableFile | None = None
