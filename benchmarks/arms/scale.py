@@ -97,11 +97,11 @@ def _servers(session: Session, *, studies: int) -> Iterator[dict[str, str]]:
     folder = session.new_folder("fakes")
     with (folder / "err").open("wb") as err:
         command = [sys.executable, "-m", "benchmarks.site.fakes", str(studies)]
-        servers = begin(command, directory=ROOT, out=subprocess.PIPE, err=err, stdin=subprocess.PIPE)
-        try:
-            assert servers.stdout is not None
-            said = servers.stdout.readline()
-            assert said, (folder / "err").read_text(errors="replace")[-2000:]
-            yield json.loads(said)
-        finally:
-            end(servers)
+        with begin(command, directory=ROOT, out=subprocess.PIPE, err=err, stdin=subprocess.PIPE) as servers:
+            try:
+                assert servers.stdout is not None
+                said = servers.stdout.readline()
+                assert said, (folder / "err").read_text(errors="replace")[-2000:]
+                yield json.loads(said)
+            finally:
+                end(servers)

@@ -68,6 +68,6 @@ def test_every_arm_runs_on_real_servers(tmp_path: Path, capsys: pytest.CaptureFi
     arms = ("backlog", "unchanged", "start", "live", "large", "idle")
     assert run.main(["smoke", "--only", *arms, "--page", str(page)]) == 0
     said = page.read_text(encoding="utf-8")
-    assert "resync of 4 × 2, Orthanc 1.10.1: rate ÷ floor" in said
+    assert "resync of 4 × 2, Orthanc 1.10.1, with transactions, as by default: rate ÷ floor" in said
     assert "| FHIR writes of a resync of 4 × 1 unchanged | ≤ 0 | 0 | met |" in said
     assert "2,000 changes of the feed into the ledger" in said
