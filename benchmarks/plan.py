@@ -38,7 +38,7 @@ SHORT = Plan(
     repetitions=3,
     warm=Shape(studies=200, instances=3),
     warm_again=5,
-    backlogs=(Shape(studies=1000, instances=3), Shape(studies=150, instances=30), Shape(studies=8, instances=1000)),
+    backlogs=(Shape(studies=400, instances=3), Shape(studies=120, instances=30), Shape(studies=8, instances=1000)),
     preloaded=None,
     unchanged=Shape(studies=2000, instances=1),
     others=Shape(studies=60, instances=30),
