@@ -4,13 +4,11 @@ FILE.
 Counted is at the driver, below SQLAlchemy, so that it does not matter who asks: a statement once, however many rows
 `executemany` gives it; a write transaction where a commit leaves something changed. BEGIN, COMMIT and PRAGMA are no
 statements. The question who owns the ledger that PostgreSQL is asked before each write to FHIR (RULES E4) is counted
-apart. So is what goes to the FHIR server by Python's own HTTP client, on which requests and urllib3 stand: what is
-asked, and what may change something.
+apart. So is what goes to the FHIR server: what is asked, and what may change something.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -22,6 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from syncd.http.messages import Answer, Request
+from syncd.http.pool import Pool
 
 _NO_STATEMENT = re.compile(r"\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|SET|SHOW)\b", re.IGNORECASE)
 _CHANGE = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|CREATE|ALTER|DROP|WITH)\b", re.IGNORECASE)
@@ -154,15 +155,14 @@ def count_postgresql(counts: Counts) -> None:
 
 def count_requests(counts: Counts, *, to: str) -> None:
     """Requests whose host and port are those of the address `to`; for the rest of the process."""
-    at = urlsplit(to)
-    before = http.client.HTTPConnection.putrequest
+    at, before = urlsplit(to), Pool.send
 
-    def putrequest(connection: http.client.HTTPConnection, method: str, url: str, *arguments: Any, **options: Any) -> None:
-        if (connection.host, connection.port) == (at.hostname, at.port):
-            counts.requested(method, url)
-        before(connection, method, url, *arguments, **options)
+    def send(pool: Pool, request: Request) -> Answer:
+        if (request.origin.host, request.origin.port) == (at.hostname, at.port):
+            counts.requested(request.method, request.target)
+        return before(pool, request)
 
-    http.client.HTTPConnection.putrequest = putrequest  # type: ignore[method-assign, assignment]
+    Pool.send = send  # type: ignore[method-assign]
 
 
 def main(arguments: list[str]) -> int:

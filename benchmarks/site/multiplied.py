@@ -100,8 +100,7 @@ def _multiply_ledger(ledger: sqlite3.Connection, listings: Iterator[StudyListing
         _insert(ledger, "copies", copy | told | {"tags_digest": listing.tags_digest})
         same_name = {"study_uid": listing.study_uid, "resource_id": listing.study_uid}
         _insert(ledger, "records", record | same_name | {"raw": json.dumps(json.loads(raw))})
-    for table, column in (("tallies", "number"), ("brakes", "published")):
-        ledger.execute(f"UPDATE {table} SET {column} = {column} * {times}")
+    ledger.execute(f"UPDATE tallies SET number = number * {times}")
 
 
 def _insert(database: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
